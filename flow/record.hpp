@@ -1,0 +1,115 @@
+#pragma once
+#include <array>
+#include <cstdint>
+
+#include "net/packet.hpp"
+
+// The flow record: one format for connection tracking, verdicts, service path pinning, save, transfer.
+//
+// It lives in the vault: no pointers, only indices and offsets; times are CLOCK_MONOTONIC nanoseconds.
+namespace weir::flow {
+
+inline constexpr std::uint32_t record_layout_version = 1;
+
+enum class Verdict : std::uint8_t { none = 0, allow, drop, reject };
+
+// What the service plane does with one direction of a flow (spec service-plane DP-7).
+enum class ServiceVerdict : std::uint8_t {
+    none = 0, redirect, no_service, drop, reset, foreign, bypass_fail
+};
+
+enum class TcpState : std::uint8_t {
+    none = 0,      // not TCP
+    syn_sent,      // initiator's SYN seen
+    syn_received,  // responder's SYN+ACK seen
+    established,
+    fin_initiator, // initiator closed its half
+    fin_responder,
+    closing,       // both FINs seen
+    closed,        // last ACK or RST seen
+    count_
+};
+
+// Scope (normally one port), tenant and the initiator's tuple. Both directions have one Key.
+struct Key {
+    std::uint32_t scope = 0;  // index into the vault's scope table, stable over restarts
+    std::uint32_t vni = 0;
+    net::Tuple tuple;         // as the initiator sent it; host byte order
+    friend bool operator==(const Key&, const Key&) = default;
+};
+static_assert(sizeof(Key) == 48);
+
+struct FirewallDecision {
+    std::uint32_t rule_id = 0;   // 0: the default
+    std::uint32_t revision = 0;  // digest of the port's compiled rules it was made under; 0: undecided
+    Verdict verdict = Verdict::none;
+    std::uint8_t log = 0;
+    std::uint16_t reserved = 0;
+};
+
+struct InsertionDecision {
+    std::array<ServiceVerdict, 2> verdict{};  // [0] initiator's direction, [1] replies
+    std::uint8_t path_epoch = 0;
+    std::uint8_t initiator_call_point = 0;    // 0 egress, 1 ingress
+    std::uint32_t rule_id = 0;
+    std::uint32_t revision = 0;   // digest of the port's service rules; 0: undecided
+    std::uint32_t sci = 0;
+    std::uint32_t spi = 0;
+    std::uint32_t flow_tag = 0;
+    std::uint32_t failed_paths_generation = 0;
+    std::uint32_t flow_program_generation = 0;
+    std::uint8_t skip[2] = {0, 0};            // [0] forward, [1] reverse
+    std::uint8_t flags = 0;                   // insertion_midflow | …
+    std::uint8_t previous_spi_valid = 0;
+    std::uint32_t previous_spi = 0;
+    std::uint64_t offloaded_packets = 0;      // passed or dropped at the anchor by a node's order
+};
+inline constexpr std::uint8_t insertion_midflow = 1, insertion_rewritten = 2, insertion_exempted = 4;
+
+// What every packet of one direction touches: one cache line.
+struct alignas(64) Hot {
+    std::uint32_t tag = 0;        // hash of the key in this direction; 0 in a free record
+    std::uint32_t epoch = 0;      // the port's epoch that `pending` and the program stand for; 0: stale
+    std::uint32_t engine = 0;     // instance of the engine whose program is valid
+    std::uint32_t pending = 0;    // deciding stages that want every packet of this direction
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;      // Ethernet frame as it left or will reach the guest
+    std::uint64_t last_seen_ns = 0;
+    std::uint32_t window_edge = 0;   // highest sequence number the other side allowed
+    std::uint32_t sequence_end = 0;  // highest sequence number + length sent
+    std::uint16_t window_scale = 0;
+    std::uint16_t reserved[3] = {};
+};
+static_assert(sizeof(Hot) == 64);
+
+// Both directions of one flow, inserted and removed together. Index = slot, stable for its life.
+struct alignas(64) FlowPair {
+    std::array<Hot, 2> hot;       // [0] initiator → responder, [1] replies
+
+    // cold: identity (checksummed, see `identity_checksum`)
+    Key key;
+    std::uint64_t id = 0;         // never reused on a host: worker << 56 | counter
+    std::uint64_t created_ns = 0;
+    std::uint32_t identity_checksum = 0;  // over key, id, created_ns, nonce; a torn record is not adopted
+    std::uint8_t nonce = 0;       // upper 8 bits of the FlowHandle; changes when the slot is used again
+    std::uint8_t live = 0;        // 0 free, 1 being written, 2 live: written last on insert, first on removal
+    std::uint8_t initiator_outside = 0;  // 0: the guest of the scope's port opened it, 1: somebody towards it
+    TcpState tcp = TcpState::none;
+
+    // cold: decisions
+    FirewallDecision firewall;
+    InsertionDecision insertion;
+
+    // cold: links, indices of the same table, `no_index` = end
+    std::uint32_t next_in_bucket[2] = {0, 0};
+    std::uint32_t timer_next = 0, timer_previous = 0;
+    std::uint64_t expires_ns = 0;
+    std::uint8_t condemned = 0;   // to be removed at the end of the burst
+    std::uint8_t traced = 0;
+    std::uint8_t reserved[6] = {};
+};
+static_assert(sizeof(FlowPair) <= 384);
+
+inline constexpr std::uint32_t no_index = 0xffffffffu;
+
+}  // namespace weir::flow
