@@ -9,6 +9,12 @@
 namespace weir::flow {
 struct FlowPair;
 }
+namespace weir::dataplane {
+struct ActionProgram;
+}
+namespace weir::dataplane {
+struct ActionProgram;
+}
 
 namespace weir::net {
 
@@ -87,6 +93,8 @@ struct Headers {
 };
 
 inline constexpr std::uint32_t no_port = 0xffffffffu;
+inline constexpr std::uint8_t no_exit = 0xff;
+inline constexpr std::uint8_t no_exit = 0xff;
 
 // One packet, linear. Lives in memory of the port that made it (the mbuf's private area for DPDK).
 //
@@ -121,7 +129,9 @@ struct alignas(64) Packet {
     std::uint32_t destination_port = no_port;  // guest port it goes to, if on this host
     std::uint32_t tunnel_peer = no_port;       // index of the tunnel endpoint it came from or goes to
     flow::FlowPair* flow = nullptr;
-    const void* program = nullptr;  // dataplane::ActionProgram of this packet's flow and direction
+    dataplane::ActionProgram* program = nullptr;  // of this packet's flow and direction
+    std::uint8_t exit = no_exit;  // reason of the stage that dropped it
+    std::uint8_t hops_here = 0;   // contexts entered on this host
     Headers headers;
     Tuple tuple;
     Smd smd;                      // valid on the service plane

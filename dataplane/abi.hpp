@@ -1,0 +1,123 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "net/packet.hpp"
+
+// The seam between shell and engine: plain data and function pointers, one version number.
+//
+// The shell (weir-host, weir-nic) owns ports, memory, threads and the vault. The engine
+// (libweir-engine.so) owns behaviour. Several engines may be loaded at once; each port belongs to
+// exactly one of them. No exception crosses this line, no engine keeps thread-local or global state.
+//
+// Threads: run(), tick() and worker_query() are called by the worker threads, each with its own
+// number; everything else by the shell's one control thread, never two calls at once.
+extern "C" {
+
+inline constexpr std::uint32_t weir_abi_version = 1;
+
+struct weir_engine;  // opaque, the engine's own
+
+// How a vault pool came to be (pool()).
+enum weir_adoption : std::uint32_t {
+    weir_pool_created = 0,    // zeroed
+    weir_pool_adopted = 1,    // left by a process that ended cleanly
+    weir_pool_recovered = 2,  // left by a process that died: contents need recovery
+    weir_pool_shared = 3,     // in use by another engine of this process: open a view, recover nothing
+};
+
+// What the engine asks of its shell. Packet arrays: ownership moves with the call.
+struct weir_host_vtable {
+    std::uint32_t abi_version;
+    std::uint32_t workers;
+    void* host;
+
+    // To the device of `port`. What the device does not take is freed and counted by the shell.
+    void (*transmit)(void* host, std::uint32_t worker, std::uint32_t port,
+                     weir::net::Packet** packets, std::uint32_t count);
+    // Fills `out` with empty packets (data behind the headroom of limits.hpp); returns how many.
+    std::uint32_t (*allocate)(void* host, std::uint32_t worker, weir::net::Packet** out,
+                              std::uint32_t count);
+    void (*release)(void* host, std::uint32_t worker, weir::net::Packet** packets,
+                    std::uint32_t count);
+    // To another worker; it gets them through run() with Packet::hand as it stands.
+    void (*hand_to_worker)(void* host, std::uint32_t from, std::uint32_t to,
+                           weir::net::Packet** packets, std::uint32_t count);
+    // To the engine that owns hand.port, on the same worker (parked while the port is frozen).
+    void (*hand_to_engine)(void* host, std::uint32_t worker, weir::net::Packet** packets,
+                           std::uint32_t count);
+    // Memory that outlives the engine and the process. Same name and layout: same memory.
+    // Null when it cannot be had; control thread only. `adoption` receives a weir_adoption.
+    void* (*pool)(void* host, const char* name, std::size_t bytes, std::uint32_t layout_version,
+                  std::uint32_t* adoption);
+    // One JSON object, shown to operators. From any thread; the shell copies it into a bounded queue.
+    void (*event)(void* host, const char* json, std::size_t bytes);
+};
+
+// A port as the shell opened it.
+struct weir_port_info {
+    std::uint32_t index;           // 0 … max_ports-1, stable over restarts for the same name
+    std::uint32_t incarnation;     // grows when the index is given to another port
+    std::uint32_t polling_worker;  // the worker that receives from it
+    std::uint32_t mtu;             // largest IP packet the device takes
+    char name[64];                 // resource name; the host's underlay port is "underlay"
+};
+
+// Receives text or bytes in pieces; `write` returns false to stop.
+struct weir_sink {
+    void* context;
+    bool (*write)(void* context, const char* bytes, std::size_t count);
+};
+
+enum weir_side : std::uint8_t {
+    weir_side_receive = 0,  // from the device, or sent on by another worker
+    weir_side_deliver = 1,  // handed over by another engine
+};
+
+// What the engine offers. Where 0 or false means "refused", `error` receives
+// {"object":…,"field":…,"message":…}.
+struct weir_engine_api {
+    std::uint32_t abi_version;
+    const char* build_id;  // differs between builds
+    const char* version;
+
+    // `instance` differs between the engines of one host, also over restarts; never 0.
+    weir_engine* (*create)(const weir_host_vtable* host, const char* host_name,
+                           std::uint32_t instance, weir_sink error);
+    void (*destroy)(weir_engine*);
+
+    // A canonical encoding of the host's snapshot (model/canonical.hpp). Compiles, then offers the
+    // program to the workers. Returns a ticket (> 0), or 0 when refused: the last program keeps
+    // running.
+    std::uint64_t (*publish)(weir_engine*, const char* bytes, std::size_t count,
+                             std::uint64_t revision, weir_sink error);
+    // True once every worker runs the program of that ticket or a later one.
+    bool (*settled)(weir_engine*, std::uint64_t ticket);
+
+    // The engine handles the port's packets from now on / no more. Both return a ticket like publish.
+    std::uint64_t (*attach)(weir_engine*, const weir_port_info* port, weir_sink error);
+    std::uint64_t (*detach)(weir_engine*, std::uint32_t port);
+    // Packets for the port go to hand_to_engine from the next burst on; ticket.
+    std::uint64_t (*quiesce)(weir_engine*, std::uint32_t port);
+
+    // What the port owns beside the vault (`in_place`), or all of it, as TLVs; `delta`: since the
+    // last save.
+    bool (*save)(weir_engine*, std::uint32_t port, bool in_place, bool delta, weir_sink out,
+                 weir_sink error);
+    bool (*restore)(weir_engine*, std::uint32_t port, bool in_place, const char* bytes,
+                    std::size_t count, weir_sink error);
+
+    void (*run)(weir_engine*, std::uint32_t worker, weir_side side, weir::net::Packet** packets,
+                std::uint32_t count, std::uint64_t now_ns);
+    void (*tick)(weir_engine*, std::uint32_t worker, std::uint64_t now_ns);
+
+    // One JSON question, one JSON answer; dataplane/queries.md lists them.
+    void (*query)(weir_engine*, const char* request, std::size_t count, weir_sink answer);
+    void (*worker_query)(weir_engine*, std::uint32_t worker, const char* request, std::size_t count,
+                         std::uint64_t now_ns, weir_sink answer);
+};
+
+// The one exported symbol of libweir-engine.so.
+const weir_engine_api* weir_engine_entry(void);
+
+}  // extern "C"
