@@ -1,0 +1,129 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "dataplane/abi.hpp"
+#include "dataplane/burst.hpp"
+#include "dataplane/health.hpp"
+#include "dataplane/ports.hpp"
+#include "dataplane/program.hpp"
+#include "dataplane/trace_log.hpp"
+
+namespace weir::flow {
+class Table;
+struct FlowPair;
+}  // namespace weir::flow
+
+namespace weir::dataplane {
+
+// The visible stage lists of features/all.hpp; `done`: the packet has left (sent, handed on, dropped).
+enum class Context : std::uint8_t { source = 0, destination, underlay, service, done };
+inline constexpr std::size_t context_count = 4;
+std::string_view context_name(Context);
+
+// Where the stages of the lists stand, as bits; filled from features/all.hpp when the engine starts.
+struct StageMap {
+    std::array<StageBits, context_count> all{};   // every stage of the context
+    // Guest contexts: [0] source, [1] destination.
+    std::array<StageBits, 2> behind_tracking{};   // stages behind Track
+    std::array<StageBits, 2> insertion{};         // the Insert stage itself
+    std::array<StageBits, 2> behind_insertion{};  // stages behind Insert: where a resume goes on
+    // Service context, by where the packet comes from.
+    StageBits service_from_anchor = 0;            // Insert put it there: next is Resolve
+    StageBits service_from_tunnel = 0;            // another host sent it
+    StageBits service_from_node = 0;              // a service port received it
+};
+
+// What a stage may do beside changing its own packets. One per worker, everything pre-allocated.
+//
+// Every call that takes a `Packet&` takes the packet over: the stage must not touch it again. Packets
+// put here are worked on in the next round; a packet enters contexts at most
+// limits::max_recirculations times (then exit `pipeline.loop`).
+class Emit {
+public:
+    Emit(const weir_host_vtable& host, std::uint32_t worker_index);
+
+    std::uint64_t now_ns = 0;           // CLOCK_MONOTONIC; virtual in tests
+    const std::uint32_t worker;
+    const std::uint32_t workers;
+    std::uint32_t engine = 1;           // instance, for Hot::engine
+    flow::Table* flows = nullptr;       // this worker's shard
+    const PortMap* ports = nullptr;     // of the running program
+    const StageMap* stages = nullptr;
+    HealthBoard* health = nullptr;      // of this host
+
+    // A fresh packet without data (headroom as limits say); null when the pool is dry.
+    Packet* allocate();
+    // A copy of the bytes, the hand-over and the scratch; null when the pool is dry.
+    Packet* clone(const Packet&);
+    // Frees a packet that no stage handles (a clone that was not needed).
+    void release(Packet&);
+
+    // The packet goes on in `context`, at the stages of `pending`.
+    void enter(Packet&, Context context, StageBits pending);
+    void enter(Packet& p, Context context) {
+        enter(p, context, stages->all[static_cast<std::size_t>(context)]);
+    }
+    // To the device of a port of this host, after this burst.
+    void transmit(Packet&, std::uint32_t port);
+    // To the worker that owns the packet's flow; there it is received again with its hand-over.
+    void hand_to_worker(Packet&, std::uint32_t to);
+    // To the engine that owns hand.port.
+    void hand_to_engine(Packet&);
+    // The stage keeps the packet (hold queues); it comes back by one of the calls above.
+    void keep(Packet&);
+    // The record is removed after this burst; other packets of the burst may still point at it.
+    void forget(flow::FlowPair&);
+    // A program for a packet that has no flow; valid for this burst.
+    ActionProgram* scratch_program();
+
+    // One fact for the trace of a traced packet; does nothing for others.
+    void note(const Packet& p, std::string_view key, std::string_view value) {
+        if (p.hand.trace_id != 0) [[unlikely]] trace.note(p.hand.trace_id, key, value);
+    }
+    void note(const Packet& p, std::string_view key, std::uint64_t value) {
+        if (p.hand.trace_id != 0) [[unlikely]] trace.note(p.hand.trace_id, key, value);
+    }
+    // Shown to operators; rate-limit it yourself.
+    void event(std::string_view json) { host_.event(host_.host, json.data(), json.size()); }
+
+    TraceLog trace;
+
+    // The rest is the pipeline's.
+    static constexpr std::size_t queue_capacity = 1024;
+    PacketQueue<queue_capacity>& queue(Context c) { return queues_[static_cast<std::size_t>(c)]; }
+    void drop(Packet& p);   // frees at the end of the round
+    void flush();           // transmits, hands over, frees and forgets what has gathered
+    std::uint64_t loops() const { return loops_; }
+    std::uint64_t overflows() const { return overflows_; }
+    std::uint64_t no_buffers() const { return no_buffers_; }
+
+private:
+    struct Outbox {
+        std::uint32_t to = 0;
+        std::uint32_t count = 0;
+        std::array<Packet*, limits::max_burst> packets{};
+    };
+    void leave(Packet& p);
+    void put(Outbox& box, Packet& p, void (Emit::*send)(Outbox&));
+    void send_transmit(Outbox&);
+    void send_worker(Outbox&);
+    void send_engine(Outbox&);
+    void send_release(Outbox&);
+
+    const weir_host_vtable& host_;
+    std::array<PacketQueue<queue_capacity>, context_count> queues_;
+    static constexpr std::size_t outbox_count = 8;  // ports addressed within one burst before a flush
+    std::array<Outbox, outbox_count> transmits_{};
+    std::array<Outbox, limits::max_workers> to_workers_{};
+    Outbox to_engine_{};
+    Outbox released_{};
+    std::array<flow::FlowPair*, 2 * limits::max_burst> forgotten_{};
+    std::size_t forgotten_count_ = 0;
+    std::array<ActionProgram, 4 * limits::max_burst> scratch_{};
+    std::size_t scratch_used_ = 0;
+    std::uint64_t loops_ = 0, overflows_ = 0, no_buffers_ = 0;
+};
+
+}  // namespace weir::dataplane

@@ -1,0 +1,92 @@
+#pragma once
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "base/result.hpp"
+#include "dataplane/burst.hpp"
+#include "dataplane/emit.hpp"
+#include "dataplane/ports.hpp"
+#include "model/snapshot.hpp"
+
+namespace weir::dataplane {
+
+// Where packets leave early: one counter per reason, and no other way to drop.
+template <class ExitEnum>
+class Exits {
+public:
+    static constexpr std::size_t size = static_cast<std::size_t>(ExitEnum::count_);
+    static_assert(size < net::no_exit);
+
+    // The packet is dropped; the pipeline frees it and writes its trace.
+    void take(Packet& p, ExitEnum why) {
+        ++count[static_cast<std::size_t>(why)];
+        p.exit = static_cast<std::uint8_t>(why);
+        p.pending = 0;
+    }
+    // Counts a reason for which no packet of the burst leaves (a part of one was refused).
+    void note(ExitEnum why) { ++count[static_cast<std::size_t>(why)]; }
+    std::array<std::uint64_t, size> count{};
+};
+
+// The guest port whose context the packet is in; it owns the flow record.
+inline std::uint32_t context_port(const Packet& p) {
+    return static_cast<Context>(p.context) == Context::source ? p.source_port : p.destination_port;
+}
+
+// What compile() works from: the host's snapshot and the ports as they are open now.
+struct CompileInput {
+    const model::Snapshot& snapshot;
+    const PortMap& ports;
+    std::uint32_t workers = 1;
+};
+
+// What a stage's State learns before its worker starts.
+struct OpenInput {
+    std::uint32_t worker = 0;
+    std::uint32_t workers = 1;
+    flow::Table* flows = nullptr;
+};
+
+// Takes counters: Prometheus metric name (weir_…_total), labels, value. Values of equal name and
+// labels are added up over workers.
+class CounterSink {
+public:
+    using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+    virtual ~CounterSink() = default;
+    virtual void add(std::string_view metric, Labels labels, std::uint64_t value) = 0;
+};
+
+// A stage is a name, types and functions. It has no members, so it cannot keep hidden state, reach
+// configuration that was not compiled for it, lose a packet, or drop without a reason.
+//
+//   name         shown in traces, counters and lists
+//   Tables       immutable, shared by all workers
+//   State        one per worker, lives as long as the engine; default-constructible
+//   Exit         scoped enum ending in count_
+//   exit_names   stable names, one per Exit
+//   compile      CompileInput × previous Tables (may be null) → Tables; equal input → the same pointer
+//   run          burst, tables, state, exits, emit
+//
+// Optional:
+//   Tables::port_epoch(port index) → u32   digest of what concerns that port's flows
+//   State::open(OpenInput)                 once, before the first burst
+//   tick(tables, state, exits, emit)       about every millisecond on every worker
+//   counters(tables, state, CounterSink&)  on the worker, between bursts
+//   query(what, tables, state, emit, out)  rows for "<name>.<what>" (model::Value array), on the worker
+template <class S>
+concept Stage = requires(const CompileInput& input, const std::shared_ptr<const typename S::Tables>& previous,
+                         Burst& burst, const typename S::Tables& tables, typename S::State& state,
+                         Exits<typename S::Exit>& exits, Emit& emit) {
+    { S::name } -> std::convertible_to<std::string_view>;
+    { S::exit_names[0] } -> std::convertible_to<std::string_view>;
+    { S::compile(input, previous) } -> std::same_as<Result<std::shared_ptr<const typename S::Tables>>>;
+    { S::run(burst, tables, state, exits, emit) } -> std::same_as<void>;
+    requires std::size(S::exit_names) == static_cast<std::size_t>(S::Exit::count_);
+};
+
+}  // namespace weir::dataplane
