@@ -12,9 +12,6 @@ struct FlowPair;
 namespace weir::dataplane {
 struct ActionProgram;
 }
-namespace weir::dataplane {
-struct ActionProgram;
-}
 
 namespace weir::net {
 
@@ -51,7 +48,9 @@ static_assert(sizeof(HandOver) == 40);
 inline constexpr std::uint16_t packet_partial_checksum = 1u << 0;  // L4 checksum holds only the pseudo header
 inline constexpr std::uint16_t packet_super_frame = 1u << 1;       // larger than the MTU, to be cut at segment_bytes
 
-// The five tuple as it stands in the packet (host byte order). ICMP: identifier in src_port, type in dst_port.
+// The five tuple as it stands in the packet (host byte order). ICMP has no ports: a query carries
+// {identifier, request type}, its reply {request type, identifier}, so that each is the other's
+// reversed(); any other message has its type in both (see net/parse.hpp).
 struct Tuple {
     Ip src, dst;
     std::uint16_t src_port = 0, dst_port = 0;
@@ -93,7 +92,6 @@ struct Headers {
 };
 
 inline constexpr std::uint32_t no_port = 0xffffffffu;
-inline constexpr std::uint8_t no_exit = 0xff;
 inline constexpr std::uint8_t no_exit = 0xff;
 
 // One packet, linear. Lives in memory of the port that made it (the mbuf's private area for DPDK).

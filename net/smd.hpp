@@ -22,7 +22,7 @@ struct Smd {
     std::uint8_t ttl = 63;           // 6 bits
     std::uint8_t path_epoch = 0;
     std::uint8_t skip_mask = 0;      // bit i: skip the hop with ordinal i
-    std::uint8_t reserved = 0;       // 6 bits, preserved on transit (HD-2)
+    std::uint8_t reserved = 0;       // 5 bits, preserved on transit (HD-2)
     bool oam = false;                // O
     bool reverse = false;            // D
     bool at_ingress = false;         // P: call point to resume

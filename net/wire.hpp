@@ -18,6 +18,7 @@ inline constexpr std::uint8_t proto_icmp = 1;
 inline constexpr std::uint8_t proto_tcp = 6;
 inline constexpr std::uint8_t proto_udp = 17;
 inline constexpr std::uint8_t proto_icmp6 = 58;
+inline constexpr std::uint8_t proto_sctp = 132;
 
 inline constexpr std::uint16_t udp_port_geneve = 6081;  // RFC 8926
 inline constexpr std::uint16_t geneve_proto_ethernet = 0x6558;
