@@ -14,6 +14,12 @@ constexpr std::size_t option_header_bytes = 4;
 constexpr std::uint8_t critical_type = 0x80;
 constexpr std::size_t live_bytes = 12, trace_bytes = 12, serviced_bytes = 8;
 
+// All options at once fit the 6-bit length field, so push_geneve() need not ask.
+static_assert(geneve_bytes + 5 * option_header_bytes + smd_bytes + auth_bytes + live_bytes +
+                  trace_bytes + serviced_bytes +
+                  max_ctrl_options * (option_header_bytes + ctrl_bytes) <=
+              max_geneve_bytes);
+
 // The contents of our options as they were met, before any of them is read.
 struct Found {
     std::optional<Bytes> smd, auth, live, trace, serviced;
@@ -138,8 +144,7 @@ void write_options(std::uint8_t* at, const GeneveHeader& header) {
 }
 
 bool sizes_fit(const GeneveHeader& header) {
-    if (header.ctrl_count > max_ctrl_options || header_bytes(header) > max_geneve_bytes)
-        return false;
+    if (header.ctrl_count > max_ctrl_options) return false;
     if (!header.auth.empty() && header.auth.size() != auth_bytes) return false;
     for (std::size_t i = 0; i < header.ctrl_count; ++i)
         if (header.ctrl[i].size() != ctrl_bytes) return false;

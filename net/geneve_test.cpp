@@ -130,13 +130,13 @@ TEST(Geneve, refuses_what_does_not_fit_and_leaves_the_packet_alone) {
     header.smd = &smd;
     header.auth = auth;
     header.live = &live;
-    EXPECT_TRUE(push_geneve(roomy.packet(), header));  // 56 words
     const SmdTrace trace;
     const Serviced serviced;
     header.trace = &trace;
-    header.serviced = &serviced;  // 63 words: the most that Geneve has
-    EXPECT_EQ(header_bytes(header), max_geneve_bytes);
-    EXPECT_TRUE(push_geneve(roomy.packet(), header));
+    header.serviced = &serviced;
+    EXPECT_TRUE(push_geneve(roomy.packet(), header));  // all at once fit
+    header.auth = std::span(auth).first(20);
+    EXPECT_FALSE(push_geneve(roomy.packet(), header));
 }
 
 TEST(GeneveDecode, names_each_fault) {
