@@ -301,7 +301,7 @@ void add_core_kinds(Registry& registry) {
     registry.add<Port>();
     registry.add<Router>();
     registry.add<Group>();
-    registry.add_validator(validate_core);
+    registry.add_validator(validate_core, Trust::bounds);
 }
 
 }  // namespace weir::model

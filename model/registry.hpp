@@ -80,24 +80,37 @@ private:
 // What generic validation cannot know. Empty means valid.
 using Validator = std::function<std::vector<Error>(const Snapshot&)>;
 
+// When a validator may be asked. Bounds of all fields hold in either case.
+enum class Trust : std::uint8_t {
+    references = 1,  // only if every reference names something
+    bounds,          // also if some name nothing
+};
+
 // The kinds of a program and the checks that go with them.
 class Registry {
 public:
     template <Resource R>
     void add();
-    void add_validator(Validator validator) { validators_.push_back(std::move(validator)); }
+    void add_validator(Validator validator, Trust trust = Trust::references) {
+        validators_.push_back({std::move(validator), trust});
+    }
 
     // Null if there is none.
     const Kind* kind(std::string_view name) const;
     const std::vector<const Kind*>& kinds() const { return order_; }  // by name
-    const std::vector<Validator>& validators() const { return validators_; }
+
+    struct Check {
+        Validator validator;
+        Trust trust;
+    };
+    const std::vector<Check>& validators() const { return validators_; }
 
 private:
     void add_kind(std::unique_ptr<Kind> kind);
 
     std::map<std::string_view, std::unique_ptr<Kind>> kinds_;
     std::vector<const Kind*> order_;
-    std::vector<Validator> validators_;
+    std::vector<Check> validators_;
 };
 
 namespace detail {
