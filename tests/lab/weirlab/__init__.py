@@ -1,0 +1,1 @@
+"""Hosts, guests and service nodes in network namespaces, with real programs in them."""

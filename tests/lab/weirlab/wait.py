@@ -1,0 +1,41 @@
+"""Polling with a bound: the only place of the lab that pauses."""
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class NotInTime(AssertionError):
+    """What was waited for did not happen."""
+
+
+def wait_until(what: str, condition: Callable[[], T], timeout_s: float = 20.0,
+               every_s: float = 0.02) -> T:
+    """Calls `condition` until it returns something true, and returns that.
+
+    A CommandFailed, OSError or ValueError counts as "not yet"; the last one is told when time is up.
+    """
+    end = time.monotonic() + timeout_s
+    last: Exception | None = None
+    while True:
+        try:
+            value = condition()
+            if value:
+                return value
+            last = None
+        except (RuntimeError, OSError, ValueError, KeyError) as error:
+            last = error
+        if time.monotonic() >= end:
+            why = f": {last}" if last else ""
+            raise NotInTime(f"not within {timeout_s:g} s: {what}{why}")
+        time.sleep(every_s)
+
+
+def stays(what: str, condition: Callable[[], object], for_s: float, every_s: float = 0.02) -> None:
+    """Checks that `condition` holds at every look for `for_s` seconds."""
+    end = time.monotonic() + for_s
+    while time.monotonic() < end:
+        if not condition():
+            raise AssertionError(f"did not stay so for {for_s:g} s: {what}")
+        time.sleep(every_s)
