@@ -1,5 +1,7 @@
 #pragma once
 #include <array>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "net/packet.hpp"
@@ -9,7 +11,10 @@
 // It lives in the vault: no pointers, only indices and offsets; times are CLOCK_MONOTONIC nanoseconds.
 namespace weir::flow {
 
-inline constexpr std::uint32_t record_layout_version = 1;
+inline constexpr std::uint32_t record_layout_version = 2;
+
+inline constexpr std::uint32_t no_index = 0xffffffffu;
+inline constexpr std::uint16_t no_timer = 0xffff;
 
 enum class Verdict : std::uint8_t { none = 0, allow, drop, reject };
 
@@ -19,14 +24,24 @@ enum class ServiceVerdict : std::uint8_t {
 };
 
 enum class TcpState : std::uint8_t {
-    none = 0,      // not TCP
+    none = 0,      // not TCP, or no segment tracked yet
     syn_sent,      // initiator's SYN seen
-    syn_received,  // responder's SYN+ACK seen
+    syn_received,  // responder's SYN or SYN+ACK seen
     established,
     fin_initiator, // initiator closed its half
     fin_responder,
     closing,       // both FINs seen
     closed,        // last ACK or RST seen
+    count_
+};
+
+// What a record is to the eviction policy of a full table.
+enum class Kind : std::uint8_t {
+    none = 0,     // free record
+    half_open,    // TCP before the handshake ended: goes first
+    closing,      // both FINs or a RST seen: goes second
+    other,        // not TCP: goes third
+    established,  // TCP with at least one open half: never goes
     count_
 };
 
@@ -74,11 +89,19 @@ struct alignas(64) Hot {
     std::uint32_t pending = 0;    // deciding stages that want every packet of this direction
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;      // Ethernet frame as it left or will reach the guest
-    std::uint64_t last_seen_ns = 0;
-    std::uint32_t window_edge = 0;   // highest sequence number the other side allowed
-    std::uint32_t sequence_end = 0;  // highest sequence number + length sent
-    std::uint16_t window_scale = 0;
-    std::uint16_t reserved[3] = {};
+    std::uint64_t last_seen_ns = 0;  // 0: this direction has not been seen
+    // TCP, kept by track(): what this side sent and what it lets the other side send.
+    std::uint32_t window_edge = 0;   // highest acknowledgement + window this side announced
+    std::uint32_t sequence_end = 0;  // highest sequence number + length this side sent
+    std::uint32_t acknowledged = 0;  // highest acknowledgement this side sent
+    // Kept by the table, equal in both directions.
+    std::uint32_t idle_ms = 0;       // the idle timeout the timer stands for
+    std::uint8_t window_scale = 0;   // RFC 7323 shift of this side's windows
+    std::uint8_t tcp_seen = 0;       // tcp_seen_… bits of tcp.hpp
+    Kind kind = Kind::none;
+    std::uint8_t reserved0 = 0;
+    std::uint16_t burst = 0;         // burst that found this direction last; see Table::begin_burst
+    std::uint16_t reserved1 = 0;
 };
 static_assert(sizeof(Hot) == 64);
 
@@ -86,30 +109,69 @@ static_assert(sizeof(Hot) == 64);
 struct alignas(64) FlowPair {
     std::array<Hot, 2> hot;       // [0] initiator → responder, [1] replies
 
-    // cold: identity (checksummed, see `identity_checksum`)
+    // line 2: what a lookup compares
     Key key;
     std::uint64_t id = 0;         // never reused on a host: worker << 56 | counter
-    std::uint64_t created_ns = 0;
-    std::uint32_t identity_checksum = 0;  // over key, id, created_ns, nonce; a torn record is not adopted
+    std::uint32_t identity_checksum = 0;  // over key, id, created_ns, nonce, hash: see identity_of()
     std::uint8_t nonce = 0;       // upper 8 bits of the FlowHandle; changes when the slot is used again
     std::uint8_t live = 0;        // 0 free, 1 being written, 2 live: written last on insert, first on removal
     std::uint8_t initiator_outside = 0;  // 0: the guest of the scope's port opened it, 1: somebody towards it
     TcpState tcp = TcpState::none;
 
-    // cold: decisions
+    // cold: the rest of the identity
+    std::uint64_t created_ns = 0;
+    std::uint32_t hash = 0;       // symmetric hash of the tuple, as the caller of insert() computed it
+    std::uint32_t changes = 0;    // raised by whoever changes a decision without a packet (delta save)
+
+    // cold: decisions; write them with store_decision()
     FirewallDecision firewall;
     InsertionDecision insertion;
 
-    // cold: links, indices of the same table, `no_index` = end
-    std::uint32_t next_in_bucket[2] = {0, 0};
-    std::uint32_t timer_next = 0, timer_previous = 0;
-    std::uint64_t expires_ns = 0;
+    // cold: links, indices of the same table, `no_index` = end; rebuilt after a crash
+    std::uint32_t aliases = no_index;    // further keys of this flow
+    std::uint32_t extension = no_index;  // TLVs that this build does not know
+    std::uint32_t timer_next = no_index, timer_previous = no_index;
+    std::uint32_t kind_next = no_index, kind_previous = no_index;
+    std::uint64_t expires_ns = 0;        // when the timer looks at the record again
+    std::uint64_t queued_ns = 0;         // last seen when it joined the end of its eviction list
+    std::uint16_t timer_slot = no_timer;
     std::uint8_t condemned = 0;   // to be removed at the end of the burst
     std::uint8_t traced = 0;
-    std::uint8_t reserved[6] = {};
+    std::uint8_t reserved[4] = {};
 };
-static_assert(sizeof(FlowPair) <= 384);
+static_assert(sizeof(FlowPair) == 320);
+static_assert(offsetof(FlowPair, key) == 128 && offsetof(FlowPair, created_ns) == 192);
 
-inline constexpr std::uint32_t no_index = 0xffffffffu;
+inline constexpr std::uint8_t record_free = 0, record_writing = 1, record_live = 2;
+
+// A compiler may not move a store across this. That is all a kill can reorder: the stores of a killed
+// process are in the cache in program order, and the next process reads the same cache.
+inline void ordered() { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
+// Replaces a stored decision so that a kill at any instruction leaves the old one, the new one or an
+// undecided one (revision 0), never a mixture.
+template <class Decision>
+void store_decision(Decision& at, const Decision& value) {
+    at.revision = 0;
+    ordered();
+    Decision undecided = value;
+    undecided.revision = 0;
+    at = undecided;
+    ordered();
+    at.revision = value.revision;
+}
+
+// The eviction class of a record, from what the record says about itself.
+inline Kind kind_of(const FlowPair& pair) {
+    if (pair.key.tuple.proto != 6) return Kind::other;
+    switch (pair.tcp) {
+        case TcpState::none:
+        case TcpState::syn_sent:
+        case TcpState::syn_received: return Kind::half_open;
+        case TcpState::closing:
+        case TcpState::closed: return Kind::closing;
+        default: return Kind::established;
+    }
+}
 
 }  // namespace weir::flow

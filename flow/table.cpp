@@ -1,0 +1,307 @@
+#include "flow/table.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/check.hpp"
+
+namespace weir::flow {
+
+namespace {
+
+// Tuples are 40 bytes without padding; five words each are compared at once.
+using TupleWords = std::array<std::uint64_t, 5>;
+static_assert(sizeof(TupleWords) == sizeof(net::Tuple));
+
+bool same(const net::Tuple& a, const net::Tuple& b) {
+    TupleWords x, y;
+    std::memcpy(&x, &a, sizeof(x));
+    std::memcpy(&y, &b, sizeof(y));
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
+}
+
+std::uint64_t mix(std::uint64_t state, std::uint64_t word) {
+    state = (state ^ word) * 0x9e3779b97f4a7c15u;
+    return state ^ state >> 29;
+}
+
+std::uint64_t newest(const FlowPair& pair) {
+    return std::max(pair.hot[0].last_seen_ns, pair.hot[1].last_seen_ns);
+}
+
+constexpr std::size_t nth(Kind kind) { return static_cast<std::size_t>(kind); }
+
+}  // namespace
+
+std::uint32_t identity_of(const FlowPair& pair) {
+    std::array<std::uint64_t, 6> key;
+    static_assert(sizeof(key) == sizeof(Key));
+    std::memcpy(&key, &pair.key, sizeof(key));
+    std::uint64_t state = 0x57454952;  // an all-zero record has no valid checksum
+    for (std::uint64_t word : key) state = mix(state, word);
+    state = mix(state, pair.id);
+    state = mix(state, pair.created_ns);
+    state = mix(state, std::uint64_t{pair.hash} << 8 | pair.nonce);
+    return static_cast<std::uint32_t>(state ^ state >> 32);
+}
+
+Table::Table(std::byte* base, const Geometry& geometry)
+    : header_(reinterpret_cast<ShardHeader*>(base)),
+      slabs_(reinterpret_cast<Slab*>(base + geometry.slab_at)),
+      scopes_(reinterpret_cast<Scope*>(base + geometry.scope_at)),
+      aliases_(reinterpret_cast<Alias*>(base + geometry.alias_at)),
+      chunks_(reinterpret_cast<Chunk*>(base + geometry.chunk_at)),
+      records_(reinterpret_cast<FlowPair*>(base + geometry.record_at)),
+      index_(reinterpret_cast<Bucket*>(base + geometry.bucket_at), geometry,
+             &header_->free_buckets),
+      wheel_(&header_->wheel, records_) {}
+
+// Lookup.
+
+Table::Hit Table::match(std::uint32_t ref, std::uint32_t scope, std::uint32_t vni,
+                        const net::Tuple& tuple) const {
+    const bool is_alias = (ref & alias_bit) != 0;
+    const Alias* alias = is_alias ? &aliases_[ref & ~alias_bit] : nullptr;
+    FlowPair& pair = records_[is_alias ? alias->slot() : ref];
+    if (pair.key.scope != scope || pair.key.vni != vni) return {};
+    const net::Tuple& stored = is_alias ? alias->tuple : pair.key.tuple;
+    const std::uint8_t direction = is_alias ? alias->direction() : std::uint8_t{0};
+    if (same(stored, tuple)) return {&pair, direction};
+    if (same(stored, tuple.reversed())) return {&pair, static_cast<std::uint8_t>(direction ^ 1)};
+    return {};
+}
+
+Table::Hit Table::look(const Query& query) const {
+    Hit hit;
+    index_.find(place_of(query.scope, query.vni, query.hash), [&](std::uint32_t ref) {
+        hit = match(ref, query.scope, query.vni, *query.tuple);
+        return hit.pair != nullptr;
+    });
+    return hit;
+}
+
+void Table::mark(Hit hit) {
+    if (hit.pair != nullptr) hit.pair->hot[hit.direction].burst = header_->burst;
+}
+
+Table::Hit Table::find(std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple,
+                       std::uint32_t hash) {
+    const Hit hit = look({scope, vni, &tuple, hash});
+    mark(hit);
+    return hit;
+}
+
+void Table::find_bulk(std::span<const Query> queries, std::span<Hit> hits) {
+    WEIR_CHECK(queries.size() <= limits::max_burst && hits.size() >= queries.size(),
+               "a burst and room for its answers");
+    std::array<Place, limits::max_burst> places;
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+        places[i] = place_of(queries[i].scope, queries[i].vni, queries[i].hash);
+        index_.prefetch(places[i]);
+    }
+    // The first entry with the right tag is nearly always the one: fetch its key and hot lines.
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+        index_.find(places[i], [&](std::uint32_t ref) {
+            if ((ref & alias_bit) != 0) {
+                __builtin_prefetch(&aliases_[ref & ~alias_bit]);
+            } else {
+                __builtin_prefetch(&records_[ref].key);
+                __builtin_prefetch(&records_[ref].hot[0], 1);
+                __builtin_prefetch(&records_[ref].hot[1], 1);
+            }
+            return true;
+        });
+    }
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+        hits[i] = look(queries[i]);
+        mark(hits[i]);
+    }
+}
+
+void Table::begin_burst() {
+    if (++header_->burst == 0) header_->burst = 1;
+}
+
+FlowPair* Table::at_handle(std::uint32_t handle) {
+    if (worker_of(handle) != geometry().worker) return nullptr;
+    FlowPair* pair = at(handle & (max_records - 1));
+    if (pair == nullptr || pair->live != record_live || pair->nonce != handle >> 24) return nullptr;
+    mark({pair, 0});
+    return pair;
+}
+
+// Insertion and removal.
+
+FlowPair* Table::insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
+                        InsertOutcome* outcome) {
+    InsertOutcome ignored;
+    InsertOutcome& result = outcome != nullptr ? *outcome : ignored;
+    if (scope(key.scope) == nullptr) {
+        result = InsertOutcome::no_scope;
+        return nullptr;
+    }
+    if (const Hit hit = find(key.scope, key.vni, key.tuple, hash)) {
+        result = InsertOutcome::existing;
+        return hit.pair;
+    }
+    result = InsertOutcome::inserted;
+    FlowPair* pair = take_record(key.scope, result);
+    if (pair == nullptr) {
+        ++header_->stats.refused_full;
+        result = InsertOutcome::full;
+        return nullptr;
+    }
+    if (wheel_.empty()) wheel_.set_time(now_ns);
+    write_record(*pair, key, hash, now_ns);
+    link_record(*pair);
+    ++header_->stats.inserted;
+    return pair;
+}
+
+void Table::write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std::uint64_t now_ns) {
+    FlowPair fresh;
+    fresh.key = key;
+    fresh.id = std::uint64_t{geometry().worker} << 56 | header_->next_id;
+    ++header_->next_id;  // before the record is live: an id is never given twice
+    fresh.created_ns = now_ns;
+    fresh.hash = hash;
+    fresh.nonce = static_cast<std::uint8_t>(pair.nonce + 1);
+    if (fresh.nonce == 0) fresh.nonce = 1;
+    fresh.identity_checksum = identity_of(fresh);
+    fresh.live = record_writing;
+    for (Hot& hot : fresh.hot) {
+        hot.tag = hash != 0 ? hash : 1;
+        hot.burst = header_->burst;
+    }
+    fresh.hot[0].last_seen_ns = now_ns;
+    const std::uint32_t idle_ms = default_timeouts.idle_ms(fresh);
+    fresh.hot[0].idle_ms = fresh.hot[1].idle_ms = idle_ms;
+
+    pair.live = record_writing;
+    ordered();
+    pair = fresh;
+    ordered();
+    pair.live = record_live;
+    ordered();
+}
+
+void Table::link_record(FlowPair& pair) {
+    const std::uint32_t slot_index = slot(pair);
+    const std::uint32_t slab = slot_index / slab_records;
+    slabs_[slab].free &= ~(std::uint64_t{1} << slot_index % slab_records);
+    if (slabs_[slab].free == 0) open_unlink(slab);
+    ++scopes_[pair.key.scope].records;
+    ++header_->live;
+    kind_push(pair, kind_of(pair));
+    wheel_.arm(slot_index, newest(pair) + std::uint64_t{pair.hot[0].idle_ms} * 1'000'000);
+    index_.insert(place_of(pair.key.scope, pair.key.vni, pair.hash), slot_index);
+}
+
+void Table::erase(FlowPair& pair) {
+    ++header_->stats.erased;
+    remove(pair, Removal::erased);
+}
+
+void Table::remove(FlowPair& pair, Removal why) {
+    WEIR_CHECK(pair.live == record_live, "only a live record is removed, and once");
+    if (hook_ != nullptr) hook_(hook_context_, pair, why);
+    pair.live = record_free;
+    ordered();
+    const std::uint32_t slot_index = slot(pair);
+    const bool indexed = index_.erase(place_of(pair.key.scope, pair.key.vni, pair.hash), slot_index);
+    WEIR_CHECK(indexed, "a live record is in the index");
+    while (pair.aliases != no_index) {
+        const std::uint32_t alias = pair.aliases;
+        pair.aliases = aliases_[alias].next;
+        free_alias(alias);
+    }
+    free_extension(pair);
+    kind_remove(pair);
+    if (wheel_.armed(slot_index)) wheel_.disarm(slot_index);
+    pair.hot[0].tag = pair.hot[1].tag = 0;
+
+    const std::uint32_t slab = slot_index / slab_records;
+    const std::uint64_t bit = std::uint64_t{1} << slot_index % slab_records;
+    if (slabs_[slab].free == 0) open_link(slab);
+    slabs_[slab].free |= bit;
+    --scopes_[pair.key.scope].records;
+    --header_->live;
+    if (slabs_[slab].free == whole_slab_free) give_back_slab(slab);
+}
+
+// Time.
+
+void Table::reclassify(FlowPair& pair, std::uint32_t idle_ms) {
+    pair.hot[0].idle_ms = pair.hot[1].idle_ms = idle_ms;
+    const Kind kind = kind_of(pair);
+    if (pair.hot[0].kind != kind) {
+        kind_remove(pair);
+        kind_push(pair, kind);
+    }
+    const std::uint64_t expires_ns = newest(pair) + std::uint64_t{idle_ms} * 1'000'000;
+    if (expires_ns >= pair.expires_ns) return;  // the wheel looks earlier and arms anew
+    wheel_.disarm(slot(pair));
+    wheel_.arm(slot(pair), expires_ns);
+}
+
+std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
+    std::size_t expired = 0;
+    wheel_.advance(now_ns, budget, [&](std::uint32_t slot_index) {
+        FlowPair& pair = records_[slot_index];
+        const std::uint64_t expires_ns =
+            newest(pair) + std::uint64_t{pair.hot[0].idle_ms} * 1'000'000;
+        if (expires_ns > now_ns) {
+            wheel_.arm(slot_index, expires_ns);
+            return;
+        }
+        ++header_->stats.expired;
+        ++expired;
+        remove(pair, Removal::expired);
+    });
+    return expired;
+}
+
+void Table::kind_push(FlowPair& pair, Kind kind) {
+    pair.hot[0].kind = pair.hot[1].kind = kind;
+    pair.queued_ns = newest(pair);
+    ++header_->stats.records[nth(kind)];
+    Slab& slab = slabs_[slot(pair) / slab_records];
+    if (kind == Kind::established) {
+        ++slab.established;
+        return;  // in no list: it is never evicted
+    }
+    if (kind == Kind::other) ++slab.other;
+    Scope& scope = scopes_[pair.key.scope];
+    std::uint32_t& youngest = scope.youngest[nth(kind)];
+    pair.kind_previous = youngest;
+    pair.kind_next = no_index;
+    if (youngest != no_index)
+        records_[youngest].kind_next = slot(pair);
+    else
+        scope.oldest[nth(kind)] = slot(pair);
+    youngest = slot(pair);
+}
+
+void Table::kind_remove(FlowPair& pair) {
+    const Kind kind = pair.hot[0].kind;
+    --header_->stats.records[nth(kind)];
+    Slab& slab = slabs_[slot(pair) / slab_records];
+    if (kind == Kind::established) {
+        --slab.established;
+        return;
+    }
+    if (kind == Kind::other) --slab.other;
+    Scope& scope = scopes_[pair.key.scope];
+    if (pair.kind_previous != no_index)
+        records_[pair.kind_previous].kind_next = pair.kind_next;
+    else
+        scope.oldest[nth(kind)] = pair.kind_next;
+    if (pair.kind_next != no_index)
+        records_[pair.kind_next].kind_previous = pair.kind_previous;
+    else
+        scope.youngest[nth(kind)] = pair.kind_previous;
+    pair.kind_next = pair.kind_previous = no_index;
+}
+
+}  // namespace weir::flow

@@ -1,0 +1,236 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "base/result.hpp"
+#include "flow/index.hpp"
+#include "flow/layout.hpp"
+#include "flow/record.hpp"
+#include "flow/timeouts.hpp"
+#include "flow/wheel.hpp"
+#include "net/packet.hpp"
+
+namespace weir::flow {
+
+// How large a shard is. Aliases and chunks follow from the records unless given.
+struct TableLimits {
+    std::uint32_t records = limits::default_flows_per_worker;  // rounded up to slabs; ≤ max_records
+    std::uint32_t scopes = limits::max_ports;
+    std::uint32_t aliases = 0;      // 0: an eighth of the records
+    std::uint32_t chunks = 0;       // of unknown TLVs; 0: a sixteenth of the records
+    std::uint64_t first_id = 1;     // counter part of the first FlowPair::id; 56 bits
+};
+
+// What adopt() found.
+struct AdoptReport {
+    bool created = false;           // by open(): there was nothing to adopt
+    bool rebuilt = false;           // not closed in order: index, lists and timers made anew
+    std::uint32_t adopted = 0;      // live records
+    std::uint32_t torn = 0;         // records caught in the middle of insert or removal
+    std::uint32_t corrupt = 0;      // live, but the identity checksum or the owner does not fit
+    std::uint32_t duplicate = 0;    // a second record of one key
+    std::uint32_t closed_scopes = 0;  // caught in the middle of opening or closing
+    std::uint32_t aliases = 0, lost_aliases = 0, lost_extensions = 0;
+};
+
+enum class InsertOutcome : std::uint8_t {
+    none = 0,
+    inserted,
+    evicted,    // inserted; another record had to go
+    existing,   // nothing inserted: the key, in either direction, is there; it is returned
+    full,       // nothing inserted: nothing may be evicted
+    no_scope,   // nothing inserted: the scope is not open
+};
+
+// Why a record left, for the removal hook.
+enum class Removal : std::uint8_t { none = 0, erased, expired, evicted, scope_closed };
+
+// One worker's shard of the flow table: records, index, timers and scopes in one span of memory.
+//
+// A Table is a view: copies and attach() see the same shard. All calls come from the worker that owns
+// the shard, except open_scope() and set_owner(), which a control thread may call meanwhile.
+// Nothing allocates after create(). The memory survives a kill at any instruction: see adopt().
+class Table {
+public:
+    Table() = default;
+
+    static std::size_t bytes_needed(const TableLimits&);
+    // `memory` must be 64-byte aligned and at least bytes_needed() long; its contents do not matter.
+    static Result<Table> create(std::span<std::byte> memory, const TableLimits&, std::uint32_t worker);
+    // The shard another process left there: after close() as it stands, after a crash at any
+    // instruction rebuilt from its records. Fails if there is no shard of this layout.
+    static Result<Table> adopt(std::span<std::byte> memory, AdoptReport* report = nullptr);
+    // A second view of a shard that is in use in this process.
+    static Result<Table> attach(std::span<std::byte> memory);
+    // adopt() if there is a shard with these limits, else create().
+    static Result<Table> open(std::span<std::byte> memory, const TableLimits&, std::uint32_t worker,
+                              AdoptReport* report = nullptr);
+    // The shard is complete; the next adopt() need not rebuild. No call but adopt() may follow.
+    void close();
+
+    explicit operator bool() const { return header_ != nullptr; }
+
+    struct Hit {
+        FlowPair* pair = nullptr;
+        std::uint8_t direction = 0;  // 0: the tuple runs from initiator to responder
+        explicit operator bool() const { return pair != nullptr; }
+    };
+    struct Query {
+        std::uint32_t scope = 0;
+        std::uint32_t vni = 0;
+        const net::Tuple* tuple = nullptr;
+        std::uint32_t hash = 0;
+    };
+    // A record or alias of the tuple in either direction. `hash` is the symmetric hash of the tuple.
+    Hit find(std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple, std::uint32_t hash);
+    // The same for up to max_burst tuples, memory fetched ahead. hits[i] answers queries[i].
+    void find_bulk(std::span<const Query> queries, std::span<Hit> hits);
+
+    // Records found from here to the next call are not evicted, so that a packet of this burst never
+    // holds a record that another packet of it had replaced.
+    void begin_burst();
+
+    // Inserts both directions at once. On a full table the oldest half-open record goes, then the
+    // oldest closing, then other than TCP; an established one never (design §4). Null: see `outcome`.
+    FlowPair* insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
+                     InsertOutcome* outcome = nullptr);
+    // A further key: `tuple` as seen in `direction`, and its reverse in the other. False: no room, or
+    // another flow has that key.
+    bool add_alias(FlowPair& pair, const net::Tuple& tuple, std::uint8_t direction,
+                   std::uint32_t hash);
+    void erase(FlowPair& pair);
+
+    // Record `slot`, live or not; null when out of range.
+    FlowPair* at(std::uint32_t slot) { return slot < geometry().records ? &records_[slot] : nullptr; }
+    std::uint32_t slot(const FlowPair& pair) const {
+        return static_cast<std::uint32_t>(&pair - records_);
+    }
+    // FlowHandle: nonce 8 | worker 4 | slot 20. Never 0. at_handle() is null when the record is gone.
+    std::uint32_t make_handle(const FlowPair& pair) const {
+        return std::uint32_t{pair.nonce} << 24 | geometry().worker << slot_bits | slot(pair);
+    }
+    FlowPair* at_handle(std::uint32_t handle);
+    static std::uint32_t worker_of(std::uint32_t handle) { return handle >> slot_bits & 0xf; }
+
+    // A packet of `direction` passed at `now_ns`, after its TCP state was tracked. Costs a store; the
+    // timer moves only when the idle time or the eviction class changed.
+    void touch(FlowPair& pair, std::uint8_t direction, const Timeouts& timeouts, std::uint64_t now_ns) {
+        Hot& hot = pair.hot[direction & 1];
+        hot.last_seen_ns = now_ns;
+        const std::uint32_t idle_ms = timeouts.idle_ms(pair);
+        if (hot.idle_ms != idle_ms || hot.kind != kind_of(pair)) [[unlikely]]
+            reclassify(pair, idle_ms);
+    }
+    // Removes what has been idle for its time. Looks at no more than `budget` timers.
+    std::size_t age(std::uint64_t now_ns, std::size_t budget);
+
+    // Calls the hook for each record just before it is removed, except when adopt() drops it.
+    using RemovalHook = void (*)(void* context, const FlowPair& pair, Removal why);
+    void on_removal(RemovalHook hook, void* context) {
+        hook_ = hook;
+        hook_context_ = context;
+    }
+
+    // Scopes. The index of a name is stable until it is closed. `wanted`: exactly this index, so that
+    // the shards of all workers agree.
+    Result<std::uint32_t> open_scope(std::string_view name, std::uint32_t wanted = no_index);
+    std::uint32_t find_scope(std::string_view name) const;  // no_index: none
+    void close_scope(std::uint32_t scope);                   // with all its records
+    const Scope* scope(std::uint32_t scope) const;           // null: not open
+    std::uint32_t owner(std::uint32_t scope) const;
+    void set_owner(std::uint32_t scope, std::uint32_t engine);  // constant time
+    // Every live record of a scope; `visit(FlowPair&)` may erase the record it is given.
+    template <class F>
+    void for_each(std::uint32_t scope, F&& visit);
+    template <class F>
+    void for_each_scope(F&& visit) const {  // visit(index, const Scope&)
+        for (std::uint32_t i = 0; i < geometry().scopes; ++i)
+            if (const Scope* one = scope(i)) visit(i, *one);
+    }
+
+    // Further keys and unknown TLVs of a record, for the save format.
+    template <class F>
+    void for_each_alias(const FlowPair& pair, F&& visit) const {  // visit(const Alias&)
+        for (std::uint32_t i = pair.aliases; i != no_index; i = aliases_[i].next) visit(aliases_[i]);
+    }
+    std::vector<std::uint8_t> extension(const FlowPair& pair) const;
+    bool set_extension(FlowPair& pair, std::span<const std::uint8_t> bytes);  // false: no room
+    // Gives a record that insert() has just made the identity it had elsewhere.
+    void set_identity(FlowPair& pair, std::uint64_t id, std::uint64_t created_ns);
+
+    std::size_t size() const { return header_->live; }
+    std::size_t capacity() const { return geometry().records; }
+    std::uint32_t worker() const { return geometry().worker; }
+    const Stats& stats() const { return header_->stats; }
+    // Every invariant of README.md, one by one (tests, `weir doctor`). Names the first that is broken.
+    Status check() const;
+
+private:
+    friend struct TableAdopter;
+    friend struct TableChecker;
+
+    static Result<Table> view(std::span<std::byte> memory);
+    explicit Table(std::byte* base, const Geometry& geometry);
+    const Geometry& geometry() const { return header_->geometry; }
+
+    Hit match(std::uint32_t ref, std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple) const;
+    Hit look(const Query& query) const;
+    void mark(Hit hit);
+
+    FlowPair* take_record(std::uint32_t scope, InsertOutcome& outcome);
+    FlowPair* first_free(std::uint32_t scope);
+    bool may_take_slab(const Scope& scope) const;
+    void take_slab(std::uint32_t scope);
+    void give_back_slab(std::uint32_t slab);
+    void write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std::uint64_t now_ns);
+    void link_record(FlowPair& pair);
+    void remove(FlowPair& pair, Removal why);
+    void reclassify(FlowPair& pair, std::uint32_t idle_ms);
+
+    bool evict_in(std::uint32_t scope);
+    FlowPair* victim_of(Scope& scope, Kind kind);
+    bool reclaim_slab();
+    bool slab_may_go(std::uint32_t slab, bool others_too) const;
+    bool protected_now(const FlowPair& pair) const;
+
+    void kind_push(FlowPair& pair, Kind kind);
+    void kind_remove(FlowPair& pair);
+    void slab_link(std::uint32_t slab);
+    void slab_unlink(std::uint32_t slab);
+    void open_link(std::uint32_t slab);
+    void open_unlink(std::uint32_t slab);
+    void free_alias(std::uint32_t alias);
+    void free_extension(FlowPair& pair);
+
+    ShardHeader* header_ = nullptr;
+    Slab* slabs_ = nullptr;
+    Scope* scopes_ = nullptr;
+    Alias* aliases_ = nullptr;
+    Chunk* chunks_ = nullptr;
+    FlowPair* records_ = nullptr;
+    Index index_;
+    Wheel wheel_;
+    RemovalHook hook_ = nullptr;
+    void* hook_context_ = nullptr;
+};
+
+template <class F>
+void Table::for_each(std::uint32_t scope_index, F&& visit) {
+    if (scope(scope_index) == nullptr) return;
+    for (std::uint32_t slab = scopes_[scope_index].slabs; slab != no_index;) {
+        const std::uint32_t next = slabs_[slab].next;  // `visit` may empty the slab
+        std::uint64_t taken = ~slabs_[slab].free;
+        for (; taken != 0; taken &= taken - 1)
+            visit(records_[slab * slab_records + static_cast<std::uint32_t>(std::countr_zero(taken))]);
+        slab = next;
+    }
+}
+
+// The checksum that tells a complete identity from a torn one.
+std::uint32_t identity_of(const FlowPair& pair);
+
+}  // namespace weir::flow

@@ -1,0 +1,211 @@
+// Taking over a shard that another process left. What counts after a crash: which scopes are open,
+// which slab belongs to which scope, and which records and aliases are live and whole. Everything else
+// is made anew from these.
+#include <algorithm>
+
+#include "flow/table.hpp"
+
+namespace weir::flow {
+
+std::uint32_t checksum_of(const Alias& alias);
+std::uint32_t checksum_of(const Chunk& chunk);
+
+struct TableAdopter {
+    Table& table;
+    AdoptReport& report;
+    ShardHeader& header = *table.header_;
+    const Geometry& geometry = table.header_->geometry;
+
+    void run() {
+        report.rebuilt = true;
+        reset();
+        for (std::uint32_t slab = 0; slab < geometry.slabs; ++slab) adopt_slab(slab);
+        adopt_aliases();
+        adopt_extensions();
+    }
+
+    void reset() {
+        header.open_scopes = 0;
+        for (std::uint32_t i = 0; i < geometry.scopes; ++i) reset_scope(table.scopes_[i]);
+        header.live = header.alias_count = 0;
+        header.free_slabs = no_index;
+        header.free_slab_count = 0;
+        header.reclaim_hand = 0;
+        header.burst = 0;
+        header.stats.records.fill(0);
+        table.index_.clear();
+        table.wheel_.clear();
+        std::uint64_t next_id = header.next_id;
+        for (std::uint32_t i = 0; i < geometry.records; ++i) {
+            const FlowPair& pair = table.records_[i];
+            if (pair.live != record_free && pair.id >> 56 == geometry.worker)
+                next_id = std::max(next_id, (pair.id & (~std::uint64_t{0} >> 8)) + 1);
+        }
+        header.next_id = next_id;
+    }
+
+    void reset_scope(Scope& scope) {
+        if (scope.state == ScopeState::writing) {
+            scope.state = ScopeState::free;
+            ++report.closed_scopes;
+        }
+        header.open_scopes += scope.state == ScopeState::open;
+        scope.slabs = scope.open_slabs = no_index;
+        scope.slab_count = scope.records = 0;
+        scope.oldest.fill(no_index);
+        scope.youngest.fill(no_index);
+        scope.name[sizeof(scope.name) - 1] = 0;
+    }
+
+    bool whole(const FlowPair& pair, std::uint32_t scope) const {
+        return pair.identity_checksum == identity_of(pair) && pair.key.scope == scope &&
+               pair.tcp < TcpState::count_ && pair.nonce != 0;
+    }
+
+    // Frees what is not whole; true if anything is left.
+    bool sift_slab(std::uint32_t slab) {
+        const std::uint32_t scope = table.slabs_[slab].scope;
+        const bool owned = scope != no_index && table.scope(scope) != nullptr;
+        bool any = false;
+        for (std::uint32_t i = 0; i < slab_records; ++i) {
+            FlowPair& pair = table.records_[slab * slab_records + i];
+            if (pair.live == record_live && owned && whole(pair, scope)) {
+                any = true;
+                continue;
+            }
+            report.torn += pair.live == record_writing;
+            report.corrupt += pair.live == record_live || pair.live > record_live;
+            pair.live = record_free;
+            pair.hot[0].tag = pair.hot[1].tag = 0;
+        }
+        return any;
+    }
+
+    void adopt_slab(std::uint32_t slab) {
+        const bool any = sift_slab(slab);
+        Slab& entry = table.slabs_[slab];
+        const std::uint32_t scope = entry.scope;
+        entry = Slab{};
+        entry.free = whole_slab_free;
+        if (!any) {
+            entry.open_next = header.free_slabs;
+            header.free_slabs = slab;
+            ++header.free_slab_count;
+            return;
+        }
+        entry.scope = scope;
+        table.slab_link(slab);
+        table.open_link(slab);
+        for (std::uint32_t i = 0; i < slab_records; ++i) {
+            FlowPair& pair = table.records_[slab * slab_records + i];
+            if (pair.live == record_live) adopt_record(pair);
+        }
+        // Duplicates may have left nothing.
+        if (entry.free == whole_slab_free) table.give_back_slab(slab);
+    }
+
+    void adopt_record(FlowPair& pair) {
+        const Key& key = pair.key;
+        if (table.look({key.scope, key.vni, &key.tuple, pair.hash})) {
+            ++report.duplicate;
+            pair.live = record_free;
+            pair.hot[0].tag = pair.hot[1].tag = 0;
+            return;
+        }
+        pair.aliases = no_index;  // found again below; the extension is checked there
+        pair.kind_next = pair.kind_previous = pair.timer_next = pair.timer_previous = no_index;
+        pair.timer_slot = no_timer;
+        pair.condemned = 0;
+        for (Hot& hot : pair.hot) {
+            hot.tag = pair.hash != 0 ? pair.hash : 1;
+            hot.burst = 0;
+            hot.idle_ms = default_timeouts.idle_ms(pair);
+        }
+        table.link_record(pair);
+        ++report.adopted;
+    }
+
+    void adopt_aliases() {
+        header.free_aliases = no_index;
+        for (std::uint32_t i = 0; i < geometry.aliases; ++i) {
+            Alias& alias = table.aliases_[i];
+            FlowPair* pair = table.at(alias.slot());
+            const bool ours = alias.owner_id != 0 && alias.checksum == checksum_of(alias) &&
+                              pair != nullptr && pair->live == record_live &&
+                              pair->id == alias.owner_id;
+            if (ours && !table.look({pair->key.scope, pair->key.vni, &alias.tuple, alias.hash})) {
+                alias.next = pair->aliases;
+                pair->aliases = i;
+                ++header.alias_count;
+                ++report.aliases;
+                table.index_.insert(place_of(pair->key.scope, pair->key.vni, alias.hash),
+                                    alias_bit | i);
+                continue;
+            }
+            report.lost_aliases += alias.owner_id != 0;
+            alias.owner_id = 0;
+            alias.next = header.free_aliases;
+            header.free_aliases = i;
+        }
+    }
+
+    // A chain of chunks is kept if every one of it belongs to the record and none occurs twice.
+    bool whole_extension(const FlowPair& pair) const {
+        std::uint32_t seen = 0;
+        for (std::uint32_t i = pair.extension; i != no_index; i = table.chunks_[i].next) {
+            if (i >= geometry.chunks || ++seen > geometry.chunks) return false;
+            const Chunk& chunk = table.chunks_[i];
+            if (chunk.owner_id != pair.id || chunk.length > Chunk::capacity ||
+                chunk.checksum != checksum_of(chunk))
+                return false;
+        }
+        return true;
+    }
+
+    void adopt_extensions() {
+        for (std::uint32_t i = 0; i < geometry.chunks; ++i) table.chunks_[i].reserved = 0;
+        for (std::uint32_t i = 0; i < geometry.records; ++i) {
+            FlowPair& pair = table.records_[i];
+            if (pair.live != record_live || pair.extension == no_index) continue;
+            if (!whole_extension(pair)) {
+                pair.extension = no_index;
+                ++report.lost_extensions;
+                continue;
+            }
+            for (std::uint32_t at = pair.extension; at != no_index; at = table.chunks_[at].next)
+                table.chunks_[at].reserved = 1;
+        }
+        header.free_chunks = no_index;
+        for (std::uint32_t i = 0; i < geometry.chunks; ++i) {
+            Chunk& chunk = table.chunks_[i];
+            const bool used = chunk.reserved == 1;
+            chunk.reserved = 0;
+            if (used) continue;
+            chunk.owner_id = 0;
+            chunk.next = header.free_chunks;
+            header.free_chunks = i;
+        }
+    }
+};
+
+Result<Table> Table::adopt(std::span<std::byte> memory, AdoptReport* report) {
+    Result<Table> found = view(memory);
+    if (!found) return found;
+    AdoptReport ignored;
+    AdoptReport& result = report != nullptr ? *report : ignored;
+    result = AdoptReport{};
+    Table& table = *found;
+    const bool clean = table.header_->clean == 1;
+    table.header_->clean = 0;
+    ordered();
+    if (clean) {
+        result.adopted = table.header_->live;
+        result.aliases = table.header_->alias_count;
+        table.header_->burst = 0;
+    } else {
+        TableAdopter{table, result}.run();
+    }
+    return found;
+}
+
+}  // namespace weir::flow

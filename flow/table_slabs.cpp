@@ -1,0 +1,190 @@
+// How a scope comes by a record: slabs, their lists, and what goes when there are none left.
+#include <algorithm>
+#include <atomic>
+#include <bit>
+
+#include "flow/table.hpp"
+
+namespace weir::flow {
+
+namespace {
+
+constexpr std::size_t nth(Kind kind) { return static_cast<std::size_t>(kind); }
+
+// How far a full table is searched for a victim, per insert.
+constexpr unsigned victim_tries = 32;
+constexpr unsigned reclaim_tries = 16;
+
+std::uint64_t newest(const FlowPair& pair) {
+    return std::max(pair.hot[0].last_seen_ns, pair.hot[1].last_seen_ns);
+}
+
+}  // namespace
+
+FlowPair* Table::first_free(std::uint32_t scope_index) {
+    const std::uint32_t slab = scopes_[scope_index].open_slabs;
+    if (slab == no_index) return nullptr;
+    const auto bit = static_cast<std::uint32_t>(std::countr_zero(slabs_[slab].free));
+    return &records_[slab * slab_records + bit];
+}
+
+FlowPair* Table::take_record(std::uint32_t scope_index, InsertOutcome& outcome) {
+    if (FlowPair* pair = first_free(scope_index)) return pair;
+    if (may_take_slab(scopes_[scope_index])) {
+        take_slab(scope_index);
+        return first_free(scope_index);
+    }
+    outcome = InsertOutcome::evicted;
+    if (evict_in(scope_index)) {
+        // The eviction may have emptied and returned the scope's only open slab.
+        if (first_free(scope_index) == nullptr) take_slab(scope_index);
+        return first_free(scope_index);
+    }
+    if (!reclaim_slab() || !may_take_slab(scopes_[scope_index])) return nullptr;
+    take_slab(scope_index);
+    return first_free(scope_index);
+}
+
+// While several scopes are open, the last eighth of the slabs is kept for those that hold few: one
+// port that floods the table must not leave the others without records.
+bool Table::may_take_slab(const Scope& scope) const {
+    if (header_->free_slab_count == 0) return false;
+    const std::uint32_t scopes =
+        std::atomic_ref<std::uint32_t>(header_->open_scopes).load(std::memory_order_relaxed);
+    if (scopes <= 1) return true;
+    const std::uint32_t reserve = geometry().slabs / 8;
+    if (header_->free_slab_count > reserve) return true;
+    return scope.slab_count < std::max(reserve / scopes, 1u);
+}
+
+void Table::take_slab(std::uint32_t scope_index) {
+    const std::uint32_t slab = header_->free_slabs;
+    header_->free_slabs = slabs_[slab].open_next;
+    --header_->free_slab_count;
+    slabs_[slab].free = whole_slab_free;
+    slabs_[slab].scope = scope_index;  // before any record of it is live
+    ordered();
+    slab_link(slab);
+    open_link(slab);
+}
+
+void Table::give_back_slab(std::uint32_t slab) {
+    open_unlink(slab);
+    slab_unlink(slab);
+    ordered();
+    slabs_[slab].scope = no_index;  // after every record of it has died
+    slabs_[slab].open_next = header_->free_slabs;
+    header_->free_slabs = slab;
+    ++header_->free_slab_count;
+}
+
+void Table::slab_link(std::uint32_t slab) {
+    Scope& scope = scopes_[slabs_[slab].scope];
+    slabs_[slab].previous = no_index;
+    slabs_[slab].next = scope.slabs;
+    if (scope.slabs != no_index) slabs_[scope.slabs].previous = slab;
+    scope.slabs = slab;
+    ++scope.slab_count;
+}
+
+void Table::slab_unlink(std::uint32_t slab) {
+    Scope& scope = scopes_[slabs_[slab].scope];
+    const Slab& gone = slabs_[slab];
+    if (gone.previous != no_index)
+        slabs_[gone.previous].next = gone.next;
+    else
+        scope.slabs = gone.next;
+    if (gone.next != no_index) slabs_[gone.next].previous = gone.previous;
+    --scope.slab_count;
+}
+
+void Table::open_link(std::uint32_t slab) {
+    Scope& scope = scopes_[slabs_[slab].scope];
+    slabs_[slab].open_previous = no_index;
+    slabs_[slab].open_next = scope.open_slabs;
+    if (scope.open_slabs != no_index) slabs_[scope.open_slabs].open_previous = slab;
+    scope.open_slabs = slab;
+}
+
+void Table::open_unlink(std::uint32_t slab) {
+    Scope& scope = scopes_[slabs_[slab].scope];
+    const Slab& gone = slabs_[slab];
+    if (gone.open_previous != no_index)
+        slabs_[gone.open_previous].open_next = gone.open_next;
+    else
+        scope.open_slabs = gone.open_next;
+    if (gone.open_next != no_index) slabs_[gone.open_next].open_previous = gone.open_previous;
+}
+
+// Eviction.
+
+bool Table::protected_now(const FlowPair& pair) const {
+    const std::uint16_t burst = header_->burst;
+    return burst != 0 && (pair.hot[0].burst == burst || pair.hot[1].burst == burst);
+}
+
+bool Table::evict_in(std::uint32_t scope_index) {
+    for (Kind kind : {Kind::half_open, Kind::closing, Kind::other}) {
+        FlowPair* victim = victim_of(scopes_[scope_index], kind);
+        if (victim == nullptr) continue;
+        ++header_->stats.evicted[nth(kind)];
+        remove(*victim, Removal::evicted);
+        return true;
+    }
+    return false;
+}
+
+// The oldest record of a kind. Records whose state moved on since they were filed are filed anew;
+// of those other than TCP, one seen since it was filed goes to the end once more.
+FlowPair* Table::victim_of(Scope& scope, Kind kind) {
+    FlowPair* fallback = nullptr;
+    std::uint32_t next = scope.oldest[nth(kind)];
+    for (unsigned tries = 0; tries < victim_tries && next != no_index; ++tries) {
+        FlowPair& pair = records_[next];
+        next = pair.kind_next;
+        if (kind_of(pair) != kind) {
+            kind_remove(pair);
+            kind_push(pair, kind_of(pair));
+            continue;
+        }
+        if (protected_now(pair)) continue;
+        if (kind != Kind::other || newest(pair) == pair.queued_ns) return &pair;
+        if (fallback == nullptr) fallback = &pair;
+        kind_remove(pair);
+        kind_push(pair, kind);
+    }
+    return fallback;
+}
+
+bool Table::slab_may_go(std::uint32_t slab, bool others_too) const {
+    const Slab& candidate = slabs_[slab];
+    if (candidate.scope == no_index || candidate.established != 0) return false;
+    if (!others_too && candidate.other != 0) return false;
+    for (std::uint64_t taken = ~candidate.free; taken != 0; taken &= taken - 1) {
+        const auto bit = static_cast<std::uint32_t>(std::countr_zero(taken));
+        const FlowPair& pair = records_[slab * slab_records + bit];
+        if (kind_of(pair) == Kind::established || protected_now(pair)) return false;
+    }
+    return true;
+}
+
+// Takes a slab away from any scope, if all its records may go.
+bool Table::reclaim_slab() {
+    for (bool others_too : {false, true}) {
+        for (unsigned tries = 0; tries < reclaim_tries; ++tries) {
+            const std::uint32_t slab = header_->reclaim_hand;
+            header_->reclaim_hand = (slab + 1) % geometry().slabs;
+            if (!slab_may_go(slab, others_too)) continue;
+            for (std::uint64_t taken = ~slabs_[slab].free; taken != 0; taken &= taken - 1) {
+                const auto bit = static_cast<std::uint32_t>(std::countr_zero(taken));
+                FlowPair& pair = records_[slab * slab_records + bit];
+                ++header_->stats.evicted[nth(kind_of(pair))];
+                remove(pair, Removal::evicted);
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace weir::flow

@@ -1,0 +1,47 @@
+#include "flow/wheel.hpp"
+
+#include <algorithm>
+
+namespace weir::flow {
+
+void Wheel::clear() {
+    state_->occupied.fill(0);
+    for (auto& level : state_->head) level.fill(no_index);
+}
+
+void Wheel::arm(std::uint32_t slot, std::uint64_t expires_ns) {
+    // The tick after the one that contains the deadline: never early.
+    const std::uint64_t base = state_->tick + 1;
+    std::uint64_t due = (expires_ns >> WheelState::tick_shift) + 1;
+    due = std::max(due, base);
+    due = std::min(due, base + (std::uint64_t{1} << (6 * levels)) - 1);
+    // Counted from `base`, a record armed while its old slot is being emptied never lands there again.
+    const std::uint64_t delta = due - base;
+    unsigned level = 0;
+    while (delta >= std::uint64_t{1} << (6 * (level + 1))) ++level;
+
+    const unsigned at = level * slots + slot_of(due, level);
+    FlowPair& pair = records_[slot];
+    pair.expires_ns = expires_ns;
+    pair.timer_slot = static_cast<std::uint16_t>(at);
+    pair.timer_previous = no_index;
+    pair.timer_next = head(at);
+    if (pair.timer_next != no_index) records_[pair.timer_next].timer_previous = slot;
+    head(at) = slot;
+    state_->occupied[level] |= std::uint64_t{1} << (at % slots);
+}
+
+void Wheel::disarm(std::uint32_t slot) {
+    FlowPair& pair = records_[slot];
+    const unsigned at = pair.timer_slot;
+    if (pair.timer_previous != no_index)
+        records_[pair.timer_previous].timer_next = pair.timer_next;
+    else
+        head(at) = pair.timer_next;
+    if (pair.timer_next != no_index) records_[pair.timer_next].timer_previous = pair.timer_previous;
+    if (head(at) == no_index) state_->occupied[at / slots] &= ~(std::uint64_t{1} << (at % slots));
+    pair.timer_next = pair.timer_previous = no_index;
+    pair.timer_slot = no_timer;
+}
+
+}  // namespace weir::flow

@@ -1,0 +1,83 @@
+#pragma once
+#include <bit>
+#include <cstdint>
+
+#include "flow/layout.hpp"
+
+namespace weir::flow {
+
+// A hierarchical timer wheel over the records of a shard, threaded through their timer_ links.
+//
+// One tick is 2^24 ns (16.8 ms); level l holds what is due within 64^(l+1) ticks, the last level also
+// what is later. Empty stretches are skipped by bitmap, so a jump of hours costs nothing. A record
+// never fires before its time and at most one tick after it, provided advance() is called.
+class Wheel {
+public:
+    static constexpr unsigned levels = WheelState::levels, slots = WheelState::slots;
+
+    Wheel() = default;
+    Wheel(WheelState* state, FlowPair* records) : state_(state), records_(records) {}
+
+    void clear();
+    // An empty wheel may be set to any time at once.
+    void set_time(std::uint64_t now_ns) { state_->tick = now_ns >> WheelState::tick_shift; }
+    bool empty() const {
+        return (state_->occupied[0] | state_->occupied[1] | state_->occupied[2] |
+                state_->occupied[3]) == 0;
+    }
+
+    void arm(std::uint32_t slot, std::uint64_t expires_ns);  // the record must not be armed
+    void disarm(std::uint32_t slot);                         // the record must be armed
+    bool armed(std::uint32_t slot) const { return records_[slot].timer_slot != no_timer; }
+
+    // Moves time on to `now_ns` and calls fire(slot) for each record whose time may have come, after
+    // taking it off the wheel; fire() may arm it again. Stops after `budget` calls and goes on there
+    // next time. Returns the number of calls.
+    template <class Fire>
+    std::size_t advance(std::uint64_t now_ns, std::size_t budget, Fire&& fire) {
+        const std::uint64_t target = now_ns >> WheelState::tick_shift;
+        std::size_t calls = 0;
+        while (state_->tick < target) {
+            const std::uint64_t next = next_event();
+            if (next > target) {
+                state_->tick = target;
+                break;
+            }
+            // While a tick is worked on, `tick` stays one below it: arming is then never behind it,
+            // and a stop in between finds the same place again.
+            state_->tick = next - 1;
+            for (unsigned level = levels; level-- > 0;) {
+                if ((next & ((std::uint64_t{1} << (6 * level)) - 1)) != 0) continue;
+                const unsigned at = level * slots + slot_of(next, level);
+                while (head(at) != no_index) {
+                    if (calls == budget) return calls;
+                    const std::uint32_t record = head(at);
+                    disarm(record);
+                    ++calls;
+                    fire(record);
+                }
+            }
+            state_->tick = next;
+        }
+        return calls;
+    }
+
+private:
+    static unsigned slot_of(std::uint64_t tick, unsigned level) {
+        return static_cast<unsigned>(tick >> (6 * level)) & (slots - 1);
+    }
+    std::uint32_t& head(unsigned at) { return state_->head[at / slots][at % slots]; }
+
+    // The next tick at which the lowest level that holds anything moves on.
+    std::uint64_t next_event() const {
+        for (unsigned level = 0; level < levels; ++level)
+            if (state_->occupied[level] != 0)
+                return ((state_->tick >> (6 * level)) + 1) << (6 * level);
+        return ~std::uint64_t{0};
+    }
+
+    WheelState* state_ = nullptr;
+    FlowPair* records_ = nullptr;
+};
+
+}  // namespace weir::flow
