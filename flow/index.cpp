@@ -13,10 +13,19 @@ void Index::clear() {
     }
 }
 
-void Index::insert(Place place, std::uint32_t ref) {
+bool Index::has_room(Place place) const {
+    const Bucket* bucket = &buckets_[place.bucket_hash & mask_];
+    std::uint32_t row = 1;
+    for (; bucket->next != no_index; ++row) bucket = &buckets_[bucket->next];
+    return row < max_row || bucket->count < Bucket::entries;
+}
+
+bool Index::insert(Place place, std::uint32_t ref) {
     Bucket* bucket = &buckets_[place.bucket_hash & mask_];
-    while (bucket->next != no_index) bucket = &buckets_[bucket->next];
+    std::uint32_t row = 1;
+    for (; bucket->next != no_index; ++row) bucket = &buckets_[bucket->next];
     if (bucket->count == Bucket::entries) {
+        if (row == max_row) return false;
         const std::uint32_t fresh = *free_;
         WEIR_CHECK(fresh != no_index, "there is an overflow bucket for every seven entries");
         *free_ = buckets_[fresh].next;
@@ -27,6 +36,7 @@ void Index::insert(Place place, std::uint32_t ref) {
     bucket->tag[bucket->count] = place.tag;
     bucket->ref[bucket->count] = ref;
     ++bucket->count;
+    return true;
 }
 
 bool Index::erase(Place place, std::uint32_t ref) {

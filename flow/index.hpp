@@ -12,10 +12,12 @@ struct Place {
     std::uint32_t tag = 0;  // never 0
 };
 
-// `hash` is the symmetric hash of a tuple, so both directions of a flow have one place.
-inline Place place_of(std::uint32_t scope, std::uint32_t vni, std::uint32_t hash) {
-    std::uint64_t x = (std::uint64_t{scope} << 32 | vni) * 0x9e3779b97f4a7c15u;
-    x = (x ^ hash) * 0xff51afd7ed558ccdu;
+// `hash` is the symmetric hash of a tuple, so both directions of a flow have one place. `seed` is the
+// shard's secret: the hash of the tuple is public, and nobody outside may choose who shares a bucket.
+inline Place place_of(std::uint64_t seed, std::uint32_t scope, std::uint32_t vni,
+                      std::uint32_t hash) {
+    std::uint64_t x = (seed ^ (std::uint64_t{scope} << 32 | vni)) * 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 31 ^ hash) * 0xff51afd7ed558ccdu;
     x = (x ^ x >> 32) * 0xc4ceb9fe1a85ec53u;
     return {static_cast<std::uint32_t>(x >> 32), static_cast<std::uint32_t>(x) | 1};
 }
@@ -23,10 +25,13 @@ inline Place place_of(std::uint32_t scope, std::uint32_t vni, std::uint32_t hash
 // A hash index from Place to a reference (record slot, or alias). No key lives in it.
 //
 // Buckets of seven entries with overflow buckets behind them; only the last of a row is ever partly
-// filled, so entries/7 overflow buckets suffice for any distribution and an insert cannot fail.
-// Allocates nothing. After a crash it is cleared and filled again from the records.
+// filled, so entries/7 overflow buckets suffice for any distribution. A row is at most max_row buckets
+// long, which chance never makes it, so that a lookup costs a bounded number of cache lines whatever
+// strangers send. Allocates nothing. After a crash it is cleared and filled again from the records.
 class Index {
 public:
+    static constexpr std::uint32_t max_row = 8;
+
     Index() = default;
     Index(Bucket* buckets, const Geometry& geometry, std::uint32_t* free_overflow)
         : buckets_(buckets),
@@ -54,7 +59,9 @@ public:
         }
     }
 
-    void insert(Place place, std::uint32_t ref);
+    // False when the row is full; then nothing is inserted.
+    bool has_room(Place place) const;
+    bool insert(Place place, std::uint32_t ref);
     bool erase(Place place, std::uint32_t ref);
 
     // Entries, counted one by one (tests).

@@ -100,7 +100,8 @@ struct Stats {
     std::uint64_t expired = 0;     // by age()
     std::array<std::uint64_t, static_cast<std::size_t>(Kind::count_)> evicted{};
     std::uint64_t refused_full = 0;   // inserts: nothing could be evicted
-    std::uint64_t refused_alias = 0;  // aliases: the pool is full
+    std::uint64_t refused_crowded = 0;  // inserts: too many keys of one hash
+    std::uint64_t refused_alias = 0;  // aliases: no room, or the key is another flow's
     std::uint64_t lost_extensions = 0;  // unknown TLVs that found no room
     std::array<std::uint64_t, static_cast<std::size_t>(Kind::count_)> records{};  // live now
 };
@@ -122,6 +123,7 @@ struct alignas(64) ShardHeader {
     std::uint32_t checksum = 0;       // over geometry
     std::uint32_t clean = 0;          // 1: closed in order, nothing needs a rebuild
     Geometry geometry;
+    std::uint64_t seed = 0;           // secret of the index, see place_of()
     std::uint64_t next_id = 1;        // counter part of the next FlowPair::id
     std::uint32_t free_slabs = no_index, free_slab_count = 0;
     std::uint32_t free_aliases = no_index, free_chunks = no_index;

@@ -74,7 +74,7 @@ Table::Hit Table::match(std::uint32_t ref, std::uint32_t scope, std::uint32_t vn
 
 Table::Hit Table::look(const Query& query) const {
     Hit hit;
-    index_.find(place_of(query.scope, query.vni, query.hash), [&](std::uint32_t ref) {
+    index_.find(place_of(header_->seed, query.scope, query.vni, query.hash), [&](std::uint32_t ref) {
         hit = match(ref, query.scope, query.vni, *query.tuple);
         return hit.pair != nullptr;
     });
@@ -97,7 +97,7 @@ void Table::find_bulk(std::span<const Query> queries, std::span<Hit> hits) {
                "a burst and room for its answers");
     std::array<Place, limits::max_burst> places;
     for (std::size_t i = 0; i < queries.size(); ++i) {
-        places[i] = place_of(queries[i].scope, queries[i].vni, queries[i].hash);
+        places[i] = place_of(header_->seed, queries[i].scope, queries[i].vni, queries[i].hash);
         index_.prefetch(places[i]);
     }
     // The first entry with the right tag is nearly always the one: fetch its key and hot lines.
@@ -144,6 +144,11 @@ FlowPair* Table::insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns
     if (const Hit hit = find(key.scope, key.vni, key.tuple, hash)) {
         result = InsertOutcome::existing;
         return hit.pair;
+    }
+    if (!index_.has_room(place(key, hash))) {
+        ++header_->stats.refused_crowded;
+        result = InsertOutcome::crowded;
+        return nullptr;
     }
     result = InsertOutcome::inserted;
     FlowPair* pair = take_record(key.scope, result);
@@ -195,7 +200,8 @@ void Table::link_record(FlowPair& pair) {
     ++header_->live;
     kind_push(pair, kind_of(pair));
     wheel_.arm(slot_index, newest(pair) + std::uint64_t{pair.hot[0].idle_ms} * 1'000'000);
-    index_.insert(place_of(pair.key.scope, pair.key.vni, pair.hash), slot_index);
+    const bool indexed = index_.insert(place(pair.key, pair.hash), slot_index);
+    WEIR_CHECK(indexed, "the caller looked for room");
 }
 
 void Table::erase(FlowPair& pair) {
@@ -209,7 +215,7 @@ void Table::remove(FlowPair& pair, Removal why) {
     pair.live = record_free;
     ordered();
     const std::uint32_t slot_index = slot(pair);
-    const bool indexed = index_.erase(place_of(pair.key.scope, pair.key.vni, pair.hash), slot_index);
+    const bool indexed = index_.erase(place(pair.key, pair.hash), slot_index);
     WEIR_CHECK(indexed, "a live record is in the index");
     while (pair.aliases != no_index) {
         const std::uint32_t alias = pair.aliases;

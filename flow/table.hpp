@@ -23,6 +23,7 @@ struct TableLimits {
     std::uint32_t aliases = 0;      // 0: an eighth of the records
     std::uint32_t chunks = 0;       // of unknown TLVs; 0: a sixteenth of the records
     std::uint64_t first_id = 1;     // counter part of the first FlowPair::id; 56 bits
+    std::uint64_t seed = 0;         // secret of the index; 0: a random one
 };
 
 // What adopt() found.
@@ -43,6 +44,7 @@ enum class InsertOutcome : std::uint8_t {
     evicted,    // inserted; another record had to go
     existing,   // nothing inserted: the key, in either direction, is there; it is returned
     full,       // nothing inserted: nothing may be evicted
+    crowded,    // nothing inserted: too many keys share this one's hash
     no_scope,   // nothing inserted: the scope is not open
 };
 
@@ -177,6 +179,9 @@ private:
     explicit Table(std::byte* base, const Geometry& geometry);
     const Geometry& geometry() const { return header_->geometry; }
 
+    Place place(const Key& key, std::uint32_t hash) const {
+        return place_of(header_->seed, key.scope, key.vni, hash);
+    }
     Hit match(std::uint32_t ref, std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple) const;
     Hit look(const Query& query) const;
     void mark(Hit hit);

@@ -106,7 +106,8 @@ struct TableAdopter {
 
     void adopt_record(FlowPair& pair) {
         const Key& key = pair.key;
-        if (table.look({key.scope, key.vni, &key.tuple, pair.hash})) {
+        if (table.look({key.scope, key.vni, &key.tuple, pair.hash}) ||
+            !table.index_.has_room(table.place(key, pair.hash))) {
             ++report.duplicate;
             pair.live = record_free;
             pair.hot[0].tag = pair.hot[1].tag = 0;
@@ -133,13 +134,13 @@ struct TableAdopter {
             const bool ours = alias.owner_id != 0 && alias.checksum == checksum_of(alias) &&
                               pair != nullptr && pair->live == record_live &&
                               pair->id == alias.owner_id;
-            if (ours && !table.look({pair->key.scope, pair->key.vni, &alias.tuple, alias.hash})) {
+            if (ours && table.index_.has_room(table.place(pair->key, alias.hash)) &&
+                !table.look({pair->key.scope, pair->key.vni, &alias.tuple, alias.hash})) {
                 alias.next = pair->aliases;
                 pair->aliases = i;
                 ++header.alias_count;
                 ++report.aliases;
-                table.index_.insert(place_of(pair->key.scope, pair->key.vni, alias.hash),
-                                    alias_bit | i);
+                table.index_.insert(table.place(pair->key, alias.hash), alias_bit | i);
                 continue;
             }
             report.lost_aliases += alias.owner_id != 0;

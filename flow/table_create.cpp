@@ -3,6 +3,7 @@
 #include <atomic>
 #include <bit>
 #include <cstring>
+#include <random>
 #include <string>
 
 #include "base/check.hpp"
@@ -31,6 +32,11 @@ std::uint32_t fold(const void* data, std::size_t bytes, std::uint64_t state) {
 std::uint32_t name_hash(std::string_view name) { return fold(name.data(), name.size(), 1); }
 
 std::uint64_t round_up(std::uint64_t value, std::uint64_t to) { return (value + to - 1) / to * to; }
+
+std::uint64_t random_seed() {
+    std::random_device device;
+    return std::uint64_t{device()} << 32 | device();
+}
 
 Result<Geometry> geometry_for(const TableLimits& limits, std::uint32_t worker) {
     if (limits.records == 0 || limits.records > max_records)
@@ -119,6 +125,7 @@ Result<Table> Table::create(std::span<std::byte> memory, const TableLimits& limi
     header->geometry = geometry;
     header->checksum = checksum_of(geometry);
     header->next_id = limits.first_id;
+    header->seed = limits.seed != 0 ? limits.seed : random_seed();
     Table table(memory.data(), geometry);
     for (std::uint32_t i = 0; i < geometry.slabs; ++i) {
         table.slabs_[i] = Slab{};
@@ -262,7 +269,7 @@ bool Table::add_alias(FlowPair& pair, const net::Tuple& tuple, std::uint8_t dire
         return ours;
     }
     const std::uint32_t at = header_->free_aliases;
-    if (at == no_index) {
+    if (at == no_index || !index_.has_room(place(pair.key, hash))) {
         ++header_->stats.refused_alias;
         return false;
     }
@@ -280,7 +287,7 @@ bool Table::add_alias(FlowPair& pair, const net::Tuple& tuple, std::uint8_t dire
     ordered();
     pair.aliases = at;
     ++header_->alias_count;
-    index_.insert(place_of(pair.key.scope, pair.key.vni, hash), alias_bit | at);
+    index_.insert(place(pair.key, hash), alias_bit | at);
     return true;
 }
 
@@ -289,7 +296,7 @@ void Table::free_alias(std::uint32_t at) {
     const FlowPair& pair = records_[alias.slot()];
     alias.owner_id = 0;
     ordered();
-    index_.erase(place_of(pair.key.scope, pair.key.vni, alias.hash), alias_bit | at);
+    index_.erase(place(pair.key, alias.hash), alias_bit | at);
     alias.next = header_->free_aliases;
     header_->free_aliases = at;
     --header_->alias_count;
