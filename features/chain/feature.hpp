@@ -1,0 +1,13 @@
+#pragma once
+#include "features/feature.hpp"
+
+namespace weir::chain {
+
+extern const features::Feature feature;
+
+// The parts of it.
+void add_kinds(model::Registry& registry);
+std::vector<Error> validate(const model::Snapshot& intent);
+void plan(const model::Snapshot& intent, std::string_view host, model::Snapshot& out);
+
+}  // namespace weir::chain

@@ -1,0 +1,157 @@
+#include <algorithm>
+#include <set>
+
+#include "features/chain/feature.hpp"
+#include "features/chain/paths.hpp"
+#include "features/chain/resources.hpp"
+
+namespace weir::chain {
+namespace {
+
+using model::Group;
+using model::GroupMembers;
+using model::Port;
+using model::Ref;
+using model::Snapshot;
+
+// What one host gets (spec §9.1). Rules become independent of groups and of other hosts' ports:
+// addresses stand in them, and the ports of this host they apply to.
+class HostPlan {
+public:
+    HostPlan(const Snapshot& intent, std::string_view host, Snapshot& out)
+        : intent_(intent), host_(host), out_(out) {}
+
+    void run() {
+        for (const auto& [name, node] : intent_.all<ServiceNode>())
+            if (node.host.name == host_) put_node(node);
+        add_rules();
+        add_exclusions();
+        for (const auto& [chain, paths] : static_paths(intent_))
+            for (const ServicePath& path : paths)
+                if (anchors_.contains(chain) || passes_here(path)) put_path(path);
+    }
+
+private:
+    // Copies the resource unless the host has it already.
+    template <class R>
+    const R* copy(const Ref<R>& ref) {
+        const R* found = intent_.find(ref);
+        if (found && !out_.find(ref)) out_.put(*found);
+        return found;
+    }
+
+    void put_node(const ServiceNode& node) {
+        out_.put(node);
+        copy(node.service);
+        copy(node.service_segment);
+    }
+
+    void put_chain(const ServiceChain& chain) {
+        if (out_.find<ServiceChain>(chain.name)) return;
+        out_.put(chain);
+        copy(chain.service_segment);
+        for (const auto* profiles : {&chain.forward, &chain.reverse})
+            for (const auto& ref : *profiles)
+                if (const ServiceProfile* profile = copy(ref)) copy(profile->service);
+    }
+
+    void put_path(const ServicePath& path) {
+        out_.put(path);
+        copy_chain(path.chain);
+        for (const auto* hops : {&path.forward, &path.reverse})
+            for (const PathHop& hop : *hops) copy(Ref<ServiceNodeStatus>(hop.node));
+    }
+
+    void copy_chain(const std::string& name) {
+        if (const ServiceChain* chain = intent_.find<ServiceChain>(name)) put_chain(*chain);
+    }
+
+    bool passes_here(const ServicePath& path) const {
+        for (const auto* hops : {&path.forward, &path.reverse})
+            for (const PathHop& hop : *hops)
+                if (hop.host == host_) return true;
+        return false;
+    }
+
+    bool is_here(const std::string& name) const {
+        const Port* port = intent_.find<Port>(name);
+        return port && port->segment && port->host.name == host_;
+    }
+
+    const GroupMembers& members(const Ref<Group>& ref) {
+        const auto known = members_.find(ref.name);
+        if (known != members_.end()) return known->second;
+        const Group* group = intent_.find(ref);
+        return members_.emplace(ref.name, group ? group_members(intent_, *group) : GroupMembers())
+            .first->second;
+    }
+
+    std::vector<Ref<Port>> ports_of(const ServiceRule& rule) {
+        std::set<std::string> names;
+        if (rule.applied_to.empty() && rule.applied_to_ports.empty())
+            for (const auto& row : intent_.all<Port>()) names.insert(row.first);
+        for (const auto& ref : rule.applied_to)
+            names.insert(members(ref).ports.begin(), members(ref).ports.end());
+        for (const auto& ref : rule.applied_to_ports) names.insert(ref.name);
+        std::vector<Ref<Port>> out;
+        for (const std::string& name : names)
+            if (is_here(name)) out.emplace_back(name);
+        return out;
+    }
+
+    // Turns groups into addresses. False: nobody is in them, so the rule can match nothing.
+    bool resolve(std::vector<Ref<Group>>& groups, std::vector<net::Prefix>& addresses, bool& negate) {
+        if (groups.empty()) return true;
+        std::set<net::Prefix> all(addresses.begin(), addresses.end());
+        for (const auto& ref : groups)
+            all.insert(members(ref).prefixes.begin(), members(ref).prefixes.end());
+        groups.clear();
+        addresses.assign(all.begin(), all.end());
+        if (!all.empty()) return true;
+        const bool anybody = negate;  // "not nobody"
+        negate = false;
+        return anybody;
+    }
+
+    void add_rules() {
+        const auto ids = rule_ids(intent_);
+        for (const auto& [name, intended] : intent_.all<ServiceRule>()) {
+            if (!intended.enabled) continue;
+            ServiceRule rule = intended;
+            rule.applied_to_ports = ports_of(rule);
+            rule.applied_to.clear();
+            if (rule.applied_to_ports.empty()) continue;
+            if (!resolve(rule.sources, rule.source_addresses, rule.not_sources)) continue;
+            if (!resolve(rule.destinations, rule.destination_addresses, rule.not_destinations))
+                continue;
+            rule.id = ids.at(name);
+            if (rule.chain) {
+                anchors_.insert(rule.chain.name);
+                copy_chain(rule.chain.name);
+            }
+            out_.put(std::move(rule));
+        }
+    }
+
+    void add_exclusions() {
+        for (const auto& [name, intended] : intent_.all<ServiceExclusion>()) {
+            ServiceExclusion exclusion = intended;
+            std::erase_if(exclusion.ports, [&](const auto& ref) { return !is_here(ref.name); });
+            if (!exclusion.ports.empty()) out_.put(std::move(exclusion));
+        }
+    }
+
+    const Snapshot& intent_;
+    const std::string_view host_;
+    Snapshot& out_;
+    std::set<std::string> anchors_;  // chains whose flows may be anchored here
+    std::map<std::string, GroupMembers> members_;
+};
+
+}  // namespace
+
+void plan(const Snapshot& intent, std::string_view host, Snapshot& out) {
+    HostPlan(intent, host, out).run();
+}
+
+}  // namespace weir::chain

@@ -1,0 +1,102 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "features/chain/resources.hpp"
+
+// Kinds that no operator writes: hosts get paths from the plan and report how their nodes fare.
+// Everything a host needs stands in them by value, so that they refer to nothing the host lacks.
+namespace weir::chain {
+
+// One node of a path (OBJ-11).
+struct PathHop {
+    std::string node;
+    std::uint32_t node_id = 0;
+    std::string host;
+    std::uint32_t host_id = 0;
+    std::string rack;
+    net::Mac mac;
+    HopAction action = HopAction::redirect;
+    NodeMode mode = NodeMode::aware;
+    bool can_decrement_si = false;
+    bool liveness_support = false;
+
+    friend bool operator==(const PathHop&, const PathHop&) = default;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return structure(
+            "One node of a service path.", field(&PathHop::node, "node", "Name of the node."),
+            field(&PathHop::node_id, "node_id", "Number of the node."),
+            field(&PathHop::host, "host", "Host the node is on."),
+            field(&PathHop::host_id, "host_id", "Number of that host."),
+            field(&PathHop::rack, "rack", "Where that host stands."),
+            field(&PathHop::mac, "mac", "Address of the node on the service plane."),
+            field(&PathHop::action, "action", "Whether packets or copies go there."),
+            field(&PathHop::mode, "mode", "How the node is given packets."),
+            field(&PathHop::can_decrement_si, "can_decrement_si",
+                  "The node counts the service index down itself."),
+            field(&PathHop::liveness_support, "liveness_support",
+                  "The node answers liveness queries."));
+    }
+};
+
+// One realisation of a chain by nodes. The numbers follow from the chain and its nodes alone.
+struct ServicePath {
+    std::string name;
+    std::string chain;
+    std::uint32_t spi = 0;
+    std::uint32_t sci = 0;
+    std::uint32_t svni = 0;
+    std::uint8_t epoch = 0;
+    std::uint32_t weight = 0;
+    bool maintenance = false;
+    std::vector<PathHop> forward;
+    std::vector<PathHop> reverse;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return resource(
+            "service-path", "One realisation of a service chain by nodes. Made by Weir.",
+            key(&ServicePath::name, "name", "Chain and number of the path."),
+            field(&ServicePath::chain, "chain", "Name of the chain."),
+            field(&ServicePath::spi, "spi", "Number of the path on the wire.", 1, 0xffffff),
+            field(&ServicePath::sci, "sci", "Number of the chain on the wire.", 1, 0xffffff),
+            field(&ServicePath::svni, "svni", "Number of the service segment.", 1, 0xffffff),
+            field(&ServicePath::epoch, "epoch", "Changes with the hops."),
+            field(&ServicePath::weight, "weight", "Share of new flows; 0: none."),
+            field(&ServicePath::maintenance, "maintenance", "New flows avoid the path."),
+            field(&ServicePath::forward, "forward", "Hops of the flow's initiator.")
+                .count(1, limits::max_hops),
+            field(&ServicePath::reverse, "reverse", "Hops of replies.").count(1, limits::max_hops));
+    }
+};
+
+// How a node fares, as its host sees it. Reported by hosts, handed on to the hosts that use the node.
+struct ServiceNodeStatus {
+    std::string name;
+    std::uint32_t node_id = 0;
+    NodeState state = NodeState::up;
+    std::uint64_t generation = 0;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return resource(
+            "service-node-status", "How a service node fares, as its host sees it. Made by Weir.",
+            key(&ServiceNodeStatus::name, "name", "Name of the node."),
+            field(&ServiceNodeStatus::node_id, "node_id", "Number of the node.", 1, 0xffffffff),
+            field(&ServiceNodeStatus::state, "state", "Whether packets pass the node."),
+            field(&ServiceNodeStatus::generation, "generation", "Grows with every change."));
+    }
+};
+
+// The node's address on the service plane: 02:5C and its number. Hosts have 02:5A and theirs.
+inline net::Mac node_mac(std::uint32_t node_id) {
+    return net::Mac{{0x02, 0x5c, static_cast<std::uint8_t>(node_id >> 24),
+                     static_cast<std::uint8_t>(node_id >> 16),
+                     static_cast<std::uint8_t>(node_id >> 8), static_cast<std::uint8_t>(node_id)}};
+}
+
+}  // namespace weir::chain

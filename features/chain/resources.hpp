@@ -1,0 +1,243 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "features/chain/words.hpp"
+#include "model/core_resources.hpp"
+
+// What an operator says about services, nodes, chains and rules. README.md has an example.
+namespace weir::chain {
+
+inline constexpr std::uint32_t max_explicit_rule_id = 0x7fffffff;  // above: numbered by Weir
+inline constexpr std::uint16_t max_paths_per_chain = 256;
+
+// Something a vendor's nodes can do (OBJ-1).
+struct Service {
+    std::string name;
+    std::string vendor;
+    std::vector<Functionality> functionalities;
+    std::vector<Transport> transports;
+    bool can_decrement_si = false;
+    bool liveness_support = false;
+    FailurePolicy on_failure = FailurePolicy::block;
+    std::vector<Privilege> privileges;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return resource(
+            "service", "Something the nodes of a vendor can do to packets.",
+            key(&Service::name, "name", "Unique among services."),
+            field(&Service::vendor, "vendor", "Who makes it.", 0, 63),
+            field(&Service::functionalities, "functionalities", "What it is good for.").count(0, 4),
+            field(&Service::transports, "transports",
+                  "Ways its nodes can be given packets: nsh (service-metadata-aware), l2_bridge (bump "
+                  "in the wire), l3_routed.")
+                .required()
+                .count(1, 3),
+            field(&Service::can_decrement_si, "can_decrement_si",
+                  "Nodes count the service index down themselves."),
+            field(&Service::liveness_support, "liveness_support",
+                  "Aware nodes answer liveness queries in the service header."),
+            field(&Service::on_failure, "on_failure",
+                  "Policy a new chain of this service should have; for the people who write chains."),
+            field(&Service::privileges, "privileges", "What messages of its nodes may do to flows.")
+                .count(0, 5));
+    }
+};
+
+// A policy of a service as a chain uses it: vendor template and profile in one (OBJ-3).
+struct ServiceProfile {
+    std::string name;
+    model::Ref<Service> service;
+    model::Labels attributes;
+    HopAction action = HopAction::redirect;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return resource(
+            "service-profile", "One policy of a service, as a chain uses it.",
+            key(&ServiceProfile::name, "name", "Unique among profiles."),
+            field(&ServiceProfile::service, "service", "Whose policy this is.").required(),
+            field(&ServiceProfile::attributes, "attributes",
+                  "Words that only the service's nodes understand.")
+                .count(0, 64),
+            field(&ServiceProfile::action, "action",
+                  "redirect: packets go through the node; copy: the node gets duplicates."));
+    }
+};
+
+// A machine or appliance that performs a service (OBJ-5).
+struct ServiceNode {
+    std::string name;
+    std::uint32_t id = 0;
+    model::Ref<Service> service;
+    model::Ref<model::Host> host;
+    NodeMode mode = NodeMode::aware;
+    model::Ref<model::ServiceSegment> service_segment;
+    std::vector<model::Ref<model::Port>> vnics;
+    std::uint16_t weight = 100;
+    std::uint32_t capacity = 0;
+    bool maintenance = false;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return resource(
+            "service-node", "A machine or appliance that performs a service.",
+            key(&ServiceNode::name, "name", "Unique among nodes."),
+            field(&ServiceNode::id, "id", "Number of the node on the wire; unique.", 1, 0xffffffff)
+                .required(),
+            field(&ServiceNode::service, "service", "What it performs.").required(),
+            field(&ServiceNode::host, "host", "Host its ports are on.").required(),
+            field(&ServiceNode::mode, "mode",
+                  "aware: reads the service header (NSH); l2: a bump in the wire that knows nothing "
+                  "of Weir; l3: a router that knows nothing of Weir."),
+            field(&ServiceNode::service_segment, "service_segment", "Plane it is reached on.")
+                .required(),
+            field(&ServiceNode::vnics, "vnics",
+                  "Its ports: one for an aware node; left and right, in this order, for others.")
+                .required()
+                .count(1, 2),
+            field(&ServiceNode::weight, "weight",
+                  "Share of new flows compared with other nodes of the service; 0: none.", 0, 10000),
+            field(&ServiceNode::capacity, "capacity", "Flows it can hold; 0: not said.", 0,
+                  0xffffffff)
+                .unit("flows"),
+            field(&ServiceNode::maintenance, "maintenance",
+                  "New flows avoid the node, flows on it stay."));
+    }
+};
+
+// An ordered list of profiles that chosen packets pass (OBJ-8).
+struct ServiceChain {
+    std::string name;
+    std::uint32_t sci = 0;
+    model::Ref<model::ServiceSegment> service_segment;
+    std::vector<model::Ref<ServiceProfile>> forward;
+    std::vector<model::Ref<ServiceProfile>> reverse;
+    FailurePolicy failure_policy = FailurePolicy::block;
+    PathSelection path_selection = PathSelection::any;
+    bool reselect_midflow = true;
+    DuplicatePolicy duplicate_policy = DuplicatePolicy::once;
+    bool repull_bypassed = false;
+    std::uint16_t max_static_paths = 64;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return resource(
+            "service-chain", "An ordered list of services that chosen packets pass.",
+            key(&ServiceChain::name, "name", "Unique among chains."),
+            field(&ServiceChain::sci, "sci", "Number of the chain on the wire; unique.", 1, 0xffffff)
+                .required(),
+            field(&ServiceChain::service_segment, "service_segment",
+                  "Plane it runs on; all of its nodes are there.")
+                .required(),
+            field(&ServiceChain::forward, "forward",
+                  "Profiles in the order that packets of the flow's initiator pass them.")
+                .required()
+                .count(1, limits::max_hops),
+            field(&ServiceChain::reverse, "reverse",
+                  "Profiles that replies pass; empty: the same nodes in opposite order.")
+                .count(0, limits::max_hops),
+            field(&ServiceChain::failure_policy, "failure_policy",
+                  "allow: packets that cannot have their services go on without; block: they are "
+                  "dropped."),
+            field(&ServiceChain::path_selection, "path_selection",
+                  "Which paths a new flow may get: local and remote order them by distance, "
+                  "round_robin ignores weights, weighted and any follow them."),
+            field(&ServiceChain::reselect_midflow, "reselect_midflow",
+                  "A flow whose path fails gets another one."),
+            field(&ServiceChain::duplicate_policy, "duplicate_policy",
+                  "Whether a flow that had this chain at its source has it again at its destination."),
+            field(&ServiceChain::repull_bypassed, "repull_bypassed",
+                  "Flows that went on without services get them once a path is usable again."),
+            field(&ServiceChain::max_static_paths, "max_static_paths",
+                  "How many combinations of nodes are made ready.", 1, max_paths_per_chain));
+    }
+};
+
+// Chooses flows for a chain, or keeps them from one (OBJ-17).
+struct ServiceRule {
+    std::string name;
+    std::uint32_t id = 0;
+    std::uint32_t section = 0;
+    std::uint32_t priority = 1000;
+    std::vector<model::Ref<model::Group>> sources;
+    std::vector<net::Prefix> source_addresses;
+    bool not_sources = false;
+    std::vector<model::Ref<model::Group>> destinations;
+    std::vector<net::Prefix> destination_addresses;
+    bool not_destinations = false;
+    IpVersion ip_version = IpVersion::any;
+    Protocol protocol = Protocol::any;
+    std::vector<PortRange> ports;
+    std::vector<PortRange> source_ports;
+    std::vector<std::uint8_t> icmp_types;
+    Direction direction = Direction::out;
+    std::vector<model::Ref<model::Group>> applied_to;
+    std::vector<model::Ref<model::Port>> applied_to_ports;
+    model::Ref<ServiceChain> chain;
+    bool do_not_redirect = false;
+    bool logged = false;
+    bool enabled = true;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return resource(
+            "service-rule", "Chooses flows for a service chain, or keeps them from one.",
+            key(&ServiceRule::name, "name", "Unique among service rules."),
+            field(&ServiceRule::id, "id", "Number in records and counters; 0: given by Weir.", 0,
+                  max_explicit_rule_id),
+            field(&ServiceRule::section, "section", "Lower sections are looked at first.", 0, 65535),
+            field(&ServiceRule::priority, "priority",
+                  "Lower numbers are looked at first; rules of equal priority by name.", 0, 1000000),
+            field(&ServiceRule::sources, "sources", "Groups the flow may come from.").count(0, 256),
+            field(&ServiceRule::source_addresses, "source_addresses",
+                  "Networks the flow may come from, beside `sources`; both empty: any."),
+            field(&ServiceRule::not_sources, "not_sources", "Any source but those."),
+            field(&ServiceRule::destinations, "destinations", "Groups the flow may go to.")
+                .count(0, 256),
+            field(&ServiceRule::destination_addresses, "destination_addresses",
+                  "Networks the flow may go to, beside `destinations`; both empty: any."),
+            field(&ServiceRule::not_destinations, "not_destinations", "Any destination but those."),
+            field(&ServiceRule::ip_version, "ip_version", "ip4, ip6 or any."),
+            field(&ServiceRule::protocol, "protocol", "Protocol above IP."),
+            field(&ServiceRule::ports, "ports",
+                  "Destination ports, like 80 or 8000-8099; empty: any. tcp, udp and sctp only.")
+                .count(0, 256),
+            field(&ServiceRule::source_ports, "source_ports", "Source ports; empty: any.")
+                .count(0, 256),
+            field(&ServiceRule::icmp_types, "icmp_types",
+                  "ICMP types of the flow's first packet; empty: any. icmp only.")
+                .count(0, 256),
+            field(&ServiceRule::direction, "direction",
+                  "out: flows that the guest of the port opens; in: flows towards it."),
+            field(&ServiceRule::applied_to, "applied_to", "Groups whose ports have the rule.")
+                .count(0, 256),
+            field(&ServiceRule::applied_to_ports, "applied_to_ports",
+                  "Ports that have the rule, beside `applied_to`; both empty: all guest ports.")
+                .count(0, 1024),
+            field(&ServiceRule::chain, "chain", "Chain of the flows; or set do_not_redirect."),
+            field(&ServiceRule::do_not_redirect, "do_not_redirect",
+                  "The flows have no services, whatever later rules say."),
+            field(&ServiceRule::logged, "logged", "Report each decision as an event."),
+            field(&ServiceRule::enabled, "enabled", "no: the rule is not there."));
+    }
+};
+
+// Guest ports that never have services, whatever the rules say (OBJ-19).
+struct ServiceExclusion {
+    std::string name;
+    std::vector<model::Ref<model::Port>> ports;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return resource("service-exclusion",
+                        "Guest ports that never have services, whatever the rules say.",
+                        key(&ServiceExclusion::name, "name", "Unique among exclusions."),
+                        field(&ServiceExclusion::ports, "ports", "The ports.").count(0, 1024));
+    }
+};
+
+}  // namespace weir::chain

@@ -1,0 +1,163 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "features/chain/feature.hpp"
+#include "features/chain/test_intent.hpp"
+
+namespace weir::chain {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// Expects exactly one error, on this field of this object, whose text contains `why`.
+void expect_error(const model::Snapshot& intent, std::string object, std::string field,
+                  std::string why) {
+    const auto errors = validate(intent);
+    ASSERT_EQ(errors.size(), 1u) << (errors.empty() ? "nothing found" : errors[1].text());
+    EXPECT_EQ(errors[0].object, object);
+    EXPECT_EQ(errors[0].field, field);
+    EXPECT_THAT(errors[0].message, HasSubstr(why));
+}
+
+struct Case {
+    const char* name;
+    void (*change)(model::Snapshot&);
+    const char* object;
+    const char* field;
+    const char* why;
+};
+
+using test::edit;
+using model::Port;
+using model::Ref;
+
+const Case cases[] = {
+    {"a node's port in a guest segment",
+     [](auto& s) {
+         edit<Port>(s, "n1", [](Port& p) { p.segment = "web", p.service_segment = {}; });
+     },
+     "service-node/n1", "vnics[0]", "port n1 is in guest segment web"},
+    {"a node's port in another service segment",
+     [](auto& s) { edit<Port>(s, "n1", [](Port& p) { p.service_segment = "other"; }); },
+     "service-node/n1", "vnics[0]", "is in service segment other, the node is in plane"},
+    {"a node's port on another host",
+     [](auto& s) { edit<Port>(s, "n2-right", [](Port& p) { p.host = "h1"; }); },
+     "service-node/n2", "vnics[1]", "is on host h1, the node is on h4"},
+    {"one port for two nodes",
+     [](auto& s) {
+         edit<ServiceNode>(s, "n6", [](ServiceNode& n) { n.vnics = {"n6-left", "n6-left"}; });
+     },
+     "service-node/n6", "vnics[1]", "port n6-left belongs to service-node/n6 already"},
+    {"two nodes with one number",
+     [](auto& s) { edit<ServiceNode>(s, "n3", [](ServiceNode& n) { n.id = 1; }); },
+     "service-node/n3", "id", "number 1 belongs to service-node/n1 already"},
+    {"an aware node with two ports",
+     [](auto& s) {
+         edit<ServiceNode>(s, "n1", [](ServiceNode& n) { n.vnics.push_back("n1"); n.vnics[0] = "gone"; });
+     },
+     "service-node/n1", "vnics", "one port"},
+    {"a bump in the wire with one port",
+     [](auto& s) { edit<ServiceNode>(s, "n2", [](ServiceNode& n) { n.vnics.pop_back(); }); },
+     "service-node/n2", "vnics", "left and right"},
+    {"a mode the service does not offer",
+     [](auto& s) {
+         edit<Service>(s, "ids", [](Service& v) { v.transports = {Transport::l3_routed}; });
+         s.template erase<ServiceNode>("n2");
+     },
+     "service-node/n6", "mode", "does not list transport l2_bridge"},
+    {"a node outside the span of its plane",
+     [](auto& s) {
+         edit<model::ServiceSegment>(s, "plane", [](model::ServiceSegment& p) {
+             p.hosts = {"h1", "h3"};
+         });
+     },
+     "service-node/n2", "host", "h4 takes no part in service segment plane"},
+    {"a chain without nodes",
+     [](auto& s) {
+         s.template erase<ServiceNode>("n2");
+         s.template erase<ServiceNode>("n6");
+     },
+     "service-chain/c1", "forward[1]", "service ids has no node in service segment plane"},
+    {"more profiles of a service than it has nodes",
+     [](auto& s) {
+         edit<ServiceChain>(s, "c1", [](ServiceChain& c) {
+             c.forward = {"fw-default", "fw-default", "fw-default"};
+         });
+     },
+     "service-chain/c1", "forward[2]", "no node may be twice in a path"},
+    {"a chain on a plane where its nodes are not",
+     [](auto& s) {
+         edit<ServiceChain>(s, "c1", [](ServiceChain& c) {
+             c.service_segment = "other", c.forward.resize(1);
+         });
+     },
+     "service-chain/c1", "forward[0]", "has no node in service segment other"},
+    {"two chains with one number",
+     [](auto& s) { s.put(test::make_chain("c2", 1, {"fw-default"})); },
+     "service-chain/c2", "sci", "number 1 belongs to service-chain/c1 already"},
+    {"a rule with two actions",
+     [](auto& s) { edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.do_not_redirect = true; }); },
+     "service-rule/web", "do_not_redirect", "not both"},
+    {"a rule without action",
+     [](auto& s) { edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.chain = {}; }); },
+     "service-rule/web", "chain", "set chain, or do_not_redirect"},
+    {"ports without a protocol that has them",
+     [](auto& s) {
+         edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.protocol = Protocol::any; });
+     },
+     "service-rule/web", "ports", "tcp, udp or sctp"},
+    {"ICMP types of something else",
+     [](auto& s) { edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.icmp_types = {8}; }); },
+     "service-rule/web", "icmp_types", "only with protocol icmp"},
+    {"a negation of nothing",
+     [](auto& s) { edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.not_sources = true; }); },
+     "service-rule/web", "not_sources", "no source is named"},
+    {"a rule on a port of the service plane",
+     [](auto& s) { edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.applied_to_ports = {"n1"}; }); },
+     "service-rule/web", "applied_to_ports[0]", "only guest ports have services"},
+    {"two rules with one number",
+     [](auto& s) {
+         edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.id = 5; });
+         ServiceRule other = *s.template find<ServiceRule>("web");
+         other.name = "z";
+         s.put(other);
+     },
+     "service-rule/z", "id", "number 5 belongs to service-rule/web already"},
+};
+
+class Refused : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Refused, NamesObjectFieldAndReason) {
+    model::Snapshot intent = test::two_services();
+    model::ServiceSegment other;
+    other.name = "other";
+    other.svni = 9002;
+    intent.put(other);
+    ASSERT_THAT(validate(intent), IsEmpty());
+    GetParam().change(intent);
+    expect_error(intent, GetParam().object, GetParam().field, GetParam().why);
+}
+
+std::string case_name(const ::testing::TestParamInfo<Case>& info) {
+    std::string name;
+    bool upper = true;
+    for (const char* c = info.param.name; *c; ++c) {
+        const bool letter = std::isalnum(static_cast<unsigned char>(*c)) != 0;
+        if (letter) name += static_cast<char>(upper ? std::toupper(*c) : *c);
+        upper = !letter;
+    }
+    return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Intent, Refused, ::testing::ValuesIn(cases), case_name);
+
+TEST(PortRange, ReadsPortsAndRangesOnly) {
+    EXPECT_EQ(PortRange::parse("80").value(), (PortRange{80, 80}));
+    EXPECT_EQ(PortRange::parse("80-90").value().text(), "80-90");
+    for (const char* bad : {"", "-", "90-80", "65536", "80-", "-80", "8o", "80 ", "1-2-3"})
+        EXPECT_FALSE(PortRange::parse(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace weir::chain
