@@ -6,7 +6,7 @@
 #include "dataplane/abi.hpp"
 #include "dataplane/burst.hpp"
 #include "dataplane/health.hpp"
-#include "dataplane/ports.hpp"
+#include "dataplane/topology.hpp"
 #include "dataplane/program.hpp"
 #include "dataplane/trace_log.hpp"
 
@@ -29,6 +29,9 @@ struct StageMap {
     std::array<StageBits, 2> behind_tracking{};   // stages behind Track
     std::array<StageBits, 2> insertion{};         // the Insert stage itself
     std::array<StageBits, 2> behind_insertion{};  // stages behind Insert: where a resume goes on
+    StageBits deliver = 0;                        // destination: Deliver alone
+    // Source context: the acting stages of part two.
+    StageBits ttl = 0, egress = 0, encap = 0;
     // Service context, by where the packet comes from.
     StageBits service_from_anchor = 0;            // Insert put it there: next is Resolve
     StageBits service_from_tunnel = 0;            // another host sent it
@@ -49,7 +52,7 @@ public:
     const std::uint32_t workers;
     std::uint32_t engine = 1;           // instance, for Hot::engine
     flow::Table* flows = nullptr;       // this worker's shard
-    const PortMap* ports = nullptr;     // of the running program
+    const Topology* ports = nullptr;    // of the running program
     const StageMap* stages = nullptr;
     HealthBoard* health = nullptr;      // of this host
 
@@ -65,6 +68,8 @@ public:
     void enter(Packet& p, Context context) {
         enter(p, context, stages->all[static_cast<std::size_t>(context)]);
     }
+    // The same for a packet that has just come in: the first entry does not count.
+    void start(Packet&, Context context, StageBits pending);
     // To the device of a port of this host, after this burst.
     void transmit(Packet&, std::uint32_t port);
     // To the worker that owns the packet's flow; there it is received again with its hand-over.
@@ -77,6 +82,16 @@ public:
     void forget(flow::FlowPair&);
     // A program for a packet that has no flow; valid for this burst.
     ActionProgram* scratch_program();
+
+    // At most 1000 ICMP errors and resets a second and worker (RFC 1812 §4.3.2.8).
+    bool may_send_icmp() {
+        if (now_ns - icmp_second_ns_ >= 1'000'000'000) {
+            icmp_second_ns_ = now_ns;
+            icmp_sent_ = 0;
+        }
+        return icmp_sent_++ < max_icmp_per_second;
+    }
+    static constexpr std::uint32_t max_icmp_per_second = 1000;
 
     // One fact for the trace of a traced packet; does nothing for others.
     void note(const Packet& p, std::string_view key, std::string_view value) {
@@ -93,8 +108,9 @@ public:
     // The rest is the pipeline's.
     static constexpr std::size_t queue_capacity = 1024;
     PacketQueue<queue_capacity>& queue(Context c) { return queues_[static_cast<std::size_t>(c)]; }
-    void drop(Packet& p);   // frees at the end of the round
-    void flush();           // transmits, hands over, frees and forgets what has gathered
+    void drop(Packet& p);           // frees it, after this burst
+    void flush();                   // transmits, hands over, frees and forgets what has gathered
+    std::uint64_t taken = 0;        // packets of the running stage's burst that were taken over, by slot
     std::uint64_t loops() const { return loops_; }
     std::uint64_t overflows() const { return overflows_; }
     std::uint64_t no_buffers() const { return no_buffers_; }
@@ -105,12 +121,12 @@ private:
         std::uint32_t count = 0;
         std::array<Packet*, limits::max_burst> packets{};
     };
-    void leave(Packet& p);
-    void put(Outbox& box, Packet& p, void (Emit::*send)(Outbox&));
-    void send_transmit(Outbox&);
-    void send_worker(Outbox&);
-    void send_engine(Outbox&);
-    void send_release(Outbox&);
+    void leave(Packet& p) {
+        if (p.slot != net::no_slot) taken |= 1ull << p.slot;
+        p.slot = net::no_slot;
+    }
+    void send(Outbox& box, void (*how)(Emit&, Outbox&));
+    void append(Outbox& box, Packet& p, void (*how)(Emit&, Outbox&));
 
     const weir_host_vtable& host_;
     std::array<PacketQueue<queue_capacity>, context_count> queues_;
@@ -123,6 +139,8 @@ private:
     std::size_t forgotten_count_ = 0;
     std::array<ActionProgram, 4 * limits::max_burst> scratch_{};
     std::size_t scratch_used_ = 0;
+    std::uint64_t icmp_second_ns_ = 0;
+    std::uint32_t icmp_sent_ = 0;
     std::uint64_t loops_ = 0, overflows_ = 0, no_buffers_ = 0;
 };
 

@@ -2,6 +2,7 @@
 #include <array>
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string_view>
@@ -10,7 +11,7 @@
 #include "base/result.hpp"
 #include "dataplane/burst.hpp"
 #include "dataplane/emit.hpp"
-#include "dataplane/ports.hpp"
+#include "dataplane/topology.hpp"
 #include "model/snapshot.hpp"
 
 namespace weir::dataplane {
@@ -20,7 +21,7 @@ template <class ExitEnum>
 class Exits {
 public:
     static constexpr std::size_t size = static_cast<std::size_t>(ExitEnum::count_);
-    static_assert(size < net::no_exit);
+
 
     // The packet is dropped; the pipeline frees it and writes its trace.
     void take(Packet& p, ExitEnum why) {
@@ -41,7 +42,7 @@ inline std::uint32_t context_port(const Packet& p) {
 // What compile() works from: the host's snapshot and the ports as they are open now.
 struct CompileInput {
     const model::Snapshot& snapshot;
-    const PortMap& ports;
+    const Topology& ports;
     std::uint32_t workers = 1;
 };
 
@@ -50,6 +51,10 @@ struct OpenInput {
     std::uint32_t worker = 0;
     std::uint32_t workers = 1;
     flow::Table* flows = nullptr;
+    HealthBoard* health = nullptr;
+    // Memory of the host's vault, shared by all workers and engines: `fresh` = nobody used it before
+    // (zeroed). Null when it cannot be had. For state that must outlive an engine.
+    std::function<void*(std::string_view name, std::size_t bytes, std::uint32_t layout, bool& fresh)> pool;
 };
 
 // Takes counters: Prometheus metric name (weir_…_total), labels, value. Values of equal name and
@@ -83,7 +88,7 @@ concept Stage = requires(const CompileInput& input, const std::shared_ptr<const 
                          Burst& burst, const typename S::Tables& tables, typename S::State& state,
                          Exits<typename S::Exit>& exits, Emit& emit) {
     { S::name } -> std::convertible_to<std::string_view>;
-    { S::exit_names[0] } -> std::convertible_to<std::string_view>;
+    requires std::convertible_to<decltype(*std::begin(S::exit_names)), std::string_view>;
     { S::compile(input, previous) } -> std::same_as<Result<std::shared_ptr<const typename S::Tables>>>;
     { S::run(burst, tables, state, exits, emit) } -> std::same_as<void>;
     requires std::size(S::exit_names) == static_cast<std::size_t>(S::Exit::count_);

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -93,6 +94,7 @@ struct Headers {
 
 inline constexpr std::uint32_t no_port = 0xffffffffu;
 inline constexpr std::uint8_t no_exit = 0xff;
+inline constexpr std::uint8_t no_slot = 0xff;
 
 // One packet, linear. Lives in memory of the port that made it (the mbuf's private area for DPDK).
 //
@@ -129,10 +131,14 @@ struct alignas(64) Packet {
     flow::FlowPair* flow = nullptr;
     dataplane::ActionProgram* program = nullptr;  // of this packet's flow and direction
     std::uint8_t exit = no_exit;  // reason of the stage that dropped it
+    std::uint8_t slot = no_slot;  // place in the burst of the running stage
     std::uint8_t hops_here = 0;   // contexts entered on this host
     Headers headers;
     Tuple tuple;
     Smd smd;                      // valid on the service plane
+    bool oam = false;             // Geneve O: control or liveness, never a guest's packet
+    std::uint8_t ctrl_count = 0;  // 1: `ctrl` holds the content of a CTRL option (spec §6.1)
+    std::array<std::uint8_t, 28> ctrl{};
 
     std::span<std::uint8_t> bytes() { return {data, length}; }
     std::span<const std::uint8_t> bytes() const { return {data, length}; }

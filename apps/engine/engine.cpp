@@ -1,0 +1,279 @@
+#include "apps/engine/engine.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include "dataplane/digest.hpp"
+#include "dataplane/enter.hpp"
+#include "features/feature.hpp"
+#include "model/canonical.hpp"
+#include "net/hash.hpp"
+#include "net/parse.hpp"
+
+namespace weir::engine {
+
+namespace {
+
+using dataplane::AttachedPort;
+using dataplane::Context;
+using dataplane::PortRole;
+
+// Compiles every stage's tables, taking over what did not change.
+Result<Plane::Tables> compile_tables(const dataplane::CompileInput& input, const Plane::Tables* before) {
+    Plane::Tables tables;
+    Status failed;
+    Plane::Parts::for_each([&]<class S>() {
+        if (!failed) return;
+        constexpr std::size_t i = Plane::Parts::template index_of<S>();
+        auto made = S::compile(input, before ? std::get<i>(*before) : nullptr);
+        if (made) {
+            std::get<i>(tables) = std::move(made).value();
+        } else {
+            failed = made.error();
+        }
+    });
+    if (!failed) return failed.error();
+    return tables;
+}
+
+// The epoch of a port is the digest of all that was compiled for it, by every stage.
+void mix_epochs(dataplane::Topology& topology, const Plane::Tables& tables) {
+    for (dataplane::PortEntry& port : topology.ports) {
+        if (port.role == PortRole::none) continue;
+        dataplane::Digest digest;
+        digest.add(port.epoch);
+        Plane::Parts::for_each([&]<class S>() {
+            const auto& table = *std::get<Plane::Parts::template index_of<S>()>(tables);
+            if constexpr (requires { table.port_epoch(port.index); }) digest.add(table.port_epoch(port.index));
+        });
+        port.epoch = digest.value32();
+    }
+}
+
+}  // namespace
+
+Engine::Engine(const weir_host_vtable& host, std::string_view host_name, std::uint32_t instance)
+    : host_(host), host_name_(host_name), instance_(instance), ports_(limits::max_ports) {
+    for (AttachedPort& port : ports_) port.info.index = net::no_port;
+    for (const features::Feature& feature : features::all()) feature.add_kinds(registry_);
+}
+
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::create(const weir_host_vtable& host, std::string_view host_name,
+                                               std::uint32_t instance) {
+    if (host.workers == 0 || host.workers > limits::max_workers)
+        return invalid("workers", "1 to " + std::to_string(limits::max_workers));
+    std::unique_ptr<Engine> engine(new Engine(host, host_name, instance));
+    if (auto status = engine->open_workers(); !status) return status.error();
+    if (auto ticket = engine->rebuild({}, engine->ports_); !ticket) return ticket.error();
+    return engine;
+}
+
+void* Engine::open_pool(std::string_view name, std::size_t bytes, std::uint32_t layout, bool& fresh) {
+    std::uint32_t adoption = weir_pool_created;
+    void* memory = host_.pool(host_.host, std::string(name).c_str(), bytes, layout, &adoption);
+    fresh = adoption == weir_pool_created;
+    return memory;
+}
+
+Result<flow::Table> Engine::open_flows(std::uint32_t worker) {
+    flow::TableLimits limits;
+    const std::size_t bytes = flow::Table::bytes_needed(limits);
+    std::uint32_t adoption = weir_pool_created;
+    void* memory = host_.pool(host_.host, ("flows-" + std::to_string(worker)).c_str(), bytes,
+                              flow::record_layout_version, &adoption);
+    if (!memory) return Error{Errc::unavailable, "flow table", "", "no memory for the flow records"};
+    const std::span<std::byte> span(static_cast<std::byte*>(memory), bytes);
+    if (adoption == weir_pool_shared) return flow::Table::attach(span);
+    flow::AdoptReport report;
+    return flow::Table::open(span, limits, worker, &report);
+}
+
+Status Engine::open_workers() {
+    bool fresh = false;
+    void* memory = open_pool("health", sizeof(dataplane::HealthBoard),
+                             dataplane::HealthBoard::layout_version, fresh);
+    if (!memory) return Error{Errc::unavailable, "health board", "", "no memory"};
+    auto* health = fresh ? new (memory) dataplane::HealthBoard
+                         : std::launder(static_cast<dataplane::HealthBoard*>(memory));
+    for (std::uint32_t i = 0; i < host_.workers; ++i) {
+        auto worker = std::make_unique<Worker>(host_, i);
+        auto flows = open_flows(i);
+        if (!flows) return flows.error();
+        worker->flows = std::move(flows).value();
+        worker->emit.flows = &worker->flows;
+        worker->emit.engine = instance_;
+        worker->emit.stages = &stages_;
+        worker->emit.health = health;
+        worker->pipeline.open({i, host_.workers, &worker->flows, health,
+                               [this](std::string_view name, std::size_t bytes, std::uint32_t layout,
+                                      bool& is_fresh) { return open_pool(name, bytes, layout, is_fresh); }});
+        workers_.push_back(std::move(worker));
+    }
+    return {};
+}
+
+Result<std::uint64_t> Engine::rebuild(const model::Snapshot& snapshot, const std::vector<AttachedPort>& ports) {
+    auto topology = dataplane::compile_topology(snapshot, host_name_, ports);
+    if (!topology) return topology.error();
+    auto program = std::make_unique<Program>();
+    program->topology = std::move(topology).value();
+    const Program* before = programs_.empty() ? nullptr : programs_.back().get();
+    auto tables = compile_tables({snapshot, program->topology, host_.workers},
+                                 before ? &before->tables : nullptr);
+    if (!tables) return tables.error();
+    program->tables = std::move(tables).value();
+    mix_epochs(program->topology, program->tables);
+    program->revision = snapshot.revision;
+    program->ticket = next_ticket_++;
+    const std::uint64_t ticket = program->ticket;
+    current_.store(program.get(), std::memory_order_release);
+    programs_.push_back(std::move(program));
+    drop_old_programs();
+    return ticket;
+}
+
+Result<std::uint64_t> Engine::publish(std::string_view bytes, std::uint64_t revision) {
+    auto snapshot = model::decode_canonical(registry_, bytes, model::UnknownKinds::skip);
+    if (!snapshot) return snapshot.error();
+    snapshot->revision = revision;
+    auto ticket = rebuild(*snapshot, ports_);
+    if (ticket) snapshot_ = std::move(snapshot).value();
+    return ticket;
+}
+
+bool Engine::settled(std::uint64_t ticket) {
+    drop_old_programs();
+    return std::all_of(workers_.begin(), workers_.end(), [&](const auto& worker) {
+        return worker->seen_ticket.load(std::memory_order_acquire) >= ticket;
+    });
+}
+
+// A program goes when every worker has started a burst under a later one.
+void Engine::drop_old_programs() {
+    std::uint64_t seen = ~std::uint64_t{0};
+    for (const auto& worker : workers_)
+        seen = std::min(seen, worker->seen_ticket.load(std::memory_order_acquire));
+    while (programs_.size() > 1 && programs_.front()->ticket < seen) programs_.erase(programs_.begin());
+}
+
+AttachedPort* Engine::port_of(std::uint32_t index) {
+    return index < ports_.size() && ports_[index].info.index != net::no_port ? &ports_[index] : nullptr;
+}
+
+// One index for a port's scope in the shards of all workers.
+Result<std::uint32_t> Engine::open_scope(const char* name) {
+    std::uint32_t wanted = flow::no_index;
+    for (const auto& worker : workers_) {
+        auto scope = worker->flows.open_scope(name, wanted);
+        if (!scope) return scope.error();
+        wanted = *scope;
+    }
+    return wanted;
+}
+
+Result<std::uint64_t> Engine::attach(const weir_port_info& info) {
+    if (info.index >= ports_.size()) return invalid("index", "beyond the limit of ports");
+    auto scope = open_scope(info.name);
+    if (!scope) return scope.error();
+    auto ports = ports_;
+    ports[info.index] = {info, *scope, true, false};
+    auto ticket = rebuild(snapshot_, ports);
+    if (!ticket) return ticket;
+    ports_ = std::move(ports);
+    for (const auto& worker : workers_) worker->flows.set_owner(*scope, instance_);
+    return ticket;
+}
+
+std::uint64_t Engine::detach(std::uint32_t port) {
+    AttachedPort* entry = port_of(port);
+    if (!entry) return 0;
+    entry->attached = false;
+    auto ticket = rebuild(snapshot_, ports_);
+    return ticket ? *ticket : 0;
+}
+
+std::uint64_t Engine::quiesce(std::uint32_t port) {
+    AttachedPort* entry = port_of(port);
+    if (!entry) return 0;
+    entry->quiesced = true;
+    auto ticket = rebuild(snapshot_, ports_);
+    return ticket ? *ticket : 0;
+}
+
+// Everything a port owns lives in the vault that both engines of a host see: flow records under the
+// port's scope, contexts and learned neighbours in pools. In place there is nothing beside it to carry.
+Status Engine::save(std::uint32_t port, bool in_place, bool, weir_sink) {
+    if (!port_of(port)) return Error{Errc::not_found, "port", "index", "no such port"};
+    if (!in_place)
+        return Error{Errc::unavailable, "port", "", "only a transfer in place is supported between engines of one layout"};
+    return {};
+}
+
+Status Engine::restore(std::uint32_t port, bool in_place, std::string_view) {
+    AttachedPort* entry = port_of(port);
+    if (!entry) return Error{Errc::not_found, "port", "index", "attach the port first"};
+    if (!in_place)
+        return Error{Errc::unavailable, "port", "", "only a transfer in place is supported between engines of one layout"};
+    for (const auto& worker : workers_) worker->flows.set_owner(entry->scope, instance_);
+    return {};
+}
+
+const Program& Engine::start_burst(Worker& worker, std::uint64_t now_ns) {
+    const Program* program = current_.load(std::memory_order_acquire);
+    worker.seen_ticket.store(program->ticket, std::memory_order_release);
+    worker.emit.now_ns = now_ns;
+    worker.emit.ports = &program->topology;
+    return *program;
+}
+
+void Engine::receive(Worker& worker, const Program& program, weir_side side, net::Packet& p) {
+    p.flow = nullptr;
+    p.program = nullptr;
+    p.exit = net::no_exit;
+    p.slot = net::no_slot;
+    p.oam = false;
+    p.ctrl_count = 0;
+    p.headers = {};
+    p.tuple = {};
+    p.source_port = p.destination_port = p.tunnel_peer = net::no_port;
+    dataplane::Emit& emit = worker.emit;
+    const dataplane::PortEntry* port = program.topology.at(p.hand.port);
+    if (side == weir_side_deliver || p.hand.entry == net::Entry::deliver) {
+        p.source_port = p.hand.source_port;
+        if (port && net::parse(p) == net::ParseError::none) {
+            if (p.hand.fragment_known) {
+                p.tuple.src_port = p.hand.fragment_src_port;
+                p.tuple.dst_port = p.hand.fragment_dst_port;
+            }
+            p.hash = net::symmetric_hash(p.tuple);
+            dataplane::enter_destination(p, *port, emit);
+            return;
+        }
+    }
+    const PortRole role = port ? port->role : PortRole::none;
+    if (role == PortRole::underlay) {
+        emit.start(p, Context::underlay, stages_.all[static_cast<std::size_t>(Context::underlay)]);
+    } else if (role == PortRole::service) {
+        emit.start(p, Context::service, stages_.service_from_node);
+    } else {
+        emit.start(p, Context::source, stages_.all[static_cast<std::size_t>(Context::source)]);
+    }
+}
+
+void Engine::run(std::uint32_t index, weir_side side, net::Packet** packets, std::uint32_t count,
+                 std::uint64_t now_ns) {
+    Worker& worker = *workers_[index];
+    const Program& program = start_burst(worker, now_ns);
+    for (std::uint32_t i = 0; i < count; ++i) receive(worker, program, side, *packets[i]);
+    worker.pipeline.drain(program.tables);
+}
+
+void Engine::tick(std::uint32_t index, std::uint64_t now_ns) {
+    Worker& worker = *workers_[index];
+    const Program& program = start_burst(worker, now_ns);
+    worker.pipeline.tick(program.tables);
+}
+
+}  // namespace weir::engine

@@ -1,0 +1,88 @@
+#pragma once
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/abi.hpp"
+#include "dataplane/topology.hpp"
+#include "features/all.hpp"
+#include "flow/table.hpp"
+#include "model/registry.hpp"
+#include "model/snapshot.hpp"
+#include "model/value.hpp"
+
+namespace weir::engine {
+
+using features::Plane;
+
+// Everything workers need for a burst, compiled from one snapshot and the ports as they are open.
+// Never changed once published.
+struct Program {
+    std::uint64_t ticket = 0;
+    std::uint64_t revision = 0;
+    dataplane::Topology topology;
+    Plane::Tables tables;
+};
+
+// One worker's half: packets, flows, the state of its stages. Only its own thread comes here.
+struct alignas(64) Worker {
+    Worker(const weir_host_vtable& host, std::uint32_t index) : emit(host, index), pipeline(emit) {}
+    dataplane::Emit emit;
+    Plane::Worker pipeline;
+    flow::Table flows;
+    alignas(64) std::atomic<std::uint64_t> seen_ticket{0};
+};
+
+// The engine behind the C ABI (dataplane/abi.hpp). One control thread, many workers.
+class Engine {
+public:
+    static Result<std::unique_ptr<Engine>> create(const weir_host_vtable& host, std::string_view host_name,
+                                                  std::uint32_t instance);
+    ~Engine();
+
+    Result<std::uint64_t> publish(std::string_view bytes, std::uint64_t revision);
+    bool settled(std::uint64_t ticket);
+    Result<std::uint64_t> attach(const weir_port_info& info);
+    std::uint64_t detach(std::uint32_t port);
+    std::uint64_t quiesce(std::uint32_t port);
+    Status save(std::uint32_t port, bool in_place, bool delta, weir_sink out);
+    Status restore(std::uint32_t port, bool in_place, std::string_view bytes);
+    model::Value query(const model::Value& request);
+
+    void run(std::uint32_t worker, weir_side side, net::Packet** packets, std::uint32_t count,
+             std::uint64_t now_ns);
+    void tick(std::uint32_t worker, std::uint64_t now_ns);
+    model::Value worker_query(std::uint32_t worker, const model::Value& request, std::uint64_t now_ns);
+
+private:
+    Engine(const weir_host_vtable& host, std::string_view host_name, std::uint32_t instance);
+    Status open_workers();
+    Result<flow::Table> open_flows(std::uint32_t worker);
+    void* open_pool(std::string_view name, std::size_t bytes, std::uint32_t layout, bool& fresh);
+    Result<std::uint64_t> rebuild(const model::Snapshot& snapshot,
+                                  const std::vector<dataplane::AttachedPort>& ports);
+    Result<std::uint32_t> open_scope(const char* name);
+    dataplane::AttachedPort* port_of(std::uint32_t index);
+    void drop_old_programs();
+    const Program& start_burst(Worker& worker, std::uint64_t now_ns);
+    model::Value counters(Worker& worker, const Program& program);
+    model::Value start_trace(Worker& worker, const Program& program, const model::Value& request);
+    model::Value stage_query(Worker& worker, const Program& program, std::string_view what);
+    void receive(Worker& worker, const Program& program, weir_side side, net::Packet& p);
+
+    const weir_host_vtable host_;
+    const std::string host_name_;
+    const std::uint32_t instance_;
+    const dataplane::StageMap stages_ = features::stage_map();
+    model::Registry registry_;
+    model::Snapshot snapshot_;
+    std::vector<dataplane::AttachedPort> ports_;  // by index
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::vector<std::unique_ptr<const Program>> programs_;  // the last one is current
+    std::atomic<const Program*> current_{nullptr};
+    std::uint64_t next_ticket_ = 1;
+};
+
+}  // namespace weir::engine

@@ -1,0 +1,168 @@
+#include "dataplane/emit.hpp"
+
+#include <cstring>
+
+#include "dataplane/stage.hpp"
+#include "flow/table.hpp"
+
+namespace weir::dataplane {
+
+std::string_view context_name(Context context) {
+    static constexpr std::string_view names[] = {"source", "destination", "underlay", "service", "done"};
+    return names[static_cast<std::size_t>(context)];
+}
+
+Emit::Emit(const weir_host_vtable& host, std::uint32_t worker_index)
+    : worker(worker_index), workers(host.workers), host_(host) {
+    for (std::uint32_t i = 0; i < limits::max_workers; ++i) to_workers_[i].to = i;
+}
+
+Packet* Emit::allocate() {
+    Packet* p = nullptr;
+    if (host_.allocate(host_.host, worker, &p, 1) != 1) {
+        ++no_buffers_;
+        return nullptr;
+    }
+    p->hand = {};
+    p->exit = net::no_exit;
+    p->slot = net::no_slot;
+    p->flow = nullptr;
+    p->program = nullptr;
+    p->source_port = p->destination_port = p->tunnel_peer = net::no_port;
+    p->headers = {};
+    return p;
+}
+
+Packet* Emit::clone(const Packet& from) {
+    Packet* p = allocate();
+    if (!p) return nullptr;
+    // Keep the head-room of the original, so that the copy takes the same tunnel headers.
+    if (p->tailroom < from.length) {
+        release(*p);
+        ++no_buffers_;
+        return nullptr;
+    }
+    std::uint8_t* data = p->data;
+    const std::uint32_t headroom = p->headroom, tailroom = p->tailroom;
+    void* const owner = p->owner;
+    std::memcpy(data, from.data, from.length);
+    *p = from;
+    p->data = data;
+    p->headroom = headroom;
+    p->tailroom = tailroom - from.length;
+    p->owner = owner;
+    p->slot = net::no_slot;
+    return p;
+}
+
+void Emit::release(Packet& p) {
+    leave(p);
+    append(released_, p, [](Emit& e, Outbox& box) {
+        e.host_.release(e.host_.host, e.worker, box.packets.data(), box.count);
+    });
+}
+
+void Emit::drop(Packet& p) { release(p); }
+
+void Emit::enter(Packet& p, Context context, StageBits pending) {
+    if (++p.hand.recirculations > limits::max_recirculations) {
+        ++loops_;
+        release(p);
+        return;
+    }
+    start(p, context, pending);
+}
+
+void Emit::start(Packet& p, Context context, StageBits pending) {
+    if (!queue(context).push(p)) {
+        ++overflows_;
+        release(p);
+        return;
+    }
+    leave(p);
+    p.context = static_cast<std::uint8_t>(context);
+    p.pending = pending;
+}
+
+void Emit::transmit(Packet& p, std::uint32_t port) {
+    leave(p);
+    Outbox* box = nullptr;
+    for (Outbox& candidate : transmits_) {
+        if (candidate.count != 0 && candidate.to == port) {
+            box = &candidate;
+            break;
+        }
+        if (candidate.count == 0 && !box) box = &candidate;
+    }
+    const auto how = [](Emit& e, Outbox& b) {
+        e.host_.transmit(e.host_.host, e.worker, b.to, b.packets.data(), b.count);
+    };
+    if (!box) {  // more ports in one burst than outboxes: send the first one early
+        box = &transmits_[0];
+        send(*box, how);
+    }
+    box->to = port;
+    append(*box, p, how);
+}
+
+void Emit::hand_to_worker(Packet& p, std::uint32_t to) {
+    leave(p);
+    append(to_workers_[to % limits::max_workers], p, [](Emit& e, Outbox& box) {
+        e.host_.hand_to_worker(e.host_.host, e.worker, box.to, box.packets.data(), box.count);
+    });
+}
+
+void Emit::hand_to_engine(Packet& p) {
+    leave(p);
+    append(to_engine_, p, [](Emit& e, Outbox& box) {
+        e.host_.hand_to_engine(e.host_.host, e.worker, box.packets.data(), box.count);
+    });
+}
+
+void Emit::keep(Packet& p) { leave(p); }
+
+void Emit::forget(flow::FlowPair& pair) {
+    if (pair.condemned) return;
+    if (forgotten_count_ == forgotten_.size()) return;  // it ages out instead
+    pair.condemned = 1;
+    pair.hot[0].epoch = pair.hot[1].epoch = 0;
+    forgotten_[forgotten_count_++] = &pair;
+}
+
+ActionProgram* Emit::scratch_program() {
+    ActionProgram* program = &scratch_[scratch_used_++ % scratch_.size()];
+    *program = {};
+    return program;
+}
+
+void Emit::append(Outbox& box, Packet& p, void (*how)(Emit&, Outbox&)) {
+    box.packets[box.count++] = &p;
+    if (box.count == box.packets.size()) send(box, how);
+}
+
+void Emit::send(Outbox& box, void (*how)(Emit&, Outbox&)) {
+    if (box.count == 0) return;
+    how(*this, box);
+    box.count = 0;
+}
+
+void Emit::flush() {
+    for (Outbox& box : transmits_)
+        send(box, [](Emit& e, Outbox& b) {
+            e.host_.transmit(e.host_.host, e.worker, b.to, b.packets.data(), b.count);
+        });
+    for (Outbox& box : to_workers_)
+        send(box, [](Emit& e, Outbox& b) {
+            e.host_.hand_to_worker(e.host_.host, e.worker, b.to, b.packets.data(), b.count);
+        });
+    send(to_engine_, [](Emit& e, Outbox& b) {
+        e.host_.hand_to_engine(e.host_.host, e.worker, b.packets.data(), b.count);
+    });
+    send(released_, [](Emit& e, Outbox& b) {
+        e.host_.release(e.host_.host, e.worker, b.packets.data(), b.count);
+    });
+    for (std::size_t i = 0; i < forgotten_count_; ++i) flows->erase(*forgotten_[i]);
+    forgotten_count_ = 0;
+}
+
+}  // namespace weir::dataplane

@@ -1,0 +1,36 @@
+#include <array>
+
+#include "features/feature.hpp"
+#include "features/firewall/feature.hpp"
+#include "model/core_resources.hpp"
+
+namespace weir::features {
+
+namespace {
+
+// Hosts, segments, ports and routers are everybody's words, so this host learns of all of them.
+// Devices of other hosts' ports are their own business.
+void plan_core(const model::Snapshot& intent, std::string_view host, model::Snapshot& out) {
+    for (const auto& [name, one] : intent.all<model::Host>()) out.put(one);
+    for (const auto& [name, one] : intent.all<model::Segment>()) out.put(one);
+    for (const auto& [name, one] : intent.all<model::ServiceSegment>()) out.put(one);
+    for (const auto& [name, one] : intent.all<model::Router>()) out.put(one);
+    for (const auto& [name, one] : intent.all<model::Port>()) {
+        model::Port port = one;
+        if (port.host.name != host) port.device = {};
+        out.put(std::move(port));
+    }
+}
+
+std::vector<Error> nothing_to_check(const model::Snapshot&) { return {}; }
+
+constexpr Feature core = {"core", model::add_core_kinds, nothing_to_check, plan_core};
+
+}  // namespace
+
+std::span<const Feature> all() {
+    static const std::array features = {core, firewall::feature};
+    return features;
+}
+
+}  // namespace weir::features

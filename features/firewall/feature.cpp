@@ -1,0 +1,70 @@
+#include "features/firewall/feature.hpp"
+
+#include <map>
+
+#include "features/firewall/resources.hpp"
+#include "model/registry.hpp"
+
+namespace weir::firewall {
+
+namespace {
+
+void add_kinds(model::Registry& registry) {
+    registry.add<Rule>();
+    registry.add<Settings>();
+    if (!registry.kind("group")) registry.add<model::Group>();
+}
+
+bool has_ports(model::Protocol protocol) {
+    return protocol == model::Protocol::tcp || protocol == model::Protocol::udp ||
+           protocol == model::Protocol::sctp;
+}
+
+std::vector<Error> validate(const model::Snapshot& intent) {
+    std::vector<Error> errors;
+    const auto refuse = [&](const std::string& name, const char* field, std::string message) {
+        errors.push_back({Errc::invalid, "firewall-rule/" + name, field, std::move(message)});
+    };
+    std::map<std::uint32_t, std::string> ids;
+    for (const auto& [name, rule] : intent.all<Rule>()) {
+        const auto [at, added] = ids.try_emplace(rule_id(rule), name);
+        if (!added) refuse(name, "id", "also the number of firewall-rule/" + at->second + "; give one of them another");
+        if ((!rule.ports.empty() || !rule.source_ports.empty()) && !has_ports(rule.protocol))
+            refuse(name, rule.ports.empty() ? "source_ports" : "ports", "needs protocol tcp, udp or sctp");
+        if (!rule.icmp_types.empty() && rule.protocol != model::Protocol::icmp)
+            refuse(name, "icmp_types", "needs protocol icmp");
+        const bool no_sources = rule.sources.empty() && rule.source_addresses.empty();
+        const bool no_destinations = rule.destinations.empty() && rule.destination_addresses.empty();
+        if (rule.not_sources && no_sources) refuse(name, "not_sources", "needs sources or source_addresses");
+        if (rule.not_destinations && no_destinations)
+            refuse(name, "not_destinations", "needs destinations or destination_addresses");
+    }
+    for (const auto& [name, settings] : intent.all<Settings>())
+        if (name != "default")
+            errors.push_back({Errc::invalid, "firewall-settings/" + name, "name", "must be \"default\""});
+    return errors;
+}
+
+// A host needs the rules of its own ports; groups travel whole, their members are compiled there.
+void plan(const model::Snapshot& intent, std::string_view host, model::Snapshot& out) {
+    for (const auto& [name, group] : intent.all<model::Group>()) out.put(group);
+    for (const auto& [name, settings] : intent.all<Settings>()) out.put(settings);
+    for (const auto& [name, rule] : intent.all<Rule>()) {
+        bool here = rule.applied_to.empty();
+        for (const auto& ref : rule.applied_to) {
+            const auto* group = intent.find<model::Group>(ref.name);
+            if (!group) continue;
+            for (const std::string& port_name : model::group_members(intent, *group).ports) {
+                const auto* port = intent.find<model::Port>(port_name);
+                here |= port && port->host.name == host;
+            }
+        }
+        if (here) out.put(rule);
+    }
+}
+
+}  // namespace
+
+const features::Feature feature = {"firewall", add_kinds, validate, plan};
+
+}  // namespace weir::firewall

@@ -1,0 +1,137 @@
+#include "features/overlay/encap.hpp"
+
+#include "net/arp.hpp"
+#include "net/geneve.hpp"
+#include "net/nd.hpp"
+
+namespace weir::overlay {
+
+namespace {
+
+using dataplane::Emit;
+using dataplane::Packet;
+
+constexpr std::uint64_t refresh_ns = 30'000'000'000, forget_ns = 60'000'000'000;
+constexpr std::uint64_t wait_ns = 1'000'000'000, ask_again_ns = 100'000'000;
+constexpr std::uint8_t outer_ttl = 64;
+
+// The address to resolve on the underlay: the peer itself, or the gateway when it is off-link.
+net::Ip next_hop(const dataplane::Topology& topology, const net::Ip& peer) {
+    if (topology.underlay_gateway.is_zero()) return peer;
+    const net::Prefix link = net::Prefix{topology.tunnel_address, topology.underlay_prefix_length}.network();
+    return link.contains(peer) ? peer : topology.underlay_gateway;
+}
+
+void ask(const net::Ip& address, Encap::State& state, Emit& emit) {
+    if (address == state.asked && emit.now_ns - state.asked_ns < ask_again_ns) return;
+    Packet* question = emit.allocate();
+    if (!question) return;
+    const net::Ip& self = emit.ports->tunnel_address;
+    const net::Mac& mac = emit.ports->underlay_mac;
+    const bool built = address.is4() ? net::write_arp_request(*question, mac, self, address)
+                                     : net::write_neighbour_solicitation(*question, mac, self, address);
+    if (!built) {
+        emit.release(*question);
+        return;
+    }
+    state.asked = address;
+    state.asked_ns = emit.now_ns;
+    ++state.questions;
+    emit.transmit(*question, emit.ports->underlay_port);
+}
+
+bool wait(Packet& p, const net::Ip& address, Encap::State& state, Emit& emit) {
+    for (Encap::Waiting& place : state.waiting) {
+        if (place.packet) continue;
+        place = {&p, address, emit.now_ns + wait_ns};
+        emit.keep(p);
+        return true;
+    }
+    return false;
+}
+
+bool push_tunnel_header(Packet& p, bool service) {
+    net::GeneveHeader header;
+    header.vni = p.vni;
+    header.oam = service && p.oam;
+    if (service) header.smd = &p.smd;
+    if (service && p.ctrl_count != 0) {
+        header.ctrl[0] = p.ctrl;
+        header.ctrl_count = 1;
+    }
+    const net::SmdTrace trace{p.hand.trace_id, p.hand.trace_collector};
+    if (trace.trace_id != 0) header.trace = &trace;
+    const net::Serviced serviced{p.hand.serviced_flags, p.hand.serviced_sci, p.hand.serviced_anchor};
+    if (!service && serviced.flags != 0) header.serviced = &serviced;
+    return net::push_geneve(p, header);
+}
+
+// The packet starts with its Geneve header; `peer` is known.
+bool push_outer(Packet& p, const dataplane::Peer& peer, const net::Mac& to, const Emit& emit) {
+    const net::OuterAddresses way{emit.ports->tunnel_address, peer.address, emit.ports->underlay_mac, to};
+    return net::push_outer(p, way, net::outer_source_port(p.hash), outer_ttl);
+}
+
+}  // namespace
+
+void Encap::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
+                Emit& emit) {
+    for (Packet* p : burst.packets()) {
+        const bool service = static_cast<dataplane::Context>(p->context) == dataplane::Context::service;
+        const dataplane::Peer* peer = emit.ports->peer(p->tunnel_peer);
+        if (!peer) {
+            exits.take(*p, Exit::unknown_peer);
+            continue;
+        }
+        if (emit.ports->underlay_port == net::no_port) {
+            exits.take(*p, Exit::no_underlay);
+            continue;
+        }
+        emit.note(*p, "peer", peer->name);
+        emit.note(*p, "vni", p->vni);
+        if (!push_tunnel_header(*p, service)) {
+            exits.take(*p, Exit::no_headroom);
+            continue;
+        }
+        const std::uint32_t outer = peer->address.is4() ? 20 + 8 : 40 + 8;
+        if (p->length + outer > emit.ports->underlay_mtu) {
+            exits.take(*p, Exit::mtu);
+            continue;
+        }
+        ++(service ? state.service_packets : state.guest_packets);
+        const net::Ip hop = next_hop(*emit.ports, peer->address);
+        const auto found = state.cache ? state.cache->find(hop) : NeighbourCache::Found{};
+        const bool usable = found.known && emit.now_ns - found.learned_ns < forget_ns;
+        if (!usable || emit.now_ns - found.learned_ns > refresh_ns) ask(hop, state, emit);
+        if (!usable) {
+            if (!wait(*p, hop, state, emit)) exits.take(*p, Exit::no_neighbour);
+            continue;
+        }
+        if (!push_outer(*p, *peer, found.mac, emit)) {
+            exits.take(*p, Exit::no_headroom);
+            continue;
+        }
+        emit.transmit(*p, emit.ports->underlay_port);
+    }
+}
+
+void Encap::tick(const Tables&, State& state, dataplane::Exits<Exit>& exits, Emit& emit) {
+    for (Waiting& place : state.waiting) {
+        if (!place.packet) continue;
+        Packet& p = *place.packet;
+        const auto found = state.cache ? state.cache->find(place.next_hop) : NeighbourCache::Found{};
+        const dataplane::Peer* peer = emit.ports->peer(p.tunnel_peer);
+        if (found.known && peer && push_outer(p, *peer, found.mac, emit)) {
+            emit.transmit(p, emit.ports->underlay_port);
+        } else if (emit.now_ns >= place.until_ns || !peer) {
+            exits.note(Exit::no_neighbour);
+            emit.release(p);
+        } else {
+            ask(place.next_hop, state, emit);
+            continue;
+        }
+        place.packet = nullptr;
+    }
+}
+
+}  // namespace weir::overlay

@@ -1,0 +1,42 @@
+#pragma once
+#include <array>
+#include <string_view>
+
+#include "features/overlay/underlay.hpp"
+
+namespace weir::overlay {
+
+// Sends frames to another host: Geneve, outer headers, underlay neighbour.
+struct Encap {
+    static constexpr std::string_view name = "encap";
+    using Tables = dataplane::NoTables;
+    using Exit = EncapExit;
+    static constexpr auto exit_names = encap_exit_names;
+
+    struct Waiting {
+        dataplane::Packet* packet = nullptr;
+        net::Ip next_hop;
+        std::uint64_t until_ns = 0;
+    };
+    struct State : SharedNeighbours {
+        std::array<Waiting, 64> waiting{};
+        net::Ip asked;                   // last address asked for,
+        std::uint64_t asked_ns = 0;      // and when: at most 10 questions a second each
+        std::uint64_t guest_packets = 0, service_packets = 0, questions = 0;
+    };
+
+    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
+                                                         const std::shared_ptr<const Tables>& previous) {
+        return Tables::compile(previous);
+    }
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
+        sink.add("weir_tunnel_sent_packets_total", {{"plane", "guest"}}, state.guest_packets);
+        sink.add("weir_tunnel_sent_packets_total", {{"plane", "service"}}, state.service_packets);
+        sink.add("weir_underlay_questions_total", {}, state.questions);
+    }
+};
+static_assert(dataplane::Stage<Encap>);
+
+}  // namespace weir::overlay

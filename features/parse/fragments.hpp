@@ -1,0 +1,46 @@
+#pragma once
+#include <array>
+#include <string_view>
+
+#include "dataplane/no_tables.hpp"
+
+namespace weir::parse {
+
+// Gives later fragments the ports of their datagram's first one, so that they take its flow's way.
+//
+// Runs in both guest contexts. Memory is fixed: 1024 datagrams a worker, 64 fragments held at once.
+struct Fragments {
+    static constexpr std::string_view name = "fragments";
+    using Tables = dataplane::NoTables;
+    enum class Exit : std::uint8_t { orphan, hold_full, count_ };
+    static constexpr std::array<std::string_view, 2> exit_names = {"fragments.orphan",
+                                                                   "fragments.hold_full"};
+
+    struct Datagram {
+        net::Ip src, dst;
+        std::uint32_t vni = 0, id = 0;
+        std::uint64_t expires_ns = 0;  // 0: free
+        std::uint16_t src_port = 0, dst_port = 0;
+        std::uint8_t proto = 0;
+    };
+    struct Held {
+        dataplane::Packet* packet = nullptr;
+        std::uint64_t until_ns = 0;
+        dataplane::Context context = dataplane::Context::source;
+    };
+    struct State {
+        std::array<Datagram, 1024> datagrams{};
+        std::array<Held, 64> held{};
+        std::uint64_t remembered = 0;
+    };
+
+    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
+                                                         const std::shared_ptr<const Tables>& previous) {
+        return Tables::compile(previous);
+    }
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+};
+static_assert(dataplane::Stage<Fragments>);
+
+}  // namespace weir::parse

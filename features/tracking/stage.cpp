@@ -1,0 +1,179 @@
+#include "features/tracking/stage.hpp"
+
+#include "flow/table.hpp"
+#include "flow/tcp.hpp"
+#include "net/wire.hpp"
+
+namespace weir::tracking {
+
+namespace {
+
+using dataplane::Context;
+using dataplane::Emit;
+using dataplane::Packet;
+using dataplane::PortEntry;
+
+std::size_t guest_context(const Packet& p) {
+    return static_cast<Context>(p.context) == Context::source ? 0 : 1;
+}
+
+// Multicast, broadcast and non-IP packets have no record.
+bool is_flow(const Packet& p) {
+    return p.headers.family != net::Family::none && !net::Mac::from(p.data).is_multicast() &&
+           !p.tuple.dst.is_multicast() && !p.tuple.dst.is_broadcast();
+}
+
+// The segment a record is kept under is the port's own, also for packets routed towards it.
+flow::Table::Hit find(const Packet& p, const PortEntry& port, Emit& emit) {
+    return emit.flows->find(port.scope, port.vni, p.tuple, p.hash);
+}
+
+// Leaves pending what a packet of this record still needs.
+void plan_stages(Packet& p, const PortEntry& port, const Emit& emit) {
+    const flow::Hot& hot = p.flow->hot[p.direction];
+    dataplane::ActionProgram& program = *p.program;
+    const std::size_t which = guest_context(p);
+    if (hot.epoch != port.epoch || hot.engine != emit.engine) {
+        // New or stale: every stage looks again, with what the record remembers.
+        program = {};
+        program.act_before = emit.stages->insertion[which];
+        p.pending = emit.stages->behind_tracking[which];
+        return;
+    }
+    const bool behind_current =
+        program.behind_epoch == port.epoch && program.behind_engine == emit.engine;
+    p.pending = program.act_before |
+                (behind_current ? program.act_behind : emit.stages->behind_insertion[which]);
+}
+
+void count(Packet& p, Emit& emit) {
+    flow::Hot& hot = p.flow->hot[p.direction];
+    ++hot.packets;
+    hot.bytes += p.length;
+    emit.flows->touch(*p.flow, p.direction, flow::default_timeouts, emit.now_ns);
+}
+
+// An ICMP error belongs to the flow it quotes: it goes the flow's way and changes nothing of it.
+bool related_error(Packet& p, const PortEntry& port, Track::State& state, Emit& emit) {
+    const auto hit = find(p, port, emit);
+    if (!hit) return false;
+    p.flow = hit.pair;
+    p.direction = hit.direction;
+    p.program = &state.program_of(*hit.pair, hit.direction);
+    plan_stages(p, port, emit);
+    return true;
+}
+
+}  // namespace
+
+void Track::State::open(const dataplane::OpenInput& input) {
+    flows = input.flows;
+    programs.resize(2 * flows->capacity());
+}
+
+dataplane::ActionProgram& Track::State::program_of(const flow::FlowPair& pair, std::uint8_t direction) {
+    return programs[2 * flows->slot(pair) + direction];
+}
+
+namespace {
+
+// A new record for the first packet of a flow; null when the table is full.
+flow::FlowPair* insert(const Packet& p, const PortEntry& port, Emit& emit) {
+    flow::FlowPair* pair = emit.flows->insert({port.scope, port.vni, p.tuple}, p.hash, emit.now_ns);
+    if (!pair) return nullptr;
+    pair->initiator_outside = guest_context(p) == 1;
+    pair->traced = p.hand.trace_id != 0;
+    return pair;
+}
+
+// A TCP segment with its headers whole; later fragments carry none.
+bool read_segment(const Packet& p, flow::TcpSegment& segment) {
+    return p.tuple.proto == net::proto_tcp && p.headers.fragment != net::Fragment::later && p.headers.l4 != 0 &&
+           flow::read_tcp(p.data + p.headers.l4, static_cast<std::uint32_t>(p.headers.l3_end - p.headers.l4),
+                          segment);
+}
+
+// Finds or makes the record of a packet; what keeps it from having one, or count_.
+Track::Exit follow(Packet& p, const PortEntry& port, Emit& emit) {
+    flow::TcpSegment segment;
+    const bool tcp = read_segment(p, segment);
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        auto hit = find(p, port, emit);
+        p.flow_is_new = !hit;
+        if (!hit) {
+            if (tcp && flow::class_of_flags(segment.flags) == flow::TcpClass::invalid)
+                return Track::Exit::invalid_flags;
+            if (tcp && flow::class_of_flags(segment.flags) != flow::TcpClass::syn)
+                return Track::Exit::out_of_state;
+            hit = {insert(p, port, emit), 0};
+            if (!hit) return Track::Exit::table_full;
+        }
+        p.flow = hit.pair;
+        p.direction = hit.direction;
+        if (!tcp) return Track::Exit::count_;
+        const flow::TcpVerdict verdict = flow::track(*p.flow, p.direction, segment).verdict;
+        if (verdict == flow::TcpVerdict::pass) return Track::Exit::count_;
+        if (verdict == flow::TcpVerdict::reopen) {  // the ports of a closed connection are used again
+            emit.flows->erase(*p.flow);
+            continue;
+        }
+        if (p.flow_is_new) emit.forget(*p.flow);
+        return verdict == flow::TcpVerdict::invalid ? Track::Exit::invalid_flags : Track::Exit::out_of_state;
+    }
+    return Track::Exit::out_of_state;
+}
+
+}  // namespace
+
+void Track::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
+                Emit& emit) {
+    emit.flows->begin_burst();
+    for (Packet* p : burst.packets()) {
+        const PortEntry& port = *emit.ports->at(dataplane::context_port(*p));
+        p->flow = nullptr;
+        if (!is_flow(*p)) {
+            p->program = emit.scratch_program();
+            continue;
+        }
+        if (p->headers.icmp_error) {
+            if (!related_error(*p, port, state, emit)) exits.take(*p, Exit::no_flow_for_error);
+            continue;
+        }
+        if (const Exit why = follow(*p, port, emit); why != Exit::count_) {
+            exits.take(*p, why);
+            continue;
+        }
+        p->program = &state.program_of(*p->flow, p->direction);
+        count(*p, emit);
+        emit.note(*p, "flow", p->flow->id);
+        emit.note(*p, "new", p->flow_is_new ? 1 : 0);
+        plan_stages(*p, port, emit);
+    }
+}
+
+void Track::tick(const Tables&, State& state, dataplane::Exits<Exit>&, Emit& emit) {
+    state.flows->age(emit.now_ns, 256);
+}
+
+void Track::counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
+    static constexpr std::array<std::string_view, 5> kind_names = {"", "half-open", "closing", "other",
+                                                                   "established"};
+    const flow::Stats& stats = state.flows->stats();
+    sink.add("weir_flows", {}, state.flows->size());
+    sink.add("weir_flows_inserted_total", {}, stats.inserted);
+    sink.add("weir_flows_expired_total", {}, stats.expired);
+    for (std::size_t kind = 1; kind < static_cast<std::size_t>(flow::Kind::count_); ++kind)
+        sink.add("weir_flows_evicted_total", {{"kind", kind_names[kind]}},
+                 stats.evicted[kind]);
+}
+
+void Settle::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>&, Emit& emit) {
+    for (Packet* p : burst.packets()) {
+        if (!p->flow || p->flow->condemned) continue;
+        flow::Hot& hot = p->flow->hot[p->direction];
+        hot.epoch = emit.ports->at(dataplane::context_port(*p))->epoch;
+        hot.engine = emit.engine;
+    }
+}
+
+}  // namespace weir::tracking
