@@ -84,16 +84,16 @@ struct TableAdopter {
     void adopt_slab(std::uint32_t slab) {
         const bool any = sift_slab(slab);
         Slab& entry = table.slabs_[slab];
-        const std::uint32_t scope = entry.scope;
-        entry = Slab{};
-        entry.free = whole_slab_free;
+        Slab fresh;
+        fresh.free = whole_slab_free;
+        fresh.scope = any ? entry.scope : no_index;  // never lost on the way: adoption may die too
+        entry = fresh;
         if (!any) {
             entry.open_next = header.free_slabs;
             header.free_slabs = slab;
             ++header.free_slab_count;
             return;
         }
-        entry.scope = scope;
         table.slab_link(slab);
         table.open_link(slab);
         for (std::uint32_t i = 0; i < slab_records; ++i) {
