@@ -95,13 +95,15 @@ struct weir_engine_api {
     bool (*settled)(weir_engine*, std::uint64_t ticket);
 
     // The engine handles the port's packets from now on / no more. Both return a ticket like publish.
+    // attach() also takes a quiesced port back.
     std::uint64_t (*attach)(weir_engine*, const weir_port_info* port, weir_sink error);
     std::uint64_t (*detach)(weir_engine*, std::uint32_t port);
     // Packets for the port go to hand_to_engine from the next burst on; ticket.
     std::uint64_t (*quiesce)(weir_engine*, std::uint32_t port);
 
     // What the port owns beside the vault (`in_place`), or all of it, as TLVs; `delta`: since the
-    // last save.
+    // last save. A port is saved while it is quiesced, and restored before it is attached: from the
+    // moment it is attached, packets of other ports may reach it.
     bool (*save)(weir_engine*, std::uint32_t port, bool in_place, bool delta, weir_sink out,
                  weir_sink error);
     bool (*restore)(weir_engine*, std::uint32_t port, bool in_place, const char* bytes,

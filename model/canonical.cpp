@@ -35,8 +35,7 @@ Status put_table(const Kind& kind, const Value& table, Snapshot& into, Errors& e
         const std::string object = std::string(kind.name()) + "/" + name;
         if (fields["name"].as_text() != name)
             return Error{Errc::invalid, object, "name", "does not stand at its place"};
-        if (kind.contains(into, name))
-            return Error{Errc::invalid, object, {}, "is written twice"};
+        if (kind.contains(into, name)) return Error{Errc::invalid, object, {}, "is written twice"};
         kind.put(into, fields, errors);
     }
     return {};
@@ -44,7 +43,9 @@ Status put_table(const Kind& kind, const Value& table, Snapshot& into, Errors& e
 
 }  // namespace
 
-std::string canonical_text(const Value& value) { return dump_json(sorted(value)); }
+std::string canonical_text(const Value& value) {
+    return dump_json(sorted(value));
+}
 
 std::string encode_canonical(const Registry& registry, const Snapshot& snapshot) {
     std::string out = "{\"revision\":" + std::to_string(snapshot.revision) + ",\"resources\":{";

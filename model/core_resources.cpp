@@ -118,8 +118,7 @@ void check_port(const Snapshot& snapshot, const Port& port, Complaints& out) {
                  "a port is in a guest segment or in a service segment, never in both");
     if (!port.segment && !port.service_segment)
         complain(out, object, "segment", "set segment or service_segment");
-    if (std::string why = why_no_unicast(port.mac); !why.empty())
-        complain(out, object, "mac", why);
+    if (std::string why = why_no_unicast(port.mac); !why.empty()) complain(out, object, "mac", why);
     for (std::size_t i = 0; i < port.addresses.size(); ++i)
         if (std::string why = why_no_unicast(port.addresses[i]); !why.empty())
             complain(out, object, item("addresses", i), why);
@@ -127,15 +126,15 @@ void check_port(const Snapshot& snapshot, const Port& port, Complaints& out) {
     const ServiceSegment* service = snapshot.find(port.service_segment);
     if (service && !service->hosts.empty() &&
         std::ranges::find(service->hosts, port.host) == service->hosts.end())
-        complain(out, object, "host",
-                 object_name<Host>(port.host.name) + " does not take part in " +
-                     object_name(*service));
+        complain(
+            out, object, "host",
+            object_name<Host>(port.host.name) + " does not take part in " + object_name(*service));
     const Segment* segment = snapshot.find(port.segment);
     const std::uint16_t most = segment ? segment->mtu : service ? service->mtu : port.mtu;
     if (port.mtu > most)
-        complain(out, object, "mtu",
-                 std::to_string(port.mtu) + " is above the " + std::to_string(most) +
-                     " of its segment");
+        complain(
+            out, object, "mtu",
+            std::to_string(port.mtu) + " is above the " + std::to_string(most) + " of its segment");
 }
 
 using PlaneAddresses = Unique<std::pair<Plane, net::Ip>>;

@@ -157,7 +157,8 @@ struct Port {
                   "Service segment, for ports of service nodes; or set segment."),
             field(&Port::mac, "mac", "Ethernet address of the guest; unique in its segment.")
                 .required(),
-            field(&Port::addresses, "addresses", "IP addresses the guest uses; unique in its segment.")
+            field(&Port::addresses, "addresses",
+                  "IP addresses the guest uses; unique in its segment.")
                 .count(0, 64),
             field(&Port::learn_addresses, "learn_addresses",
                   "Also learn addresses from ARP, neighbour discovery and DHCP of the guest."),
@@ -207,12 +208,11 @@ struct Router {
     std::vector<StaticRoute> routes;
 
     static constexpr auto schema() {
-        return resource(
-            "router", "A distributed router between segments.",
-            key(&Router::name, "name", "Unique among routers."),
-            field(&Router::mac, "mac", "Ethernet address on all interfaces."),
-            field(&Router::interfaces, "interfaces", "One per segment.").count(0, 1024),
-            field(&Router::routes, "routes", "Static routes.").count(0, 4096));
+        return resource("router", "A distributed router between segments.",
+                        key(&Router::name, "name", "Unique among routers."),
+                        field(&Router::mac, "mac", "Ethernet address on all interfaces."),
+                        field(&Router::interfaces, "interfaces", "One per segment.").count(0, 1024),
+                        field(&Router::routes, "routes", "Static routes.").count(0, 4096));
     }
 };
 

@@ -27,8 +27,8 @@ void for_each_difference(const Registry& registry, const Snapshot& a, const Snap
 void collect(const std::string& field, const Value& before, const Value& after,
              std::vector<FieldChange>& out) {
     if (before == after) return;
-    const bool walk = (before.is_object() || before.is_null()) &&
-                      (after.is_object() || after.is_null());
+    const bool walk =
+        (before.is_object() || before.is_null()) && (after.is_object() || after.is_null());
     if (!walk) return out.push_back({field, before, after});
     const std::string prefix = field.empty() ? "" : field + ".";
     for (const auto& [key, value] : before.members()) collect(prefix + key, value, after[key], out);
@@ -77,7 +77,9 @@ Delta diff(const Registry& registry, const Snapshot& base, const Snapshot& targe
 
 Result<Snapshot> apply(const Registry& registry, const Snapshot& base, const Delta& delta) {
     if (base.revision != delta.base_revision)
-        return Error{Errc::conflict, {}, "base_revision",
+        return Error{Errc::conflict,
+                     {},
+                     "base_revision",
                      "the delta starts from revision " + std::to_string(delta.base_revision) +
                          ", here is " + std::to_string(base.revision)};
     Snapshot target = base;

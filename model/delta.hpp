@@ -23,7 +23,7 @@ struct ResourceKey {
 struct Delta {
     std::uint64_t base_revision = 0;
     std::uint64_t target_revision = 0;
-    std::vector<Document> puts;        // whole resources, created or changed
+    std::vector<Document> puts;  // whole resources, created or changed
     std::vector<ResourceKey> deletes;
 
     bool empty() const { return puts.empty() && deletes.empty(); }

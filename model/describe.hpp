@@ -137,7 +137,9 @@ constexpr StructSchema<F...> structure(std::string_view summary, F... f) {
 }
 
 template <class T>
-concept Described = requires { T::schema().fields; };
+concept Described = requires {
+    T::schema().fields;
+};
 template <class R>
 concept Resource = Described<R> && requires(R r) {
     R::schema().kind;
@@ -149,7 +151,9 @@ concept Structure = Described<T> && !Resource<T>;
 // An enum whose names stand in `constexpr auto enum_names(E)`: an array of {enumerator, name}.
 // The zero enumerator is a choice only if it is listed there.
 template <class E>
-concept NamedEnum = std::is_enum_v<E> && requires(E e) { enum_names(e).size(); };
+concept NamedEnum = std::is_enum_v<E> && requires(E e) {
+    enum_names(e).size();
+};
 // A type with a notation of its own, e.g. an address or a range of ports ("80-90").
 template <class T>
 concept Textual = !Described<T> && requires(const T& t, std::string_view text) {

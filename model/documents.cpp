@@ -20,8 +20,7 @@ void add_document(const Value& written, std::vector<Document>& out, Errors& erro
     if (!written.is_object())
         return refuse(errors, written,
                       "expected a resource, found " + std::string(written.type_name()));
-    if (!kind.is_text())
-        return refuse(errors, written, "is missing", object, "kind");
+    if (!kind.is_text()) return refuse(errors, written, "is missing", object, "kind");
     Document document{kind.as_text(), Value::object()};
     document.fields.line = written.line;
     for (const auto& member : written.members()) {
@@ -43,18 +42,18 @@ void split_documents(const Value& written, std::vector<Document>& out, Errors& e
     if (list != &written && written.size() != 1)
         return refuse(errors, written, "nothing may stand beside it", {}, "resources");
     if (!list->is_array() && !list->is_null())
-        return refuse(errors, *list, "expected a list, found " + std::string(list->type_name()),
-                      {}, "resources");
+        return refuse(errors, *list, "expected a list, found " + std::string(list->type_name()), {},
+                      "resources");
     if (list->size() + out.size() > max_resources) {
-        errors.add({Errc::limit, {}, {},
-                    "more than " + std::to_string(max_resources) + " resources"});
+        errors.add(
+            {Errc::limit, {}, {}, "more than " + std::to_string(max_resources) + " resources"});
         return;
     }
     for (const Value& item : list->items()) add_document(item, out, errors);
 }
 
-void put_documents(const Registry& registry, const std::vector<Document>& documents,
-                   Snapshot& into, Errors& errors) {
+void put_documents(const Registry& registry, const std::vector<Document>& documents, Snapshot& into,
+                   Errors& errors) {
     std::set<std::pair<std::string_view, std::string_view>> seen;
     for (const Document& document : documents) {
         const Kind* kind = registry.kind(document.kind);

@@ -25,8 +25,8 @@ void split_documents(const Value& written, std::vector<Document>& out, Errors& e
 
 // Decodes every document and puts it into `into`. Of one that is wrong nothing is put; unknown
 // kinds and names that are written twice are wrong. References and the like are not looked at.
-void put_documents(const Registry& registry, const std::vector<Document>& documents,
-                   Snapshot& into, Errors& errors);
+void put_documents(const Registry& registry, const std::vector<Document>& documents, Snapshot& into,
+                   Errors& errors);
 
 // All resources as documents, kinds by name and resources by name.
 std::vector<Document> documents_of(const Registry& registry, const Snapshot& snapshot);

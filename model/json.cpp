@@ -62,8 +62,7 @@ private:
     bool add(Value value) { return place(std::move(value)) != nullptr; }
     bool open(Value value) {
         if (open_.size() >= limits_.max_depth)
-            return refuse(Errc::limit,
-                          "nested deeper than " + std::to_string(limits_.max_depth));
+            return refuse(Errc::limit, "nested deeper than " + std::to_string(limits_.max_depth));
         Value* placed = place(std::move(value));
         if (placed) open_.push_back(placed);
         return placed != nullptr;
@@ -159,7 +158,9 @@ void append(std::string& out, const Value& value, int indent) {
 
 Result<Value> parse_json(std::string_view text, const TextLimits& limits) {
     if (text.size() > limits.max_bytes)
-        return Error{Errc::limit, {}, {},
+        return Error{Errc::limit,
+                     {},
+                     {},
                      "the text is longer than " + std::to_string(limits.max_bytes) + " bytes"};
     Builder builder(limits);
     const bool good = Json::sax_parse(text, &builder);

@@ -15,7 +15,14 @@
 namespace weir::model {
 
 enum class FieldType : std::uint8_t {
-    boolean = 1, integer, text, choice, notation, reference, labels, structure,
+    boolean = 1,
+    integer,
+    text,
+    choice,
+    notation,
+    reference,
+    labels,
+    structure,
 };
 
 // A field as everybody sees it who does not know the C++ type.
@@ -32,10 +39,10 @@ struct FieldInfo {
     std::uint64_t max = 0;
     std::uint64_t min_count = 0, max_count = 0;  // entries of a list or of labels
     std::vector<std::string_view> choices;       // of an enum
-    std::string_view notation;                   // "mac", "ip", "prefix", … where the type has one
-    std::string_view target_kind;                // of a reference
-    Value fallback;                              // the default; null if unset
-    std::vector<FieldInfo> fields;               // of a structure
+    std::string_view notation;      // "mac", "ip", "prefix", … where the type has one
+    std::string_view target_kind;   // of a reference
+    Value fallback;                 // the default; null if unset
+    std::vector<FieldInfo> fields;  // of a structure
 };
 
 // One kind of resource with its C++ type taken away.
@@ -117,11 +124,16 @@ namespace detail {
 
 template <class T>
 constexpr std::string_view notation_of() {
-    if constexpr (std::is_same_v<T, net::Mac>) return "mac";
-    else if constexpr (std::is_same_v<T, net::Ip>) return "ip";
-    else if constexpr (std::is_same_v<T, net::Prefix>) return "prefix";
-    else if constexpr (std::is_same_v<T, HostAddress>) return "address/length";
-    else return T::notation;
+    if constexpr (std::is_same_v<T, net::Mac>)
+        return "mac";
+    else if constexpr (std::is_same_v<T, net::Ip>)
+        return "ip";
+    else if constexpr (std::is_same_v<T, net::Prefix>)
+        return "prefix";
+    else if constexpr (std::is_same_v<T, HostAddress>)
+        return "address/length";
+    else
+        return T::notation;
 }
 
 template <Described S>
@@ -133,16 +145,15 @@ void describe_type(FieldInfo& info, const Bounds& bounds) {
         info.type = FieldType::boolean;
     } else if constexpr (std::is_integral_v<T>) {
         info.type = FieldType::integer;
-        info.min = bounds.bounded ? bounds.min
-                                  : static_cast<std::int64_t>(std::numeric_limits<T>::min());
+        info.min =
+            bounds.bounded ? bounds.min : static_cast<std::int64_t>(std::numeric_limits<T>::min());
         info.max = static_cast<std::uint64_t>(
             bounds.bounded ? static_cast<std::uint64_t>(bounds.max)
                            : static_cast<std::uint64_t>(std::numeric_limits<T>::max()));
     } else if constexpr (std::is_same_v<T, std::string>) {
         info.type = FieldType::text;
         info.min = bounds.bounded ? bounds.min : 0;
-        info.max =
-            bounds.bounded ? static_cast<std::uint64_t>(bounds.max) : default_max_text_bytes;
+        info.max = bounds.bounded ? static_cast<std::uint64_t>(bounds.max) : default_max_text_bytes;
     } else if constexpr (is_ref<T>) {
         info.type = FieldType::reference;
         info.target_kind = T::kind();

@@ -23,7 +23,9 @@ std::string expected(std::string_view what, const Value& value) {
     return out + std::string(value.type_name());
 }
 
-bool is_lower_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+bool is_lower_alnum(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
 
 // The bytes a UTF-8 sequence that starts with `lead` has, and the smallest code point allowed.
 struct Sequence {
@@ -181,8 +183,8 @@ bool decode_items(const Value& value, Value::Array& out, const Path& path, const
     }
 }
 
-void check_members(const Value& value, const std::vector<std::string_view>& known,
-                   const Path& path, const Sink& sink) {
+void check_members(const Value& value, const std::vector<std::string_view>& known, const Path& path,
+                   const Sink& sink) {
     const Value::Object& members = value.members();
     for (std::size_t i = 0; i < members.size() && !sink.errors.full(); ++i) {
         const auto& [key, item] = members[i];
@@ -223,8 +225,7 @@ void check_count(std::size_t count, const Bounds& bounds, const Path& path, cons
                             std::to_string(bounds.max_count));
 }
 
-void check_labels(const Labels& labels, const Bounds& bounds, const Path& path,
-                  const Sink& sink) {
+void check_labels(const Labels& labels, const Bounds& bounds, const Path& path, const Sink& sink) {
     check_count(labels.size(), bounds, path, sink);
     for (const auto& [key, value] : labels) {
         const Path here = path.field(key);
@@ -240,8 +241,8 @@ std::string why_no_name(std::string_view name) {
     if (name.size() > limits::max_name_bytes)
         return "is longer than " + std::to_string(limits::max_name_bytes) + " bytes";
     const bool ends = is_lower_alnum(name.front()) && is_lower_alnum(name.back());
-    const bool inside = std::ranges::all_of(
-        name, [](char c) { return is_lower_alnum(c) || c == '-' || c == '.'; });
+    const bool inside =
+        std::ranges::all_of(name, [](char c) { return is_lower_alnum(c) || c == '-' || c == '.'; });
     if (ends && inside) return {};
     return in_quotes(name) +
            " is no name: use lower-case letters, digits, '-' and '.', "

@@ -37,8 +37,7 @@ bool decode_items(const Value& value, Value::Array& out, const Path& path, const
 
 void check_integer(bool below, bool above, const std::string& value, const Bounds& bounds,
                    const Path& path, const Sink& sink);
-void check_text(const std::string& value, const Bounds& bounds, const Path& path,
-                const Sink& sink);
+void check_text(const std::string& value, const Bounds& bounds, const Path& path, const Sink& sink);
 void check_count(std::size_t count, const Bounds& bounds, const Path& path, const Sink& sink);
 void check_labels(const Labels& labels, const Bounds& bounds, const Path& path, const Sink& sink);
 void check_name(const std::string& name, const Path& path, const Sink& sink);

@@ -35,7 +35,7 @@ public:
     }
     // What a reference names; null if it is empty or names nothing.
     template <class T>
-        requires is_ref<T>
+    requires is_ref<T>
     const typename T::Target* find(const T& ref) const {
         return find<typename T::Target>(std::string_view(ref.name));
     }

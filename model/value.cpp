@@ -17,8 +17,12 @@ Value::Value(std::uint64_t value) {
 }
 Value::Value(Array items) : content_(std::move(items)) {}
 Value::Value(Object members) : content_(std::move(members)) {}
-Value Value::array() { return Value(Array{}); }
-Value Value::object() { return Value(Object{}); }
+Value Value::array() {
+    return Value(Array{});
+}
+Value Value::object() {
+    return Value(Object{});
+}
 
 Value Value::word(std::string text) {
     Value value(std::move(text));
@@ -72,7 +76,9 @@ const Value::Object& Value::members() const {
     return value ? *value : none;
 }
 
-std::size_t Value::size() const { return is_array() ? items().size() : members().size(); }
+std::size_t Value::size() const {
+    return is_array() ? items().size() : members().size();
+}
 
 const Value* Value::find(std::string_view key) const {
     for (const Member& member : members())
@@ -93,7 +99,9 @@ Value& Value::set(std::string key, Value value) {
     return members.emplace_back(Member{std::move(key), std::move(value)}).value;
 }
 
-Value& Value::push(Value item) { return edit_items().emplace_back(std::move(item)); }
+Value& Value::push(Value item) {
+    return edit_items().emplace_back(std::move(item));
+}
 
 Value::Object& Value::edit_members() {
     if (!is_object()) content_.emplace<Object>();

@@ -69,8 +69,8 @@ void decode_value(const Value& value, T& out, const Bounds& bounds, const Path& 
 }
 
 // Tells of members that are unknown or written twice. `known` names the fields.
-void check_members(const Value& value, const std::vector<std::string_view>& known,
-                   const Path& path, const Sink& sink);
+void check_members(const Value& value, const std::vector<std::string_view>& known, const Path& path,
+                   const Sink& sink);
 
 template <Described S>
 void decode_fields(const Value& value, S& out, const Path& path, const Sink& sink) {
@@ -222,9 +222,8 @@ bool equal_values(const T& a, const T& b) {
 template <Described S>
 bool equal_fields(const S& a, const S& b) {
     bool equal = true;
-    for_each_field<S>([&](const auto& f) {
-        equal = equal && equal_values(a.*(f.member), b.*(f.member));
-    });
+    for_each_field<S>(
+        [&](const auto& f) { equal = equal && equal_values(a.*(f.member), b.*(f.member)); });
     return equal;
 }
 
@@ -246,9 +245,8 @@ void visit_value_references(const T& value, const Path& path, Visit& visit) {
 
 template <Described S, class Visit>
 void visit_references(const S& s, const Path& path, Visit& visit) {
-    for_each_field<S>([&](const auto& f) {
-        visit_value_references(s.*(f.member), path.field(f.name), visit);
-    });
+    for_each_field<S>(
+        [&](const auto& f) { visit_value_references(s.*(f.member), path.field(f.name), visit); });
 }
 
 }  // namespace weir::model

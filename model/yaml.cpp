@@ -179,7 +179,9 @@ void emit(YAML::Emitter& out, const Value& value) {
 
 Result<std::vector<Value>> parse_yaml(std::string_view text, const TextLimits& limits) {
     if (text.size() > limits.max_bytes)
-        return Error{Errc::limit, {}, {},
+        return Error{Errc::limit,
+                     {},
+                     {},
                      "the text is longer than " + std::to_string(limits.max_bytes) + " bytes"};
     if (!is_utf8(text) || text.find('\0') != text.npos)
         return invalid({}, "the text is not valid UTF-8");
@@ -193,8 +195,8 @@ Result<std::vector<Value>> parse_yaml(std::string_view text, const TextLimits& l
     } catch (const Refused& refused) {
         return refused.error;
     } catch (const YAML::Exception& error) {
-        return invalid({}, "not YAML: " + error.msg + " (line " +
-                               std::to_string(line_of(error.mark)) + ")");
+        return invalid(
+            {}, "not YAML: " + error.msg + " (line " + std::to_string(line_of(error.mark)) + ")");
     }
 }
 
@@ -208,8 +210,8 @@ std::vector<Document> parse_documents(std::string_view text, Errors& errors) {
     for (const Value& value : *values) {
         split_documents(value, out, errors);
         if (out.size() <= max_resources) continue;
-        errors.add({Errc::limit, {}, {},
-                    "more than " + std::to_string(max_resources) + " resources"});
+        errors.add(
+            {Errc::limit, {}, {}, "more than " + std::to_string(max_resources) + " resources"});
         return {};
     }
     return out;

@@ -1,8 +1,8 @@
 """A legacy service node: a bump in the wire that knows nothing of Weir.
 
-A Linux bridge over two interfaces with stateful nftables rules. The bridge does not learn: a service
-chain sends the same MAC address from both sides (initiators on both ends), and a learning bridge would
-then throw frames away as already on the right side.
+A Linux bridge over two interfaces with stateful nftables rules. The bridge does not learn: a
+service chain sends the same MAC address from both sides (initiators on both ends), and a learning
+bridge would then throw frames away as already on the right side.
 """
 import json
 

@@ -40,7 +40,8 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def ethernet(dst: str, src: str, ethertype: int, payload: bytes, vlans: tuple[int, ...] = ()) -> bytes:
+def ethernet(dst: str, src: str, ethertype: int, payload: bytes,
+             vlans: tuple[int, ...] = ()) -> bytes:
     """`vlans`: tag control words from the outside in."""
     tags = b"".join(struct.pack("!HH", ETH_VLAN, tci) for tci in vlans)
     return mac_bytes(dst) + mac_bytes(src) + tags + struct.pack("!H", ethertype) + payload
@@ -216,7 +217,7 @@ class RawPort:
             if frame and match(frame):
                 return frame
             seen += 1
-        raise AssertionError(f"{self.name}: no {what} within {timeout_s:g} s ({seen} other frames)")
+        raise AssertionError(f"{self.name}: no {what} in {timeout_s:g} s ({seen} others)")
 
     def expect_none(self, what: str, match: Callable[[Frame], object], for_s: float = 0.3) -> None:
         """No frame fits for that long. Send a marker frame and expect() it where you can instead."""

@@ -14,7 +14,7 @@ def wait_until(what: str, condition: Callable[[], T], timeout_s: float = 20.0,
                every_s: float = 0.02) -> T:
     """Calls `condition` until it returns something true, and returns that.
 
-    A CommandFailed, OSError or ValueError counts as "not yet"; the last one is told when time is up.
+    A CommandFailed, OSError or ValueError counts as "not yet"; the last one is told at the end.
     """
     end = time.monotonic() + timeout_s
     last: Exception | None = None

@@ -1,0 +1,193 @@
+#include "apps/host/port_set.hpp"
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace weir::host {
+namespace {
+
+using dataplane::DeviceState;
+
+constexpr std::uint64_t settle_timeout_ns = 5'000'000'000;
+
+weir_port_info info_of(const HostPort& port) {
+    weir_port_info info{};
+    info.index = port.index;
+    info.incarnation = port.incarnation;
+    info.polling_worker = port.polling_worker;
+    info.mtu = port.device ? port.device->mtu() : port.spec.device.mtu;
+    std::memcpy(info.name, port.spec.name.data(), port.spec.name.size());
+    return info;
+}
+
+void add_up(dataplane::PortStats& sum, const dataplane::PortStats& more) {
+    sum.rx_packets += more.rx_packets;
+    sum.rx_bytes += more.rx_bytes;
+    sum.tx_packets += more.tx_packets;
+    sum.tx_bytes += more.tx_bytes;
+    for (std::size_t i = 0; i < dataplane::port_drop_count; ++i) sum.drops[i] += more.drops[i];
+}
+
+}  // namespace
+
+std::string_view port_state_name(PortState state) {
+    constexpr std::array<std::string_view, 6> names = {"waiting_for_device", "opened",  "running",
+                                                       "refused",            "frozen", "device_gone"};
+    return names[static_cast<std::size_t>(state)];
+}
+
+Status wait_settled(WorkerGroup& workers, LoadedEngine& engine, std::uint64_t ticket) {
+    const auto done = [&] { return engine.api().settled(engine.handle(), ticket); };
+    if (workers.wait_until(done, settle_timeout_ns)) return {};
+    return Error{Errc::internal, "engine " + engine.build_id(), {},
+                 "a worker did not take over the change within 5 s"};
+}
+
+HostPort* PortSet::find(const std::string& name) {
+    const auto at = ports_.find(name);
+    return at == ports_.end() ? nullptr : &at->second;
+}
+
+Result<HostPort*> PortSet::add(const PortSpec& spec) {
+    const Result<PortTable::Place> place = table_.take(spec.name);
+    if (!place) return place.error();
+    HostPort& port = ports_[spec.name];
+    port.spec = spec;
+    port.index = place->index;
+    port.incarnation = place->incarnation;
+    port.polling_worker = place->index % workers_.size();
+    open(port);
+    return &port;
+}
+
+void PortSet::open(HostPort& port) {
+    Result<std::unique_ptr<dataplane::Device>> device = open_device_(port.spec.device);
+    if (!device) {
+        if (port.reason != device.error().text())
+            log::warn("port.waiting", {{"port", port.spec.name}, {"why", device.error().text()}});
+        port.reason = device.error().text();
+        if (port.state != PortState::gone) port.state = PortState::waiting;
+        return;
+    }
+    port.device = std::move(*device);
+    port.link = port.device->state();
+    port.reason.clear();
+    port.state = PortState::opened;
+    log::info("port.opened", {{"port", port.spec.name},
+                              {"index", port.index},
+                              {"device", port.spec.device.text()},
+                              {"worker", port.polling_worker}});
+}
+
+void PortSet::close(HostPort& port) {
+    if (!port.device) return;
+    const auto device = std::move(port.device);  // first from the workers, then from the world
+    show(port);
+    add_up(port.before, device->stats());
+    port.link = DeviceState::gone;
+}
+
+void PortSet::remove(const std::string& name, bool keep_place) {
+    HostPort* port = find(name);
+    if (!port) return;
+    unrealise(*port);
+    close(*port);
+    workers_.on_all([&](Worker& worker) { worker.discard_parked(port->index); });
+    log::info("port.closed", {{"port", name}, {"index", port->index}});
+    if (!keep_place) table_.free(name);
+    ports_.erase(name);
+}
+
+// A ticket, or why not.
+Result<std::uint64_t> PortSet::ask_attach(HostPort& port, LoadedEngine& engine) {
+    const weir_port_info info = info_of(port);
+    TextSink error;
+    const std::uint64_t ticket = engine.api().attach(engine.handle(), &info, error.sink());
+    if (ticket == 0) return engine_error(error.text());
+    return ticket;
+}
+
+Status PortSet::attach(HostPort& port, LoadedEngine& engine) {
+    const Result<std::uint64_t> ticket = ask_attach(port, engine);
+    return ticket ? wait_settled(workers_, engine, *ticket) : Status(ticket.error());
+}
+
+void PortSet::detach(HostPort& port, LoadedEngine& engine) {
+    const std::uint64_t ticket = engine.api().detach(engine.handle(), port.index);
+    if (const Status settled = wait_settled(workers_, engine, ticket); !settled)
+        log::error("port.detach", {{"port", port.spec.name}, {"why", settled.error().text()}});
+}
+
+Status PortSet::realise_all(LoadedEngine& engine) {
+    Status first;
+    std::vector<HostPort*> fresh;
+    std::uint64_t last_ticket = 0;
+    for (auto& [name, port] : ports_) {
+        if (port.engine) continue;
+        const Result<std::uint64_t> ticket = ask_attach(port, engine);
+        if (ticket) {
+            last_ticket = *ticket;
+            fresh.push_back(&port);
+            continue;
+        }
+        port.state = PortState::refused;
+        port.reason = ticket.error().text();
+        log::error("port.refused", {{"port", name}, {"why", port.reason}});
+        if (first) first = ticket.error();
+    }
+    if (fresh.empty()) return first;
+    if (Status settled = wait_settled(workers_, engine, last_ticket); !settled) return settled;
+    for (HostPort* port : fresh) {
+        port->engine = &engine;
+        if (port->device) port->state = PortState::running;
+        show(*port);
+    }
+    return first;
+}
+
+void PortSet::unrealise(HostPort& port) {
+    if (!port.engine) return;
+    LoadedEngine& engine = *std::exchange(port.engine, nullptr);
+    show(port);
+    detach(port, engine);
+    if (port.device) port.state = PortState::opened;
+}
+
+void PortSet::show(const HostPort& port, bool frozen) {
+    PortView view;
+    view.device = port.device.get();
+    if (port.engine) view.engine = {&port.engine->api(), port.engine->handle()};
+    view.polling_worker = port.polling_worker;
+    view.polled = port.device && port.engine;
+    view.frozen = frozen;
+    workers_.on_all([&](Worker& worker) { worker.set_port(port.index, view); });
+}
+
+bool PortSet::refresh() {
+    bool changed = false;
+    for (auto& [name, port] : ports_) {
+        if (port.device) {
+            const DeviceState link = port.device->state();
+            if (link == port.link) continue;
+            changed = true;
+            port.link = link;
+            log::info("port.link", {{"port", name}, {"link", device_state_name(link)}});
+            if (link != DeviceState::gone) continue;
+            close(port);
+            port.state = PortState::gone;
+            port.reason = "its device " + port.spec.device.text() + " vanished";
+        } else {
+            open(port);
+            if (!port.device) continue;
+            changed = true;
+            if (port.engine) port.state = PortState::running;
+            show(port);
+        }
+    }
+    return changed;
+}
+
+}  // namespace weir::host

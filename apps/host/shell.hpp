@@ -1,0 +1,90 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/host/engine_loader.hpp"
+#include "apps/host/event_queue.hpp"
+#include "apps/host/lasting_memory.hpp"
+#include "apps/host/port_set.hpp"
+#include "apps/host/worker_group.hpp"
+
+namespace weir::host {
+
+struct ShellOptions {
+    std::string host_name;
+    std::string run_dir;  // engines are copied here
+    WorkerOptions workers;
+    dataplane::PacketPool* pool = nullptr;
+    LastingMemory* memory = nullptr;
+    DeviceFactory open_device;
+};
+
+// What a host shall be: which ports with which devices, and the words for the engine.
+struct HostConfig {
+    std::uint64_t revision = 0;
+    std::string canonical;  // model/canonical.hpp, of this host's snapshot
+    std::vector<PortSpec> ports;
+};
+
+// Owns ports, memory and threads; knows no feature. All methods are for one control thread.
+class Shell {
+public:
+    static Result<std::unique_ptr<Shell>> start(ShellOptions options);
+    ~Shell();
+    Shell(const Shell&) = delete;
+    Shell& operator=(const Shell&) = delete;
+
+    // The first engine; from then on swap_engine().
+    Status load_engine(const std::string& library);
+
+    // Opens new devices, publishes, attaches, polls; then closes what is not wanted any more. Refused
+    // by the engine: everything stays as it was, and the error names object and field.
+    Status apply(const HostConfig& config);
+
+    // Replaces the engine under traffic, port by port. A failure leaves every port with an engine
+    // that runs it: those not yet moved with the old one.
+    Status swap_engine(const std::string& library);
+
+    // Looks after links and collects events; about five times a second.
+    void look_around();
+
+    const HostConfig& applied() const { return applied_; }
+    const ShellOptions& options() const { return options_; }
+    WorkerGroup& workers() { return *workers_; }
+    PortSet& ports() { return *ports_; }
+    const std::vector<std::unique_ptr<LoadedEngine>>& engines() const { return engines_; }
+    EventQueue& events() { return events_; }
+    // Called for every event, an engine's or the shell's own (JSON object).
+    void on_event(std::function<void(const std::string& json)> handler) {
+        on_event_ = std::move(handler);
+    }
+
+private:
+    struct Calls;  // the functions behind weir_host_vtable
+    explicit Shell(ShellOptions options);
+    Status open();
+    Result<LoadedEngine*> add_engine(const std::string& library);
+    void drop_engine(const LoadedEngine* engine);
+    void tell_workers_of_engines();
+    Status publish_to(LoadedEngine& engine, const HostConfig& config);
+    Result<std::vector<std::string>> open_new_ports(const HostConfig& config);
+    Status move_port(HostPort& port, LoadedEngine& to);
+    Status transfer(HostPort& port, LoadedEngine& from, LoadedEngine& to);
+    void event(const std::string& json);
+
+    ShellOptions options_;
+    weir_host_vtable vtable_{};
+    EventQueue events_;
+    std::function<void(const std::string&)> on_event_;
+    std::unique_ptr<WorkerGroup> workers_;
+    std::unique_ptr<PortSet> ports_;
+    std::vector<std::unique_ptr<LoadedEngine>> engines_;
+    HostConfig applied_;
+    bool have_config_ = false;
+    std::uint32_t* next_instance_ = nullptr;
+};
+
+}  // namespace weir::host

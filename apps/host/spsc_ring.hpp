@@ -1,0 +1,49 @@
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "net/packet.hpp"
+
+namespace weir::host {
+
+// Packets from exactly one worker to exactly one other; neither ever waits.
+class SpscRing {
+public:
+    static constexpr std::size_t capacity = 2048;
+    static_assert((capacity & (capacity - 1)) == 0, "a power of two");
+
+    bool push(net::Packet* p) {
+        const std::size_t tail = tail_.load(std::memory_order_relaxed);
+        if (tail - known_head_ == capacity) {
+            known_head_ = head_.load(std::memory_order_acquire);
+            if (tail - known_head_ == capacity) return false;
+        }
+        slots_[tail % capacity] = p;
+        tail_.store(tail + 1, std::memory_order_release);
+        return true;
+    }
+
+    // Takes up to `max` packets, oldest first.
+    std::uint32_t pop(net::Packet** out, std::uint32_t max) {
+        const std::size_t head = head_.load(std::memory_order_relaxed);
+        if (known_tail_ == head) {
+            known_tail_ = tail_.load(std::memory_order_acquire);
+            if (known_tail_ == head) return 0;
+        }
+        const std::size_t there = known_tail_ - head;
+        const auto n = static_cast<std::uint32_t>(there < max ? there : max);
+        for (std::uint32_t i = 0; i < n; ++i) out[i] = slots_[(head + i) % capacity];
+        head_.store(head + n, std::memory_order_release);
+        return n;
+    }
+
+private:
+    alignas(64) std::atomic<std::size_t> tail_{0};
+    std::size_t known_head_ = 0;  // the pusher's view
+    alignas(64) std::atomic<std::size_t> head_{0};
+    std::size_t known_tail_ = 0;  // the popper's view
+    alignas(64) net::Packet* slots_[capacity];
+};
+
+}  // namespace weir::host

@@ -1,0 +1,220 @@
+// The smallest engine there is: what port 2n receives goes out of port 2n+1 and back. It keeps one
+// counter per port, in a vault pool, so that tests see what survives what.
+//
+//   publish   the bytes are kept; "refuse publish" is refused; "refuse attach" makes attach() refuse
+//   run       bytes go through as they are
+//   save      the port's count, as eight bytes; restore compares it with what the pool says.
+//             "refuse save of b" refuses that of port 1
+//   query     {"rows":[{"metric":"test_packets_total","labels":{"port":"0"},"value":n},…]}
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <string>
+
+#include "base/limits.hpp"
+#include "dataplane/abi.hpp"
+
+#ifndef TEST_ABI_VERSION
+#define TEST_ABI_VERSION weir_abi_version
+#endif
+
+using weir::net::Packet;
+namespace limits = weir::limits;
+
+namespace {
+
+// A global on purpose: two loaded copies must have two of it.
+std::atomic<std::uint32_t> engines_alive{0};
+
+enum class PortState : std::uint32_t { none, attached, quiesced };
+
+struct Counts {
+    std::atomic<std::uint64_t> packets[limits::max_workers][limits::max_ports];
+};
+
+void say(weir_sink sink, const std::string& text) {
+    sink.write(sink.context, text.data(), text.size());
+}
+
+std::string refusal(const char* field, const char* message) {
+    return std::string(R"({"object":"test-engine","field":")") + field + R"(","message":")" +
+           message + "\"}";
+}
+
+}  // namespace
+
+struct weir_engine {
+    const weir_host_vtable* host = nullptr;
+    std::string published;
+    std::uint64_t revision = 0;
+    std::uint32_t instance = 0;
+    Counts* counts = nullptr;
+    std::uint32_t adoption = 0;
+    std::atomic<PortState> ports[limits::max_ports]{};
+    std::atomic<std::uint64_t> ticket{0};
+    struct alignas(64) Seen {
+        std::atomic<std::uint64_t> ticket{0};
+        std::atomic<std::uint64_t> ticks{0};
+    } seen[limits::max_workers];
+};
+
+namespace {
+
+std::uint64_t next_ticket(weir_engine* e) { return e->ticket.fetch_add(1) + 1; }
+
+void note(weir_engine* e, std::uint32_t worker) {
+    e->seen[worker].ticket.store(e->ticket.load());
+}
+
+weir_engine* create(const weir_host_vtable* host, const char*, std::uint32_t instance,
+                    weir_sink error) {
+    auto* e = new weir_engine;
+    e->host = host;
+    e->instance = instance;
+    e->counts =
+        static_cast<Counts*>(host->pool(host->host, "test", sizeof(Counts), 1, &e->adoption));
+    if (!e->counts) {
+        say(error, refusal("pool", "no memory"));
+        delete e;
+        return nullptr;
+    }
+    engines_alive.fetch_add(1);
+    return e;
+}
+
+void destroy(weir_engine* e) {
+    engines_alive.fetch_sub(1);
+    delete e;
+}
+
+std::uint64_t publish(weir_engine* e, const char* bytes, std::size_t count, std::uint64_t revision,
+                      weir_sink error) {
+    const std::string text(bytes, count);
+    if (text.find("refuse publish") != std::string::npos) {
+        say(error, refusal("bytes", "asked to refuse"));
+        return 0;
+    }
+    e->published = text;
+    e->revision = revision;
+    return next_ticket(e);
+}
+
+bool settled(weir_engine* e, std::uint64_t ticket) {
+    for (std::uint32_t w = 0; w < e->host->workers; ++w)
+        if (e->seen[w].ticket.load() < ticket) return false;
+    return true;
+}
+
+std::uint64_t attach(weir_engine* e, const weir_port_info* port, weir_sink error) {
+    if (e->published.find("refuse attach") != std::string::npos) {
+        say(error, refusal("port", "asked to refuse"));
+        return 0;
+    }
+    e->ports[port->index].store(PortState::attached);
+    return next_ticket(e);
+}
+
+std::uint64_t detach(weir_engine* e, std::uint32_t port) {
+    e->ports[port].store(PortState::none);
+    return next_ticket(e);
+}
+
+std::uint64_t quiesce(weir_engine* e, std::uint32_t port) {
+    e->ports[port].store(PortState::quiesced);
+    return next_ticket(e);
+}
+
+std::uint64_t total(const weir_engine* e, std::uint32_t port) {
+    std::uint64_t sum = 0;
+    for (const auto& worker : e->counts->packets) sum += worker[port].load();
+    return sum;
+}
+
+bool save(weir_engine* e, std::uint32_t port, bool, bool, weir_sink out, weir_sink error) {
+    if (e->published == "refuse save of b" && port == 1) {
+        say(error, refusal("save", "asked to refuse"));
+        return false;
+    }
+    const std::uint64_t count = total(e, port);
+    return out.write(out.context, reinterpret_cast<const char*>(&count), sizeof count);
+}
+
+bool restore(weir_engine* e, std::uint32_t port, bool, const char* bytes, std::size_t count,
+             weir_sink error) {
+    std::uint64_t saved = 0;
+    if (count != sizeof saved) {
+        say(error, refusal("bytes", "not eight bytes"));
+        return false;
+    }
+    std::memcpy(&saved, bytes, sizeof saved);
+    if (saved == total(e, port)) return true;
+    say(error, refusal("bytes", "the pool and the saved count differ"));
+    return false;
+}
+
+void run(weir_engine* e, std::uint32_t worker, weir_side side, Packet** packets,
+         std::uint32_t count, std::uint64_t) {
+    note(e, worker);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        Packet* p = packets[i];
+        const std::uint32_t in = p->hand.port;
+        const std::uint32_t out = in ^ 1u;
+        if (side == weir_side_receive) e->counts->packets[worker][in].fetch_add(1);
+        if (e->ports[out].load() == PortState::attached) {
+            e->host->transmit(e->host->host, worker, out, &p, 1);
+        } else if (side == weir_side_receive) {  // the other port may be another engine's
+            p->hand.port = out;
+            p->hand.entry = weir::net::Entry::deliver;
+            e->host->hand_to_engine(e->host->host, worker, &p, 1);
+        } else {
+            e->host->release(e->host->host, worker, &p, 1);
+        }
+    }
+}
+
+// Delivered packets are for hand.port itself.
+void run_side(weir_engine* e, std::uint32_t worker, weir_side side, Packet** packets,
+              std::uint32_t count, std::uint64_t now) {
+    if (side == weir_side_receive) return run(e, worker, side, packets, count, now);
+    note(e, worker);
+    for (std::uint32_t i = 0; i < count; ++i)
+        e->host->transmit(e->host->host, worker, packets[i]->hand.port, packets + i, 1);
+}
+
+void tick(weir_engine* e, std::uint32_t worker, std::uint64_t) {
+    note(e, worker);
+    e->seen[worker].ticks.fetch_add(1);
+}
+
+void query(weir_engine* e, const char* request, std::size_t count, weir_sink answer) {
+    const std::string asked(request, count);
+    say(answer, R"({"revision":)" + std::to_string(e->revision) + R"(,"adoption":)" +
+                    std::to_string(e->adoption) + R"(,"alive":)" +
+                    std::to_string(engines_alive.load()) + R"(,"published":)" +
+                    std::to_string(e->published.size()) + "}");
+}
+
+void worker_query(weir_engine* e, std::uint32_t worker, const char*, std::size_t, std::uint64_t,
+                  weir_sink answer) {
+    std::string text = R"({"rows":[)";
+    bool first = true;
+    for (std::uint32_t port = 0; port < limits::max_ports; ++port) {
+        if (e->ports[port].load() == PortState::none) continue;
+        text += std::string(first ? "" : ",") +
+                R"({"metric":"test_packets_total","labels":{"port":")" + std::to_string(port) +
+                R"("},"value":)" + std::to_string(e->counts->packets[worker][port].load()) + "}";
+        first = false;
+    }
+    say(answer, text + "]}");
+}
+
+const weir_engine_api api = {
+    TEST_ABI_VERSION, TEST_BUILD_ID, "0.1-test", create,  destroy, publish, settled,
+    attach,           detach,        quiesce,    save,    restore, run_side, tick,
+    query,            worker_query};
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) const weir_engine_api* weir_engine_entry(void) {
+    return &api;
+}

@@ -1,0 +1,224 @@
+#include "apps/host/worker.hpp"
+
+#include <algorithm>
+
+namespace weir::host {
+namespace {
+
+constexpr std::uint64_t tick_interval_ns = 1'000'000;
+constexpr std::uint32_t ring_bursts_per_turn = 4;  // so that no neighbour keeps us from our ports
+constexpr std::uint32_t burst_size = limits::max_burst;
+
+std::uint32_t port_of(const Packet* p) { return p->hand.port; }
+
+}  // namespace
+
+Worker::Worker(std::uint32_t index, dataplane::PacketPool& pool,
+               std::span<SpscRing* const> from_others, std::span<SpscRing* const> to_others)
+    : index_(index),
+      pool_(pool),
+      from_others_(from_others.begin(), from_others.end()),
+      to_others_(to_others.begin(), to_others.end()),
+      ports_(limits::max_ports),
+      deliveries_(std::make_unique<dataplane::PacketQueue<1024>>()) {
+    parked_.reserve(parked_capacity);
+    polled_.reserve(limits::max_ports);
+}
+
+Worker::~Worker() {
+    for (const Parked& one : parked_) {
+        Packet* p = one.packet;
+        pool_.release(index_, &p, 1);
+    }
+    Packet* burst[burst_size];
+    while (Packet* p = deliveries_->pop()) pool_.release(index_, &p, 1);
+    for (SpscRing* ring : from_others_)
+        while (const std::uint32_t n = ring ? ring->pop(burst, burst_size) : 0)
+            pool_.release(index_, burst, n);
+}
+
+std::uint32_t Worker::turn(std::uint64_t now_ns) {
+    now_ns_ = now_ns;
+    if (mailbox_.any()) [[unlikely]] mailbox_.run();
+    std::uint32_t moved = drain_rings();
+    moved += poll_ports();
+    moved += deliver();
+    if (now_ns_ >= next_tick_ns_) {
+        next_tick_ns_ = now_ns_ + tick_interval_ns;
+        for (const EngineRef& engine : engines_) engine.api->tick(engine.handle, index_, now_ns_);
+        moved += deliver();
+    }
+    return moved;
+}
+
+std::uint32_t Worker::poll_ports() {
+    std::uint32_t moved = 0;
+    for (const std::uint32_t port : polled_) {
+        PortView& view = ports_[port];
+        Packet* burst[burst_size];
+        const std::uint32_t n = view.device->receive(index_, burst, burst_size);
+        if (n == 0) continue;
+        for (std::uint32_t i = 0; i < n; ++i) {
+            burst[i]->received_ns = now_ns_;
+            burst[i]->hand.port = port;
+        }
+        tallies_.received.add(n);
+        moved += n;
+        run(view.engine, weir_side_receive, burst, n);
+    }
+    return moved;
+}
+
+std::uint32_t Worker::drain_rings() {
+    std::uint32_t moved = 0;
+    for (SpscRing* ring : from_others_) {
+        if (!ring) continue;
+        for (std::uint32_t round = 0; round < ring_bursts_per_turn; ++round) {
+            Packet* burst[burst_size];
+            const std::uint32_t n = ring->pop(burst, burst_size);
+            if (n == 0) break;
+            moved += n;
+            for (std::uint32_t at = 0, end = 0; at < n; at = end) {
+                const bool sending = burst[at]->hand.entry == net::Entry::transmit;
+                const auto same = [&](const Packet* p) {
+                    const bool also = p->hand.entry == net::Entry::transmit;
+                    return also == sending && (!sending || p->egress_port == burst[at]->egress_port);
+                };
+                end = static_cast<std::uint32_t>(
+                    std::find_if_not(burst + at, burst + n, same) - burst);
+                if (sending) {
+                    send(ports_[burst[at]->egress_port], burst + at, end - at);
+                } else {
+                    route(burst + at, end - at, weir_side_receive);
+                }
+            }
+        }
+    }
+    return moved;
+}
+
+// One pass over what engines handed to engines; what they answer waits for the next turn.
+std::uint32_t Worker::deliver() {
+    std::uint32_t left = static_cast<std::uint32_t>(deliveries_->size());
+    const std::uint32_t moved = left;
+    while (left > 0) {
+        Packet* burst[burst_size];
+        std::uint32_t n = 0;
+        while (n < burst_size && left > 0) {
+            burst[n++] = deliveries_->pop();
+            --left;
+        }
+        route(burst, n, weir_side_deliver);
+    }
+    return moved;
+}
+
+void Worker::route(Packet** packets, std::uint32_t count, weir_side side) {
+    for (std::uint32_t at = 0, end = 0; at < count; at = end) {
+        const std::uint32_t port = port_of(packets[at]);
+        end = at + 1;
+        if (port >= ports_.size() || !ports_[port].engine.api) {
+            drop(ShellDrop::no_owner, packets + at, 1);
+        } else if (ports_[port].frozen) {
+            park(packets[at], port, side == weir_side_receive ? Way::receive : Way::deliver);
+        } else {
+            const EngineRef& engine = ports_[port].engine;
+            while (end < count && port_of(packets[end]) < ports_.size() &&
+                   ports_[port_of(packets[end])].engine == engine &&
+                   !ports_[port_of(packets[end])].frozen)
+                ++end;
+            run(engine, side, packets + at, end - at);
+        }
+    }
+}
+
+void Worker::park(Packet* p, std::uint32_t port, Way way) {
+    if (parked_.size() == parked_capacity) {
+        drop(ShellDrop::parked_full, &p, 1);
+    } else {
+        parked_.push_back({p, port, way});
+    }
+}
+
+// In the order they came, to whoever owns the port now.
+void Worker::release_parked(std::uint32_t port) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < parked_.size(); ++i) {
+        Parked one = parked_[i];
+        if (one.port != port) {
+            parked_[kept++] = one;
+        } else if (one.way == Way::transmit) {
+            transmit(port, &one.packet, 1);
+        } else {
+            route(&one.packet, 1, one.way == Way::receive ? weir_side_receive : weir_side_deliver);
+        }
+    }
+    parked_.resize(kept);
+}
+
+void Worker::discard_parked(std::uint32_t port) {
+    std::erase_if(parked_, [&](const Parked& one) {
+        if (one.port != port) return false;
+        Packet* p = one.packet;
+        drop(ShellDrop::no_owner, &p, 1);
+        return true;
+    });
+}
+
+void Worker::set_port(std::uint32_t port, const PortView& view) {
+    const bool thawed = ports_[port].frozen && !view.frozen;
+    ports_[port] = view;
+    const bool ours = view.polled && !view.frozen && view.device && view.engine.api &&
+                      view.polling_worker == index_;
+    const auto at = std::find(polled_.begin(), polled_.end(), port);
+    if (ours && at == polled_.end()) polled_.push_back(port);
+    if (!ours && at != polled_.end()) polled_.erase(at);
+    if (thawed) release_parked(port);
+}
+
+void Worker::transmit(std::uint32_t port, Packet** packets, std::uint32_t count) {
+    if (port >= ports_.size()) return drop(ShellDrop::not_realised, packets, count);
+    PortView& view = ports_[port];
+    if (view.frozen) [[unlikely]] {  // behind what is parked already, or it would overtake it
+        for (std::uint32_t i = 0; i < count; ++i) park(packets[i], port, Way::transmit);
+        return;
+    }
+    if (!view.device || view.polling_worker == index_) return send(view, packets, count);
+    SpscRing& ring = *to_others_[view.polling_worker];
+    for (std::uint32_t i = 0; i < count; ++i) {
+        packets[i]->egress_port = port;
+        packets[i]->hand.entry = net::Entry::transmit;
+        if (!ring.push(packets[i])) return drop(ShellDrop::ring_full, packets + i, count - i);
+    }
+    tallies_.handed_over.add(count);
+}
+
+void Worker::send(PortView& view, Packet** packets, std::uint32_t count) {
+    if (!view.device) return drop(ShellDrop::not_realised, packets, count);
+    const std::uint32_t taken = view.device->transmit(index_, packets, count);
+    if (taken < count) drop(ShellDrop::tx_full, packets + taken, count - taken);
+}
+
+void Worker::hand_to_worker(std::uint32_t to, Packet** packets, std::uint32_t count) {
+    if (to == index_ || to >= to_others_.size()) {
+        // To ourselves: the same way as between engines, only the side differs.
+        return drop(ShellDrop::no_owner, packets, count);
+    }
+    for (std::uint32_t i = 0; i < count; ++i)
+        if (!to_others_[to]->push(packets[i]))
+            return drop(ShellDrop::ring_full, packets + i, count - i);
+    tallies_.handed_over.add(count);
+}
+
+void Worker::hand_to_engine(Packet** packets, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i)
+        if (!deliveries_->push(*packets[i]))
+            return drop(ShellDrop::delivery_full, packets + i, count - i);
+}
+
+void Worker::drop(ShellDrop why, Packet** packets, std::uint32_t count) {
+    tallies_.drops[static_cast<std::size_t>(why)].add(count);
+    pool_.release(index_, packets, count);
+}
+
+}  // namespace weir::host

@@ -1,0 +1,130 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "apps/host/mailbox.hpp"
+#include "apps/host/spsc_ring.hpp"
+#include "base/limits.hpp"
+#include "dataplane/abi.hpp"
+#include "dataplane/burst.hpp"
+#include "dataplane/device.hpp"
+
+namespace weir::host {
+
+using net::Packet;
+
+// Why the shell itself lost a packet; rows of weir_drops_total.
+enum class ShellDrop : std::uint8_t {
+    tx_full,        // the device's queue had no room
+    not_realised,   // for a port that has no device (yet)
+    ring_full,      // the other worker does not keep up
+    parked_full,    // more packets for a frozen port than can be parked
+    delivery_full,  // more packets between engines in one burst than there is room for
+    no_owner,       // for a port no engine owns
+    count_,
+};
+inline constexpr std::size_t shell_drop_count = static_cast<std::size_t>(ShellDrop::count_);
+constexpr std::string_view shell_drop_name(ShellDrop why) {
+    constexpr std::array<std::string_view, shell_drop_count> names = {
+        "port.tx_full",       "port.not_realised",    "worker.ring_full",
+        "engine.parked_full", "engine.delivery_full", "engine.no_owner"};
+    return names[static_cast<std::size_t>(why)];
+}
+
+// An engine as a worker calls it.
+struct EngineRef {
+    const weir_engine_api* api = nullptr;
+    weir_engine* handle = nullptr;
+    friend bool operator==(const EngineRef&, const EngineRef&) = default;
+};
+
+// A port as a worker sees it.
+struct PortView {
+    dataplane::Device* device = nullptr;  // null: what is sent there is dropped
+    EngineRef engine;                     // api null: nobody's
+    std::uint32_t polling_worker = 0;     // the one that uses the device
+    bool polled = false;
+    bool frozen = false;                  // not polled, and what arrives for it is parked
+};
+
+struct WorkerTallies {
+    dataplane::Tally loops, busy_loops, busy_ns, idle_ns, received, handed_over;
+    std::array<dataplane::Tally, shell_drop_count> drops;
+};
+
+// One worker: receives from its ports, runs engines, sends. Shares nothing but rings and its mailbox.
+// Everything except mailbox() and tallies() belongs to the worker's own thread.
+class Worker {
+public:
+    static constexpr std::size_t parked_capacity = 4096;
+
+    Worker(std::uint32_t index, dataplane::PacketPool& pool, std::span<SpscRing* const> from_others,
+           std::span<SpscRing* const> to_others);
+    ~Worker();
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    // One round over mailbox, rings and ports; how many packets moved.
+    std::uint32_t turn(std::uint64_t now_ns);
+
+    Mailbox& mailbox() { return mailbox_; }
+    const WorkerTallies& tallies() const { return tallies_; }
+    WorkerTallies& own_tallies() { return tallies_; }
+    std::uint32_t index() const { return index_; }
+    std::uint64_t now_ns() const { return now_ns_; }
+
+    // Control, from the mailbox.
+    const PortView& port(std::uint32_t port) const { return ports_[port]; }
+    void set_port(std::uint32_t port, const PortView& view);
+    void set_engines(std::vector<EngineRef> engines) { engines_ = std::move(engines); }
+    // Engines tick in the next turn, whatever the time.
+    void tick_soon() { next_tick_ns_ = 0; }
+    // Frees what is parked for a port that goes away.
+    void discard_parked(std::uint32_t port);
+
+    // What engines call (weir_host_vtable).
+    void transmit(std::uint32_t port, Packet** packets, std::uint32_t count);
+    void hand_to_worker(std::uint32_t to, Packet** packets, std::uint32_t count);
+    void hand_to_engine(Packet** packets, std::uint32_t count);
+    dataplane::PacketPool& pool() { return pool_; }
+
+private:
+    enum class Way : std::uint8_t { receive, deliver, transmit };
+    struct Parked {
+        Packet* packet;
+        std::uint32_t port;
+        Way way;
+    };
+
+    std::uint32_t poll_ports();
+    std::uint32_t drain_rings();
+    std::uint32_t deliver();
+    void route(Packet** packets, std::uint32_t count, weir_side side);
+    void park(Packet* p, std::uint32_t port, Way way);
+    void release_parked(std::uint32_t port);
+    void run(const EngineRef& engine, weir_side side, Packet** packets, std::uint32_t count) {
+        engine.api->run(engine.handle, index_, side, packets, count, now_ns_);
+    }
+    void send(PortView& view, Packet** packets, std::uint32_t count);
+    void drop(ShellDrop why, Packet** packets, std::uint32_t count);
+
+    const std::uint32_t index_;
+    dataplane::PacketPool& pool_;
+    const std::vector<SpscRing*> from_others_;  // by worker; null at our own place
+    const std::vector<SpscRing*> to_others_;
+    Mailbox mailbox_;
+    WorkerTallies tallies_;
+    std::uint64_t now_ns_ = 0;
+    std::uint64_t next_tick_ns_ = 0;
+    std::vector<EngineRef> engines_;
+    std::vector<std::uint32_t> polled_;
+    std::vector<PortView> ports_;
+    std::vector<Parked> parked_;
+    std::unique_ptr<dataplane::PacketQueue<1024>> deliveries_;
+};
+
+}  // namespace weir::host

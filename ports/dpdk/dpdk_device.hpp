@@ -1,0 +1,15 @@
+#pragma once
+#include <memory>
+
+#include "base/result.hpp"
+#include "dataplane/device.hpp"
+#include "ports/dpdk/mbuf_pool.hpp"
+
+namespace weir::ports {
+
+// Opens a device by DPDK driver: kind "tap", "af_packet" or "vhost_user" (as its client we
+// connect to the guest's socket, so that the guest's end survives us). Devices come and go while the process runs.
+Result<std::unique_ptr<dataplane::Device>> open_dpdk_device(const dataplane::DeviceSpec& spec,
+                                                            MbufPool& pool);
+
+}  // namespace weir::ports

@@ -1,0 +1,164 @@
+// An example of a service: counts flows, logs what it saw with its place on the path, drops by a
+// rule file. Everything that concerns Weir is in the library; everything here is a vendor's own.
+#include <signal.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+#include <string>
+
+#include "example/inspector.hpp"
+#include "weir/node.hpp"
+
+namespace {
+
+using namespace weir;
+
+constexpr const char* usage =
+    "weir-example-service --interface NAME [options]\n"
+    "  --rules FILE     lines `drop tcp 8080`, `drop udp`, `drop icmp`; read again on SIGHUP\n"
+    "  --log FILE       one JSON line per direction of a flow\n"
+    "  --every-packet   one JSON line per packet instead\n"
+    "  --status FILE    counters as JSON, a moment after they change; SIGUSR1 also prints them\n"
+    "  --decrement-si   lower the service index (the service says can_decrement_si)\n";
+
+struct Settings {
+    service::Options node;
+    std::string rules, log, status;
+    bool every_packet = false;
+};
+
+volatile sig_atomic_t stop_wanted = 0, status_wanted = 0, rules_wanted = 0;
+
+void on_signal(int number) {
+    if (number == SIGUSR1)
+        status_wanted = 1;
+    else if (number == SIGHUP)
+        rules_wanted = 1;
+    else
+        stop_wanted = 1;
+}
+
+int fail(const std::string& why) {
+    std::cerr << "weir-example-service: " << why << "\n";
+    return 1;
+}
+
+// Empty when the command line is fine, else what is wrong with it.
+std::string read_command_line(int argc, char** argv, Settings& settings) {
+    for (int i = 1; i < argc; ++i) {
+        const std::string word = argv[i];
+        std::string* value = nullptr;
+        if (word == "--interface") value = &settings.node.interface;
+        if (word == "--rules") value = &settings.rules;
+        if (word == "--log") value = &settings.log;
+        if (word == "--status") value = &settings.status;
+        if (value != nullptr) {
+            if (i + 1 == argc) return word + " needs a value";
+            *value = argv[++i];
+        } else if (word == "--every-packet") {
+            settings.every_packet = true;
+        } else if (word == "--decrement-si") {
+            settings.node.decrements_si = true;
+        } else {
+            return "unknown option " + word;
+        }
+    }
+    return settings.node.interface.empty() ? "--interface is needed" : "";
+}
+
+std::variant<std::vector<example::DropRule>, std::string> load_rules(const std::string& path) {
+    if (path.empty()) return std::vector<example::DropRule>{};
+    std::ifstream in(path);
+    if (!in) return path + ": " + std::strerror(errno);
+    std::ostringstream text;
+    text << in.rdbuf();
+    auto rules = example::parse_rules(text.str());
+    if (auto* why = std::get_if<std::string>(&rules)) return path + ": " + *why;
+    return rules;
+}
+
+// The status file: whole or not at all, so that readers never see half of it.
+class StatusFile {
+public:
+    explicit StatusFile(std::string path) : path_(std::move(path)) {}
+
+    void write(const std::string& status) {
+        if (path_.empty() || status == written_) return;
+        const std::string draft = path_ + ".new";
+        std::ofstream out(draft, std::ios::trunc);
+        out << status << "\n";
+        out.close();
+        if (out && std::rename(draft.c_str(), path_.c_str()) == 0) written_ = status;
+    }
+
+private:
+    std::string path_, written_;
+};
+
+void run(service::Node& node, example::Inspector& inspector, const Settings& settings) {
+    constexpr int poll_ms = 100;
+    constexpr auto status_every = std::chrono::milliseconds(100);
+    StatusFile status_file(settings.status);
+    auto status_at = std::chrono::steady_clock::now();
+    while (stop_wanted == 0) {
+        if (const auto error = node.poll(poll_ms)) {
+            std::cerr << "weir-example-service: " << error->field << ": " << error->message << "\n";
+            break;
+        }
+        if (rules_wanted != 0) {
+            rules_wanted = 0;
+            auto rules = load_rules(settings.rules);
+            if (auto* why = std::get_if<std::string>(&rules))
+                std::cerr << "weir-example-service: keeping the old rules: " << *why << "\n";
+            else
+                inspector.replace_rules(std::get<0>(std::move(rules)));
+        }
+        if (status_wanted != 0) {
+            status_wanted = 0;
+            std::cout << inspector.status(node.counters()) << std::endl;
+        }
+        if (const auto now = std::chrono::steady_clock::now(); now >= status_at) {
+            status_at = now + status_every;
+            status_file.write(inspector.status(node.counters()));
+        }
+    }
+    status_file.write(inspector.status(node.counters()));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Settings settings;
+    if (argc == 2 && std::strcmp(argv[1], "--help") == 0) {
+        std::cout << usage;
+        return 0;
+    }
+    if (const std::string why = read_command_line(argc, argv, settings); !why.empty()) {
+        std::cerr << usage;
+        return fail(why);
+    }
+    auto rules = load_rules(settings.rules);
+    if (auto* why = std::get_if<std::string>(&rules)) return fail(*why);
+    std::ofstream log_file;
+    example::Inspector::Log log;
+    if (!settings.log.empty()) {
+        log_file.open(settings.log, std::ios::app);
+        if (!log_file) return fail(settings.log + ": " + std::strerror(errno));
+        log = [&log_file](const std::string& line) { log_file << line << std::endl; };
+    }
+    example::Inspector inspector(std::get<0>(std::move(rules)), log, settings.every_packet);
+
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) sigaction(number, &action, nullptr);
+
+    auto opened = service::Node::open(settings.node, inspector);
+    if (auto* error = std::get_if<service::Error>(&opened))
+        return fail(error->field + ": " + error->message);
+    run(*std::get<std::unique_ptr<service::Node>>(opened), inspector, settings);
+    return 0;
+}

@@ -1,0 +1,124 @@
+#include "weir/handler.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "weir/test_frames.hpp"
+
+namespace weir::service {
+namespace {
+
+using namespace testing_frames;
+using Bytes = std::vector<std::uint8_t>;
+
+constexpr std::uint16_t query = 0x0100, copied = 0x0200;
+constexpr std::size_t flags_low = ethernet_bytes + 13;  // MD type 2
+
+struct Recorder : Service {
+    Verdict verdict = Verdict::pass;
+    std::vector<Bytes> seen;
+    Verdict on_packet(const PacketView& packet) override {
+        seen.emplace_back(packet.frame.begin(), packet.frame.end());
+        return verdict;
+    }
+};
+
+struct HandlerTest : ::testing::Test {
+    Recorder service;
+    Handler handler{service, false};
+
+    Bytes handle(Bytes frame, Handler& with) {
+        const auto out = with.handle(frame);
+        return {out.begin(), out.end()};
+    }
+    Bytes handle(const Bytes& frame) { return handle(frame, handler); }
+    static Bytes sent_back(Bytes frame) {
+        std::swap_ranges(frame.begin(), frame.begin() + 6, frame.begin() + 6);
+        return frame;
+    }
+};
+
+TEST_F(HandlerTest, PassedPacketGoesBackUnchangedToWhereItCameFrom) {
+    for (const Bytes& nsh : {md2({.si = 2}), md1({.si = 2})}) {
+        const Bytes in = frame(nsh, tcp_syn());
+        EXPECT_EQ(handle(in), sent_back(in));
+    }
+    EXPECT_EQ(service.seen, (std::vector<Bytes>{tcp_syn(), tcp_syn()}));
+    EXPECT_EQ(handler.counters().passed, 2u);
+    EXPECT_EQ(handler.counters().live_answers, 0u);
+}
+
+TEST_F(HandlerTest, DecrementsTheServiceIndexWhenToldTo) {
+    Handler decrementing(service, true);
+    Bytes want = sent_back(frame(md2({.si = 2}), tcp_syn()));
+    want[ethernet_bytes + 7] = 1;
+    EXPECT_EQ(handle(frame(md2({.si = 2}), tcp_syn()), decrementing), want);
+}
+
+TEST_F(HandlerTest, AnswersALivenessQueryOnAPassedPacket) {
+    const Bytes in = frame(md2({.si = 2, .flags = query}), tcp_syn());
+    Bytes want = sent_back(in);
+    want[flags_low] |= 0x80;
+    EXPECT_EQ(handle(in), want);
+    EXPECT_EQ(handler.counters().live_answers, 1u);
+}
+
+TEST_F(HandlerTest, DroppedPacketIsGone) {
+    service.verdict = Verdict::drop;
+    EXPECT_TRUE(handle(frame(md2({.si = 2}), tcp_syn())).empty());
+    EXPECT_EQ(handler.counters().dropped, 1u);
+}
+
+TEST_F(HandlerTest, DroppedPacketWithAQueryIsAnsweredByItsHeaderAlone) {
+    service.verdict = Verdict::drop;
+    for (const Bytes& nsh : {md2({.si = 2, .flags = query}), md1({.si = 2, .flags = query})}) {
+        const std::size_t flags_at = ethernet_bytes + (nsh.size() == 44 ? 12 : 8);
+        Bytes want = sent_back(frame(nsh, {}));
+        want[ethernet_bytes] |= 0x20;  // O of the base header
+        want[flags_at] |= 0x20;        // O of the metadata
+        want[flags_at + 1] |= 0x80;    // A
+        EXPECT_EQ(handle(frame(nsh, tcp_syn())), want);
+    }
+    EXPECT_EQ(handler.counters().live_answers, 2u);
+}
+
+TEST_F(HandlerTest, SyntheticQueryIsAnsweredWithoutAskingTheService) {
+    for (const Bytes& content : {Bytes{}, tcp_syn()}) {
+        const Bytes in = frame(md2({.si = 2, .flags = query, .oam = true}), content);
+        Bytes want = sent_back(in);
+        want[flags_low] |= 0x80;
+        EXPECT_EQ(handle(in), want);
+    }
+    EXPECT_TRUE(service.seen.empty());
+    EXPECT_EQ(handler.counters().oam, 2u);
+}
+
+TEST_F(HandlerTest, CopiesAreSeenAndKept) {
+    EXPECT_TRUE(handle(frame(md2({.si = 2, .flags = copied}), tcp_syn())).empty());
+    EXPECT_EQ(service.seen.size(), 1u);
+    EXPECT_EQ(handler.counters().copies, 1u);
+    const Bytes answer = handle(frame(md2({.si = 2, .flags = copied | query}), tcp_syn()));
+    EXPECT_EQ(answer.size(), ethernet_bytes + 44);
+}
+
+TEST_F(HandlerTest, EveryCutOfAFrameIsCountedAndNotAnswered) {
+    const Bytes whole = frame(md2({.si = 2, .flags = query}), tcp_syn());
+    const std::size_t shortest = ethernet_bytes + 44 + ethernet_bytes;
+    for (std::size_t size = 0; size < shortest; ++size) {
+        Bytes cut(whole.begin(), whole.begin() + static_cast<long>(size));
+        cut.shrink_to_fit();
+        EXPECT_TRUE(handle(cut).empty()) << size;
+    }
+    EXPECT_EQ(handler.counters().ignored, ethernet_bytes);
+    EXPECT_EQ(handler.counters().malformed, shortest - ethernet_bytes);
+    EXPECT_TRUE(service.seen.empty());
+}
+
+TEST_F(HandlerTest, OtherTrafficIsIgnored) {
+    EXPECT_TRUE(handle(tcp_syn()).empty());
+    EXPECT_EQ(handler.counters().ignored, 1u);
+}
+
+}  // namespace
+}  // namespace weir::service
