@@ -43,7 +43,7 @@ std::span<const std::uint8_t> Handler::handle_guest_packet(std::span<std::uint8_
     }
     if (!nsh.metadata().live_query) return {};
     // The packet stays here, the answer is owed all the same: a header-only OAM packet (LV-2).
-    nsh.set_oam();
+    nsh.set_header_only_oam();
     return answer(frame, nsh, false);
 }
 

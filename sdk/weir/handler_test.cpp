@@ -76,6 +76,7 @@ TEST_F(HandlerTest, DroppedPacketWithAQueryIsAnsweredByItsHeaderAlone) {
         const std::size_t flags_at = ethernet_bytes + (nsh.size() == 44 ? 12 : 8);
         Bytes want = sent_back(frame(nsh, {}));
         want[ethernet_bytes] |= 0x20;  // O of the base header
+        want[ethernet_bytes + 3] = 0;  // next protocol: none
         want[flags_at] |= 0x20;        // O of the metadata
         want[flags_at + 1] |= 0x80;    // A
         EXPECT_EQ(handle(frame(nsh, tcp_syn())), want);
@@ -84,8 +85,10 @@ TEST_F(HandlerTest, DroppedPacketWithAQueryIsAnsweredByItsHeaderAlone) {
 }
 
 TEST_F(HandlerTest, SyntheticQueryIsAnsweredWithoutAskingTheService) {
-    for (const Bytes& content : {Bytes{}, tcp_syn()}) {
-        const Bytes in = frame(md2({.si = 2, .flags = query, .oam = true}), content);
+    for (const bool header_only : {true, false}) {
+        Bytes in =
+            frame(md2({.si = 2, .flags = query, .oam = true}), header_only ? Bytes{} : tcp_syn());
+        if (header_only) in[ethernet_bytes + 3] = 0;
         Bytes want = sent_back(in);
         want[flags_low] |= 0x80;
         EXPECT_EQ(handle(in), want);

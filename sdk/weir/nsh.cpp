@@ -10,6 +10,7 @@ constexpr std::size_t md1_words = 6;
 constexpr std::uint16_t md2_class = 0xfff6;
 constexpr std::uint8_t md2_type = 1;
 constexpr std::uint8_t md2_bytes = 32;
+constexpr std::uint8_t next_protocol_none = 0;  // RFC 8393
 constexpr std::uint8_t next_protocol_ethernet = 3;
 constexpr std::uint16_t base_oam = 1u << 13;
 
@@ -73,7 +74,8 @@ std::optional<NshView> NshView::parse(std::span<std::uint8_t> bytes, NshError& e
     view.header_bytes_ = (base & 0x3fu) * 4;
     if (view.header_bytes_ < base_and_path_bytes) return refuse(NshError::length);
     if (view.header_bytes_ > bytes.size()) return refuse(NshError::truncated);
-    if (bytes[3] != next_protocol_ethernet) return refuse(NshError::next_protocol);
+    const bool empty_oam = (base & base_oam) != 0 && bytes[3] == next_protocol_none;
+    if (bytes[3] != next_protocol_ethernet && !empty_oam) return refuse(NshError::next_protocol);
 
     Metadata& m = view.metadata_;
     m.md_type = bytes[2] & 0x0f;
@@ -111,7 +113,8 @@ void NshView::set_live_ack() {
     metadata_.live_ack = true;
 }
 
-void NshView::set_oam() {
+void NshView::set_header_only_oam() {
+    bytes_[3] = next_protocol_none;
     bytes_[0] = static_cast<std::uint8_t>(bytes_[0] | base_oam >> 8);
     bytes_[flags_at_] = static_cast<std::uint8_t>(bytes_[flags_at_] | flag_oam >> 8);
     metadata_.oam = true;

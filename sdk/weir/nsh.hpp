@@ -52,7 +52,8 @@ public:
     std::span<std::uint8_t> content() const { return bytes_.subspan(header_bytes_); }
 
     void set_live_ack();
-    void set_oam();
+    // Makes it an OAM packet that consists of headers only (RFC 8393).
+    void set_header_only_oam();
     void decrement_si();
 
 private:

@@ -70,7 +70,8 @@ TEST(Nsh, RefusesWhatItCannotUse) {
     for (const Case& c : {Case{NshError::version, 0, 0x40}, Case{NshError::length, 1, 0x01},
                           Case{NshError::truncated, 1, 0x3f}, Case{NshError::md_type, 2, 0},
                           Case{NshError::md_type, 2, 3}, Case{NshError::next_protocol, 3, 1},
-                          Case{NshError::no_metadata, 8, 0}, Case{NshError::no_metadata, 11, 31}}) {
+                          Case{NshError::next_protocol, 3, 0}, Case{NshError::no_metadata, 8, 0},
+                          Case{NshError::no_metadata, 11, 31}}) {
         auto bytes = md2({.si = 1});
         bytes[c.at] = c.value;
         NshError error{};
@@ -102,13 +103,14 @@ TEST(Nsh, ChangesOnlyItsBits) {
     auto view = parse(bytes, error);
     ASSERT_TRUE(view);
     view->set_live_ack();
-    view->set_oam();
+    view->set_header_only_oam();
     view->decrement_si();
     std::vector<std::size_t> changed;
     for (std::size_t i = 0; i < bytes.size(); ++i)
         if (bytes[i] != before[i]) changed.push_back(i);
-    EXPECT_EQ(changed, (std::vector<std::size_t>{0, 7, 12, 13}));
+    EXPECT_EQ(changed, (std::vector<std::size_t>{0, 3, 7, 12, 13}));
     EXPECT_EQ(bytes[0], before[0] | 0x20);
+    EXPECT_EQ(bytes[3], 0);
     EXPECT_EQ(bytes[7], 1);
     EXPECT_EQ(bytes[12], before[12] | 0x20);
     EXPECT_EQ(bytes[13], before[13] | 0x80);

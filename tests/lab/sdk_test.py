@@ -71,7 +71,7 @@ class SdkTest(unittest.TestCase):
         answer = self.visit(asked, guest_frame(8080))  # the first frame that comes is for this one
         nsh, rest = decode_nsh(answer.packet)
         self.assertEqual(nsh.smd, changed(PATH, flags={"live_query", "live_ack", "oam"}))
-        self.assertEqual(rest, b"")
+        self.assertEqual((nsh.next_protocol, rest), (0, b""))
         wait_until("both are counted", lambda: self.node.status()["dropped"] == before + 2)
 
     def test_synthetic_query_is_answered(self):

@@ -142,12 +142,13 @@ class Guest:
         return told["end"]["sum_received"]["bits_per_second"] / 1e9
 
     def serve_iperf3(self) -> Daemon:
-        daemon = self.lab.start(f"{self.name}-iperf3", ["iperf3", "-s", "--forceflush"], self.space)
+        command = ["iperf3", "-s", "--forceflush"]
+        daemon = self.lab.start(f"{self.name}-iperf3", command, self.space)
         wait_until("iperf3 listens", lambda: "listening" in daemon.output())
         return daemon
 
     def serve_http(self) -> Daemon:
-        """nginx on ports 80 and 8080: / says who it is, /file is random, /slow the same but slow."""
+        """nginx on ports 80 and 8080: / says who it is, /file random bytes, /slow them slowly."""
         base = self.lab.folder / f"{self.name}-nginx"
         root = base / "root"
         root.mkdir(parents=True)

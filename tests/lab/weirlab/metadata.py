@@ -137,8 +137,9 @@ class Nsh:
     def encode(self, inner: bytes = b"") -> bytes:
         s = self.smd
         words = {1: 6, 2: 11}.get(self.md_type, 2) if self.length_words < 0 else self.length_words
+        protocol = self.next_protocol if inner or "oam" not in s.flags else 0  # RFC 8393
         head = struct.pack("!HBBI", ("oam" in s.flags) << 13 | s.ttl << 6 | words, self.md_type,
-                           self.next_protocol, s.spi << 8 | s.si)
+                           protocol, s.spi << 8 | s.si)
         if self.md_type == 2:
             head += struct.pack("!HBB", NSH_MD_CLASS, 1, 32)
             head += struct.pack("!HBBIIIIIII", s.flag_bits(), s.initial_si, s.skip_mask,

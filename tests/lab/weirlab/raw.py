@@ -217,10 +217,10 @@ class RawPort:
             if frame and match(frame):
                 return frame
             seen += 1
-        raise AssertionError(f"{self.name}: no {what} in {timeout_s:g} s ({seen} others)")
+        raise AssertionError(f"{self.name}: no {what} in {timeout_s:g} s, {seen} others")
 
     def expect_none(self, what: str, match: Callable[[Frame], object], for_s: float = 0.3) -> None:
-        """No frame fits for that long. Send a marker frame and expect() it where you can instead."""
+        """No frame fits for that long. Better: send a marker behind it and expect() that."""
         end = time.monotonic() + for_s
         while (left := end - time.monotonic()) > 0:
             frame = self.receive(left)
