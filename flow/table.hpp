@@ -127,6 +127,8 @@ public:
         if (hot.idle_ms != idle_ms || hot.kind != kind_of(pair)) [[unlikely]]
             reclassify(pair, idle_ms);
     }
+    // The same bookkeeping for a record that was filled in rather than touched by a packet.
+    void refile(FlowPair& pair, const Timeouts& timeouts) { reclassify(pair, timeouts.idle_ms(pair)); }
     // Removes what has been idle for its time. Looks at no more than `budget` timers.
     std::size_t age(std::uint64_t now_ns, std::size_t budget);
 
