@@ -1,5 +1,6 @@
 #include <array>
 
+#include "features/chain/feature.hpp"
 #include "features/feature.hpp"
 #include "features/firewall/feature.hpp"
 #include "model/core_resources.hpp"
@@ -29,7 +30,7 @@ constexpr Feature core = {"core", model::add_core_kinds, nothing_to_check, plan_
 }  // namespace
 
 std::span<const Feature> all() {
-    static const std::array features = {core, firewall::feature};
+    static const std::array features = {core, firewall::feature, chain::feature};
     return features;
 }
 

@@ -3,9 +3,8 @@
 #include <charconv>
 
 #include "apps/engine/engine.hpp"
-#if __has_include("net/notation.hpp")
 #include "net/notation.hpp"
-#endif
+#include "net/parse.hpp"
 
 // What the engine answers when it is asked: dataplane/queries.md.
 namespace weir::engine {
@@ -170,7 +169,7 @@ Value error_answer(std::string_view message) {
 }
 
 // Where a guest sends what is for `to`: its neighbour, or its router.
-[[maybe_unused]] net::Mac first_hop(const dataplane::Topology& topology, const dataplane::PortEntry& port, const net::Ip& to) {
+net::Mac first_hop(const dataplane::Topology& topology, const dataplane::PortEntry& port, const net::Ip& to) {
     const dataplane::SegmentEntry* segment = topology.segment(port.vni);
     if (!segment) return {};
     if (const auto found = segment->by_address.find(to); found != segment->by_address.end())
@@ -218,18 +217,13 @@ Value Engine::start_trace(Worker& worker, const Program& program, const Value& r
     if (!port || port->role != dataplane::PortRole::guest) return error_answer("no such guest port on this host");
     const auto trace_id = static_cast<std::uint32_t>(request["trace_id"].as_uint());
     if (trace_id == 0) return error_answer("trace_id: a number from 1 to 4294967295");
+    const auto frame = net::parse_notation(request["packet"].as_text());
+    if (!frame) return error_answer("packet: " + frame.error().text());
     net::Packet* p = worker.emit.allocate();
-    if (!p) return error_answer("no packet buffer is free; try again");
-#if !__has_include("net/notation.hpp")
-    worker.emit.release(*p);
-    return error_answer("no notation");
-#else
-    const auto built = net::build_notation(request["packet"].as_text(), *p);
-    if (!built) {
-        worker.emit.release(*p);
-        worker.emit.flush();
-        return error_answer("packet: " + built.error().text());
-    }
+    std::uint8_t* bytes = p ? p->append(static_cast<std::uint32_t>(frame->size())) : nullptr;
+    if (!bytes) return error_answer("no packet buffer is free, or the packet is too long for one");
+    std::copy(frame->begin(), frame->end(), bytes);
+    if (net::parse(*p) != net::ParseError::none) p->tuple = {};
     port->mac.store(p->data + 6);
     first_hop(program.topology, *port, p->tuple.dst).store(p->data);
     p->hand = {};
@@ -241,7 +235,6 @@ Value Engine::start_trace(Worker& worker, const Program& program, const Value& r
     Value answer = Value::object();
     answer.set("trace_id", trace_id);
     return answer;
-#endif
 }
 
 // "<stage>.<table>": rows that a stage shows of itself.

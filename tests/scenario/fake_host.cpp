@@ -1,0 +1,218 @@
+#include "tests/scenario/fake_host.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.hpp"
+#include "base/limits.hpp"
+#include "model/json.hpp"
+
+namespace weir::scenario {
+
+namespace {
+
+constexpr std::uint32_t data_room = limits::packet_headroom_bytes + 65536;
+
+weir_sink into(std::string& text) {
+    return {&text, [](void* context, const char* bytes, std::size_t count) {
+                static_cast<std::string*>(context)->append(bytes, count);
+                return true;
+            }};
+}
+
+}  // namespace
+
+struct FakeHost::Buffer {
+    net::Packet packet;
+    std::uint8_t bytes[data_room];
+};
+
+FakeHost::FakeHost(std::string name, std::uint32_t workers)
+    : name_(std::move(name)), api_(weir_engine_entry()), inbox_(workers) {
+    vtable_.abi_version = weir_abi_version;
+    vtable_.workers = workers;
+    vtable_.host = this;
+    vtable_.transmit = [](void* h, std::uint32_t, std::uint32_t port, net::Packet** packets, std::uint32_t n) {
+        FakeHost& self = of(h);
+        for (std::uint32_t i = 0; i < n; ++i) {
+            net::Packet& p = *packets[i];
+            self.sent_.push_back({self.name_, self.names_.at(port), Frame(p.data, p.data + p.length)});
+            self.free_packet(&p);
+        }
+    };
+    vtable_.allocate = [](void* h, std::uint32_t, net::Packet** out, std::uint32_t n) {
+        for (std::uint32_t i = 0; i < n; ++i) out[i] = of(h).make_packet();
+        return n;
+    };
+    vtable_.release = [](void* h, std::uint32_t, net::Packet** packets, std::uint32_t n) {
+        for (std::uint32_t i = 0; i < n; ++i) of(h).free_packet(packets[i]);
+    };
+    vtable_.hand_to_worker = [](void* h, std::uint32_t, std::uint32_t to, net::Packet** packets,
+                                std::uint32_t n) {
+        for (std::uint32_t i = 0; i < n; ++i) of(h).inbox_[to].push_back(packets[i]);
+    };
+    vtable_.hand_to_engine = [](void* h, std::uint32_t, net::Packet** packets, std::uint32_t n) {
+        for (std::uint32_t i = 0; i < n; ++i) of(h).to_engine_.push_back(packets[i]);
+    };
+    vtable_.pool = [](void* h, const char* pool_name, std::size_t bytes, std::uint32_t, std::uint32_t* adoption) {
+        return of(h).pool(pool_name, bytes, adoption);
+    };
+    vtable_.event = [](void* h, const char* json, std::size_t bytes) {
+        of(h).events.emplace_back(json, bytes);
+    };
+    restart_engine();
+}
+
+FakeHost::~FakeHost() {
+    api_->destroy(engine_);
+    for (auto& box : inbox_)
+        for (net::Packet* p : box) free_packet(p);
+    for (net::Packet* p : to_engine_) free_packet(p);
+}
+
+void FakeHost::restart_engine() {
+    if (engine_) api_->destroy(engine_);
+    std::string error;
+    engine_ = api_->create(&vtable_, name_.c_str(), ++instance_, into(error));
+    WEIR_CHECK(engine_ != nullptr, error.c_str());
+    for (const auto& [name, index] : ports_) attach(name, index);
+    if (!last_snapshot_.empty())
+        api_->publish(engine_, last_snapshot_.data(), last_snapshot_.size(), last_revision_, into(error));
+}
+
+void* FakeHost::pool(const char* name, std::size_t bytes, std::uint32_t* adoption) {
+    Pool& pool = pools_[name];
+    if (pool.bytes == bytes) {
+        *adoption = instance_ > 1 && last_revision_ != 0 ? weir_pool_recovered : weir_pool_shared;
+        return pool.start;
+    }
+    pool.memory = std::make_unique<std::byte[]>(bytes + 64);
+    const auto address = reinterpret_cast<std::uintptr_t>(pool.memory.get());
+    pool.start = pool.memory.get() + (64 - address % 64) % 64;
+    std::memset(pool.start, 0, bytes);
+    pool.bytes = bytes;
+    *adoption = weir_pool_created;
+    return pool.start;
+}
+
+net::Packet* FakeHost::make_packet() {
+    auto* buffer = new Buffer;
+    net::Packet& p = buffer->packet;
+    p.data = buffer->bytes + limits::packet_headroom_bytes;
+    p.headroom = limits::packet_headroom_bytes;
+    p.tailroom = data_room - limits::packet_headroom_bytes;
+    p.length = 0;
+    p.owner = buffer;
+    ++in_use_;
+    return &p;
+}
+
+void FakeHost::free_packet(net::Packet* p) {
+    --in_use_;
+    delete static_cast<Buffer*>(p->owner);
+}
+
+std::string FakeHost::attach(const std::string& name, std::uint32_t index) {
+    weir_port_info info{};
+    info.index = index;
+    info.incarnation = 1;
+    info.polling_worker = index % vtable_.workers;
+    info.mtu = name == "underlay" ? 1700 : 9000;
+    std::strncpy(info.name, name.c_str(), sizeof info.name - 1);
+    std::string error;
+    return api_->attach(engine_, &info, into(error)) != 0 ? "" : error;
+}
+
+std::string FakeHost::apply(const std::string& canonical, std::uint64_t revision,
+                            const std::vector<std::string>& port_names) {
+    std::string error;
+    if (api_->publish(engine_, canonical.data(), canonical.size(), revision, into(error)) == 0) return error;
+    last_snapshot_ = canonical;
+    last_revision_ = revision;
+    for (const std::string& port : port_names) {
+        if (ports_.contains(port)) continue;
+        const auto index = static_cast<std::uint32_t>(names_.size());
+        ports_[port] = index;
+        names_[index] = port;
+        if (std::string refused = attach(port, index); !refused.empty()) return refused;
+    }
+    for (auto it = ports_.begin(); it != ports_.end();) {
+        const bool wanted = std::find(port_names.begin(), port_names.end(), it->first) != port_names.end();
+        if (!wanted) api_->detach(engine_, it->second);
+        it = wanted ? std::next(it) : ports_.erase(it);
+    }
+    return {};
+}
+
+void FakeHost::receive(const std::string& port, const Frame& frame, std::uint64_t now_ns) {
+    const auto found = ports_.find(port);
+    WEIR_CHECK(found != ports_.end(), "the scenario sends at a port that the host does not have");
+    const std::uint32_t index = found->second, worker = index % vtable_.workers;
+    net::Packet* p = make_packet();
+    std::memcpy(p->append(static_cast<std::uint32_t>(frame.size())), frame.data(), frame.size());
+    p->hand = {};
+    p->hand.port = index;
+    p->received_ns = now_ns_ = now_ns;
+    api_->run(engine_, worker, weir_side_receive, &p, 1, now_ns);
+    run_pending(now_ns);
+}
+
+void FakeHost::run_pending(std::uint64_t now_ns) {
+    bool more = true;
+    while (more) {
+        more = false;
+        for (std::uint32_t w = 0; w < inbox_.size(); ++w) {
+            if (inbox_[w].empty()) continue;
+            net::Packet* p = inbox_[w].front();
+            inbox_[w].pop_front();
+            api_->run(engine_, w, weir_side_receive, &p, 1, now_ns);
+            more = true;
+        }
+        for (; !to_engine_.empty(); to_engine_.pop_front()) free_packet(to_engine_.front());
+    }
+}
+
+void FakeHost::tick(std::uint64_t now_ns) {
+    now_ns_ = now_ns;
+    for (std::uint32_t w = 0; w < inbox_.size(); ++w) api_->tick(engine_, w, now_ns);
+    run_pending(now_ns);
+}
+
+model::Value FakeHost::query(const model::Value& request, std::uint64_t now_ns) {
+    model::Value joined = model::Value::array();
+    const std::string text = model::dump_json(request);
+    for (std::uint32_t w = 0; w < inbox_.size(); ++w) {
+        std::string answer;
+        api_->worker_query(engine_, w, text.data(), text.size(), now_ns, into(answer));
+        auto value = model::parse_json(answer, model::trusted_limits);
+        WEIR_CHECK(value.ok(), "the engine answers in JSON");
+        const model::Value rows = (*value)["rows"];
+        for (const model::Value& row : rows.items()) joined.push(row);
+        if (request["what"].as_text() == "trace") break;
+    }
+    run_pending(now_ns);
+    return joined;
+}
+
+std::uint64_t FakeHost::counter(const std::string& metric, const std::string& label, const std::string& value) {
+    model::Value request = model::Value::object();
+    request.set("what", "counters");
+    std::uint64_t sum = 0;
+    const model::Value rows = query(request, now_ns_);
+    for (const model::Value& row : rows.items()) {
+        if (row["metric"].as_text() != metric) continue;
+        if (!label.empty() && row["labels"][label].as_text() != value) continue;
+        sum += row["value"].as_uint();
+    }
+    return sum;
+}
+
+std::vector<Sent> FakeHost::take_sent() { return std::exchange(sent_, {}); }
+
+std::vector<std::string> FakeHost::port_names() const {
+    std::vector<std::string> out;
+    for (const auto& [name, index] : ports_) out.push_back(name);
+    return out;
+}
+
+}  // namespace weir::scenario

@@ -1,0 +1,79 @@
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dataplane/abi.hpp"
+#include "model/value.hpp"
+
+namespace weir::scenario {
+
+using Frame = std::vector<std::uint8_t>;
+
+// A frame that left the host through a port, or was given to it.
+struct Sent {
+    std::string host, port;
+    Frame frame;
+};
+
+// The smallest shell there is: one engine through its C ABI, heap packets, memory ports, virtual time.
+// Workers are called one after the other, so that every run is the same.
+class FakeHost {
+public:
+    FakeHost(std::string name, std::uint32_t workers);
+    ~FakeHost();
+    FakeHost(const FakeHost&) = delete;
+
+    // Opens the ports of `port_names` that are not open yet, closes others, publishes. Empty: applied.
+    std::string apply(const std::string& canonical, std::uint64_t revision,
+                      const std::vector<std::string>& port_names);
+    void receive(const std::string& port, const Frame& frame, std::uint64_t now_ns);
+    void tick(std::uint64_t now_ns);
+    // Replaces the engine by a fresh one that finds the flows in the same pools (a restart).
+    void restart_engine();
+
+    model::Value query(const model::Value& request, std::uint64_t now_ns);  // rows of all workers
+    std::uint64_t counter(const std::string& metric, const std::string& label, const std::string& value);
+
+    // Frames that left since the last call, in order.
+    std::vector<Sent> take_sent();
+    std::uint32_t packets_in_use() const { return in_use_; }
+    const std::string& name() const { return name_; }
+    std::vector<std::string> port_names() const;
+    std::vector<std::string> events;
+
+private:
+    struct Buffer;
+    struct Pool {
+        std::unique_ptr<std::byte[]> memory;
+        std::byte* start = nullptr;
+        std::size_t bytes = 0;
+    };
+    static FakeHost& of(void* host) { return *static_cast<FakeHost*>(host); }
+    net::Packet* make_packet();
+    void free_packet(net::Packet* p);
+    void run_pending(std::uint64_t now_ns);
+    void* pool(const char* name, std::size_t bytes, std::uint32_t* adoption);
+    std::string attach(const std::string& name, std::uint32_t index);
+
+    const std::string name_;
+    weir_host_vtable vtable_{};
+    const weir_engine_api* api_;
+    weir_engine* engine_ = nullptr;
+    std::map<std::string, Pool> pools_;
+    std::map<std::string, std::uint32_t> ports_;
+    std::map<std::uint32_t, std::string> names_;
+    std::vector<std::deque<net::Packet*>> inbox_;  // per worker, from other workers
+    std::deque<net::Packet*> to_engine_;
+    std::vector<Sent> sent_;
+    std::uint32_t in_use_ = 0;
+    std::uint32_t instance_ = 0;
+    std::uint64_t now_ns_ = 0;
+    std::string last_snapshot_;
+    std::uint64_t last_revision_ = 0;
+};
+
+}  // namespace weir::scenario

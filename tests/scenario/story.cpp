@@ -1,0 +1,348 @@
+#include "tests/scenario/story.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <set>
+#include <sstream>
+
+#include "model/core_resources.hpp"
+#include "model/yaml.hpp"
+#include "net/notation.hpp"
+#include "net/parse.hpp"
+#include "net/wire.hpp"
+
+namespace weir::scenario {
+
+namespace {
+
+std::vector<std::string> words_of(const std::string& line) {
+    std::istringstream in(line);
+    return {std::istream_iterator<std::string>(in), {}};
+}
+
+std::string rest_of(const std::string& line, std::size_t skip_words) {
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < skip_words; ++i) {
+        at = line.find_first_not_of(" \t", at);
+        if (at == std::string::npos) return {};
+        at = line.find_first_of(" \t", at);
+        if (at == std::string::npos) return {};
+    }
+    at = line.find_first_not_of(" \t", at);
+    return at == std::string::npos ? "" : line.substr(at);
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream in(path);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// Every word of `wanted` stands in the description of the frame.
+std::string missing_word(const std::string& wanted, const std::string& description) {
+    const auto has = words_of(description);
+    std::string spaced = description;
+    for (char& c : spaced)
+        if (c == '{' || c == '}') c = ' ';
+    const auto inner = words_of(spaced);
+    for (const std::string& word : words_of(wanted)) {
+        const bool found = std::find(has.begin(), has.end(), word) != has.end() ||
+                           std::find(inner.begin(), inner.end(), word) != inner.end();
+        if (!found) return word;
+    }
+    return {};
+}
+
+bool is_tunnel(const Frame& frame) {
+    net::Headers headers;
+    net::Tuple tuple;
+    return net::parse_inner(frame, headers, tuple) == net::ParseError::none && tuple.proto == net::proto_udp &&
+           tuple.dst_port == net::udp_port_geneve;
+}
+
+class Story {
+public:
+    Story(std::string setup_dir, std::uint32_t workers) : setup_dir_(std::move(setup_dir)), world_(workers) {}
+
+    std::string run(const std::string& path) {
+        std::istringstream text(read_file(path));
+        if (text.str().empty()) return path + ": cannot be read, or is empty";
+        std::string line;
+        for (int number = 1; std::getline(text, line); ++number) {
+            const std::size_t hash = line.find('#');
+            if (hash != std::string::npos && (hash == 0 || line[hash - 1] == ' ')) line.resize(hash);
+            if (words_of(line).empty()) continue;
+            if (std::string why = step(line); !why.empty())
+                return path + ":" + std::to_string(number) + ": " + line + "\n    " + why;
+        }
+        if (std::string why = nothing_left(); !why.empty()) return path + ": at the end: " + why;
+        for (const auto& [name, host] : world_.hosts())
+            if (world_.drops("pipeline.no_outcome") != 0) return path + ": a packet had no outcome on " + name;
+        return {};
+    }
+
+private:
+    using Verb = std::string (Story::*)(const std::string& line, const std::vector<std::string>& words);
+
+    std::string step(const std::string& line) {
+        static const std::map<std::string, Verb> verbs = {
+            {"setup", &Story::setup},     {"given", &Story::put},       {"change", &Story::put},
+            {"refused", &Story::refused}, {"delete", &Story::erase},    {"send", &Story::send},
+            {"wire-send", &Story::wire_send}, {"->", &Story::arrives},  {"wire", &Story::wire},
+            {"visit", &Story::visit},     {"wait", &Story::wait},       {"node", &Story::node},
+            {"hang", &Story::node_state}, {"resume", &Story::node_state}, {"cut", &Story::link},
+            {"mend", &Story::link},       {"restart", &Story::restart}, {"expect", &Story::expect},
+            {"forget-wire", &Story::forget_wire}};
+        const auto words = words_of(line);
+        const auto verb = verbs.find(words[0]);
+        if (verb == verbs.end()) return "unknown verb " + words[0];
+        const bool follows = words[0] == "->" || words[0] == "wire" || words[0] == "visit" || words[0] == "expect";
+        if (!follows)
+            if (std::string why = nothing_left(); !why.empty()) return why;
+        return (this->*verb->second)(line, words);
+    }
+
+    // Frames that reached somebody and were not expected.
+    std::string nothing_left() {
+        if (arrived_.empty()) return {};
+        const Sent sent = arrived_.front();
+        arrived_.clear();
+        return "not expected at " + sent.port + ": " + net::describe(sent.frame);
+    }
+
+    std::string setup(const std::string&, const std::vector<std::string>& words) {
+        return put_text(read_file(setup_dir_ + "/" + words.at(1)));
+    }
+    std::string put_text(const std::string& yaml) {
+        model::Errors errors;
+        const auto documents = model::parse_documents(yaml, errors);
+        if (!errors.empty()) return errors.begin()->text();
+        return world_.put(documents);
+    }
+    static std::string document(const std::string& line) {
+        const std::string kind = words_of(line).at(1), body = rest_of(line, 2);
+        return "{kind: " + kind + ", " + (body.empty() ? "}" : body.substr(1));
+    }
+    std::string put(const std::string& line, const std::vector<std::string>&) {
+        std::string why = put_text(document(line));
+        collect();
+        return why;
+    }
+    std::string refused(const std::string& line, const std::vector<std::string>&) {
+        const std::size_t arrow = line.find("=>");
+        if (arrow == std::string::npos) return "refused KIND {…} => part of the message";
+        const std::string wanted = rest_of(line.substr(arrow), 1);
+        const std::string why = put_text(document(line.substr(0, arrow)));
+        if (why.empty()) return "it was accepted";
+        return why.find(wanted) == std::string::npos ? "the message is: " + why : "";
+    }
+    std::string erase(const std::string&, const std::vector<std::string>& words) {
+        return world_.erase(words.at(1), words.at(2));
+    }
+
+    // Source and destination MAC as the guest of the port would write them.
+    std::string with_macs(const std::string& port_name, const std::string& notation) {
+        const auto* port = world_.intent().find<model::Port>(port_name);
+        if (!port || notation.find("smac=") != std::string::npos) return notation;
+        std::string out = notation + " smac=" + port->mac.text();
+        if (notation.find("dmac=") != std::string::npos) return out;
+        const auto frame = net::parse_notation(notation);
+        net::Headers headers;
+        net::Tuple tuple;
+        if (!frame || net::parse_inner(*frame, headers, tuple) != net::ParseError::none ||
+            headers.family == net::Family::none)
+            return out;
+        const std::uint8_t* ip = frame->data() + headers.l3;
+        const net::Ip to = headers.family == net::Family::ip4 ? net::Ip::from4(ip + 16) : net::Ip::from6(ip + 24);
+        for (const auto& [name, other] : world_.intent().all<model::Port>())
+            if (other.segment.name == port->segment.name &&
+                std::find(other.addresses.begin(), other.addresses.end(), to) != other.addresses.end())
+                return out + " dmac=" + other.mac.text();
+        for (const auto& [name, router] : world_.intent().all<model::Router>())
+            for (const auto& interface : router.interfaces)
+                if (interface.segment.name == port->segment.name) return out + " dmac=" + router.mac.text();
+        return out;
+    }
+
+    // "send g1 x20 tcp …": twenty times.
+    std::string send(const std::string& line, const std::vector<std::string>& words) {
+        std::size_t skip = 2, times = 1;
+        if (words.at(2)[0] == 'x' && words.at(2).size() > 1 && std::isdigit(words.at(2)[1])) {
+            times = std::stoul(words.at(2).substr(1));
+            skip = 3;
+        }
+        const auto frame = net::parse_notation(with_macs(words.at(1), rest_of(line, skip)));
+        if (!frame) return frame.error().text();
+        last_sent_ = *frame;
+        for (std::size_t i = 0; i < times; ++i) world_.send(words.at(1), *frame);
+        collect();
+        return {};
+    }
+    std::string wire_send(const std::string& line, const std::vector<std::string>& words) {
+        const auto frame = net::parse_notation(rest_of(line, 2));
+        if (!frame) return frame.error().text();
+        world_.inject_underlay(words.at(1), *frame);
+        collect();
+        return {};
+    }
+    void collect() {
+        for (Sent& sent : world_.take_delivered()) arrived_.push_back(std::move(sent));
+        for (Sent& sent : world_.take_underlay())
+            if (is_tunnel(sent.frame)) wire_.push_back(std::move(sent));
+    }
+
+    // "-> g2 same", "-> g2 tcp syn ttl=63", "-> g2 x20", "-> dropped REASON", "-> nothing".
+    std::string arrives(const std::string& line, const std::vector<std::string>& words) {
+        if (words.at(1) == "nothing") return nothing_left();
+        if (words[1] == "dropped") {
+            const std::uint64_t now = world_.drops(words.at(2)), before = seen_drops_[words[2]];
+            seen_drops_[words[2]] = now;
+            return now > before ? "" : words[2] + " did not rise (it is " + std::to_string(now) + ")";
+        }
+        std::size_t times = 1, skip = 2;
+        if (words.size() > 2 && words[2][0] == 'x' && words[2].size() > 1 && std::isdigit(words[2][1])) {
+            times = std::stoul(words[2].substr(1));
+            skip = 3;
+        }
+        for (std::size_t i = 0; i < times; ++i)
+            if (std::string why = arrives_once(words[1], rest_of(line, skip)); !why.empty()) return why;
+        return {};
+    }
+    std::string arrives_once(const std::string& port, const std::string& wanted) {
+        const auto at = std::find_if(arrived_.begin(), arrived_.end(),
+                                     [&](const Sent& sent) { return sent.port == port; });
+        if (at == arrived_.end()) return "nothing arrived at " + port + drops_text();
+        const Sent sent = *at;
+        arrived_.erase(at);
+        const std::string description = net::describe(sent.frame);
+        if (words_of(wanted) == std::vector<std::string>{"same"})
+            return sent.frame == last_sent_ ? ""
+                                            : "arrived: " + description + "\n    sent:    " + net::describe(last_sent_);
+        const std::string missing = missing_word(wanted, description);
+        return missing.empty() ? "" : "no word \"" + missing + "\" in: " + description;
+    }
+    std::string drops_text() {
+        std::string out = "; drops:";
+        for (const auto& [name, host] : world_.hosts()) {
+            model::Value request = model::Value::object();
+            request.set("what", "counters");
+            const model::Value rows = host->query(request, world_.now_ns());
+            for (const model::Value& row : rows.items())
+                if (row["metric"].as_text() == "weir_drops_total" && row["value"].as_uint() != 0)
+                    out += " " + name + ":" + row["labels"]["reason"].as_text() + "=" +
+                           std::to_string(row["value"].as_uint());
+        }
+        return out;
+    }
+
+    // "wire h1 geneve vni=9001 …": the next tunnel packet on the underlay; "wire end": there is none.
+    std::string wire(const std::string& line, const std::vector<std::string>& words) {
+        if (words.at(1) == "end") {
+            if (wire_.empty()) return {};
+            return "still on the wire, from " + wire_.front().host + ": " + net::describe(wire_.front().frame);
+        }
+        if (wire_.empty()) return "nothing more on the wire" + drops_text();
+        const Sent sent = wire_.front();
+        wire_.erase(wire_.begin());
+        const std::string description = net::describe(sent.frame);
+        if (sent.host != words[1]) return "from " + sent.host + ": " + description;
+        const std::string missing = missing_word(rest_of(line, 2), description);
+        return missing.empty() ? "" : "no word \"" + missing + "\" in: " + description;
+    }
+    std::string forget_wire(const std::string&, const std::vector<std::string>&) {
+        wire_.clear();
+        for (auto& [name, model] : world_.nodes) model.visits.clear();
+        return {};
+    }
+    // "visit n1 sci=7 si=2 d=0" or "visit n2 left": the next one; "visit n1 end": there is none.
+    std::string visit(const std::string& line, const std::vector<std::string>& words) {
+        auto& visits = world_.nodes[words.at(1)].visits;
+        if (words.size() > 2 && words[2] == "end") return visits.empty() ? "" : "also: " + visits.front();
+        if (visits.empty()) return words[1] + " was not visited" + drops_text();
+        const std::string first = visits.front();
+        visits.erase(visits.begin());
+        const std::string missing = missing_word(rest_of(line, 2), first);
+        return missing.empty() ? "" : "the visit was: " + first;
+    }
+
+    std::string wait(const std::string&, const std::vector<std::string>& words) {
+        std::size_t end = 0;
+        const double amount = std::stod(words.at(1), &end);
+        const std::string unit = words[1].substr(end);
+        const double scale = unit == "s" ? 1e9 : unit == "ms" ? 1e6 : unit == "us" ? 1e3 : 0;
+        if (scale == 0) return "wait 5s, 200ms or 10us";
+        world_.advance(static_cast<std::uint64_t>(amount * scale));
+        collect();
+        return {};
+    }
+    // "node n1 aware [decrements] [drop=8080] [wrong-side]"
+    std::string node(const std::string&, const std::vector<std::string>& words) {
+        NodeModel& model = world_.nodes[words.at(1)];
+        model = {};
+        for (std::size_t i = 2; i < words.size(); ++i) {
+            if (words[i] == "aware") model.aware = true;
+            else if (words[i] == "l2") model.aware = false;
+            else if (words[i] == "decrements") model.decrements = true;
+            else if (words[i] == "wrong-side") model.wrong_side = true;
+            else if (words[i].starts_with("drop=")) model.drop_port = static_cast<std::uint32_t>(std::stoul(words[i].substr(5)));
+            else return "unknown word " + words[i];
+        }
+        return {};
+    }
+    std::string node_state(const std::string&, const std::vector<std::string>& words) {
+        world_.nodes[words.at(1)].hung = words[0] == "hang";
+        return {};
+    }
+    std::string link(const std::string&, const std::vector<std::string>& words) {
+        if (words[0] == "cut") world_.cut_hosts.insert(words.at(1));
+        else world_.cut_hosts.erase(words.at(1));
+        return {};
+    }
+    std::string restart(const std::string&, const std::vector<std::string>& words) {
+        world_.host(words.at(1)).restart_engine();
+        return {};
+    }
+
+    // "expect METRIC[{label=value}][@host] =|>= N"; a name with a dot or in capitals is a drop reason.
+    std::string expect(const std::string&, const std::vector<std::string>& words) {
+        if (words.size() != 4) return "expect NAME = N";
+        std::string name = words[1], label, value, host;
+        if (const auto at = name.find('@'); at != std::string::npos) {
+            host = name.substr(at + 1);
+            name.resize(at);
+        }
+        if (const auto brace = name.find('{'); brace != std::string::npos) {
+            const auto equals = name.find('=', brace);
+            label = name.substr(brace + 1, equals - brace - 1);
+            value = name.substr(equals + 1, name.find('}') - equals - 1);
+            name.resize(brace);
+        } else if (!name.starts_with("weir_")) {
+            label = "reason";
+            value = std::exchange(name, "weir_drops_total");
+        }
+        std::uint64_t sum = 0;
+        for (const auto& [known, fake] : world_.hosts())
+            if (host.empty() || host == known) sum += fake->counter(name, label, value);
+        const std::uint64_t wanted = std::stoull(words[3]);
+        const bool met = words[2] == "=" ? sum == wanted : words[2] == ">=" ? sum >= wanted : false;
+        return met ? "" : "it is " + std::to_string(sum);
+    }
+
+    const std::string setup_dir_;
+    World world_;
+    Frame last_sent_;
+    std::vector<Sent> arrived_, wire_;
+    std::map<std::string, std::uint64_t> seen_drops_;
+};
+
+}  // namespace
+
+std::string run_story(const std::string& path, const std::string& setup_dir, std::uint32_t workers) {
+    try {
+        return Story(setup_dir, workers).run(path);
+    } catch (const std::exception& e) {
+        return path + ": a line is cut short or has a number that is none (" + e.what() + ")";
+    }
+}
+
+}  // namespace weir::scenario

@@ -1,0 +1,166 @@
+#include "tests/scenario/world.hpp"
+
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "features/feature.hpp"
+#include "model/canonical.hpp"
+#include "model/core_resources.hpp"
+#include "model/json.hpp"
+#include "model/validate.hpp"
+#include "tests/scenario/node_model.hpp"
+
+namespace weir::scenario {
+
+namespace {
+
+// The ports a host opens for its plan.
+std::vector<std::string> ports_of(const model::Snapshot& plan, const std::string& host) {
+    std::vector<std::string> out = {"underlay"};
+    for (const auto& [name, port] : plan.all<model::Port>())
+        if (port.host.name == host) out.push_back(name);
+    return out;
+}
+
+}  // namespace
+
+World::World(std::uint32_t workers) : workers_(workers) {
+    for (const features::Feature& feature : features::all()) {
+        feature.add_kinds(registry_);
+        registry_.add_validator(feature.validate);
+    }
+}
+
+std::string World::put(const std::vector<model::Document>& documents) {
+    model::Snapshot next = intent_;
+    model::Errors errors;
+    model::put_documents(registry_, documents, next, errors);
+    if (errors.empty()) errors = model::validate(registry_, next);
+    if (!errors.empty()) return errors.begin()->text();
+    intent_ = std::move(next);
+    return publish();
+}
+
+std::string World::erase(const std::string& kind, const std::string& name) {
+    const model::Kind* found = registry_.kind(kind);
+    if (!found || !found->erase(intent_, name)) return kind + "/" + name + ": there is none";
+    return publish();
+}
+
+std::string World::publish() {
+    intent_.revision = ++revision_;
+    for (const auto& [name, host] : intent_.all<model::Host>()) {
+        auto& fake = hosts_[name];
+        if (!fake) fake = std::make_unique<FakeHost>(name, workers_);
+        model::Snapshot plan;
+        for (const features::Feature& feature : features::all()) feature.plan(intent_, name, plan);
+        plan.revision = revision_;
+        const std::string refused =
+            fake->apply(model::encode_canonical(registry_, plan), revision_, ports_of(plan, name));
+        if (!refused.empty()) return name + ": " + refused;
+        fake->tick(now_ns_);
+    }
+    settle();
+    return {};
+}
+
+FakeHost& World::host(const std::string& name) {
+    const auto found = hosts_.find(name);
+    WEIR_CHECK(found != hosts_.end(), "the scenario names a host that is not there");
+    return *found->second;
+}
+
+FakeHost& World::host_of(const std::string& port) {
+    const auto* resource = intent_.find<model::Port>(port);
+    WEIR_CHECK(resource != nullptr, "the scenario names a port that is not there");
+    return host(resource->host.name);
+}
+
+void World::send(const std::string& port, const Frame& frame) {
+    host_of(port).receive(port, frame, now_ns_);
+    settle();
+}
+
+void World::inject_underlay(const std::string& name, const Frame& frame) {
+    host(name).receive("underlay", frame, now_ns_);
+    settle();
+}
+
+void World::advance(std::uint64_t ns) {
+    constexpr std::uint64_t step = 1'000'000;
+    const std::uint64_t end = now_ns_ + ns;
+    while (now_ns_ < end) {
+        // Long waits go in larger steps: nothing in Weir counts ticks.
+        const std::uint64_t left = end - now_ns_;
+        now_ns_ += std::min(left, left > 10'000'000'000 ? 100 * step : step);
+        for (auto& [name, fake] : hosts_) fake->tick(now_ns_);
+        settle();
+    }
+}
+
+// Carries frames until none is on its way. Bounded: a scenario that never ends is a failure.
+void World::settle() {
+    for (int round = 0; round < 10000; ++round) {
+        std::vector<Sent> all;
+        for (auto& [name, fake] : hosts_) {
+            for (Sent& sent : fake->take_sent()) all.push_back(std::move(sent));
+            for (const std::string& event : std::exchange(fake->events, {})) on_event(name, event);
+        }
+        if (all.empty()) {
+            if (!std::exchange(replan_, false)) return;
+            publish();
+            continue;
+        }
+        for (const Sent& sent : all) route(sent);
+    }
+    WEIR_CHECK(false, "frames go round in circles");
+}
+
+void World::route(const Sent& sent) {
+    if (sent.port == "underlay") {
+        underlay_.push_back(sent);
+        if (cut_hosts.contains(sent.host)) return;
+        for (auto& [name, fake] : hosts_) {
+            if (name == sent.host || cut_hosts.contains(name)) continue;
+            fake->receive("underlay", sent.frame, now_ns_);
+        }
+        return;
+    }
+    const auto* port = intent_.find<model::Port>(sent.port);
+    if (port && port->service_segment) on_node_port(sent);
+    else delivered_.push_back(sent);
+}
+
+void World::on_node_port(const Sent& sent) {
+    for (const auto& [name, node] : intent_.all<chain::ServiceNode>()) {
+        for (std::size_t i = 0; i < node.vnics.size(); ++i) {
+            if (node.vnics[i].name != sent.port) continue;
+            const auto back = through_node(nodes[name], i, sent.frame);
+            if (back) host(sent.host).receive(node.vnics[back->vnic].name, back->frame, now_ns_);
+            return;
+        }
+    }
+}
+
+// The controller's part: what a host says about its nodes reaches every host with the next plan.
+void World::on_event(const std::string&, const std::string& json) {
+    const auto event = model::parse_json(json);
+    if (!event) return;
+    const std::string& what = (*event)["event"].as_text();
+    if (what != "node-up" && what != "node-down") return;
+    chain::ServiceNodeStatus status;
+    status.name = (*event)["node"].as_text();
+    status.node_id = static_cast<std::uint32_t>((*event)["node_id"].as_uint());
+    status.state = what == "node-up" ? chain::NodeState::up : chain::NodeState::down;
+    status.generation = ++revision_;
+    intent_.put(status);
+    replan_ = true;
+}
+
+std::uint64_t World::drops(const std::string& reason) {
+    std::uint64_t sum = 0;
+    for (auto& [name, fake] : hosts_) sum += fake->counter("weir_drops_total", "reason", reason);
+    return sum;
+}
+
+}  // namespace weir::scenario

@@ -1,0 +1,68 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "model/documents.hpp"
+#include "model/registry.hpp"
+#include "model/snapshot.hpp"
+#include "tests/scenario/fake_host.hpp"
+
+namespace weir::scenario {
+
+// A service node of the scenario: what it does with frames is decided here, not in Weir.
+struct NodeModel {
+    bool aware = false;
+    bool hung = false;
+    bool wrong_side = false;     // l2: sends frames back where they came in
+    bool decrements = false;     // aware: takes one from SI itself
+    std::uint32_t drop_port = 0; // drops TCP/UDP to this port
+    std::vector<std::string> visits;  // "sci=… si=… d=…" (aware) or "left"/"right" (l2), in order
+};
+
+// Hosts, the wire between them, and service nodes, all in one process and in virtual time.
+class World {
+public:
+    explicit World(std::uint32_t workers = 1);
+
+    // Puts or deletes resources and lets every host apply its plan. The first refusal, or empty.
+    std::string put(const std::vector<model::Document>& documents);
+    std::string erase(const std::string& kind, const std::string& name);
+
+    void send(const std::string& port, const Frame& frame);
+    void inject_underlay(const std::string& host, const Frame& frame);  // from outside, to that host
+    void advance(std::uint64_t ns);   // ticks every millisecond on the way
+
+    FakeHost& host(const std::string& name);
+    FakeHost& host_of(const std::string& port);
+    const model::Snapshot& intent() const { return intent_; }
+    const std::map<std::string, std::unique_ptr<FakeHost>>& hosts() const { return hosts_; }
+    std::uint64_t drops(const std::string& reason);   // over all hosts
+    std::uint64_t now_ns() const { return now_ns_; }
+
+    // Frames that reached guests, and frames on the underlay, since the last call.
+    std::vector<Sent> take_delivered() { return std::exchange(delivered_, {}); }
+    std::vector<Sent> take_underlay() { return std::exchange(underlay_, {}); }
+    std::map<std::string, NodeModel> nodes;   // by service node name
+    std::set<std::string> cut_hosts;          // their underlay link is down
+
+private:
+    std::string publish();
+    void settle();
+    void route(const Sent& sent);
+    void on_node_port(const Sent& sent);
+    void on_event(const std::string& host, const std::string& json);
+
+    const std::uint32_t workers_;
+    model::Registry registry_;
+    model::Snapshot intent_;
+    std::map<std::string, std::unique_ptr<FakeHost>> hosts_;
+    std::vector<Sent> delivered_, underlay_;
+    std::uint64_t now_ns_ = 1'000'000'000;
+    std::uint64_t revision_ = 0;
+    bool replan_ = false;
+};
+
+}  // namespace weir::scenario
