@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "net/builder.hpp"
+#include "net/bytes.hpp"
 #include "net/nsh.hpp"
 #include "net/parse.hpp"
 #include "net/wire.hpp"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <set>
 #include <sstream>
 
@@ -116,7 +117,7 @@ private:
     std::string put_text(const std::string& yaml) {
         model::Errors errors;
         const auto documents = model::parse_documents(yaml, errors);
-        if (!errors.empty()) return errors.begin()->text();
+        if (!errors.empty()) return errors.list().front().text();
         return world_.put(documents);
     }
     static std::string document(const std::string& line) {

@@ -36,7 +36,7 @@ std::string World::put(const std::vector<model::Document>& documents) {
     model::Errors errors;
     model::put_documents(registry_, documents, next, errors);
     if (errors.empty()) errors = model::validate(registry_, next);
-    if (!errors.empty()) return errors.begin()->text();
+    if (!errors.empty()) return errors.list().front().text();
     intent_ = std::move(next);
     return publish();
 }
@@ -79,6 +79,13 @@ FakeHost& World::host_of(const std::string& port) {
 void World::send(const std::string& port, const Frame& frame) {
     host_of(port).receive(port, frame, now_ns_);
     settle();
+    tick();
+}
+
+// What waits for an answer of the underlay goes on now.
+void World::tick() {
+    for (auto& [name, fake] : hosts_) fake->tick(now_ns_);
+    settle();
 }
 
 void World::inject_underlay(const std::string& name, const Frame& frame) {
@@ -93,8 +100,7 @@ void World::advance(std::uint64_t ns) {
         // Long waits go in larger steps: nothing in Weir counts ticks.
         const std::uint64_t left = end - now_ns_;
         now_ns_ += std::min(left, left > 10'000'000'000 ? 100 * step : step);
-        for (auto& [name, fake] : hosts_) fake->tick(now_ns_);
-        settle();
+        tick();
     }
 }
 

@@ -51,6 +51,7 @@ public:
 private:
     std::string publish();
     void settle();
+    void tick();
     void route(const Sent& sent);
     void on_node_port(const Sent& sent);
     void on_event(const std::string& host, const std::string& json);
