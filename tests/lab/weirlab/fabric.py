@@ -1,0 +1,112 @@
+"""Everything around Weir: hosts with underlay and management, guests, service nodes, wires.
+
+             management bridge
+    ctl ───────┬─────────────┬──────
+               h1            h2           one weir-host each
+         g1 ─┐ │ ┌─ n1  g2 ─┐│┌─ n2       guests and nodes on TAPs or veths
+             └─┤ ├──        └┤├──
+               └── underlay ─┘            a bridge; its ends at the hosts have no kernel address
+"""
+from .bump import BumpInTheWire
+from .example_node import ExampleNode
+from .guest import Guest
+from .lab import Lab
+from .namespace import Namespace
+from .raw import RawPort
+from .wait import wait_until
+
+WIRE_MTU = 2000  # of everything that carries more than a guest's frame
+MANAGEMENT = "172.31.0."
+CONTROLLER = MANAGEMENT + "1"
+
+
+class Fabric:
+    def __init__(self, lab: Lab, hosts: tuple[str, ...] = ("h1", "h2")):
+        self.lab = lab
+        self.ctl = lab.namespace("ctl")
+        self.hosts = {name: lab.namespace(name) for name in hosts}
+        self.management = self._switch("mgmt", "mgmt0", [self.ctl, *self.hosts.values()], 1500)
+        self.under = self._switch("under", "under0", list(self.hosts.values()), WIRE_MTU)
+        self._address(self.ctl, CONTROLLER)
+        for number, host in enumerate(self.hosts.values()):
+            self._address(host, f"{MANAGEMENT}{11 + number}")
+            host.no_kernel_addresses("under0")
+            host.up("under0", WIRE_MTU)
+        self.guests: dict[str, Guest] = {}
+        self.aware: dict[str, ExampleNode] = {}
+        self.bumps: dict[str, BumpInTheWire] = {}
+        self._taps: list[tuple[Namespace, Guest]] = []
+
+    def tap_guest(self, name: str, host: str, mac: str, addresses: tuple[str, ...],
+                  gateways: tuple[str, ...] = ()) -> Guest:
+        """Its interface has the guest's name, is made by Weir and handed over by connect_taps()."""
+        guest = Guest(self.lab, self.lab.namespace(name), name, mac, addresses, gateways)
+        self._taps.append((self.hosts[host], guest))
+        self.guests[name] = guest
+        return guest
+
+    def veth_guest(self, name: str, host: str, mac: str, addresses: tuple[str, ...],
+                   gateways: tuple[str, ...] = ()) -> Guest:
+        """Its interface is eth0; Weir's end on the host is port-<name>."""
+        guest = Guest(self.lab, self.lab.namespace(name), "eth0", mac, addresses, gateways)
+        self._plug(host, f"port-{name}", guest.space, "eth0", 1500)
+        guest.configure()
+        self.guests[name] = guest
+        return guest
+
+    def aware_node(self, name: str, host: str, mac: str, **options) -> ExampleNode:
+        """Weir's end is port-<name>."""
+        space = self.lab.namespace(name)
+        self._plug(host, f"port-{name}", space, "eth0", WIRE_MTU)
+        space.no_kernel_addresses("eth0")
+        space.up("eth0", WIRE_MTU, mac)
+        self.aware[name] = ExampleNode(self.lab, space, **options)
+        return self.aware[name]
+
+    def l2_node(self, name: str, host: str) -> BumpInTheWire:
+        """Weir's ends are port-<name>-left and port-<name>-right."""
+        space = self.lab.namespace(name)
+        for side in ("left", "right"):
+            self._plug(host, f"port-{name}-{side}", space, side, WIRE_MTU)
+        self.bumps[name] = BumpInTheWire(space, mtu=WIRE_MTU)
+        return self.bumps[name]
+
+    def connect_taps(self, only: str = "") -> None:
+        """Weir has made the TAPs: gives them to their guests."""
+        for host, guest in self._taps:
+            if only and guest.name != only:
+                continue
+            wait_until(f"Weir makes the TAP of {guest.name}",
+                       lambda: guest.interface in host.links(), timeout_s=30)
+            host.ip("link", "set", guest.interface, "netns", guest.space.full)
+            guest.configure()
+
+    def intruder(self, name: str = "intruder") -> RawPort:
+        """Someone with a plug on the underlay."""
+        space = self.lab.namespace(name)
+        self.lab.cable(self.under, name, space, "eth0")
+        space.no_kernel_addresses("eth0")
+        space.up("eth0", WIRE_MTU)
+        self.under.ip("link", "set", name, "master", "br0")
+        self.under.up(name, WIRE_MTU)
+        return RawPort(space, "eth0")
+
+    def _switch(self, name: str, interface: str, members: list[Namespace], mtu: int) -> Namespace:
+        space = self.lab.namespace(name)
+        for member in members:
+            self.lab.cable(space, member.name, member, interface)
+        space.bridge("br0", *(m.name for m in members), mtu=mtu)
+        return space
+
+    def _address(self, space: Namespace, address: str) -> None:
+        space.up("mgmt0")
+        space.address("mgmt0", f"{address}/24")
+
+    def _plug(self, host: str, port: str, space: Namespace, interface: str, mtu: int) -> None:
+        """A port of Weir on `host`, whose far end stands in `space`."""
+        here = self.hosts[host]
+        self.lab.cable(here, port, space, interface)
+        here.no_kernel_addresses(port)
+        here.up(port, mtu)
+        space.offloads_off(interface)
+        space.up(interface, mtu)

@@ -1,0 +1,56 @@
+"""What hosts send each other, seen from the underlay's bridge: every leg once, where it is sent."""
+from dataclasses import dataclass
+
+from .fabric import Fabric
+from .metadata import Smd, Tunnelled, tunnelled
+from .raw import Frame, RawPort, parse
+from .wait import wait_until
+
+
+@dataclass
+class Leg:
+    sender: str      # host
+    outer: Frame
+    packet: Tunnelled
+
+    @property
+    def receiver_ip(self) -> str:
+        return self.outer.ip_dst
+
+    @property
+    def inner(self) -> Frame:
+        return parse(self.packet.inner)
+
+    @property
+    def smd(self) -> Smd | None:
+        return self.packet.smd
+
+
+class Underlay:
+    def __init__(self, fabric: Fabric):
+        self._ports = {name: RawPort(fabric.under, name) for name in fabric.hosts}
+        self._legs: list[Leg] = []
+
+    def __enter__(self) -> "Underlay":
+        return self
+
+    def __exit__(self, *_) -> None:
+        for port in self._ports.values():
+            port.close()
+
+    def legs(self, **inner) -> list[Leg]:
+        """All legs so far whose inner frame has these values (proto, src_port, flags, …)."""
+        for name, port in self._ports.items():
+            for frame in port.drain():
+                if packet := tunnelled(frame):
+                    self._legs.append(Leg(name, frame, packet))
+        return [leg for leg in self._legs
+                if all(getattr(leg.inner, key) == value for key, value in inner.items())]
+
+    def clear(self) -> None:
+        self.legs()
+        self._legs.clear()
+
+    def wait_for(self, count: int, **inner) -> list[Leg]:
+        wait_until(f"{count} legs of {inner}", lambda: len(self.legs(**inner)) >= count, 10)
+        return self.legs(**inner)
