@@ -13,8 +13,8 @@
 
 #include "apps/host/lasting_memory.hpp"
 #include "apps/host/shell.hpp"
+#include "dataplane/heap_pool.hpp"
 #include "ports/memory/memory_device.hpp"
-#include "ports/memory/packet_pool.hpp"
 
 namespace weir::host::testing {
 
@@ -89,7 +89,7 @@ struct Rig {
     ports::MemoryDevice& device(const std::string& name) { return *devices.at(name); }
 
     TestDir dir;
-    ports::MemoryPool pool{4096};
+    dataplane::HeapPool pool{4096};
     HeapMemory memory;
     ShellOptions options;
     std::map<std::string, ports::MemoryDevice*> devices;
