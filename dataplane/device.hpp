@@ -108,6 +108,9 @@ public:
     // which there was no room stay the caller's and stand in packets[n … count-1].
     virtual std::uint32_t transmit(std::uint32_t worker, Packet** packets, std::uint32_t count) = 0;
 
+    // A file that poll(2) calls readable when receive() has something; -1: there is none, keep asking.
+    virtual int readable_file() const { return -1; }
+
     virtual DeviceState state() = 0;
     virtual std::uint32_t mtu() const = 0;          // largest IP packet
     virtual std::string_view kind() const = 0;      // as in DeviceSpec

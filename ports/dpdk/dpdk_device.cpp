@@ -1,7 +1,7 @@
 #include "ports/dpdk/dpdk_device.hpp"
 
 #include <rte_config.h>
-#include <rte_bus_vdev.h>
+#include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
@@ -9,10 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <numeric>
-#include <optional>
 #include <utility>
-
-#include "ports/dpdk/link.hpp"
 
 namespace weir::ports {
 namespace {
@@ -33,16 +30,8 @@ Error device_error(const DeviceSpec& spec, const std::string& what, int code) {
 // The driver's name and arguments. Names never repeat within one process.
 std::pair<std::string, std::string> driver_of(const DeviceSpec& spec) {
     static std::atomic<unsigned> serial{0};
-    const std::string number = std::to_string(serial.fetch_add(1));
-    if (spec.kind == "tap")
-        return {"net_tap" + number,
-                "iface=" + spec.interface + (spec.mac.empty() ? "" : ",mac=" + spec.mac)};
-    if (spec.kind == "vhost_user")
-        return {"net_vhost" + number, "iface=" + spec.path + ",queues=1,linear-buffer=1,client=" +
-                                          (spec.client ? "1" : "0")};
-    const unsigned frame = spec.mtu <= 1900 ? 2048 : spec.mtu <= 3900 ? 4096 : 8192;
-    return {"net_af_packet" + number, "iface=" + spec.interface + ",qpairs=1,blocksz=65536,framesz=" +
-                                          std::to_string(frame) + ",framecnt=1024"};
+    return {"net_vhost" + std::to_string(serial.fetch_add(1)),
+            "iface=" + spec.path + ",queues=1,linear-buffer=1,client=" + (spec.client ? "1" : "0")};
 }
 
 class DpdkDevice final : public dataplane::Device {
@@ -66,15 +55,14 @@ private:
     const DeviceSpec spec_;
     const std::string driver_;
     const std::uint16_t port_;
-    std::optional<KernelLink> link_;
     dataplane::PortTallies tallies_;
-    std::atomic<bool> link_up_{true};
+    std::atomic<bool> link_up_{false};
 };
 
 DpdkDevice::~DpdkDevice() {
     rte_eth_dev_stop(port_);
     rte_eth_dev_close(port_);
-    rte_vdev_uninit(driver_.c_str());
+    rte_eal_hotplug_remove("vdev", driver_.c_str());
 }
 
 Status DpdkDevice::start(MbufPool& pool) {
@@ -87,17 +75,8 @@ Status DpdkDevice::start(MbufPool& pool) {
         return device_error(spec_, "no receive queue", e);
     if (int e = rte_eth_tx_queue_setup(port_, 0, tx_descriptors, SOCKET_ID_ANY, nullptr); e < 0)
         return device_error(spec_, "no transmit queue", e);
-    if (spec_.kind == "tap")
-        if (int e = rte_eth_dev_set_mtu(port_, static_cast<std::uint16_t>(spec_.mtu)); e < 0)
-            return device_error(spec_, "MTU " + std::to_string(spec_.mtu) + " is refused", e);
     if (int e = rte_eth_dev_start(port_); e < 0)
         return device_error(spec_, "cannot be started", e);
-    rte_eth_promiscuous_enable(port_);
-    if (spec_.kind == "vhost_user") return {};
-    Result<KernelLink> link = spec_.kind == "tap" ? KernelLink::of_tap(spec_.interface)
-                                                  : KernelLink::of_interface(spec_.interface);
-    if (!link) return link.error();
-    link_.emplace(std::move(*link));
     return {};
 }
 
@@ -163,14 +142,10 @@ std::uint32_t DpdkDevice::transmit(std::uint32_t worker, Packet** packets, std::
 }
 
 DeviceState DpdkDevice::state() {
-    DeviceState state = DeviceState::up;
-    if (link_) {
-        state = link_->state();
-    } else {
-        rte_eth_link link{};
-        if (rte_eth_link_get_nowait(port_, &link) < 0) return DeviceState::gone;
-        if (link.link_status == RTE_ETH_LINK_DOWN) state = DeviceState::link_down;
-    }
+    rte_eth_link link{};
+    if (rte_eth_link_get_nowait(port_, &link) < 0) return DeviceState::gone;
+    const DeviceState state =
+        link.link_status == RTE_ETH_LINK_UP ? DeviceState::up : DeviceState::link_down;
     link_up_.store(state == DeviceState::up, std::memory_order_relaxed);
     return state;
 }
@@ -179,14 +154,14 @@ DeviceState DpdkDevice::state() {
 
 Result<std::unique_ptr<dataplane::Device>> open_dpdk_device(const DeviceSpec& spec,
                                                             MbufPool& pool) {
-    if (spec.kind != "tap" && spec.kind != "af_packet" && spec.kind != "vhost_user")
-        return invalid("device.kind", "\"" + spec.kind + "\" is none of tap, af_packet, vhost_user");
+    if (spec.kind != "vhost_user")
+        return invalid("device.type", "\"" + spec.kind + "\" is not a device of DPDK");
     const auto [driver, arguments] = driver_of(spec);
-    if (int e = rte_vdev_init(driver.c_str(), arguments.c_str()); e < 0)
+    if (int e = rte_eal_hotplug_add("vdev", driver.c_str(), arguments.c_str()); e < 0)
         return device_error(spec, "cannot be opened", e);
     std::uint16_t port = 0;
     if (int e = rte_eth_dev_get_port_by_name(driver.c_str(), &port); e < 0) {
-        rte_vdev_uninit(driver.c_str());
+        rte_eal_hotplug_remove("vdev", driver.c_str());
         return device_error(spec, "did not come up", e);
     }
     auto device = std::make_unique<DpdkDevice>(spec, driver, port);

@@ -31,11 +31,16 @@ std::string unpinned_cores() {
 
 std::vector<std::string> arguments(const EalOptions& options) {
     std::vector<std::string> args = {
-        options.name, "--no-pci",       "--in-memory",
-        "--no-telemetry", "--file-prefix", options.name + "-" + std::to_string(getpid()),
-        "--lcores",   unpinned_cores(), "--log-level",
-        "error",      "-m",             std::to_string(options.memory_mb)};
-    if (!options.huge_pages) args.emplace_back("--no-huge");
+        options.name,    "--no-pci", "--no-telemetry", "--file-prefix",
+        options.name + "-" + std::to_string(getpid()),
+        "--lcores",      unpinned_cores(), "--log-level", "error",
+        "-m",            std::to_string(options.memory_mb)};
+    if (options.huge_pages) {
+        args.emplace_back("--in-memory");  // DPDK does not allow it together with --no-huge
+    } else {
+        args.emplace_back("--no-huge");
+        args.emplace_back("--no-shconf");
+    }
     return args;
 }
 

@@ -8,15 +8,15 @@
 #include "base/limits.hpp"
 #include "dataplane/device.hpp"
 
-namespace weir::ports {
+namespace weir::dataplane {
 
 // Packets on the heap: for tests, scenarios and shells without DPDK. Workers keep a few for
 // themselves and go to the common list, under its lock, a handful at a time.
-class MemoryPool final : public dataplane::PacketPool {
+class HeapPool final : public PacketPool {
 public:
-    explicit MemoryPool(std::size_t packets,
+    explicit HeapPool(std::size_t packets,
                         std::size_t data_bytes = limits::max_frame_bytes);
-    ~MemoryPool() override;
+    ~HeapPool() override;
 
     std::uint32_t allocate(std::uint32_t worker, net::Packet** out, std::uint32_t count) override;
     void release(std::uint32_t worker, net::Packet** packets, std::uint32_t count) override;
@@ -42,4 +42,4 @@ private:
     std::array<Cache, limits::max_workers> caches_;
 };
 
-}  // namespace weir::ports
+}  // namespace weir::dataplane

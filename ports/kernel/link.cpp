@@ -1,9 +1,7 @@
-#include "ports/dpdk/link.hpp"
+#include "ports/kernel/link.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
-#include <linux/sockios.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -11,7 +9,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <thread>
 #include <utility>
@@ -49,29 +46,11 @@ std::string tun_name(int fd) {
     return ioctl(fd, TUNGETIFF, &r) == 0 ? std::string(r.ifr_name) : std::string();
 }
 
-// A duplicate of the TUN file whose device carries `name`; -1 when this process has none.
-int find_tun(const std::string& name) {
-    DIR* dir = opendir("/proc/self/fd");
-    if (!dir) return -1;
-    int found = -1;
-    while (const dirent* entry = readdir(dir)) {
-        char target[64] = {};
-        const ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
-        if (n <= 0 || std::strcmp(target, "/dev/net/tun") != 0) continue;
-        const int fd = std::atoi(entry->d_name);
-        if (tun_name(fd) != name) continue;
-        found = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-        break;
-    }
-    closedir(dir);
-    return found;
-}
-
 // State of a TAP wherever it lives now: a short-lived thread visits its network namespace.
 DeviceState tap_state(int tap_fd) {
     const std::string name = tun_name(tap_fd);
     if (name.empty()) return DeviceState::gone;
-    const int ns = ioctl(tap_fd, SIOCGSKNS);
+    const int ns = ioctl(tap_fd, TUNGETDEVNETNS, 0);
     if (ns < 0) return DeviceState::up;  // an old kernel does not tell
     DeviceState state = DeviceState::up;
     std::thread visitor([&] {
@@ -96,12 +75,11 @@ Result<KernelLink> KernelLink::of_interface(const std::string& name) {
     return link;
 }
 
-Result<KernelLink> KernelLink::of_tap(const std::string& name) {
+Result<KernelLink> KernelLink::of_tap(const std::string& name, int tun_file) {
     Result<KernelLink> link = of_interface(name);
     if (!link) return link;
-    link->tap_fd_ = find_tun(name);
-    if (link->tap_fd_ < 0)
-        return Error{Errc::io, "interface " + name, {}, "its TUN file was not found in this process"};
+    link->tap_fd_ = fcntl(tun_file, F_DUPFD_CLOEXEC, 0);
+    if (link->tap_fd_ < 0) return Error{Errc::io, "interface " + name, {}, std::strerror(errno)};
     return link;
 }
 
@@ -113,6 +91,15 @@ KernelLink::KernelLink(KernelLink&& other) noexcept
 
 KernelLink::~KernelLink() {
     if (tap_fd_ >= 0) close(tap_fd_);
+}
+
+Status KernelLink::bring_up() {
+    ifreq r = request(name_);
+    if (ask(SIOCGIFFLAGS, r)) {
+        r.ifr_flags |= IFF_UP;
+        if (ask(SIOCSIFFLAGS, r)) return {};
+    }
+    return Error{Errc::io, "interface " + name_, {}, "cannot be set up (needs CAP_NET_ADMIN)"};
 }
 
 DeviceState KernelLink::state() const {

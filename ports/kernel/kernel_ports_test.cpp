@@ -1,0 +1,354 @@
+#include "ports/kernel/kernel_ports.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "dataplane/heap_pool.hpp"
+#include "net/builder.hpp"
+#include "net/checksum.hpp"
+#include "net/parse.hpp"
+#include "ports/kernel/intake.hpp"
+#include "ports/kernel/testing/netns.hpp"
+
+namespace weir::ports {
+namespace {
+
+using dataplane::Device;
+using dataplane::DeviceSpec;
+using dataplane::DeviceState;
+using dataplane::PortDrop;
+using testing::NetNs;
+using testing::plain_frame;
+using testing::RawSocket;
+using testing::tagged;
+using Frame = RawSocket::Frame;
+
+std::uint64_t drops(const Device& device, PortDrop why) {
+    return device.stats().drops[static_cast<std::size_t>(why)];
+}
+
+bool eventually(const std::function<bool()>& done) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!done())
+        if (std::chrono::steady_clock::now() > until) return false;
+    return true;
+}
+
+// A namespace for the host, where devices are opened, and one for the guest.
+class KernelPorts : public ::testing::Test {
+protected:
+    void SetUp() override {
+        if (!testing::may_use_namespaces()) GTEST_SKIP() << "needs root for network namespaces";
+        host_ = std::make_unique<NetNs>("host");
+        guest_ = std::make_unique<NetNs>("guest");
+        host_->enter();
+    }
+    void TearDown() override {
+        device_.reset();
+        EXPECT_EQ(pool_.in_use(), 0u) << "packets were lost";
+    }
+
+    void make_veth(unsigned mtu) {
+        host_->ip("link add v0 mtu " + std::to_string(mtu) + " type veth peer name eth0 netns " +
+                  guest_->name() + " mtu " + std::to_string(mtu));
+        host_->ip("link set v0 up");
+        guest_->ip("link set eth0 up");
+    }
+    void open(const std::string& kind, const std::string& interface, std::uint32_t mtu) {
+        DeviceSpec spec;
+        spec.kind = kind;
+        spec.interface = interface;
+        spec.mtu = mtu;
+        auto device = kind == "tap" ? ports::open_tap(spec, pool_) : open_packet_socket(spec, pool_);
+        ASSERT_TRUE(device.ok()) << device.error().text();
+        device_ = std::move(*device);
+    }
+    void open_af_packet(unsigned mtu) {
+        make_veth(mtu);
+        open("af_packet", "v0", mtu);
+        wire_ = std::make_unique<RawSocket>(*guest_, "eth0");
+    }
+    void open_tap(unsigned mtu) {
+        open("tap", "tap0", mtu);
+        ASSERT_NE(device_, nullptr);
+        host_->ip("link set tap0 netns " + guest_->name() + " name eth0");
+        guest_->ip("link set eth0 up");
+        wire_ = std::make_unique<RawSocket>(*guest_, "eth0");
+    }
+
+    // What the device receives next.
+    std::optional<Frame> received() {
+        std::optional<Frame> frame;
+        eventually([&] {
+            net::Packet* p = nullptr;
+            if (device_->receive(0, &p, 1) == 0) return false;
+            EXPECT_GE(p->headroom, limits::packet_headroom_bytes - 4);  // a VLAN tag put back
+            frame = Frame(p->data, p->data + p->length);
+            pool_.release(0, &p, 1);
+            return true;
+        });
+        return frame;
+    }
+    void transmit(const Frame& frame) {
+        net::Packet* p = pool_.make(0, frame.data(), frame.size());
+        ASSERT_NE(p, nullptr);
+        if (device_->transmit(0, &p, 1) == 0) {
+            pool_.release(0, &p, 1);
+            FAIL() << "the device took nothing";
+        }
+    }
+    void expect_in(const Frame& frame) {
+        ASSERT_TRUE(wire_->send(frame));
+        const auto got = received();
+        ASSERT_TRUE(got.has_value());
+        EXPECT_TRUE(*got == frame) << "other bytes, " << got->size() << " for " << frame.size();
+    }
+    void expect_out(const Frame& frame) {
+        transmit(frame);
+        const auto got = wire_->receive(5000);
+        ASSERT_TRUE(got.has_value());
+        EXPECT_EQ(*got, frame);
+    }
+
+    dataplane::HeapPool pool_{4096};
+    std::unique_ptr<NetNs> host_, guest_;
+    std::unique_ptr<Device> device_;
+    std::unique_ptr<RawSocket> wire_;
+};
+
+TEST_F(KernelPorts, AfPacketCarriesFramesBothWays) {
+    open_af_packet(1500);
+    expect_in(plain_frame(0x88b5, 46));
+    expect_out(plain_frame(0x88b5, 46));
+    expect_in(plain_frame(0x88b5, 1500));
+    expect_out(plain_frame(0x88b5, 1500));
+}
+
+TEST_F(KernelPorts, AfPacketKeepsVlanTags) {
+    open_af_packet(1500);
+    for (const auto& tags : {std::vector<std::uint16_t>{5}, {0x6fff}, {7, 9}}) {
+        expect_in(tagged(plain_frame(0x88b5, 100), tags));
+        expect_out(tagged(plain_frame(0x88b5, 100), tags));
+    }
+}
+
+TEST_F(KernelPorts, TapCarriesFramesAndTags) {
+    open_tap(1500);
+    expect_in(plain_frame(0x88b5, 46));
+    expect_out(plain_frame(0x88b5, 46));
+    expect_in(tagged(plain_frame(0x88b5, 100), {5}));
+    expect_out(tagged(plain_frame(0x88b5, 100), {7, 9}));
+}
+
+// The guest's TCP with all its offloads: super-frames and partial checksums. What the device makes of
+// them must be ordinary segments with right checksums, in order and complete.
+void expect_whole_segments(Device& device, dataplane::PacketPool& pool, std::size_t bytes) {
+    std::size_t payload = 0, packets = 0, largest = 0;
+    eventually([&] {
+        net::Packet* burst[limits::max_burst];
+        const std::uint32_t n = device.receive(0, burst, limits::max_burst);
+        EXPECT_LE(n, limits::max_burst);
+        for (std::uint32_t i = 0; i < n; ++i) {
+            net::Packet& p = *burst[i];
+            EXPECT_EQ(net::parse(p), net::ParseError::none);
+            EXPECT_TRUE(net::l4_checksum_ok(p));
+            EXPECT_EQ(p.flags, 0);
+            payload += p.headers.l3_end - p.headers.payload;
+            largest = std::max<std::size_t>(largest, p.length);
+            ++packets;
+        }
+        pool.release(0, burst, n);
+        return payload == bytes;
+    });
+    EXPECT_EQ(payload, bytes);
+    EXPECT_LE(largest, 1514u);
+    EXPECT_GE(packets, (bytes + 1459) / 1460);
+}
+
+// A TCP frame as a guest with offloads sends it: only the pseudo header is in its checksum.
+Frame unfinished_tcp(bool ip6, std::size_t payload) {
+    net::FrameBuilder builder;
+    if (ip6) {
+        builder.ip("fd00::1", "fd00::2");
+    } else {
+        builder.ip("10.0.0.1", "10.0.0.2");
+    }
+    auto packet = builder.tcp(4000, 80, net::tcp_ack, 1000).payload(payload).packet();
+    EXPECT_EQ(net::parse(packet.packet()), net::ParseError::none);
+    EXPECT_TRUE(net::make_partial_checksum(packet.packet()));
+    return packet.frame();
+}
+
+Todo todo_of(bool ip6, std::uint16_t segment_bytes) {
+    Todo todo;
+    todo.flags = Todo::needs_checksum;
+    todo.checksum_start = ip6 ? 54 : 34;
+    todo.checksum_offset = 16;
+    todo.header_length = static_cast<std::uint16_t>(todo.checksum_start + 20);
+    todo.segment_bytes = segment_bytes;
+    if (segment_bytes > 0) todo.gso_type = ip6 ? Todo::tcp6 : Todo::tcp4;
+    return todo;
+}
+
+std::span<const std::uint8_t> bytes_of(const Todo& todo) {
+    return {reinterpret_cast<const std::uint8_t*>(&todo), sizeof todo};
+}
+
+// An IPv4 UDP fragment with correct header checksum; `offset` in bytes.
+Frame fragment(std::uint16_t offset, bool more, std::size_t payload) {
+    Frame f = plain_frame(0x0800, 20 + payload);
+    std::uint8_t* ip = f.data() + 14;
+    const auto total = static_cast<std::uint16_t>(20 + payload);
+    const auto field = static_cast<std::uint16_t>(offset / 8 | (more ? 0x2000 : 0));
+    const std::uint8_t header[20] = {0x45, 0, static_cast<std::uint8_t>(total >> 8),
+                                     static_cast<std::uint8_t>(total), 0x12, 0x34,
+                                     static_cast<std::uint8_t>(field >> 8),
+                                     static_cast<std::uint8_t>(field), 64, 17, 0, 0, 10, 0, 0, 1,
+                                     10, 0, 0, 2};
+    std::copy(header, header + 20, ip);
+    net::fill_ip4_checksum({ip, 20});
+    return f;
+}
+
+TEST_F(KernelPorts, AfPacketResolvesPartialChecksums) {
+    open_af_packet(1500);
+    for (const bool ip6 : {false, true}) {
+        ASSERT_TRUE(wire_->send_unfinished(bytes_of(todo_of(ip6, 0)), unfinished_tcp(ip6, 101)));
+        expect_whole_segments(*device_, pool_, 101);
+    }
+}
+
+TEST_F(KernelPorts, AfPacketCutsSuperFrames) {
+    open_af_packet(1500);
+    for (const bool ip6 : {false, true}) {
+        for (const std::size_t payload : {std::size_t{1461}, std::size_t{8000}, std::size_t{60000}}) {
+            ASSERT_TRUE(wire_->send_unfinished(bytes_of(todo_of(ip6, 1400)),
+                                               unfinished_tcp(ip6, payload)));
+            expect_whole_segments(*device_, pool_, payload);
+        }
+    }
+}
+
+TEST_F(KernelPorts, TapResolvesChecksumsAndCutsSuperFrames) {
+    open_tap(1500);
+    for (const bool ip6 : {false, true}) {
+        ASSERT_TRUE(wire_->send_unfinished(bytes_of(todo_of(ip6, 0)), unfinished_tcp(ip6, 101)));
+        expect_whole_segments(*device_, pool_, 101);
+        ASSERT_TRUE(wire_->send_unfinished(bytes_of(todo_of(ip6, 1400)),
+                                           unfinished_tcp(ip6, 60000)));
+        expect_whole_segments(*device_, pool_, 60000);
+    }
+}
+
+// A checksum that is wrong, not unfinished, is the guest's and stays wrong.
+TEST_F(KernelPorts, ABadChecksumIsNotRepaired) {
+    open_af_packet(1500);
+    expect_in(net::FrameBuilder()
+                  .ip("10.0.0.1", "10.0.0.2")
+                  .tcp(4000, 80, net::tcp_ack)
+                  .payload(50)
+                  .bad_l4_checksum()
+                  .build());
+}
+
+TEST_F(KernelPorts, AfPacketLeavesFragmentsAlone) {
+    open_af_packet(1500);
+    expect_in(fragment(0, true, 1480));
+    expect_in(fragment(1480, true, 1480));
+    expect_in(fragment(2960, false, 100));
+}
+
+// A frame of the MTU passes, one that is a byte longer does not and is counted, both ways.
+TEST_F(KernelPorts, AfPacketMtuEdge) {
+    make_veth(1600);
+    open("af_packet", "v0", 1500);
+    wire_ = std::make_unique<RawSocket>(*guest_, "eth0");
+    expect_in(plain_frame(0x88b5, 1500));
+    ASSERT_TRUE(wire_->send(plain_frame(0x88b5, 1501)));
+    expect_in(tagged(plain_frame(0x88b5, 1500), {5}));
+    EXPECT_EQ(drops(*device_, PortDrop::too_long), 1u);
+    expect_out(plain_frame(0x88b5, 1500));
+    transmit(plain_frame(0x88b5, 1501));
+    expect_out(tagged(plain_frame(0x88b5, 1500), {5}));
+    EXPECT_EQ(drops(*device_, PortDrop::too_long), 2u);
+}
+
+TEST_F(KernelPorts, TapMtuEdge) {
+    open_tap(1600);
+    expect_in(plain_frame(0x88b5, 1600));
+    EXPECT_FALSE(wire_->send(plain_frame(0x88b5, 1601)));
+    expect_out(plain_frame(0x88b5, 1600));
+    transmit(plain_frame(0x88b5, 1601));
+    EXPECT_EQ(drops(*device_, PortDrop::too_long), 1u);
+}
+
+TEST_F(KernelPorts, AfPacketCarriesJumboFrames) {
+    open_af_packet(9000);
+    expect_in(plain_frame(0x88b5, 9000));
+    expect_out(tagged(plain_frame(0x88b5, 9000), {5}));
+}
+
+TEST_F(KernelPorts, AfPacketLinkGoesDownAndUp) {
+    open_af_packet(1500);
+    EXPECT_TRUE(eventually([&] { return device_->state() == DeviceState::up; }));
+    guest_->ip("link set eth0 down");
+    EXPECT_TRUE(eventually([&] { return device_->state() == DeviceState::link_down; }));
+    transmit(plain_frame(0x88b5, 46));
+    EXPECT_EQ(drops(*device_, PortDrop::link_down), 1u);
+    guest_->ip("link set eth0 up");
+    EXPECT_TRUE(eventually([&] { return device_->state() == DeviceState::up; }));
+    wire_ = std::make_unique<RawSocket>(*guest_, "eth0");  // the old one remembers the fall
+    expect_in(plain_frame(0x88b5, 46));
+    expect_out(plain_frame(0x88b5, 46));
+}
+
+TEST_F(KernelPorts, TapLinkGoesDownAndUpInAnotherNamespace) {
+    open_tap(1500);
+    EXPECT_TRUE(eventually([&] { return device_->state() == DeviceState::up; }));
+    guest_->ip("link set eth0 down");
+    EXPECT_TRUE(eventually([&] { return device_->state() == DeviceState::link_down; }));
+    guest_->ip("link set eth0 up");
+    EXPECT_TRUE(eventually([&] { return device_->state() == DeviceState::up; }));
+    wire_ = std::make_unique<RawSocket>(*guest_, "eth0");  // the old one remembers the fall
+    expect_in(plain_frame(0x88b5, 46));
+    expect_out(plain_frame(0x88b5, 46));
+}
+
+TEST_F(KernelPorts, AVanishedInterfaceIsAStateAndNoCrash) {
+    open_af_packet(1500);
+    guest_->ip("link del eth0");
+    EXPECT_EQ(device_->state(), DeviceState::gone);
+    net::Packet* p = nullptr;
+    EXPECT_EQ(device_->receive(0, &p, 1), 0u);
+    transmit(plain_frame(0x88b5, 46));
+    device_.reset();
+    open_af_packet(1500);
+    expect_in(plain_frame(0x88b5, 46));
+}
+
+TEST_F(KernelPorts, AVanishedTapIsAStateAndNoCrash) {
+    open_tap(1500);
+    guest_->ip("link del eth0");
+    EXPECT_EQ(device_->state(), DeviceState::gone);
+    transmit(plain_frame(0x88b5, 46));
+    device_.reset();
+    open_tap(1500);
+    expect_in(plain_frame(0x88b5, 46));
+}
+
+TEST_F(KernelPorts, AMissingInterfaceIsRefusedByName) {
+    DeviceSpec spec;
+    spec.kind = "af_packet";
+    spec.interface = "nowhere";
+    const auto device = open_packet_socket(spec, pool_);
+    ASSERT_FALSE(device.ok());
+    EXPECT_NE(device.error().text().find("nowhere"), std::string::npos) << device.error().text();
+}
+
+}  // namespace
+}  // namespace weir::ports
