@@ -1,0 +1,271 @@
+#include "features/chain/from_node.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "features/chain/heartbeat.hpp"
+#include "net/checksum.hpp"
+#include "net/ethernet.hpp"
+#include "net/hash.hpp"
+#include "net/nsh.hpp"
+#include "net/parse.hpp"
+#include "net/wire.hpp"
+
+namespace weir::chain {
+namespace {
+
+using dataplane::Emit;
+using dataplane::Packet;
+using Exit = FromNode::Exit;
+
+constexpr Exit goes_on = Exit::count_;
+constexpr std::uint64_t second_ns = 1'000'000'000;
+constexpr std::uint64_t refill_pause_ns = 100'000;
+constexpr std::uint64_t timing_limit_ns = second_ns;
+
+struct Work {
+    const NodeTable& table;
+    FromNode::State& state;
+    Emit& emit;
+    bool taken = false;  // the packet ended or moved to another worker
+};
+
+const LocalNode& node_at(const NodeTable::Place& place, const Work& work) {
+    return work.table.nodes[place.node];
+}
+
+// At the polling worker, once per frame.
+bool within_rate(const NodeTable::Place& place, Work& work) {
+    NodeRate& rate = work.state.rates[place.node][static_cast<std::size_t>(place.side)];
+    const std::uint64_t now = work.emit.now_ns;
+    if (rate.looked_ns == 0 || now - rate.looked_ns >= refill_pause_ns) {
+        const NodeSlot& slot = work.state.binding.slot(place.node);
+        // What went in on the left comes out on the right; an aware node has one side for all.
+        const std::uint64_t given =
+            node_at(place, work).mode == NodeMode::aware
+                ? slot.delivered(Side::left) + slot.delivered(Side::right)
+                : slot.delivered(place.side == Side::right ? Side::left : Side::right);
+        rate.refill(given, now);
+    }
+    return rate.take();
+}
+
+// The service index as it was when the node got the packet, or why that cannot be.
+Exit check_cookie(const NodeTable::Place& place, const net::Nsh& nsh, Work& work) {
+    const LocalNode& node = node_at(place, work);
+    const NodeSecret& secret = work.state.binding.secret(place.node);
+    NodeSlot& slot = work.state.binding.slot(place.node);
+    net::Smd sent = nsh.smd;
+    if (node.can_decrement_si) sent.si = static_cast<std::uint8_t>(sent.si + 1);
+    if (cookie(secret, sent, false) == nsh.cookie) return goes_on;
+    if (cookie(secret, sent, true) == nsh.cookie) {
+        const std::uint64_t since = slot.timed_ns.exchange(0, std::memory_order_acq_rel);
+        if (since != 0 && work.emit.now_ns - since < timing_limit_ns)
+            work.state.latency[place.node].add(work.emit.now_ns - since);
+        return goes_on;
+    }
+    for (unsigned si = 1; si <= limits::max_hops; ++si) {
+        sent.si = static_cast<std::uint8_t>(si);
+        if (cookie(secret, sent, false) == nsh.cookie || cookie(secret, sent, true) == nsh.cookie)
+            return Exit::bad_si;
+    }
+    return Exit::immutable_tamper;
+}
+
+void restore_trace(Packet& p, const NodeSlot& slot) {
+    if (!p.smd.trace || slot.traced_flow.load(std::memory_order_acquire) != p.smd.flow_handle) return;
+    const std::uint64_t trace = slot.trace.load(std::memory_order_relaxed);
+    p.hand.trace_id = static_cast<std::uint32_t>(trace >> 32);
+    p.hand.trace_collector = static_cast<std::uint32_t>(trace);
+}
+
+Exit from_aware(Packet& p, const NodeTable::Place& place, Work& work) {
+    const LocalNode& node = node_at(place, work);
+    if (p.length < net::ethernet_bytes || net::load16(p.data + 12) != net::ethertype_nsh)
+        return Exit::no_context;
+    if (net::source_mac(p) != node.vnics[0].mac) return Exit::wrong_source;
+    net::NshView view;
+    const auto error = net::decode_nsh(p.bytes().subspan(net::ethernet_bytes), view);
+    if (error != net::NshError::none) {
+        work.emit.note(p, "nsh", net::name(error));
+        return Exit::bad_nsh;
+    }
+    if (view.nsh.md_type != net::MdType::variable) return Exit::no_context;  // never given to it
+    NodeSlot& slot = work.state.binding.slot(place.node);
+    const bool answer = view.nsh.smd.live_ack && node.liveness_support;
+    if (answer) add_one(slot.heard[0]);
+    if (view.nsh.smd.oam) {
+        if (!answer) return Exit::no_context;
+        ++work.state.answers[place.node];
+        work.emit.release(p);
+        work.taken = true;
+        return goes_on;
+    }
+    if (!within_rate(place, work)) return Exit::rate_limit;
+    if (view.inner.size() < net::ethernet_bytes) return Exit::bad_frame;
+    view.nsh.smd.original_dst = net::Mac::from(view.inner.data());
+    view.nsh.smd.original_src = net::Mac::from(view.inner.data() + 6);
+    if (const Exit why = check_cookie(place, view.nsh, work); why != goes_on) return why;
+    if (view.nsh.smd.copy) return Exit::copy_return;
+    if (view.nsh.control) ++work.state.orders;
+    p.strip(net::ethernet_bytes + view.header_bytes);
+    p.smd = view.nsh.smd;
+    p.smd.live_query = p.smd.live_ack = false;
+    if (!node.can_decrement_si) p.smd.si = static_cast<std::uint8_t>(p.smd.si - 1);
+    restore_trace(p, slot);
+    return goes_on;
+}
+
+Exit take_heartbeat(Packet& p, const NodeTable::Place& place, Work& work) {
+    const auto beat = parse_heartbeat(p);
+    NodeSlot& slot = work.state.binding.slot(place.node);
+    if (!beat || beat->live.node != node_at(place, work).id ||
+        beat->live.sequence != slot.sequence.load(std::memory_order_acquire))
+        return Exit::bad_heartbeat;
+    if (beat->entered == place.side) return Exit::wrong_side;
+    add_one(slot.heard[static_cast<std::size_t>(place.side)]);
+    ++work.state.answers[place.node];
+    work.emit.release(p);
+    work.taken = true;
+    return goes_on;
+}
+
+void leave_context(Context& context, const NodeTable::Place& place, Work& work) {
+    if (context.inside != 0) --context.inside;
+    if (context.sampled_ns == 0) return;
+    work.state.latency[place.node].add(work.emit.now_ns - context.sampled_ns);
+    context.sampled_ns = 0;
+}
+
+Exit from_l2(Packet& p, const NodeTable::Place& place, Work& work) {
+    if (p.length < net::ethernet_bytes) return Exit::no_context;
+    const std::uint16_t ethertype = net::load16(p.data + 12);
+    if (ethertype == net::ethertype_heartbeat) return take_heartbeat(p, place, work);
+    if (ethertype != net::ethertype_vlan || p.length < net::ethernet_bytes + net::vlan_bytes)
+        return Exit::no_context;
+    const auto vlan = static_cast<std::uint16_t>(net::load16(p.data + 14) & 0x0fff);
+    const std::uint32_t owner = context_owner(vlan, work.emit.workers);
+    if (owner >= work.emit.workers) return Exit::no_context;
+    if (p.hand.dispatched == 0 && !within_rate(place, work)) return Exit::rate_limit;
+    if (owner != work.emit.worker) {
+        if (p.hand.dispatched != 0) return Exit::no_context;
+        p.hand.dispatched = 2;
+        work.emit.hand_to_worker(p, owner);
+        work.taken = true;
+        return goes_on;
+    }
+    Context* context = work.state.binding.contexts(place.node).find(vlan, work.emit.now_ns);
+    if (!context) return Exit::no_context;
+    const Side expected = context->smd.reverse ? Side::left : Side::right;
+    if (place.side != expected) return Exit::wrong_side;
+    if (net::source_mac(p) != context->smd.original_src ||
+        net::destination_mac(p) != context->smd.original_dst)
+        return Exit::wrong_source;
+    if (context->smd.copy) return Exit::copy_return;
+    leave_context(*context, place, work);
+    std::uint16_t tci = 0;
+    net::pop_vlan(p, tci);
+    p.smd = context->smd;
+    p.smd.si = static_cast<std::uint8_t>(p.smd.si - 1);
+    p.hand.trace_id = context->trace_id;
+    p.hand.trace_collector = context->trace_collector;
+    return goes_on;
+}
+
+// The frame is the guest's again.
+Exit finish(Packet& p, const NodeTable::Place& place, Work& work) {
+    if (net::parse(p) != net::ParseError::none) return Exit::bad_frame;
+    if ((p.flags & net::packet_partial_checksum) && !net::resolve_partial_checksum(p))
+        return Exit::bad_frame;
+    p.hash = net::symmetric_hash(p.tuple);
+    p.vni = p.hand.vni = node_at(place, work).svni;
+    p.source_port = p.destination_port = p.tunnel_peer = net::no_port;
+    p.hand.source_port = net::no_port;
+    p.flow = nullptr;
+    p.program = nullptr;
+    p.oam = false;
+    p.ctrl_count = 0;
+    add_one(work.state.binding.tally(place.node).returned[p.smd.reverse ? 1 : 0]);
+    work.emit.note(p, "node", node_at(place, work).name);
+    work.emit.note(p, "si", p.smd.si);
+    return goes_on;
+}
+
+Exit receive(Packet& p, const NodeTable::Place& place, Work& work) {
+    const Exit why = node_at(place, work).mode == NodeMode::aware ? from_aware(p, place, work)
+                                                                  : from_l2(p, place, work);
+    return why != goes_on || work.taken ? why : finish(p, place, work);
+}
+
+}  // namespace
+
+void NodeRate::refill(std::uint64_t given_now, std::uint64_t now_ns) {
+    constexpr std::uint64_t base = 10'000;  // 1000 packets
+    if (looked_ns == 0) {
+        *this = {given_now, now_ns, now_ns, 0, 0, base};
+        return;
+    }
+    const std::uint64_t delivered = given_now - given;
+    const std::uint64_t elapsed = std::min(now_ns - looked_ns, second_ns);
+    given = given_now;
+    looked_ns = now_ns;
+    if (now_ns - window_ns >= second_ns) {
+        last_window_given = now_ns - window_ns < 2 * second_ns ? window_given : 0;
+        window_given = 0;
+        window_ns = now_ns;
+    }
+    window_given += delivered;
+    const std::uint64_t most = base + 12 * std::max(window_given, last_window_given);
+    tokens = std::min(most, tokens + 12 * delivered + elapsed * base / second_ns);
+}
+
+Result<std::shared_ptr<const NodeTable>> FromNode::compile(
+    const dataplane::CompileInput& input, const std::shared_ptr<const Tables>& previous) {
+    auto table = compile_nodes(input);
+    if (!table) return table.error();
+    if (previous && *previous == *table) return std::shared_ptr(previous);
+    return std::shared_ptr<const Tables>(std::make_shared<Tables>(*std::move(table)));
+}
+
+void FromNode::run(dataplane::Burst& burst, const Tables& table, State& state,
+                   dataplane::Exits<Exit>& exits, Emit& emit) {
+    const bool ready = state.binding.follow(table, true);
+    if (state.digest != table.digest) {
+        state.rates = {};
+        state.latency = {};
+        state.answers = {};
+        state.digest = table.digest;
+    }
+    for (Packet* p : burst.packets()) {
+        const NodeTable::Place* place = table.at(p->hand.port);
+        Work work{table, state, emit};
+        const Exit why = !place  ? Exit::not_a_node
+                         : ready ? receive(*p, *place, work)
+                                 : Exit::not_ready;
+        if (why != goes_on) exits.take(*p, why);
+    }
+}
+
+void FromNode::counters(const Tables& table, const State& state, dataplane::CounterSink& sink) {
+    sink.add("weir_service_node_orders_total", {}, state.orders);
+    if (state.digest != table.digest) return;
+    for (std::size_t n = 0; n < table.nodes.size(); ++n) {
+        const std::string& node = table.nodes[n].name;
+        sink.add("weir_service_node_answers_total", {{"node", node}}, state.answers[n]);
+        const Latency& latency = state.latency[n];
+        if (latency.total == 0) continue;
+        std::uint64_t below = 0;
+        for (std::size_t i = 0; i < Latency::buckets; ++i) {
+            below += latency.count[i];
+            const std::string le =
+                i + 1 < Latency::buckets ? std::to_string(1ull << i) : std::string("+Inf");
+            sink.add("weir_service_node_latency_microseconds_bucket", {{"node", node}, {"le", le}},
+                     below);
+        }
+        sink.add("weir_service_node_latency_microseconds_count", {{"node", node}}, latency.total);
+        sink.add("weir_service_node_latency_microseconds_sum", {{"node", node}},
+                 latency.sum_ns / 1000);
+    }
+}
+
+}  // namespace weir::chain

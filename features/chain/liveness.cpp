@@ -1,0 +1,316 @@
+#include "features/chain/liveness.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "features/chain/ctrl.hpp"
+#include "features/chain/heartbeat.hpp"
+#include "net/ethernet.hpp"
+#include "net/nsh.hpp"
+#include "net/smd_codec.hpp"
+#include "net/wire.hpp"
+
+namespace weir::chain {
+namespace {
+
+using dataplane::Emit;
+using dataplane::HealthBoard;
+using dataplane::Packet;
+using Judge = dataplane::Liveness;
+using Exit = Liveness::Exit;
+using Tables = Liveness::Tables;
+using State = Liveness::State;
+
+constexpr dataplane::LivenessTimes times{};
+constexpr std::uint64_t second_ns = 1'000'000'000;
+constexpr std::uint8_t reason_liveness = 1;
+constexpr unsigned messages_per_tick = 64;           // 4096 hosts within 64 ms (LV-7)
+constexpr std::uint64_t message_rate = 10'000, message_burst = 2'000;  // a second; an issuer
+constexpr std::uint64_t replay_memory_ns = 60 * second_ns;  // an issuer's host may have rebooted
+
+void report(Emit& emit, const char* event, std::string_view node, std::uint32_t node_id) {
+    char text[256];
+    const int n = std::snprintf(
+        text, sizeof text, R"({"event":"%s","node":"%.*s","node_id":%u,"at_ms":%llu})", event,
+        static_cast<int>(std::min<std::size_t>(node.size(), limits::max_name_bytes)), node.data(),
+        node_id, static_cast<unsigned long long>(emit.now_ns / 1'000'000));
+    if (n > 0) emit.event({text, std::min(static_cast<std::size_t>(n), sizeof text - 1)});
+}
+
+// --- asking ---------------------------------------------------------------------------------------
+
+bool send_heartbeats(const LocalNode& node, std::uint32_t sequence, Emit& emit) {
+    const auto now_ms = static_cast<std::uint32_t>(emit.now_ns / 1'000'000);
+    std::array<Packet*, 2> beats = {emit.allocate(), emit.allocate()};
+    bool built = true;
+    for (const Side side : {Side::left, Side::right}) {
+        Packet* p = beats[static_cast<std::size_t>(side)];
+        built = built && p && build_heartbeat(*p, {{node.id, sequence, now_ms}, side});
+    }
+    for (std::size_t side = 0; side < 2; ++side) {
+        if (!beats[side]) continue;
+        if (built) {
+            emit.transmit(*beats[side], node.vnics[side].port);
+        } else {
+            emit.release(*beats[side]);
+        }
+    }
+    return built;
+}
+
+// A query of its own, as a header-only O packet (LV-2).
+bool send_query(const LocalNode& node, const NodeTable& table, std::uint32_t sequence, Emit& emit) {
+    Packet* p = emit.allocate();
+    if (!p) return false;
+    net::Nsh nsh;
+    nsh.smd.oam = nsh.smd.live_query = true;
+    nsh.smd.si = nsh.smd.initial_si = 1;  // 0 would be dropped by any forwarder (RFC 8300 §2.3)
+    nsh.smd.anchor_host = table.host_id;
+    nsh.smd.flow_tag = sequence;
+    if (!net::push_nsh(*p, nsh) ||
+        !net::push_ethernet(*p, node.vnics[0].mac, table.proxy_mac, net::ethertype_nsh)) {
+        emit.release(*p);
+        return false;
+    }
+    emit.transmit(*p, node.vnics[0].port);
+    return true;
+}
+
+void note_question(NodeSlot& slot, std::uint64_t now_ns) {
+    slot.asked_ns.store(now_ns, std::memory_order_release);
+    slot.questions.fetch_add(1, std::memory_order_relaxed);
+}
+
+// A new interval: heartbeats at once, a query to an aware node on the next data packet.
+void begin_interval(const LocalNode& node, NodeSlot& slot, Emit& emit) {
+    for (std::size_t side = 0; side < 2; ++side)
+        slot.heard_before[side] = slot.heard[side].load(std::memory_order_acquire);
+    if (node.mode == NodeMode::aware) {
+        const std::uint64_t rode = slot.rode_ns.load(std::memory_order_relaxed);
+        slot.ask_from_ns.store(std::max(slot.judge.interval_start_ns(), rode + times.interval_ns),
+                               std::memory_order_release);
+        return;
+    }
+    const std::uint32_t sequence = slot.sequence.load(std::memory_order_relaxed) + 1;
+    slot.sequence.store(sequence, std::memory_order_release);
+    if (send_heartbeats(node, sequence, emit)) note_question(slot, emit.now_ns);
+}
+
+// No data packet took the query within the grace: it travels alone.
+void ask_alone(const LocalNode& node, const NodeTable& table, NodeSlot& slot, Emit& emit) {
+    if (emit.now_ns < slot.judge.interval_start_ns() + times.grace_ns) return;
+    std::uint64_t from = slot.ask_from_ns.load(std::memory_order_acquire);
+    if (from == never_ns ||
+        !slot.ask_from_ns.compare_exchange_strong(from, never_ns, std::memory_order_acq_rel))
+        return;
+    const std::uint32_t sequence = slot.sequence.load(std::memory_order_relaxed) + 1;
+    slot.sequence.store(sequence, std::memory_order_release);
+    if (send_query(node, table, sequence, emit)) {
+        note_question(slot, emit.now_ns);
+    } else {
+        slot.ask_from_ns.store(from, std::memory_order_release);
+    }
+}
+
+Judge::Outcome outcome(const LocalNode& node, const NodeSlot& slot) {
+    const std::uint64_t asked = slot.asked_ns.load(std::memory_order_acquire);
+    if (asked == 0 || asked < slot.judge.interval_start_ns()) return Judge::Outcome::unasked;
+    const auto heard = [&](std::size_t side) {
+        return slot.heard[side].load(std::memory_order_acquire) != slot.heard_before[side];
+    };
+    const bool answered = heard(0) && (node.mode == NodeMode::aware || heard(1));
+    return answered ? Judge::Outcome::answered : Judge::Outcome::missed;
+}
+
+// --- telling --------------------------------------------------------------------------------------
+
+void publish(const LocalNode& node, const NodeSlot& slot, State& state, Emit& emit) {
+    const bool up = slot.judge.verdict() == Judge::Verdict::up;
+    report(emit, up ? "node-up" : "node-down", node.name, node.id);
+    State::Publication* place = nullptr;
+    for (State::Publication& message : state.publications) {
+        if (message.node_id == node.id) message = {};  // overtaken
+        if (message.node_id == 0 && !place) place = &message;
+    }
+    // Up is the controller's to say (LV-7).
+    if (!up && place) *place = {node.id, static_cast<std::uint32_t>(emit.now_ns / 1'000'000), 0};
+}
+
+bool send_node_down(const LocalNode& node, std::uint32_t sequence, std::uint32_t host, Emit& emit) {
+    Packet* p = emit.allocate();
+    if (!p) return false;
+    if (!net::start_frame(*p, 60)) {
+        emit.release(*p);
+        return false;
+    }
+    net::set_macs(*p, net::service_plane_mac(host), net::service_plane_mac(emit.ports->host_id));
+    net::store16(p->data + 12, net::ethertype_heartbeat);
+    p->smd = {};
+    p->smd.oam = p->smd.returning = true;
+    p->smd.anchor_host = host;
+    p->oam = true;
+    Ctrl ctrl;
+    ctrl.op = static_cast<std::uint8_t>(CtrlOp::node_down);
+    ctrl.scope = ctrl_node_scope;
+    ctrl.reason = reason_liveness;
+    ctrl.issuer = node.id;
+    ctrl.sequence = sequence;
+    encode(ctrl, p->ctrl);
+    p->ctrl_count = 1;
+    p->vni = p->hand.vni = node.svni;
+    emit.enter(*p, dataplane::Context::service, emit.stages->service_from_anchor);
+    return true;
+}
+
+void send_publications(const Tables& tables, State& state, Emit& emit) {
+    unsigned left = messages_per_tick;
+    for (State::Publication& message : state.publications) {
+        if (message.node_id == 0) continue;
+        const auto& nodes = tables.nodes.nodes;
+        const auto node = std::ranges::lower_bound(nodes, message.node_id, {}, &LocalNode::id);
+        if (node == nodes.end() || node->id != message.node_id) {
+            message = {};
+            continue;
+        }
+        const auto& hosts = tables.hosts[static_cast<std::size_t>(node - nodes.begin())];
+        while (left > 0 && message.next < hosts.size()) {
+            if (!send_node_down(*node, message.sequence, hosts[message.next], emit)) return;
+            ++message.next;
+            ++state.messages_sent;
+            --left;
+        }
+        if (message.next >= hosts.size()) message = {};
+    }
+}
+
+// --- judging --------------------------------------------------------------------------------------
+
+void judge(const LocalNode& node, std::size_t n, const Tables& tables, State& state, Emit& emit) {
+    NodeSlot& slot = state.binding.slot(n);
+    if (slot.judge.due(emit.now_ns)) {
+        const bool changed = slot.judge.advance(emit.now_ns, outcome(node, slot), times);
+        if (changed) publish(node, slot, state, emit);
+        // Again each time: the board may be younger than the verdict.
+        if (slot.judge.verdict() != Judge::Verdict::unknown)
+            emit.health->set(node.id,
+                             slot.judge.verdict() == Judge::Verdict::up ? HealthBoard::State::up
+                                                                        : HealthBoard::State::down,
+                             emit.now_ns);
+        begin_interval(node, slot, emit);
+    }
+    if (node.mode == NodeMode::aware) ask_alone(node, tables.nodes, slot, emit);
+}
+
+// Packets that went in a second ago and have not come out (TM-3).
+void watch_returns(State::Watch& watch, NodeSlot& slot, std::uint64_t now_ns) {
+    if (watch.looked_ns != 0 && now_ns - watch.looked_ns < second_ns) return;
+    const std::uint64_t returned = slot.returned(Side::left) + slot.returned(Side::right);
+    if (watch.looked_ns != 0 && watch.delivered > returned) {
+        const std::uint64_t missing = watch.delivered - returned;
+        if (missing > slot.unreturned.load(std::memory_order_relaxed))
+            slot.unreturned.store(missing, std::memory_order_relaxed);
+    }
+    watch = {now_ns, slot.delivered(Side::left) + slot.delivered(Side::right)};
+}
+
+bool judged_here(const LocalNode& node, std::uint32_t worker) {
+    return node.realised() && !node.vnics[0].foreign && node.vnics[0].polling_worker == worker;
+}
+
+void apply_statuses(const Tables& tables, State& state, Emit& emit) {
+    if (emit.worker != 0 || state.status_digest == tables.status_digest) return;
+    for (const Tables::Status& status : tables.statuses) {
+        HeardNode* heard = state.binding.memory()->heard_of(status.node_id);
+        if (!heard || heard->status_generation.load(std::memory_order_relaxed) >= status.generation)
+            continue;
+        heard->status_generation.store(status.generation, std::memory_order_relaxed);
+        emit.health->set(status.node_id,
+                         status.up ? HealthBoard::State::up : HealthBoard::State::down, emit.now_ns);
+    }
+    state.status_digest = tables.status_digest;
+}
+
+// --- hearing --------------------------------------------------------------------------------------
+
+bool take_token(State::Bucket& bucket, std::uint64_t now_ns) {
+    constexpr std::uint64_t full = message_burst * second_ns;  // a token is a second of nanoseconds
+    if (bucket.filled_ns == 0) {
+        bucket.tokens = full;
+    } else {
+        const std::uint64_t elapsed = std::min(now_ns - bucket.filled_ns, second_ns);
+        bucket.tokens = std::min(full, bucket.tokens + elapsed * message_rate);
+    }
+    bucket.filled_ns = now_ns;
+    if (bucket.tokens < second_ns) return false;
+    bucket.tokens -= second_ns;
+    return true;
+}
+
+// CT-6 for messages of node scope; count_: applied.
+Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
+    Ctrl ctrl;
+    if (decode(p.ctrl, ctrl) != CtrlError::none || ctrl.scope != ctrl_node_scope ||
+        p.smd.spi != 0 || p.smd.initial_si != 0 || p.smd.flow_handle != 0)
+        return Exit::bad_ctrl;
+    if (ctrl.op != static_cast<std::uint8_t>(CtrlOp::node_down)) return Exit::unsupported_op;
+    const Tables::Issuer* issuer = tables.issuer(ctrl.issuer);
+    if (!issuer || issuer->svni != p.vni) return Exit::unknown_issuer;
+    if (issuer->host_id != p.tunnel_peer) return Exit::wrong_host;
+    HeardNode* heard = state.binding.memory()->heard_of(ctrl.issuer);
+    if (!heard) return Exit::unknown_issuer;
+    if (!take_token(state.buckets[static_cast<std::size_t>(heard - state.binding.memory()->heard.data())],
+                    emit.now_ns))
+        return Exit::rate_limit;
+    const std::uint64_t last = heard->message_ns.load(std::memory_order_acquire);
+    if (last != 0 && emit.now_ns - last < replay_memory_ns &&
+        !is_newer(ctrl.sequence, heard->sequence.load(std::memory_order_relaxed)))
+        return Exit::replay;
+    heard->sequence.store(ctrl.sequence, std::memory_order_relaxed);
+    heard->message_ns.store(emit.now_ns, std::memory_order_release);
+    if (emit.health->set(ctrl.issuer, HealthBoard::State::down, emit.now_ns))
+        report(emit, "node-down-heard", "", ctrl.issuer);
+    ++state.messages_applied;
+    return Exit::count_;
+}
+
+}  // namespace
+
+const Tables::Issuer* Liveness::Tables::issuer(std::uint32_t node_id) const {
+    const auto at = std::ranges::lower_bound(issuers, node_id, {}, &Issuer::node_id);
+    return at != issuers.end() && at->node_id == node_id ? &*at : nullptr;
+}
+
+void Liveness::run(dataplane::Burst& burst, const Tables& tables, State& state,
+                   dataplane::Exits<Exit>& exits, Emit& emit) {
+    for (Packet* p : burst.packets()) {
+        // What is not for this host is left to Return, which says NOT_ANCHOR.
+        if (!p->smd.oam || !p->smd.returning || p->ctrl_count == 0 ||
+            p->smd.anchor_host != tables.nodes.host_id)
+            continue;
+        const Exit why = state.binding.follow(tables.nodes, false) ? accept(*p, tables, state, emit)
+                                                                   : Exit::not_ready;
+        if (why != Exit::count_) {
+            exits.take(*p, why);
+        } else {
+            emit.release(*p);
+        }
+    }
+}
+
+void Liveness::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&, Emit& emit) {
+    if (!state.binding.follow(tables.nodes, false)) return;
+    if (state.watched_digest != tables.nodes.digest) {
+        state.watches = {};
+        state.watched_digest = tables.nodes.digest;
+    }
+    apply_statuses(tables, state, emit);
+    for (std::size_t n = 0; n < tables.nodes.nodes.size(); ++n) {
+        const LocalNode& node = tables.nodes.nodes[n];
+        if (!judged_here(node, emit.worker)) continue;
+        if (node.liveness_support) judge(node, n, tables, state, emit);
+        watch_returns(state.watches[n], state.binding.slot(n), emit.now_ns);
+    }
+    send_publications(tables, state, emit);
+}
+
+}  // namespace weir::chain

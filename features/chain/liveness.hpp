@@ -1,0 +1,96 @@
+#pragma once
+#include <array>
+#include <string_view>
+#include <vector>
+
+#include "features/chain/node_memory.hpp"
+#include "features/chain/node_table.hpp"
+
+namespace weir::model {
+class Value;
+}
+
+namespace weir::chain {
+
+// Judges whether the service nodes of this host live, tells everybody, and hears what other hosts and
+// the controller say of theirs (spec service-plane LV-2, LV-4, LV-6 … LV-8).
+//
+// The polling worker of a node's first port asks and judges. Stands behind Arrive in the service
+// context, where it takes the control messages that concern nodes as a whole.
+struct Liveness {
+    static constexpr std::string_view name = "liveness";
+
+    struct Tables {
+        NodeTable nodes;
+        // To whom NODE_DOWN goes, for each node: the other hosts of its service segment, by id.
+        std::vector<std::vector<std::uint32_t>> hosts;
+        // Nodes whose messages are believed, by id: those on paths that this host knows.
+        struct Issuer {
+            std::uint32_t node_id = 0, host_id = 0, svni = 0;
+            friend bool operator==(const Issuer&, const Issuer&) = default;
+        };
+        std::vector<Issuer> issuers;
+        // The controller's word on nodes that are not judged here.
+        struct Status {
+            std::uint32_t node_id = 0;
+            bool up = true;
+            std::uint64_t generation = 0;
+            friend bool operator==(const Status&, const Status&) = default;
+        };
+        std::vector<Status> statuses;
+        std::uint64_t status_digest = 0;
+
+        const Issuer* issuer(std::uint32_t node_id) const;
+        friend bool operator==(const Tables&, const Tables&) = default;
+    };
+
+    struct State {
+        // A NODE_DOWN on its way to the hosts of a segment.
+        struct Publication {
+            std::uint32_t node_id = 0;  // 0: none
+            std::uint32_t sequence = 0;
+            std::size_t next = 0;       // index into Tables::hosts of the node
+        };
+        struct Bucket {  // messages of one issuer (CT-6)
+            std::uint64_t tokens = 0, filled_ns = 0;
+        };
+        struct Watch {   // for packets that do not come back
+            std::uint64_t looked_ns = 0, delivered = 0;
+        };
+        NodeBinding binding;
+        std::array<Publication, max_local_nodes> publications{};  // in any order
+        std::array<Watch, max_local_nodes> watches{};
+        std::array<Bucket, dataplane::HealthBoard::capacity> buckets{};
+        std::uint64_t watched_digest = 0;
+        std::uint64_t status_digest = 0;   // of the statuses applied last
+        std::uint64_t messages_sent = 0, messages_applied = 0;
+        void open(const dataplane::OpenInput& input) { binding.open(input); }
+    };
+
+    enum class Exit : std::uint8_t {
+        bad_ctrl,        // malformed, or neither of node scope nor for a flow
+        unsupported_op,  // node scope, but no NODE_DOWN
+        unknown_issuer,  // no node on a path that this host knows, on this service segment
+        wrong_host,      // not from the host that the issuer is on
+        replay,
+        rate_limit,
+        not_ready,       // the memory of the nodes could not be had
+        count_
+    };
+    static constexpr std::array<std::string_view, 7> exit_names = {
+        "ctrl.bad_ctrl", "ctrl.unsupported_op", "ctrl.unknown_issuer", "ctrl.wrong_host",
+        "REPLAY",        "RATE_LIMIT",          "liveness.not_ready"};
+
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
+    static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void counters(const Tables&, const State&, dataplane::CounterSink&);
+    // "nodes": how the nodes of this host fare.
+    static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
+                      model::Value& rows);
+};
+static_assert(dataplane::Stage<Liveness>);
+
+}  // namespace weir::chain

@@ -1,0 +1,86 @@
+#include "features/chain/node_table.hpp"
+
+#include <algorithm>
+
+#include "dataplane/digest.hpp"
+#include "features/chain/resources.hpp"
+#include "net/smd_codec.hpp"
+
+namespace weir::chain {
+namespace {
+
+LocalNode::Vnic vnic(const dataplane::PortMap& ports, const std::string& name) {
+    LocalNode::Vnic out;
+    const dataplane::PortEntry* port = ports.find(name);
+    if (!port || port->role != dataplane::PortRole::service) return out;
+    out.port = port->index;
+    out.mtu = port->mtu;
+    out.polling_worker = port->polling_worker;
+    out.foreign = port->foreign;
+    out.mac = port->mac;
+    return out;
+}
+
+LocalNode local_node(const ServiceNode& node, const dataplane::CompileInput& input) {
+    LocalNode out;
+    out.name = node.name;
+    out.id = node.id;
+    out.mode = node.mode;
+    if (const auto* segment = input.snapshot.find(node.service_segment)) out.svni = segment->svni;
+    if (const Service* service = input.snapshot.find(node.service)) {
+        out.can_decrement_si = service->can_decrement_si;
+        out.liveness_support = service->liveness_support;
+    }
+    if (node.mode == NodeMode::l2) {
+        out.can_decrement_si = false;  // it sees no index
+        out.liveness_support = true;
+    }
+    const std::size_t wanted = node.mode == NodeMode::aware ? 1 : 2;
+    for (std::size_t i = 0; i < std::min(wanted, node.vnics.size()); ++i)
+        out.vnics[i] = vnic(input.ports, node.vnics[i].name);
+    return out;
+}
+
+void index_ports(NodeTable& table) {
+    for (std::size_t n = 0; n < table.nodes.size(); ++n) {
+        for (std::size_t side = 0; side < 2; ++side) {
+            const std::uint32_t port = table.nodes[n].vnics[side].port;
+            if (port == net::no_port) continue;
+            if (table.by_port.size() <= port) table.by_port.resize(port + 1);
+            table.by_port[port] = {static_cast<std::uint16_t>(n), static_cast<Side>(side), true};
+        }
+    }
+}
+
+std::uint64_t digest_of(const NodeTable& table) {
+    dataplane::Digest digest;
+    digest.add(table.host_id).add(table.nodes.size());
+    for (const LocalNode& node : table.nodes) {
+        digest.add(node.name).add(node.id).add(node.svni);
+        digest.add(static_cast<std::uint64_t>(node.mode) << 2 |
+                   (node.can_decrement_si ? 2u : 0u) | (node.liveness_support ? 1u : 0u));
+        for (const LocalNode::Vnic& v : node.vnics)
+            digest.add(v.port).add(v.mtu).add(v.polling_worker).add(v.foreign).add(v.mac.to_u64());
+    }
+    return digest.value64();
+}
+
+}  // namespace
+
+Result<NodeTable> compile_nodes(const dataplane::CompileInput& input) {
+    NodeTable table;
+    table.host_id = input.ports.host_id;
+    table.proxy_mac = net::service_plane_mac(table.host_id);
+    for (const auto& [name, node] : input.snapshot.all<ServiceNode>())
+        if (node.host.name == input.ports.host_name) table.nodes.push_back(local_node(node, input));
+    if (table.nodes.size() > max_local_nodes)
+        return Error{Errc::limit, model::object_name<ServiceNode>(table.nodes.back().name), "host",
+                     "a host can have at most " + std::to_string(max_local_nodes) +
+                         " service nodes; place some on other hosts"};
+    std::ranges::sort(table.nodes, {}, &LocalNode::id);
+    index_ports(table);
+    table.digest = digest_of(table);
+    return table;
+}
+
+}  // namespace weir::chain
