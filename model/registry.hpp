@@ -190,7 +190,7 @@ std::vector<FieldInfo> describe_fields() {
         info.max_count = f.bounds.max_count;
         describe_type<T>(info, f.bounds);
         if (!is_unset(fallback.*(f.member)) && !f.is_required && !Structure<T>)
-            info.fallback = encode_value(fallback.*(f.member));
+            info.fallback = encode_value(fallback.*(f.member), {});
         out.push_back(std::move(info));
     });
     return out;
@@ -235,7 +235,8 @@ public:
     }
     Value encode(const Snapshot& in, std::string_view n) const override {
         const R* r = in.find<R>(n);
-        return r ? encode_fields(*r) : Value();
+        static const R fallback{};
+        return r ? encode_fields(*r, fallback) : Value();
     }
     bool shares(const Snapshot& a, const Snapshot& b) const override { return a.shares<R>(b); }
     bool equal(const Snapshot& a, const Snapshot& b, std::string_view n) const override {

@@ -151,10 +151,11 @@ void check_fields(const S& s, const Path& path, const Sink& sink) {
 }
 
 template <Described S>
-Value encode_fields(const S& s);
+Value encode_fields(const S& s, const S& fallback);
 
+// `fallback` is what reading nothing would give.
 template <class T>
-Value encode_value(const T& value) {
+Value encode_value(const T& value, [[maybe_unused]] const T& fallback) {
     if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::string>) {
         return Value(value);
     } else if constexpr (std::is_integral_v<T>) {
@@ -172,10 +173,10 @@ Value encode_value(const T& value) {
         return out;
     } else if constexpr (is_list<T>) {
         Value out = Value::array();
-        for (const auto& item : value) out.push(encode_value(item));
+        for (const auto& item : value) out.push(encode_value(item, {}));
         return out;
     } else {
-        return encode_fields(value);
+        return encode_fields(value, fallback);
     }
 }
 
@@ -192,15 +193,15 @@ bool may_omit(const T& value, const T& fallback) {
     }
 }
 
-// All fields in the order of the description, without those that are unset by default and still.
+// All fields in the order of the description, without those that are unset in `fallback` and still.
 template <Described S>
-Value encode_fields(const S& s) {
-    [[maybe_unused]] static const S fallback{};
+Value encode_fields(const S& s, [[maybe_unused]] const S& fallback) {
     Value out = Value::object();
     for_each_field<S>([&](const auto& f) {
         const auto& value = s.*(f.member);
         if (!may_omit(value, fallback.*(f.member)))
-            out.edit_members().push_back({std::string(f.name), encode_value(value)});
+            out.edit_members().push_back(
+                {std::string(f.name), encode_value(value, fallback.*(f.member))});
     });
     return out;
 }
