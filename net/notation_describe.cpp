@@ -19,8 +19,6 @@ namespace weir::net {
 namespace notation {
 namespace {
 
-constexpr std::uint32_t icmp_header_bytes = 8;
-
 // `frame` as a packet of its own, parsed; an IPv4 header checksum that is wrong is mended and
 // noted.
 struct Opened {
