@@ -13,7 +13,7 @@ from .process import CommandFailed, Daemon
 from .wait import wait_until
 
 FILE_BYTES = 4 << 20
-SLOW_RATE = "400k"
+SLOW_RATE = "800k"
 
 
 @dataclass
@@ -57,6 +57,16 @@ class Download:
     @property
     def size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
+
+    def settled_size(self, timeout_s: float = 3.0) -> int:
+        """The size once what was already under way has come."""
+        looks = [-1]
+
+        def settled() -> bool:
+            looks.append(self.size)
+            return looks[-1] == looks[-2]
+        wait_until(f"{self.daemon.name} stands still", settled, timeout_s, every_s=0.2)
+        return looks[-1]
 
     def must_grow(self, by: int = 1, timeout_s: float = 10.0) -> None:
         start = self.size
