@@ -40,7 +40,7 @@ class Lab:
         return self
 
     def __exit__(self, kind, value, trace) -> None:
-        if kind is not None and not self.keep:
+        if kind is not None and not issubclass(kind, SystemExit):
             self.tell_logs()
         if not self.keep or kind is not None:
             self.close()

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .process import CommandFailed
-
 _BOLD, _GREEN, _RED, _DIM, _PLAIN = "\033[1m", "\033[32m", "\033[31m", "\033[2m", "\033[0m"
 
 
@@ -40,7 +38,7 @@ class Story:
         self._line(f"{self._steps}. {title}   [{self.seconds():.1f} s]", _BOLD)
         try:
             yield
-        except (AssertionError, CommandFailed, OSError, LookupError, ValueError) as error:
+        except (AssertionError, RuntimeError, OSError, LookupError, ValueError) as error:
             text = str(error).strip() or type(error).__name__
             self.expect("the step comes to its end", False, text.replace("\n", " ")[:400])
 

@@ -83,7 +83,7 @@ def node_firewall(d: Set) -> None:
         before = d.fabric.n2.counters()["denied_8080"]
         for family, name in FAMILIES:
             got = d.fabric.g1.fetch(at(getattr(d.fabric.g2, name), 8080), timeout_s=1.2)
-            d.story.expect(f"g1 gets nothing from port 8080 over {family}", got.code == 0, got.error)
+            d.story.expect(f"g1 gets nothing from port 8080, {family}", got.code == 0, got.error)
         denied = d.fabric.n2.counters()["denied_8080"] - before
         d.story.expect("n2's own rule counted it", denied >= 2, f"{denied} packets dropped by n2")
         local = d.fabric.g2.fetch(at("127.0.0.1", 8080))

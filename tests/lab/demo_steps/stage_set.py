@@ -48,8 +48,9 @@ def way(leg: Leg) -> str:
     if smd is None:
         return f"{leg.sender} → {to}  VNI {leg.packet.vni}  guest to guest"
     what = "back to the anchor" if "returning" in smd.flags else f"to the node at SI {smd.si}"
-    return (f"{leg.sender} → {to}  VNI {leg.packet.vni}  SPI {smd.spi} D={int('reverse' in smd.flags)}"
-            f" SI={smd.si} TTL={smd.ttl}  {what}")
+    direction = int("reverse" in smd.flags)
+    return (f"{leg.sender} → {to}  VNI {leg.packet.vni}  SPI {smd.spi} D={direction} SI={smd.si}"
+            f" TTL={smd.ttl}  {what}")
 
 
 def legs_of_handshake(under: Underlay, client_port: int) -> tuple[list[Leg], list[Leg]]:
