@@ -3,6 +3,7 @@
 #include "features/chain/feature.hpp"
 #include "features/feature.hpp"
 #include "features/firewall/feature.hpp"
+#include "features/switching/feature.hpp"
 #include "model/core_resources.hpp"
 
 namespace weir::features {
@@ -30,8 +31,27 @@ constexpr Feature core = {"core", model::add_core_kinds, nothing_to_check, plan_
 }  // namespace
 
 std::span<const Feature> all() {
-    static const std::array features = {core, firewall::feature, chain::feature};
+    static const std::array features = {core, switching::feature, firewall::feature, chain::feature};
     return features;
+}
+
+model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& reported, std::string_view host) {
+    model::Registry registry;
+    for (const Feature& feature : all()) feature.add_kinds(registry);
+    model::Snapshot whole = intent;
+    for (const model::Kind* kind : registry.kinds())
+        for (const std::string& name : kind->names(reported)) kind->copy(reported, name, whole);
+    model::Snapshot out;
+    out.revision = intent.revision;
+    for (const Feature& feature : all()) feature.plan(whole, host, out);
+    return out;
+}
+
+bool take_report(const model::Value& event, std::string_view host, model::Snapshot& reported) {
+    bool changed = false;
+    for (const Feature& feature : all())
+        if (feature.report) changed |= feature.report(event, host, reported);
+    return changed;
 }
 
 }  // namespace weir::features

@@ -8,6 +8,7 @@
 #include "features/parse/stage.hpp"
 #include "features/routing/stage.hpp"
 #include "features/switching/egress.hpp"
+#include "features/switching/learn.hpp"
 #include "features/switching/locate.hpp"
 #include "features/switching/neighbours.hpp"
 #include "features/switching/switch.hpp"
@@ -24,6 +25,7 @@ using dataplane::StageList;
 using Source = StageList<parse::Parse,           //
                          guard::Guard,           //
                          parse::Fragments,       //
+                         switching::Learn,       //
                          switching::Neighbours,  //
                          tracking::Track,        //
                          firewall::Firewall,     //
@@ -36,6 +38,7 @@ using Source = StageList<parse::Parse,           //
 
 // A packet is about to reach a guest port of this host.
 using Destination = StageList<parse::Fragments,  //
+                              switching::Learn,  //
                               tracking::Track,   //
                               firewall::Firewall,  //
                               tracking::Settle,  //

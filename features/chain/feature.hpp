@@ -9,5 +9,6 @@ extern const features::Feature feature;
 void add_kinds(model::Registry& registry);
 std::vector<Error> validate(const model::Snapshot& intent);
 void plan(const model::Snapshot& intent, std::string_view host, model::Snapshot& out);
+bool report(const model::Value& event, std::string_view host, model::Snapshot& reported);
 
 }  // namespace weir::chain

@@ -13,22 +13,25 @@ namespace {
 using dataplane::Packet;
 using dataplane::PortEntry;
 
-bool owns(const PortEntry& port, const net::Ip& ip) {
+bool owns(const PortEntry& port, const net::Ip& ip, const dataplane::Emit& emit) {
     if (ip.is_zero() || ip.is_link_local()) return true;
-    return std::find(port.addresses.begin(), port.addresses.end(), ip) != port.addresses.end() ||
-           port.learn_addresses;
+    if (std::find(port.addresses.begin(), port.addresses.end(), ip) != port.addresses.end()) return true;
+    if (!port.learn_addresses) return false;
+    // A port that learns may use what nobody else in its segment has.
+    const dataplane::SegmentEntry* segment = emit.ports->segment(port.vni);
+    return segment && !segment->by_address.contains(ip);
 }
 
 // What ARP or neighbour discovery says about the sender must be true of this port.
-bool claim_is_own(const PortEntry& port, const Packet& p) {
+bool claim_is_own(const PortEntry& port, const Packet& p, const dataplane::Emit& emit) {
     if (p.headers.ethertype == net::ethertype_arp) {
         const auto arp = net::read_arp(p);
-        return arp && arp->sender_mac == port.mac && owns(port, arp->sender);
+        return arp && arp->sender_mac == port.mac && owns(port, arp->sender, emit);
     }
     if (p.headers.proto != net::proto_icmp6 || p.headers.l4 == 0) return true;
     if (p.headers.icmp_type != net::icmp6_neighbour_advertisement) return true;
     const auto neighbour = net::read_neighbour(p);
-    return neighbour && owns(port, neighbour->target) &&
+    return neighbour && owns(port, neighbour->target, emit) &&
            (!neighbour->link_address || *neighbour->link_address == port.mac);
 }
 
@@ -46,9 +49,9 @@ void Guard::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits
         } else if (source != port->mac) {
             exits.take(*p, Exit::foreign_mac);
         } else if (p->headers.family != net::Family::none &&
-                   !owns(*port, p->headers.icmp_error ? net::Ip{} : p->tuple.src)) {
+                   !owns(*port, p->headers.icmp_error ? net::Ip{} : p->tuple.src, emit)) {
             exits.take(*p, Exit::foreign_address);
-        } else if (!claim_is_own(*port, *p)) {
+        } else if (!claim_is_own(*port, *p, emit)) {
             exits.take(*p, Exit::foreign_claim);
         }
     }

@@ -52,9 +52,7 @@ std::string World::publish() {
     for (const auto& [name, host] : intent_.all<model::Host>()) {
         auto& fake = hosts_[name];
         if (!fake) fake = std::make_unique<FakeHost>(name, workers_);
-        model::Snapshot plan;
-        for (const features::Feature& feature : features::all()) feature.plan(intent_, name, plan);
-        plan.revision = revision_;
+        const model::Snapshot plan = features::plan_for(intent_, reported_, name);
         const std::string refused =
             fake->apply(model::encode_canonical(registry_, plan), revision_, ports_of(plan, name));
         if (!refused.empty()) return name + ": " + refused;
@@ -148,19 +146,10 @@ void World::on_node_port(const Sent& sent) {
     }
 }
 
-// The controller's part: what a host says about its nodes reaches every host with the next plan.
-void World::on_event(const std::string&, const std::string& json) {
+// The controller's part: what a host reports reaches every host with the next plan.
+void World::on_event(const std::string& host, const std::string& json) {
     const auto event = model::parse_json(json);
-    if (!event) return;
-    const std::string& what = (*event)["event"].as_text();
-    if (what != "node-up" && what != "node-down") return;
-    chain::ServiceNodeStatus status;
-    status.name = (*event)["node"].as_text();
-    status.node_id = static_cast<std::uint32_t>((*event)["node_id"].as_uint());
-    status.state = what == "node-up" ? chain::NodeState::up : chain::NodeState::down;
-    status.generation = ++revision_;
-    intent_.put(status);
-    replan_ = true;
+    if (event && features::take_report(*event, host, reported_)) replan_ = true;
 }
 
 std::uint64_t World::drops(const std::string& reason) {

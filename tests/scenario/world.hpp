@@ -58,7 +58,7 @@ private:
 
     const std::uint32_t workers_;
     model::Registry registry_;
-    model::Snapshot intent_;
+    model::Snapshot intent_, reported_;
     std::map<std::string, std::unique_ptr<FakeHost>> hosts_;
     std::vector<Sent> delivered_, underlay_;
     std::uint64_t now_ns_ = 1'000'000'000;
