@@ -64,12 +64,15 @@ class Fabric:
         return self.aware[name]
 
     def l2_node(self, name: str, host: str) -> BumpInTheWire:
-        """Weir's ends are port-<name>-left and port-<name>-right."""
         space = self.lab.namespace(name)
-        for side in ("left", "right"):
-            self._plug(host, f"port-{name}-{side}", space, side, WIRE_MTU)
+        self.plug_l2(name, host, space)
         self.bumps[name] = BumpInTheWire(space, mtu=WIRE_MTU)
         return self.bumps[name]
+
+    def plug_l2(self, name: str, host: str, space: Namespace) -> None:
+        """Weir's ends are port-<name>-left and port-<name>-right, the node's left and right."""
+        for side in ("left", "right"):
+            self._plug(host, f"port-{name}-{side}", space, side, WIRE_MTU)
 
     def connect_taps(self, only: str = "") -> None:
         """Weir has made the TAPs: gives them to their guests."""

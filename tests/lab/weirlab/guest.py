@@ -151,6 +151,19 @@ class Guest:
             + ["-R"] * reverse, timeout_s=seconds + 20))
         return told["end"]["sum_received"]["bits_per_second"] / 1e9
 
+    def iperf3_bytes(self, address: str, count: int) -> int:
+        """Sends that many bytes; how many were received."""
+        told = json.loads(self.space.run(["iperf3", "-J", "-c", address, "-n", str(count)]))
+        return told["end"]["sum_received"]["bytes"]
+
+    def send_udp(self, address: str, port: int, source_port: int = 0, count: int = 1,
+                 payload: bytes = b"x") -> None:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with self.space.socket(family, socket.SOCK_DGRAM) as sender:
+            sender.bind(("", source_port))
+            for _ in range(count):
+                sender.sendto(payload, (address, port))
+
     def serve_iperf3(self) -> Daemon:
         command = ["iperf3", "-s", "--forceflush"]
         daemon = self.lab.start(f"{self.name}-iperf3", command, self.space)

@@ -1,0 +1,1 @@
+"""Scenarios of spec service-plane §11 that need hosts."""

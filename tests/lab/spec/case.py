@@ -1,0 +1,66 @@
+"""What the scenarios share: a T0 with the nodes they name, and a connection through it."""
+import unittest
+
+from weirlab.guest import at
+from weirlab.lab import Lab
+from weirlab.raw import ACK, SYN, Frame
+from weirlab.t0 import T0, TEP
+from weirlab.underlay import Leg
+
+
+class Scenario(unittest.TestCase):
+    nodes: tuple[str, ...] = ("n1", "n2")
+    raw_nodes = False
+    every_packet = True
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab()
+        cls.t0 = T0(cls.lab, cls.nodes, cls.raw_nodes, cls.every_packet)
+        cls.weir, cls.under = cls.t0.weir, cls.t0.under
+        cls.g1, cls.g2, cls.g3 = (cls.t0.guests[n] for n in ("g1", "g2", "g3"))
+        cls.prepare()
+
+    @classmethod
+    def prepare(cls) -> None:
+        """What a scenario needs beyond T0."""
+
+    @classmethod
+    def tearDownClass(cls):
+        try:
+            cls.weir.record_exits()
+        finally:
+            cls.lab.close()
+
+    def run(self, result=None):
+        failed = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > failed:
+            self.lab.tell_logs()
+        return result
+
+    def connection(self, source="g1", target="g2") -> tuple[list[Leg], list[Leg]]:
+        """One web request; the legs of its SYN and of the SYN-ACK, in the order they were made."""
+        self.under.clear()
+        client = self.t0.guests[source]
+        with self.t0.at_port(source) as port:
+            got = client.fetch(at(self.t0.guests[target].ip4))
+            self.assertTrue(got.ok, got.error)
+            self.syn: Frame = port.expect("SYN", lambda f: f.flags == SYN)
+        number = self.syn.src_port
+
+        def ordered(legs: list[Leg], guest_plane_first: bool) -> list[Leg]:
+            plane = sorted((leg for leg in legs if leg.smd), key=lambda leg: -leg.smd.ttl)
+            guest = [leg for leg in legs if not leg.smd]
+            return guest + plane if guest_plane_first else plane + guest
+        return (ordered(self.under.legs(flags=SYN, src_port=number), False),
+                ordered(self.under.legs(flags=SYN | ACK, dst_port=number), True))
+
+    def hops(self, legs: list[Leg]) -> list[tuple[str, str, int]]:
+        """(from, to, VNI) of each leg."""
+        host = {address: name for name, address in TEP.items()}
+        return [(leg.sender, host[leg.receiver_ip], leg.packet.vni) for leg in legs]
+
+    def lookups(self, port="g1") -> int:
+        """How often the service rules were looked through for this port."""
+        return self.weir.counters(["h1"])["weir_insertion_rule_lookups_total", "egress", port]

@@ -1,0 +1,147 @@
+"""Scenarios 11, 12, 36, 37: what must stay apart, and what must not get in."""
+from weirlab.metadata import Smd, changed, option, smd_option, tunnel_frame
+from weirlab.raw import (BROADCAST, ETH_NSH, SYN, UDP, RawPort, ethernet, tcp_frame, udp_frame)
+from weirlab.t0 import GUESTS, SVNI, TEP, VNI, nmac, spmac
+from weirlab.wait import wait_until
+
+from .case import Scenario
+
+G1, G2 = GUESTS["g1"], GUESTS["g2"]
+
+
+class L2Contexts(Scenario):
+    FLOWS = 1000
+
+    @classmethod
+    def prepare(cls):
+        cls.t0.redirect("g1", "g2", protocol="udp", port=7)
+
+    def test_every_packet_comes_back_to_its_own_flow(self):
+        with self.t0.at_guest("g1") as g1, self.t0.at_guest("g2") as g2:
+            self.under.clear()
+            for number in range(self.FLOWS):
+                g1.send(udp_frame(G2[1], G1[1], G1[2], G2[2], 10000 + number, 7, b"%05d" % number))
+                if number % 50 == 49:  # not more at once than a socket buffer holds
+                    last = 10000 + number
+                    g2.expect(f"flow {number}", lambda f: f.src_port == last)
+            legs = self.under.legs(proto=UDP, dst_port=7)
+        handle = {}
+        for leg in legs:
+            if leg.smd and leg.sender == "h1":
+                handle[leg.inner.src_port] = leg.smd.flow_handle
+        self.assertEqual(len(set(handle.values())), self.FLOWS)
+        returned = [leg for leg in legs if leg.smd and leg.sender == "h4"]
+        self.assertEqual(len(returned), self.FLOWS)
+        for leg in returned:
+            self.assertEqual(leg.smd.flow_handle, handle[leg.inner.src_port])
+            self.assertEqual(leg.inner.vlans, [])
+            self.assertEqual(leg.inner.payload, b"%05d" % (leg.inner.src_port - 10000))
+
+
+class WrongSide(Scenario):
+    raw_nodes = True
+
+    @classmethod
+    def prepare(cls):
+        cls.t0.redirect("g1", "g2", protocol="udp", port=7)
+
+    def test_forward_packet_on_the_left_is_dropped_and_named(self):
+        left, right = self.t0.raw_nodes["n2"]
+        packet = udp_frame(G2[1], G1[1], G1[2], G2[2], 10000, 7, b"x")
+        with self.t0.at_guest("g1") as g1, self.t0.at_guest("g2") as g2:
+            g1.send(packet)
+            at_node = left.expect("packet at n2", lambda f: f.dst_port == 7)
+            left.send(at_node.raw)
+            wait_until("it is dropped", lambda: self.weir.drops("h4").get("WRONG_SIDE") == 1)
+            right.send(at_node.raw)  # where it belongs
+            arrived = g2.expect("packet at g2", lambda f: f.dst_port == 7)
+            self.assertEqual(arrived.raw, packet)
+            self.assertFalse([f for f in g2.drain() if f.dst_port == 7])
+
+
+class GuestCannotInject(Scenario):
+    @classmethod
+    def prepare(cls):
+        cls.g2.serve_http()
+        cls.t0.redirect("g1", "g2")
+        cls.connection(cls())  # the plane works
+
+    PLANE = ("weir_service_arrivals_total", "weir_service_legs_total",
+             "weir_tunnel_received_packets_total", "weir_service_node_packets_total")
+
+    def plane_counters(self) -> dict:
+        return {key: value for key, value in self.weir.counters().items()
+                if key[0] in self.PLANE and "guest" not in key}
+
+    def test_nothing_a_guest_sends_is_seen_by_the_service_plane(self):
+        inner = udp_frame(nmac("n1"), spmac("h1"), G1[2], G2[2], 1, 2)
+        smd = Smd(spi=1, si=1, sci=1, initial_si=2)
+        frames = [
+            ethernet(G2[1], G1[1], ETH_NSH, bytes(60)),
+            ethernet(spmac("h2"), G1[1], 0x0800, bytes(60)),
+            udp_frame(spmac("h2"), G1[1], G1[2], G2[2], 5, 5),
+            udp_frame(nmac("n1"), G1[1], G1[2], G2[2], 5, 5),
+            ethernet(BROADCAST, G1[1], ETH_NSH, bytes(60)),
+            tunnel_frame(G2[1], G1[1], G1[2], TEP["h3"], SVNI, inner, smd_option(smd)),
+            tunnel_frame(G2[1], G1[1], G1[2], "10.0.0.3", VNI, inner),
+        ]
+        before = self.plane_counters()
+        with self.t0.at_guest("g1") as g1, self.t0.at_guest("g2") as g2:
+            for frame in frames:
+                g1.send(frame)
+            g1.send(udp_frame(G2[1], G1[1], G1[2], G2[2], 9, 4242, b"marker"))
+            g2.expect("marker", lambda f: f.dst_port == 4242)
+        self.assertEqual(self.plane_counters(), before)
+
+
+class SpoofedMetadata(Scenario):
+    """An intruder on the underlay who uses the address of a tunnel endpoint."""
+
+    @classmethod
+    def prepare(cls):
+        cls.intruder: RawPort = cls.t0.fabric.intruder()
+        cls.h3 = cls.t0.fabric.hosts["h3"].links()["under0"]["address"]
+        cls.h4 = cls.t0.fabric.hosts["h4"].links()["under0"]["address"]
+
+    GOOD = Smd(spi=1, si=1, sci=1, initial_si=2, ttl=62, anchor_host=1, tenant_vni=VNI,
+               original_dst=G2[1], original_src=G1[1])
+
+    def drops(self) -> dict[str, int]:
+        return self.weir.drops("h3")
+
+    def inject(self, options: bytes, vni: int = SVNI, source: str = TEP["h4"], **lies) -> str:
+        """Sends one packet to h3; the name of the exit that took it."""
+        inner = tcp_frame(nmac("n1"), nmac("n2"), G1[2], G2[2], 4000, 80, SYN)
+        before = self.drops()
+        self.intruder.send(tunnel_frame(self.h3, self.h4, source, TEP["h3"], vni, inner, options,
+                                        **lies))
+
+        def taken() -> list[str]:
+            now = self.drops()
+            return [name for name, count in now.items() if count > before.get(name, 0)]
+        return wait_until("the packet is dropped", taken)[0]
+
+    def test_each_lie_has_its_own_exit(self):
+        good = smd_option(self.GOOD)
+        exits = {
+            "guest VNI with SMD": self.inject(good, vni=VNI),
+            "service VNI without SMD": self.inject(b""),
+            "two SMD options": self.inject(good + good),
+            "option length beyond the packet": self.inject(good, words=63),
+            "option longer than the options": self.inject(option(0x81, self.GOOD.encode(),
+                                                                 words=31)),
+            "SI above InitSI": self.inject(smd_option(changed(self.GOOD, si=3))),
+            "TTL 0": self.inject(smd_option(changed(self.GOOD, ttl=0))),
+            "R with SI 1": self.inject(smd_option(changed(self.GOOD, flags={"returning"}))),
+            "unknown tunnel endpoint": self.inject(good, source="10.0.0.99"),
+        }
+        self.assertEqual(exits["guest VNI with SMD"], "SMD_ON_GUEST_VNI")
+        self.assertEqual(exits["service VNI without SMD"], "NO_SMD")
+        self.assertEqual(exits["two SMD options"], "MULTI_SMD")
+        self.assertEqual(exits["unknown tunnel endpoint"], "UNKNOWN_TEP")
+        self.assertEqual(exits["TTL 0"], "TTL_EXPIRED")
+        for lie in ("SI above InitSI", "R with SI 1", "option length beyond the packet",
+                    "option longer than the options"):
+            self.assertRegex(exits[lie], "BAD_|decap")
+        self.assertEqual(self.t0.aware("n1").visits(), [])
+        self.assertTrue(self.weir.hosts["h3"].running())

@@ -1,0 +1,135 @@
+"""Topology T0 of spec service-plane §11, with the nodes a scenario needs."""
+from .example_node import ExampleNode
+from .fabric import Fabric
+from .guest import Guest
+from .lab import Lab
+from .namespace import Namespace
+from .raw import RawPort
+from .underlay import Underlay
+from .weir import Weir
+
+TEP = {f"h{n}": f"10.0.0.{n}" for n in range(1, 5)}
+GUESTS = {  # name: host, MAC, address
+    "g1": ("h1", "02:00:00:00:10:11", "192.168.10.11"),
+    "g2": ("h2", "02:00:00:00:10:12", "192.168.10.12"),
+    "g3": ("h1", "02:00:00:00:10:13", "192.168.10.13"),
+}
+NODES = {  # name: id, host, mode, service
+    "n1": (1, "h3", "aware", "fw"),
+    "n2": (2, "h4", "l2", "ids"),
+    "n3": (3, "h1", "aware", "fw"),
+    "n6": (6, "h3", "l2", "ids"),
+}
+VNI, SVNI = 5001, 9001
+
+
+def spmac(host: str) -> str:
+    """Service-plane address of a host: 02:5a and its number."""
+    return f"02:5a:00:00:00:0{host[1:]}"
+
+
+def nmac(node: str) -> str:
+    """Service-plane address of a node: 02:5c and its number."""
+    return f"02:5c:00:00:00:0{NODES[node][0]}"
+
+
+class T0:
+    """`nodes`: which of them there are; paths follow from that. Nothing is redirected yet."""
+
+    def __init__(self, lab: Lab, nodes: tuple[str, ...] = ("n1", "n2"), raw_nodes: bool = False,
+                 every_packet: bool = True):
+        self.lab = lab
+        self.nodes = nodes
+        self.fabric = Fabric(lab, tuple(TEP))
+        self.guests: dict[str, Guest] = {
+            name: self.fabric.veth_guest(name, host, mac, (f"{address}/24",
+                                                           f"fd00:10::{address[-2:]}/64"))
+            for name, (host, mac, address) in GUESTS.items()}
+        self.raw_nodes: dict[str, tuple[RawPort, RawPort]] = {}
+        for name in nodes:
+            _, host, mode, _ = NODES[name]
+            if mode == "aware":
+                self.fabric.aware_node(name, host, self.vnic_mac(name), every_packet=every_packet)
+            elif raw_nodes:
+                self.raw_nodes[name] = self._raw_node(name, host)
+            else:
+                self.fabric.l2_node(name, host)
+        self.weir = Weir(self.fabric).start()
+        self.weir.put(*self.resources())
+        self.weir.wait()
+        self.under = Underlay(self.fabric)
+
+    def aware(self, name: str) -> ExampleNode:
+        return self.fabric.aware[name]
+
+    def vnic_mac(self, node: str, side: int = 0) -> str:
+        return f"02:00:00:00:90:{NODES[node][0]}{side}"
+
+    def at_port(self, name: str) -> RawPort:
+        """What a guest sends, taken at Weir's end of its cable."""
+        return RawPort(self.fabric.hosts[GUESTS[name][0]], f"port-{name}")
+
+    def at_guest(self, name: str) -> RawPort:
+        return RawPort(self.guests[name].space, "eth0")
+
+    def bump_side(self, node: str, side: str) -> RawPort:
+        """What a bump in the wire gets on that side."""
+        return RawPort(self.fabric.bumps[node].space, side)
+
+    def redirect(self, source: str, target: str, chain: str = "c1", protocol: str = "tcp",
+                 port: int = 80, name: str = "redirect", **more: object) -> None:
+        """A service rule for flows that `source` opens, realised when this returns."""
+        self.weir.put({
+            "kind": "service-rule", "name": name, "protocol": protocol, "ports": [port],
+            "source_addresses": [f"{GUESTS[source][2]}/32"],
+            "destination_addresses": [f"{GUESTS[target][2]}/32"],
+            "applied_to_ports": [source], "chain": chain, **more})
+        self.weir.wait()
+
+    def set_policy(self, chain: str, policy: str) -> None:
+        self.weir.put({"kind": "service-chain", **self.weir.get("service-chain", chain),
+                       "failure_policy": policy})
+        self.weir.wait()
+
+    def resources(self) -> list[dict]:
+        out: list[dict] = [
+            {"kind": "host", "name": host, "id": int(host[1:]), "tunnel_address": tep,
+             "underlay": {"type": "af_packet", "interface": "under0"}} for host, tep in TEP.items()]
+        out += [{"kind": "segment", "name": "guests", "vni": VNI},
+                {"kind": "service-segment", "name": "plane", "svni": SVNI}]
+        for name, (host, mac, address) in GUESTS.items():
+            out.append({"kind": "port", "name": name, "host": host, "segment": "guests", "mac": mac,
+                        "addresses": [address, f"fd00:10::{address[-2:]}"],
+                        "device": {"type": "af_packet", "interface": f"port-{name}"}})
+        out += [{"kind": "service", "name": "fw", "transports": ["nsh"], "liveness_support": True},
+                {"kind": "service", "name": "ids", "transports": ["l2_bridge"]}]
+        for name in self.nodes:
+            out += self._node(name)
+        services = [s for s in ("fw", "ids") if any(NODES[n][3] == s for n in self.nodes)]
+        out += [{"kind": "service-profile", "name": s, "service": s} for s in services]
+        if len(services) == 2:
+            out.append({"kind": "service-chain", "name": "c1", "sci": 1, "service_segment": "plane",
+                        "forward": ["fw", "ids"], "failure_policy": "block"})
+        if "fw" in services:
+            out.append({"kind": "service-chain", "name": "c2", "sci": 2, "service_segment": "plane",
+                        "forward": ["fw"], "failure_policy": "allow"})
+        return out
+
+    def _node(self, name: str) -> list[dict]:
+        number, host, mode, service = NODES[name]
+        sides = [""] if mode == "aware" else ["-left", "-right"]
+        ports = [{"kind": "port", "name": name + side, "host": host, "service_segment": "plane",
+                  "mac": self.vnic_mac(name, i),
+                  "device": {"type": "af_packet", "interface": f"port-{name}{side}"}}
+                 for i, side in enumerate(sides)]
+        return ports + [{"kind": "service-node", "name": name, "id": number, "service": service,
+                         "host": host, "mode": mode, "service_segment": "plane",
+                         "vnics": [p["name"] for p in ports]}]
+
+    def _raw_node(self, name: str, host: str) -> tuple[RawPort, RawPort]:
+        """Two plugs without anything between them: the test is the node."""
+        space: Namespace = self.lab.namespace(name)
+        self.fabric.plug_l2(name, host, space)
+        for side in ("left", "right"):
+            space.no_kernel_addresses(side)
+        return RawPort(space, "left"), RawPort(space, "right")
