@@ -83,7 +83,7 @@ struct DeviceSpec {
     std::string path;       // vhost_user: the socket
     bool client = true;     // vhost_user: we connect, the guest's end listens
     std::string rx_file, tx_file;  // pcap
-    std::uint32_t mtu = 1500;      // largest IP packet
+    std::uint32_t mtu = 1500;      // largest IP packet; 0: whatever the device has
     std::string mac;               // tap: of the guest's end; empty: any
 
     // For messages: "tap g1", "vhost_user /run/g1.sock".

@@ -39,6 +39,12 @@ std::string_view port_state_name(PortState state) {
     return names[static_cast<std::size_t>(state)];
 }
 
+dataplane::PortStats HostPort::stats() const {
+    dataplane::PortStats sum = before;
+    if (device) add_up(sum, device->stats());
+    return sum;
+}
+
 Status wait_settled(WorkerGroup& workers, LoadedEngine& engine, std::uint64_t ticket) {
     const auto done = [&] { return engine.api().settled(engine.handle(), ticket); };
     if (workers.wait_until(done, settle_timeout_ns)) return {};

@@ -45,6 +45,8 @@ struct HostPort {
     std::unique_ptr<dataplane::Device> device;
     LoadedEngine* engine = nullptr;
     dataplane::PortStats before;  // of devices it had earlier
+
+    dataplane::PortStats stats() const;  // of all its devices
 };
 
 // The ports of this host and their devices. Control thread only; tells the workers what to poll.

@@ -175,7 +175,14 @@ Status Shell::apply(const HostConfig& config) {
     }
     applied_ = config;
     have_config_ = true;
-    return ports_->realise_all(*engines_.front());
+    realise_ports();
+    return {};
+}
+
+// A port the engine does not take is a state of that port; the snapshot is applied all the same.
+void Shell::realise_ports() {
+    if (const Status status = ports_->realise_all(*engines_.front()); !status)
+        log::error("ports.refused", {{"why", status.error().text()}});
 }
 
 void Shell::look_around() {

@@ -71,6 +71,7 @@ private:
     void tell_workers_of_engines();
     Status publish_to(LoadedEngine& engine, const HostConfig& config);
     Result<std::vector<std::string>> open_new_ports(const HostConfig& config);
+    void realise_ports();
     Status move_port(HostPort& port, LoadedEngine& to);
     Status transfer(HostPort& port, LoadedEngine& from, LoadedEngine& to);
     void event(const std::string& json);

@@ -131,7 +131,7 @@ std::uint32_t PacketSocket::put(Packet* const* packets, std::uint32_t count) {
 
 }  // namespace
 
-Result<std::unique_ptr<dataplane::Device>> open_packet_socket(const DeviceSpec& spec,
+Result<std::unique_ptr<dataplane::Device>> open_packet_socket(DeviceSpec spec,
                                                               dataplane::PacketPool& pool) {
     Result<KernelLink> link = KernelLink::of_interface(spec.interface);
     if (!link) return link.error();
@@ -140,6 +140,8 @@ Result<std::unique_ptr<dataplane::Device>> open_packet_socket(const DeviceSpec& 
                      "the interface's MTU is " + std::to_string(link->mtu()) + ", the port needs " +
                          std::to_string(spec.mtu) + ": ip link set " + spec.interface + " mtu " +
                          std::to_string(spec.mtu)};
+    constexpr std::uint32_t largest = limits::max_frame_bytes - 22;  // Ethernet and two VLAN tags
+    if (spec.mtu == 0) spec.mtu = link->mtu() < largest ? link->mtu() : largest;
     silence_host(spec.interface);
     if (const Status up = link->bring_up(); !up) return up.error();
     const int file = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

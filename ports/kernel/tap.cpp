@@ -112,8 +112,8 @@ Result<KernelLink> set_up(int file, const DeviceSpec& spec) {
 
 }  // namespace
 
-Result<std::unique_ptr<dataplane::Device>> open_tap(const DeviceSpec& spec,
-                                                    dataplane::PacketPool& pool) {
+Result<std::unique_ptr<dataplane::Device>> open_tap(DeviceSpec spec, dataplane::PacketPool& pool) {
+    if (spec.mtu == 0) spec.mtu = 1500;
     if (spec.interface.empty() || spec.interface.size() >= IFNAMSIZ)
         return invalid("device.interface", "needs 1 to 15 characters");
     const int file = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);

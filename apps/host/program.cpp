@@ -1,0 +1,187 @@
+#include "apps/host/program.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "apps/host/control_loop.hpp"
+#include "apps/host/host_config.hpp"
+#include "apps/host/queries.hpp"
+#include "apps/host/vault_memory.hpp"
+#include "base/log.hpp"
+#include "ports/dpdk/dpdk_device.hpp"
+#include "ports/dpdk/eal.hpp"
+#include "ports/dpdk/mbuf_pool.hpp"
+#include "ports/kernel/kernel_ports.hpp"
+
+namespace weir::host {
+namespace {
+
+constexpr std::chrono::milliseconds look_around_interval{200};
+constexpr std::uint32_t packet_kilobytes = 11;  // of memory for each packet, all told
+constexpr std::uint32_t dpdk_megabytes = 48;    // for everything else
+
+Status make_directory(const std::string& path) {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (!error) return {};
+    return Error{Errc::io, path, {}, "cannot be made: " + error.message()};
+}
+
+// Tells the service manager, if there is one (sd_notify(3)).
+void notify(const std::string& text) {
+    const char* path = std::getenv("NOTIFY_SOCKET");
+    if (!path || !*path) return;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::size_t length = std::min(std::strlen(path), sizeof address.sun_path - 1);
+    std::memcpy(address.sun_path, path, length);
+    if (address.sun_path[0] == '@') address.sun_path[0] = 0;
+    const int file = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (file < 0) return;
+    const auto bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
+    sendto(file, text.data(), text.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address),
+           bytes);
+    close(file);
+}
+
+}  // namespace
+
+struct HostProgram::Core {
+    explicit Core(HostOptions o) : options(std::move(o)), last_good(options.state_dir) {}
+
+    HostOptions options;
+    LastGood last_good;
+    ControlLoop loop;
+    std::unique_ptr<ports::MbufPool> pool;
+    std::unique_ptr<VaultMemory> memory;
+    std::unique_ptr<Shell> shell;
+    model::Snapshot planned;
+
+    Status open();
+    Status start_shell();
+    Result<std::unique_ptr<dataplane::Device>> open_device(const dataplane::DeviceSpec& spec);
+    Status apply(model::Snapshot snapshot);
+    Status load_config();
+    void close();
+};
+
+HostProgram::HostProgram(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+HostProgram::~HostProgram() { core_->close(); }
+
+Result<std::unique_ptr<HostProgram>> HostProgram::start(HostOptions options) {
+    auto core = std::make_unique<Core>(std::move(options));
+    if (const Status opened = core->open(); !opened) {
+        core->close();
+        return opened.error();
+    }
+    return std::unique_ptr<HostProgram>(new HostProgram(std::move(core)));
+}
+
+Status HostProgram::Core::open() {
+    for (const std::string& dir : {options.run_dir, options.state_dir})
+        if (Status made = make_directory(dir); !made) return made;
+    auto vault = VaultMemory::open(options.run_dir + "/vault");
+    if (!vault) return vault.error();
+    memory = std::move(*vault);
+
+    ports::EalOptions eal;
+    eal.name = "weir-" + options.name;
+    eal.huge_pages = options.huge_pages;
+    eal.memory_mb = options.packets * packet_kilobytes / 1024 + dpdk_megabytes;
+    if (Status started = ports::start_eal(eal); !started) return started;
+    auto made = ports::MbufPool::create("packets", options.packets);
+    if (!made) return made.error();
+    pool = std::move(*made);
+
+    if (Status started = start_shell(); !started) return started;
+    return load_config();
+}
+
+Status HostProgram::Core::start_shell() {
+    ShellOptions shell_options;
+    shell_options.host_name = options.name;
+    shell_options.run_dir = options.run_dir;
+    shell_options.workers.workers = options.workers;
+    shell_options.workers.busy_poll = options.busy_poll;
+    shell_options.workers.started = &ports::register_eal_thread;
+    shell_options.workers.stopped = &ports::unregister_eal_thread;
+    shell_options.pool = pool.get();
+    shell_options.memory = memory.get();
+    shell_options.open_device = [this](const auto& spec) { return open_device(spec); };
+    auto started = Shell::start(std::move(shell_options));
+    if (!started) return started.error();
+    shell = std::move(*started);
+    shell->on_event([](const std::string& json) { log::info("host.event", {{"event", json}}); });
+    return shell->load_engine(options.engine);
+}
+
+Result<std::unique_ptr<dataplane::Device>> HostProgram::Core::open_device(
+    const dataplane::DeviceSpec& spec) {
+    if (spec.kind == "tap") return ports::open_tap(spec, *pool);
+    if (spec.kind == "af_packet") return ports::open_packet_socket(spec, *pool);
+    if (spec.kind == "vhost_user") return ports::open_dpdk_device(spec, *pool);
+    return invalid("device.type", "\"" + spec.kind + "\" is no device weir-host can open");
+}
+
+Status HostProgram::Core::apply(model::Snapshot snapshot) {
+    if (Status applied = shell->apply(config_of(snapshot, options.name)); !applied) {
+        log::error("host.refused", {{"revision", snapshot.revision}, {"why", applied.error().text()}});
+        return applied;
+    }
+    planned = std::move(snapshot);
+    if (const Status saved = last_good.save(planned); !saved)
+        log::error("host.state", {{"why", saved.error().text()}});
+    log::info("host.applied", {{"revision", planned.revision}});
+    return {};
+}
+
+// The file if there is one, else (or if it is wrong) what ran last.
+Status HostProgram::Core::load_config() {
+    Result<model::Snapshot> last = last_good.load();
+    if (last) {
+        if (const Status applied = apply(std::move(*last)); !applied)
+            log::error("host.last_good", {{"why", applied.error().text()}});
+    }
+    if (options.config.empty()) return {};
+    Result<model::Snapshot> read = read_config_file(options.config, options.name);
+    if (!read) {
+        log::error("config.refused", {{"file", options.config}, {"why", read.error().text()}});
+        return planned.revision > 0 ? Status() : Status(read.error());
+    }
+    read->revision = planned.revision + 1;
+    return apply(std::move(*read));
+}
+
+void HostProgram::run() {
+    Core& core = *core_;
+    log::info("host.ready", {{"revision", core.planned.revision}, {"workers", core.options.workers}});
+    notify("READY=1\nSTATUS=revision " + std::to_string(core.planned.revision));
+    core.loop.run(look_around_interval, [&] { core.shell->look_around(); });
+    notify("STOPPING=1");
+}
+
+void HostProgram::stop() { core_->loop.stop(); }
+
+void HostProgram::reload() {
+    core_->loop.post([this] {
+        if (core_->options.config.empty()) return;
+        if (const Status loaded = core_->load_config(); !loaded)
+            log::error("config.refused", {{"why", loaded.error().text()}});
+    });
+}
+
+void HostProgram::Core::close() {
+    shell.reset();
+    if (memory) memory->close();
+    pool.reset();
+    log::info("host.stopped");
+}
+
+}  // namespace weir::host
