@@ -20,24 +20,26 @@ struct LivenessTimes {
 // interval ends without an answer that is a miss. Three misses in a row take at most four intervals
 // from the moment the other side fell silent, whenever that was.
 //
-// Pure and without pointers: the caller brings the clock, and the zeroed memory of a vault pool is a
-// valid start. One thread at a time.
+// Pure and without pointers: the caller brings the clock, and the zeroed memory of a vault pool is
+// a valid start. One thread at a time.
 class Liveness {
 public:
     enum class Verdict : std::uint8_t { unknown = 0, up, down };
 
     // What came of the question asked in the interval that ends.
     enum class Outcome : std::uint8_t {
-        unasked,   // no question could be sent: says nothing
+        unasked,  // no question could be sent: says nothing
         answered,
         missed,
     };
 
     bool due(std::uint64_t now_ns) const { return now_ns >= interval_end_ns_; }
 
-    // Judges the interval that has ended (`due`) and starts the next one. True: the verdict changed.
+    // Judges the interval that has ended (`due`) and starts the next one. True: the verdict
+    // changed.
     //
-    // A caller that comes a whole interval late was itself not running; its silence is nobody's miss.
+    // A caller that comes a whole interval late was itself not running; its silence is nobody's
+    // miss.
     bool advance(std::uint64_t now_ns, Outcome outcome, const LivenessTimes& times = {}) {
         const bool slept = now_ns >= interval_end_ns_ + times.interval_ns;
         interval_start_ns_ = slept ? now_ns : interval_end_ns_;
@@ -62,7 +64,7 @@ public:
     std::uint64_t hold_up_ns() const { return hold_up_ns_; }  // of the last time down
     std::uint64_t answered() const { return answered_; }
     std::uint64_t missed() const { return missed_; }
-    std::uint64_t flaps() const { return flaps_; }            // times down
+    std::uint64_t flaps() const { return flaps_; }  // times down
 
 private:
     bool on_answer(std::uint64_t now_ns, const LivenessTimes& times) {

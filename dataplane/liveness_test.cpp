@@ -32,8 +32,9 @@ struct World {
             answer_at = 0;
         }
         if (!judge.due(now)) return false;
-        const bool changed = judge.advance(
-            now, !asked ? Outcome::unasked : heard ? Outcome::answered : Outcome::missed);
+        const bool changed = judge.advance(now, !asked  ? Outcome::unasked
+                                                : heard ? Outcome::answered
+                                                        : Outcome::missed);
         asked = true;
         heard = false;
         answer_at = hung ? 0 : now + delay_ms * ms;

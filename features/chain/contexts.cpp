@@ -71,8 +71,7 @@ void Contexts::clear(std::uint32_t epoch) {
         slab_->buckets[vlan] = no_vlan;
         Context& context = at(vlan);
         context = {};
-        context.next_in_bucket =
-            i + 1 < count_ ? static_cast<std::uint16_t>(vlan + 1) : no_vlan;
+        context.next_in_bucket = i + 1 < count_ ? static_cast<std::uint16_t>(vlan + 1) : no_vlan;
     }
     part_->lists = {};
     part_->used = 0;

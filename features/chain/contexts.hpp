@@ -8,9 +8,9 @@
 // What an L2 node's proxy remembers of the packets inside the node (spec service-plane DP-16).
 //
 // A node that knows nothing of service metadata returns frames without it; the VLAN tag they carry
-// names the context. The memory is plain data for a vault pool: no pointers, indices are VLAN ids, and
-// zeroed bytes are a valid empty slab. Workers share nothing: each owns a range of the VLAN ids, so a
-// returning frame names its worker as well.
+// names the context. The memory is plain data for a vault pool: no pointers, indices are VLAN ids,
+// and zeroed bytes are a valid empty slab. Workers share nothing: each owns a range of the VLAN
+// ids, so a returning frame names its worker as well.
 namespace weir::chain {
 
 inline constexpr std::uint16_t max_contexts = 4094;  // VLAN ids 1 … 4094
@@ -29,17 +29,17 @@ std::uint64_t context_lifetime_ns(ContextAge);
 
 // One flow-direction inside a node.
 struct Context {
-    net::Smd smd;                   // of its last packet, as delivered: SI not yet decremented
+    net::Smd smd;  // of its last packet, as delivered: SI not yet decremented
     std::uint32_t hash = 0;
-    std::uint64_t used_ns = 0;      // last delivery
-    std::uint64_t sampled_ns = 0;   // delivery whose return is timed; 0: none
-    std::uint32_t trace_id = 0;     // of the last packet; 0: not traced
+    std::uint64_t used_ns = 0;     // last delivery
+    std::uint64_t sampled_ns = 0;  // delivery whose return is timed; 0: none
+    std::uint32_t trace_id = 0;    // of the last packet; 0: not traced
     std::uint32_t trace_collector = 0;
-    std::uint16_t inside = 0;       // packets believed to be in the node
-    std::uint16_t next_in_bucket = no_vlan;  // or next free one
+    std::uint16_t inside = 0;                        // packets believed to be in the node
+    std::uint16_t next_in_bucket = no_vlan;          // or next free one
     std::uint16_t older = no_vlan, newer = no_vlan;  // in the list of its age
     ContextAge age = ContextAge::finished;
-    std::uint8_t live = 0;          // written last on insert, first on removal
+    std::uint8_t live = 0;  // written last on insert, first on removal
 };
 
 struct ContextSlab {
@@ -75,8 +75,8 @@ public:
     // Changes nothing that a packet could tell, so every engine may do it once, on its worker.
     void recover(std::uint32_t epoch);
 
-    // The context of the packet's flow-direction, made if need be and overwritten with this packet's
-    // metadata. Null: all ids are taken.
+    // The context of the packet's flow-direction, made if need be and overwritten with this
+    // packet's metadata. Null: all ids are taken.
     Context* refresh(const net::Smd& smd, std::uint8_t proto, std::uint8_t tcp_flags,
                      std::uint64_t now_ns);
     // The live context of a returning frame's tag; null: none, aged, or another worker's.

@@ -30,15 +30,24 @@ const NodeSecret secret = node_secret(0x0123456789abcdefull, 3);
 
 TEST(Cookie, CoversAllThatANodeMustNotChange) {
     const std::function<void(net::Smd&)> changes[] = {
-        [](auto& s) { s.version = 1; },          [](auto& s) { s.spi ^= 1; },
-        [](auto& s) { s.sci ^= 1; },             [](auto& s) { s.tenant_vni ^= 1; },
-        [](auto& s) { s.anchor_host ^= 1; },     [](auto& s) { s.anchor_port ^= 1; },
-        [](auto& s) { s.flow_handle ^= 1; },     [](auto& s) { s.si ^= 1; },
-        [](auto& s) { s.initial_si ^= 1; },      [](auto& s) { s.ttl ^= 1; },
-        [](auto& s) { s.path_epoch ^= 1; },      [](auto& s) { s.skip_mask ^= 1; },
-        [](auto& s) { s.reverse = true; },       [](auto& s) { s.at_ingress = true; },
-        [](auto& s) { s.returning = true; },     [](auto& s) { s.copy = true; },
-        [](auto& s) { s.trace = true; },         [](auto& s) { s.moved = true; },
+        [](auto& s) { s.version = 1; },
+        [](auto& s) { s.spi ^= 1; },
+        [](auto& s) { s.sci ^= 1; },
+        [](auto& s) { s.tenant_vni ^= 1; },
+        [](auto& s) { s.anchor_host ^= 1; },
+        [](auto& s) { s.anchor_port ^= 1; },
+        [](auto& s) { s.flow_handle ^= 1; },
+        [](auto& s) { s.si ^= 1; },
+        [](auto& s) { s.initial_si ^= 1; },
+        [](auto& s) { s.ttl ^= 1; },
+        [](auto& s) { s.path_epoch ^= 1; },
+        [](auto& s) { s.skip_mask ^= 1; },
+        [](auto& s) { s.reverse = true; },
+        [](auto& s) { s.at_ingress = true; },
+        [](auto& s) { s.returning = true; },
+        [](auto& s) { s.copy = true; },
+        [](auto& s) { s.trace = true; },
+        [](auto& s) { s.moved = true; },
         [](auto& s) { s.original_dst.bytes[5] ^= 1; },
         [](auto& s) { s.original_src.bytes[0] ^= 4; },
     };
@@ -61,7 +70,8 @@ TEST(Cookie, LeavesOutWhatANodeMayChange) {
 
 TEST(Cookie, TimedPacketsAndOtherNodesDiffer) {
     EXPECT_NE(cookie(secret, packet(), true), cookie(secret, packet(), false));
-    EXPECT_NE(cookie(secret, packet(), false), cookie(node_secret(0x0123456789abcdefull, 4), packet(), false));
+    EXPECT_NE(cookie(secret, packet(), false),
+              cookie(node_secret(0x0123456789abcdefull, 4), packet(), false));
     EXPECT_NE(cookie(secret, packet(), false), cookie(node_secret(1, 3), packet(), false));
     EXPECT_NE(secret[0], secret[1]);
 }

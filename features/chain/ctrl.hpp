@@ -25,8 +25,8 @@ inline constexpr std::uint8_t ctrl_forward = 1, ctrl_reverse = 2, ctrl_node_scop
 
 // Content of one CTRL option (§6.1). Host byte order.
 struct Ctrl {
-    std::uint8_t version = 0;       // 4 bits, 0
-    std::uint8_t op = 0;            // CtrlOp, or a number this version does not know
+    std::uint8_t version = 0;  // 4 bits, 0
+    std::uint8_t op = 0;       // CtrlOp, or a number this version does not know
     std::uint8_t scope = ctrl_forward | ctrl_reverse;
     std::uint8_t reason = 0;
     std::uint32_t flow_handle = 0;  // 0: node scope
@@ -35,7 +35,7 @@ struct Ctrl {
     std::uint16_t valid_s = 0;      // 0: life of the flow
     std::uint8_t hop = 0;           // ordinal of the issuer
     std::uint32_t parameter = 0;
-    std::uint32_t digest = 0;       // CRC-32C of the flow's canonical tuple and tenant
+    std::uint32_t digest = 0;  // CRC-32C of the flow's canonical tuple and tenant
 
     friend bool operator==(const Ctrl&, const Ctrl&) = default;
 };

@@ -73,7 +73,8 @@ Exit check_cookie(const NodeTable::Place& place, const net::Nsh& nsh, Work& work
 }
 
 void restore_trace(Packet& p, const NodeSlot& slot) {
-    if (!p.smd.trace || slot.traced_flow.load(std::memory_order_acquire) != p.smd.flow_handle) return;
+    if (!p.smd.trace || slot.traced_flow.load(std::memory_order_acquire) != p.smd.flow_handle)
+        return;
     const std::uint64_t trace = slot.trace.load(std::memory_order_relaxed);
     p.hand.trace_id = static_cast<std::uint32_t>(trace >> 32);
     p.hand.trace_collector = static_cast<std::uint32_t>(trace);

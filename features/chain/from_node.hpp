@@ -22,12 +22,12 @@ struct Latency {
     }
 };
 
-// What a node may send (SEC-12): 1.2 times what it was given, averaged over a second, and 1000 packets
-// a second. Tokens are tenths of packets.
+// What a node may send (SEC-12): 1.2 times what it was given, averaged over a second, and 1000
+// packets a second. Tokens are tenths of packets.
 struct NodeRate {
-    std::uint64_t given = 0;       // packets given to the node when last looked
-    std::uint64_t looked_ns = 0;   // 0: never
-    std::uint64_t window_ns = 0;   // start of the running second
+    std::uint64_t given = 0;      // packets given to the node when last looked
+    std::uint64_t looked_ns = 0;  // 0: never
+    std::uint64_t window_ns = 0;  // start of the running second
     std::uint64_t window_given = 0, last_window_given = 0;
     std::uint64_t tokens = 0;
 
@@ -39,9 +39,9 @@ struct NodeRate {
     }
 };
 
-// Takes frames from the service nodes of this host back onto the service plane: finds out which packet
-// it is, checks that the node changed nothing it must not, counts the service index down (DP-16 …
-// DP-18, §10.4). Liveness answers end here.
+// Takes frames from the service nodes of this host back onto the service plane: finds out which
+// packet it is, checks that the node changed nothing it must not, counts the service index down
+// (DP-16 … DP-18, §10.4). Liveness answers end here.
 struct FromNode {
     static constexpr std::string_view name = "from_node";
     using Tables = NodeTable;
@@ -50,30 +50,37 @@ struct FromNode {
         std::array<std::array<NodeRate, 2>, max_local_nodes> rates{};  // by node and side
         std::array<Latency, max_local_nodes> latency{};
         std::array<std::uint64_t, max_local_nodes> answers{};
-        std::uint64_t digest = 0;    // of the table that the arrays above are indexed by
-        std::uint64_t orders = 0;    // of nodes, in NSH context headers
+        std::uint64_t digest = 0;  // of the table that the arrays above are indexed by
+        std::uint64_t orders = 0;  // of nodes, in NSH context headers
         void open(const dataplane::OpenInput& input) { binding.open(input); }
     };
     enum class Exit : std::uint8_t {
-        not_a_node,        // the port belongs to no service node
-        not_ready,         // the memory of the nodes could not be had
-        no_context,        // nothing that was given to the node (DP-16, step 5)
-        wrong_source,      // source MAC is not the node's (aware) or the guest's (L2) (SEC-10)
-        wrong_side,        // came back where it went in
+        not_a_node,    // the port belongs to no service node
+        not_ready,     // the memory of the nodes could not be had
+        no_context,    // nothing that was given to the node (DP-16, step 5)
+        wrong_source,  // source MAC is not the node's (aware) or the guest's (L2) (SEC-10)
+        wrong_side,    // came back where it went in
         bad_nsh,
         immutable_tamper,
         bad_si,
         copy_return,
         rate_limit,
-        bad_heartbeat,     // of another node, an earlier question, or malformed
-        bad_frame,         // the guest's frame is unreadable
+        bad_heartbeat,  // of another node, an earlier question, or malformed
+        bad_frame,      // the guest's frame is unreadable
         count_
     };
-    static constexpr std::array<std::string_view, 12> exit_names = {
-        "from_node.not_a_node", "from_node.not_ready", "NO_CONTEXT",
-        "from_node.wrong_source", "WRONG_SIDE", "from_node.bad_nsh",
-        "IMMUTABLE_TAMPER", "BAD_SI", "COPY_RETURN",
-        "RATE_LIMIT", "from_node.bad_heartbeat", "from_node.bad_frame"};
+    static constexpr std::array<std::string_view, 12> exit_names = {"from_node.not_a_node",
+                                                                    "from_node.not_ready",
+                                                                    "NO_CONTEXT",
+                                                                    "from_node.wrong_source",
+                                                                    "WRONG_SIDE",
+                                                                    "from_node.bad_nsh",
+                                                                    "IMMUTABLE_TAMPER",
+                                                                    "BAD_SI",
+                                                                    "COPY_RETURN",
+                                                                    "RATE_LIMIT",
+                                                                    "from_node.bad_heartbeat",
+                                                                    "from_node.bad_frame"};
 
     static Result<std::shared_ptr<const Tables>> compile(
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);

@@ -14,7 +14,8 @@ constexpr net::Mac broadcast{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 }  // namespace
 
 net::Mac heartbeat_mac(std::uint32_t node_id, Side entered) {
-    net::Mac mac{{0x02, static_cast<std::uint8_t>(entered == Side::left ? 0x5d : 0x5e), 0, 0, 0, 0}};
+    net::Mac mac{
+        {0x02, static_cast<std::uint8_t>(entered == Side::left ? 0x5d : 0x5e), 0, 0, 0, 0}};
     net::store32(mac.bytes.data() + 2, node_id);
     return mac;
 }

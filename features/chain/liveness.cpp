@@ -24,7 +24,7 @@ using State = Liveness::State;
 constexpr dataplane::LivenessTimes times{};
 constexpr std::uint64_t second_ns = 1'000'000'000;
 constexpr std::uint8_t reason_liveness = 1;
-constexpr unsigned messages_per_tick = 64;           // 4096 hosts within 64 ms (LV-7)
+constexpr unsigned messages_per_tick = 64;  // 4096 hosts within 64 ms (LV-7)
 constexpr std::uint64_t message_rate = 10'000, message_burst = 2'000;  // a second; an issuer
 constexpr std::uint64_t replay_memory_ns = 60 * second_ns;  // an issuer's host may have rebooted
 
@@ -37,7 +37,8 @@ void report(Emit& emit, const char* event, std::string_view node, std::uint32_t 
     if (n > 0) emit.event({text, std::min(static_cast<std::size_t>(n), sizeof text - 1)});
 }
 
-// --- asking ---------------------------------------------------------------------------------------
+// --- asking
+// ---------------------------------------------------------------------------------------
 
 bool send_heartbeats(const LocalNode& node, std::uint32_t sequence, Emit& emit) {
     const auto now_ms = static_cast<std::uint32_t>(emit.now_ns / 1'000'000);
@@ -122,7 +123,8 @@ Judge::Outcome outcome(const LocalNode& node, const NodeSlot& slot) {
     return answered ? Judge::Outcome::answered : Judge::Outcome::missed;
 }
 
-// --- telling --------------------------------------------------------------------------------------
+// --- telling
+// --------------------------------------------------------------------------------------
 
 void publish(const LocalNode& node, const NodeSlot& slot, State& state, Emit& emit) {
     const bool up = slot.judge.verdict() == Judge::Verdict::up;
@@ -183,7 +185,8 @@ void send_publications(const Tables& tables, State& state, Emit& emit) {
     }
 }
 
-// --- judging --------------------------------------------------------------------------------------
+// --- judging
+// --------------------------------------------------------------------------------------
 
 void judge(const LocalNode& node, std::size_t n, const Tables& tables, State& state, Emit& emit) {
     NodeSlot& slot = state.binding.slot(n);
@@ -225,12 +228,14 @@ void apply_statuses(const Tables& tables, State& state, Emit& emit) {
             continue;
         heard->status_generation.store(status.generation, std::memory_order_relaxed);
         emit.health->set(status.node_id,
-                         status.up ? HealthBoard::State::up : HealthBoard::State::down, emit.now_ns);
+                         status.up ? HealthBoard::State::up : HealthBoard::State::down,
+                         emit.now_ns);
     }
     state.status_digest = tables.status_digest;
 }
 
-// --- hearing --------------------------------------------------------------------------------------
+// --- hearing
+// --------------------------------------------------------------------------------------
 
 bool take_token(State::Bucket& bucket, std::uint64_t now_ns) {
     constexpr std::uint64_t full = message_burst * second_ns;  // a token is a second of nanoseconds
@@ -258,8 +263,9 @@ Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
     if (issuer->host_id != p.tunnel_peer) return Exit::wrong_host;
     HeardNode* heard = state.binding.memory()->heard_of(ctrl.issuer);
     if (!heard) return Exit::unknown_issuer;
-    if (!take_token(state.buckets[static_cast<std::size_t>(heard - state.binding.memory()->heard.data())],
-                    emit.now_ns))
+    if (!take_token(
+            state.buckets[static_cast<std::size_t>(heard - state.binding.memory()->heard.data())],
+            emit.now_ns))
         return Exit::rate_limit;
     const std::uint64_t last = heard->message_ns.load(std::memory_order_acquire);
     if (last != 0 && emit.now_ns - last < replay_memory_ns &&

@@ -12,8 +12,8 @@ class Value;
 
 namespace weir::chain {
 
-// Judges whether the service nodes of this host live, tells everybody, and hears what other hosts and
-// the controller say of theirs (spec service-plane LV-2, LV-4, LV-6 … LV-8).
+// Judges whether the service nodes of this host live, tells everybody, and hears what other hosts
+// and the controller say of theirs (spec service-plane LV-2, LV-4, LV-6 … LV-8).
 //
 // The polling worker of a node's first port asks and judges. Stands behind Arrive in the service
 // context, where it takes the control messages that concern nodes as a whole.
@@ -49,12 +49,12 @@ struct Liveness {
         struct Publication {
             std::uint32_t node_id = 0;  // 0: none
             std::uint32_t sequence = 0;
-            std::size_t next = 0;       // index into Tables::hosts of the node
+            std::size_t next = 0;  // index into Tables::hosts of the node
         };
         struct Bucket {  // messages of one issuer (CT-6)
             std::uint64_t tokens = 0, filled_ns = 0;
         };
-        struct Watch {   // for packets that do not come back
+        struct Watch {  // for packets that do not come back
             std::uint64_t looked_ns = 0, delivered = 0;
         };
         NodeBinding binding;
@@ -62,7 +62,7 @@ struct Liveness {
         std::array<Watch, max_local_nodes> watches{};
         std::array<Bucket, dataplane::HealthBoard::capacity> buckets{};
         std::uint64_t watched_digest = 0;
-        std::uint64_t status_digest = 0;   // of the statuses applied last
+        std::uint64_t status_digest = 0;  // of the statuses applied last
         std::uint64_t messages_sent = 0, messages_applied = 0;
         void open(const dataplane::OpenInput& input) { binding.open(input); }
     };
@@ -74,7 +74,7 @@ struct Liveness {
         wrong_host,      // not from the host that the issuer is on
         replay,
         rate_limit,
-        not_ready,       // the memory of the nodes could not be had
+        not_ready,  // the memory of the nodes could not be had
         count_
     };
     static constexpr std::array<std::string_view, 7> exit_names = {

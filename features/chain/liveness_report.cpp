@@ -10,9 +10,12 @@ using Verdict = dataplane::Liveness::Verdict;
 
 std::string_view name_of(Verdict verdict) {
     switch (verdict) {
-        case Verdict::up: return "up";
-        case Verdict::down: return "down";
-        case Verdict::unknown: break;
+        case Verdict::up:
+            return "up";
+        case Verdict::down:
+            return "down";
+        case Verdict::unknown:
+            break;
     }
     return "unknown";
 }

@@ -22,9 +22,9 @@ bool contains(const NodeTable& table, std::uint32_t node_id) {
 void reset(NodeSlot& slot) {
     slot.judge = {};
     slot.heard_before = {};
-    for (AtomicU64* value : {&slot.ask_from_ns, &slot.asked_ns, &slot.rode_ns, &slot.questions,
-                             &slot.heard[0], &slot.heard[1], &slot.timed_ns, &slot.trace,
-                             &slot.unreturned})
+    for (AtomicU64* value :
+         {&slot.ask_from_ns, &slot.asked_ns, &slot.rode_ns, &slot.questions, &slot.heard[0],
+          &slot.heard[1], &slot.timed_ns, &slot.trace, &slot.unreturned})
         value->store(0, std::memory_order_relaxed);
     slot.ask_from_ns.store(never_ns, std::memory_order_relaxed);
     slot.sequence.store(0, std::memory_order_relaxed);
@@ -40,8 +40,8 @@ void NodeBinding::open(const dataplane::OpenInput& input) {
     worker_ = input.worker;
     workers_ = input.workers;
     bool fresh = false;
-    memory_ = static_cast<NodeMemory*>(input.pool(NodeMemory::pool_name, sizeof(NodeMemory),
-                                                  NodeMemory::layout_version, fresh));
+    memory_ = static_cast<NodeMemory*>(
+        input.pool(NodeMemory::pool_name, sizeof(NodeMemory), NodeMemory::layout_version, fresh));
     if (!memory_) return;
     std::uint64_t none = 0;
     memory_->seed.compare_exchange_strong(none, draw_seed(), std::memory_order_acq_rel);

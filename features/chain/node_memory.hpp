@@ -37,20 +37,20 @@ struct alignas(64) NodeSlot {
 
     // Liveness. `judge` belongs to the polling worker of the node's first port.
     dataplane::Liveness judge;
-    AtomicU64 ask_from_ns{0};     // from then on a data packet may carry the query; never_ns: asked
-    AtomicU64 asked_ns{0};        // last query, of whatever kind
-    AtomicU64 rode_ns{0};         // last query on a data packet
+    AtomicU64 ask_from_ns{0};  // from then on a data packet may carry the query; never_ns: asked
+    AtomicU64 asked_ns{0};     // last query, of whatever kind
+    AtomicU64 rode_ns{0};      // last query on a data packet
     AtomicU64 questions{0};
-    AtomicU32 sequence{0};        // of the last heartbeats or synthetic query
-    std::array<AtomicU64, 2> heard{};         // answers: aware [0]; L2: on the left, on the right
+    AtomicU32 sequence{0};             // of the last heartbeats or synthetic query
+    std::array<AtomicU64, 2> heard{};  // answers: aware [0]; L2: on the left, on the right
     std::array<std::uint64_t, 2> heard_before{};  // as `judge` found them when the interval began
 
     // Aware nodes: the packet whose way through the node is timed, and the last traced one.
-    AtomicU64 timed_ns{0};        // 0: none
-    AtomicU64 trace{0};           // trace id << 32 | collector
-    AtomicU32 traced_flow{0};     // flow handle
+    AtomicU64 timed_ns{0};     // 0: none
+    AtomicU64 trace{0};        // trace id << 32 | collector
+    AtomicU32 traced_flow{0};  // flow handle
 
-    AtomicU64 unreturned{0};      // packets that did not come back within a second (TM-3)
+    AtomicU64 unreturned{0};  // packets that did not come back within a second (TM-3)
     std::array<Tally, limits::max_workers> tallies;
 
     std::uint64_t delivered(Side direction) const { return sum(&Tally::delivered, direction); }
@@ -60,17 +60,17 @@ private:
     std::uint64_t sum(std::array<AtomicU64, 2> Tally::*counters, Side direction) const {
         std::uint64_t total = 0;
         for (const Tally& t : tallies)
-            total += (t.*counters)[static_cast<std::size_t>(direction)].load(
-                std::memory_order_relaxed);
+            total +=
+                (t.*counters)[static_cast<std::size_t>(direction)].load(std::memory_order_relaxed);
         return total;
     }
 };
 
 // What others said of a node: the controller (service-node-status) and its own host (NODE_DOWN).
 struct HeardNode {
-    AtomicU32 node_id{0};  // 0: free
-    AtomicU32 sequence{0};         // of the last message applied
-    AtomicU64 message_ns{0};       // when it came; 0: none yet
+    AtomicU32 node_id{0};     // 0: free
+    AtomicU32 sequence{0};    // of the last message applied
+    AtomicU64 message_ns{0};  // when it came; 0: none yet
     AtomicU64 status_generation{0};
 };
 
@@ -88,7 +88,8 @@ struct NodeMemory {
         for (std::size_t i = 0; id != 0 && i < heard.size(); ++i) {
             HeardNode& h = heard[(id + i) % heard.size()];
             std::uint32_t seen = 0;
-            if (h.node_id.compare_exchange_strong(seen, id, std::memory_order_acq_rel) || seen == id)
+            if (h.node_id.compare_exchange_strong(seen, id, std::memory_order_acq_rel) ||
+                seen == id)
                 return &h;
         }
         return nullptr;

@@ -57,8 +57,8 @@ std::uint64_t digest_of(const NodeTable& table) {
     digest.add(table.host_id).add(table.nodes.size());
     for (const LocalNode& node : table.nodes) {
         digest.add(node.name).add(node.id).add(node.svni);
-        digest.add(static_cast<std::uint64_t>(node.mode) << 2 |
-                   (node.can_decrement_si ? 2u : 0u) | (node.liveness_support ? 1u : 0u));
+        digest.add(static_cast<std::uint64_t>(node.mode) << 2 | (node.can_decrement_si ? 2u : 0u) |
+                   (node.liveness_support ? 1u : 0u));
         for (const LocalNode::Vnic& v : node.vnics)
             digest.add(v.port).add(v.mtu).add(v.polling_worker).add(v.foreign).add(v.mac.to_u64());
     }

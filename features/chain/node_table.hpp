@@ -19,10 +19,10 @@ struct LocalNode {
     // A port of the node; `port` is no_port while it is not realised.
     struct Vnic {
         std::uint32_t port = net::no_port;
-        std::uint32_t mtu = 0;             // largest IP packet
+        std::uint32_t mtu = 0;  // largest IP packet
         std::uint32_t polling_worker = 0;
-        bool foreign = false;              // another engine's
-        net::Mac mac;                      // of the node
+        bool foreign = false;  // another engine's
+        net::Mac mac;          // of the node
         friend bool operator==(const Vnic&, const Vnic&) = default;
     };
 
@@ -31,8 +31,8 @@ struct LocalNode {
     std::uint32_t svni = 0;
     NodeMode mode = NodeMode::aware;
     bool can_decrement_si = false;
-    bool liveness_support = false;         // always true for L2 nodes: heartbeats need no help
-    std::array<Vnic, 2> vnics;             // aware: [0]; L2: left, right
+    bool liveness_support = false;  // always true for L2 nodes: heartbeats need no help
+    std::array<Vnic, 2> vnics;      // aware: [0]; L2: left, right
 
     bool realised() const {
         return vnics[0].port != net::no_port &&
@@ -51,10 +51,10 @@ struct NodeTable {
     };
 
     std::uint32_t host_id = 0;
-    net::Mac proxy_mac;             // the proxies of this host speak to aware nodes from it
-    std::vector<LocalNode> nodes;   // by id
-    std::vector<Place> by_port;     // by port index
-    std::uint64_t digest = 0;       // of everything above
+    net::Mac proxy_mac;            // the proxies of this host speak to aware nodes from it
+    std::vector<LocalNode> nodes;  // by id
+    std::vector<Place> by_port;    // by port index
+    std::uint64_t digest = 0;      // of everything above
 
     // Null: no node of this host has the port.
     const Place* at(std::uint32_t port) const {

@@ -20,8 +20,8 @@
 #include "net/nsh.hpp"
 #include "net/parse.hpp"
 
-// A host with service nodes and no shell: heap packets, pools that outlive engines, virtual time, and
-// the stages that deal with nodes called by hand.
+// A host with service nodes and no shell: heap packets, pools that outlive engines, virtual time,
+// and the stages that deal with nodes called by hand.
 namespace weir::chain::test {
 
 using Frame = std::vector<std::uint8_t>;
@@ -47,7 +47,8 @@ public:
         vtable.transmit = [](void* host, std::uint32_t, std::uint32_t port, Packet** packets,
                              std::uint32_t count) {
             for (std::uint32_t i = 0; i < count; ++i) {
-                self(host).sent.push_back({port, {packets[i]->data, packets[i]->data + packets[i]->length}});
+                self(host).sent.push_back(
+                    {port, {packets[i]->data, packets[i]->data + packets[i]->length}});
                 self(host).free(*packets[i]);
             }
         };
@@ -136,9 +137,8 @@ public:
             dataplane::OpenInput input;
             input.worker = i;
             input.workers = machine.vtable.workers;
-            input.pool = [this](std::string_view name, std::size_t bytes, std::uint32_t, bool& fresh) {
-                return machine.pool(name, bytes, fresh);
-            };
+            input.pool = [this](std::string_view name, std::size_t bytes, std::uint32_t,
+                                bool& fresh) { return machine.pool(name, bytes, fresh); };
             w.to.open(input);
             w.from.open(input);
             w.live.open(input);
@@ -205,8 +205,8 @@ public:
     std::uint64_t now_ns = 10'000 * second;
 };
 
-// Host h3 of the intent "two_services" with its ports open: n1 (aware) on port 1, n6 (L2) with its left
-// on 2 and its right on 3, a guest port 4.
+// Host h3 of the intent "two_services" with its ports open: n1 (aware) on port 1, n6 (L2) with its
+// left on 2 and its right on 3, a guest port 4.
 inline constexpr std::uint32_t aware_port = 1, left_port = 2, right_port = 3, guest_port = 4;
 inline constexpr std::uint32_t aware_node = 1, l2_node = 6;
 
@@ -273,12 +273,15 @@ inline Frame guest_frame(std::uint32_t number, bool reverse = false) {
 
 struct World {
     explicit World(std::uint32_t workers = 1, model::Snapshot snapshot = node_intent())
-        : machine(workers), intent(std::move(snapshot)), engine(machine, intent, node_ports(intent)) {}
+        : machine(workers),
+          intent(std::move(snapshot)),
+          engine(machine, intent, node_ports(intent)) {}
 
     Packet& packet(const Frame& frame) {
         Packet* p = machine.make();
         p->hand = {};
-        std::memcpy(p->append(static_cast<std::uint32_t>(frame.size())), frame.data(), frame.size());
+        std::memcpy(p->append(static_cast<std::uint32_t>(frame.size())), frame.data(),
+                    frame.size());
         return *p;
     }
     // On the service plane at this host, with the MACs of the plane.
@@ -293,10 +296,12 @@ struct World {
         return p;
     }
     // Delivers a packet of the flow to the node; gives back what the node sees.
-    Frame deliver(std::uint32_t number, std::uint32_t port, bool reverse = false, std::uint32_t w = 0) {
+    Frame deliver(std::uint32_t number, std::uint32_t port, bool reverse = false,
+                  std::uint32_t w = 0) {
         return deliver(guest_frame(number, reverse), smd_of(number, reverse), port, w);
     }
-    Frame deliver(const Frame& frame, const net::Smd& smd, std::uint32_t port, std::uint32_t w = 0) {
+    Frame deliver(const Frame& frame, const net::Smd& smd, std::uint32_t port,
+                  std::uint32_t w = 0) {
         Packet& p = service_packet(frame, smd, port);
         fate = engine.to_node(p, w);
         if (fate != taken) {
@@ -369,7 +374,8 @@ class Collected : public dataplane::CounterSink {
 public:
     void add(std::string_view metric, Labels labels, std::uint64_t value) override {
         std::string key(metric);
-        for (const auto& [name, text] : labels) key += " " + std::string(name) + "=" + std::string(text);
+        for (const auto& [name, text] : labels)
+            key += " " + std::string(name) + "=" + std::string(text);
         values[key] += value;
     }
     std::map<std::string, std::uint64_t> values;

@@ -17,8 +17,8 @@ using dataplane::Emit;
 using dataplane::Packet;
 using Exit = ToNode::Exit;
 
-constexpr std::uint64_t timing_pause_ns = 10'000'000;      // between timed packets, a node and worker
-constexpr std::uint64_t timing_limit_ns = 1'000'000'000;   // then the timed packet counts as lost
+constexpr std::uint64_t timing_pause_ns = 10'000'000;  // between timed packets, a node and worker
+constexpr std::uint64_t timing_limit_ns = 1'000'000'000;  // then the timed packet counts as lost
 constexpr Exit sent = Exit::count_;
 
 // Whether this packet carries the liveness query (LV-2): one packet of all workers wins it.
@@ -50,8 +50,7 @@ struct Work {
 
 // To the node's port; copies are not expected back and not counted.
 Exit hand_over(Packet& p, const NodeTable::Place& place, std::uint32_t port, Work& work) {
-    if (!p.smd.copy)
-        add_one(work.state.binding.tally(place.node).delivered[p.smd.reverse ? 1 : 0]);
+    if (!p.smd.copy) add_one(work.state.binding.tally(place.node).delivered[p.smd.reverse ? 1 : 0]);
     work.emit.transmit(p, port);
     return sent;
 }
@@ -63,8 +62,8 @@ Exit to_aware(Packet& p, const NodeTable::Place& place, Work& work) {
     if (p.smd.oam && !node.liveness_support) return Exit::oam;
     if (p.length + net::nsh_md2_bytes > vnic.mtu) return Exit::mtu;
     if (p.headroom < net::nsh_md2_bytes + net::ethernet_bytes) return Exit::no_headroom;
-    const bool timed = !p.smd.copy && take_timing(slot, work.state.time_from_ns[place.node],
-                                                  work.emit.now_ns);
+    const bool timed =
+        !p.smd.copy && take_timing(slot, work.state.time_from_ns[place.node], work.emit.now_ns);
     net::Nsh nsh;
     nsh.smd = p.smd;
     nsh.smd.returning = nsh.smd.live_ack = false;

@@ -12,10 +12,11 @@ class Value;
 
 namespace weir::chain {
 
-// Gives packets to the service nodes of this host: restores the guest's MACs and puts the packet into
-// the form the node understands (spec service-plane DP-15, DP-16).
+// Gives packets to the service nodes of this host: restores the guest's MACs and puts the packet
+// into the form the node understands (spec service-plane DP-15, DP-16).
 //
-// Takes packets whose destination port is a node's and whose SMD is that node's turn; leaves the rest.
+// Takes packets whose destination port is a node's and whose SMD is that node's turn; leaves the
+// rest.
 struct ToNode {
     static constexpr std::string_view name = "to_node";
 
@@ -35,22 +36,25 @@ struct ToNode {
     struct State {
         NodeBinding binding;
         std::array<std::uint64_t, max_local_nodes> time_from_ns{};  // when to time another packet
-        std::uint64_t skipped = 0;   // hops left out because the proxy had no context (ALLOW)
+        std::uint64_t skipped = 0;  // hops left out because the proxy had no context (ALLOW)
         std::uint64_t segmented = 0;
         void open(const dataplane::OpenInput& input) { binding.open(input); }
     };
     enum class Exit : std::uint8_t {
-        mtu,          // larger than the node's port takes
-        ctx_full,     // all VLAN ids of the node are in use, and the chain's policy is BLOCK
-        oam,          // a control packet for a node that does not answer such (HD-5)
-        bad_frame,    // a super-frame or partial checksum that cannot be resolved (DP-25)
+        mtu,        // larger than the node's port takes
+        ctx_full,   // all VLAN ids of the node are in use, and the chain's policy is BLOCK
+        oam,        // a control packet for a node that does not answer such (HD-5)
+        bad_frame,  // a super-frame or partial checksum that cannot be resolved (DP-25)
         no_headroom,
-        not_ready,    // the memory of the nodes could not be had
+        not_ready,  // the memory of the nodes could not be had
         count_
     };
-    static constexpr std::array<std::string_view, 6> exit_names = {
-        "MTU", "CTX_FULL", "to_node.oam", "to_node.bad_frame", "to_node.no_headroom",
-        "to_node.not_ready"};
+    static constexpr std::array<std::string_view, 6> exit_names = {"MTU",
+                                                                   "CTX_FULL",
+                                                                   "to_node.oam",
+                                                                   "to_node.bad_frame",
+                                                                   "to_node.no_headroom",
+                                                                   "to_node.not_ready"};
 
     static Result<std::shared_ptr<const Tables>> compile(
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);

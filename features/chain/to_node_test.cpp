@@ -51,7 +51,8 @@ TEST(ToNode, L2NodeGetsATaggedFrameOnTheSideOfItsDirection) {
     EXPECT_EQ(w.at_port, left_port);
     const Frame reverse = w.deliver(7, right_port, true);
     EXPECT_EQ(w.at_port, right_port);
-    for (const auto& [seen, sent] : {std::pair(forward, guest_frame(7)), std::pair(reverse, guest_frame(7, true))}) {
+    for (const auto& [seen, sent] :
+         {std::pair(forward, guest_frame(7)), std::pair(reverse, guest_frame(7, true))}) {
         EXPECT_EQ(net::load16(seen.data() + 12), 0x8100);
         EXPECT_EQ(seen[14] >> 4, 0);
         Frame untagged = seen;
@@ -67,8 +68,12 @@ TEST(ToNode, L2NodeGetsATaggedFrameOnTheSideOfItsDirection) {
 TEST(ToNode, MtuCountsWhatIsPutInFront) {
     World w;
     const auto frame = [](std::size_t ip_bytes) {
-        return net::FrameBuilder().eth(peer_mac, guest_mac).ip("192.168.10.11", "192.168.10.12")
-            .tcp(1, 80, 0x10).payload(ip_bytes - 40).build();
+        return net::FrameBuilder()
+            .eth(peer_mac, guest_mac)
+            .ip("192.168.10.11", "192.168.10.12")
+            .tcp(1, 80, 0x10)
+            .payload(ip_bytes - 40)
+            .build();
     };
     w.deliver(frame(1500), smd_of(1), left_port);
     EXPECT_EQ(w.fate, taken);
@@ -120,7 +125,8 @@ TEST(ToNode, PartialChecksumsAreResolved) {
         }
         EXPECT_EQ(seen, guest_frame(1));
     }
-    Packet& p = w.service_packet(net::FrameBuilder().ethertype(0x1234).payload(64).build(), smd_of(1), left_port);
+    Packet& p = w.service_packet(net::FrameBuilder().ethertype(0x1234).payload(64).build(),
+                                 smd_of(1), left_port);
     p.flags |= net::packet_partial_checksum;
     EXPECT_EQ(w.engine.to_node(p), "to_node.bad_frame");
     w.machine.free(p);
@@ -130,8 +136,12 @@ TEST(ToNode, PartialChecksumsAreResolved) {
 
 TEST(ToNode, SuperFramesAreCut) {
     World w;
-    const Frame big = net::FrameBuilder().eth(peer_mac, guest_mac).ip("192.168.10.11", "192.168.10.12")
-                          .tcp(1, 80, 0x10).payload(4000).build();
+    const Frame big = net::FrameBuilder()
+                          .eth(peer_mac, guest_mac)
+                          .ip("192.168.10.11", "192.168.10.12")
+                          .tcp(1, 80, 0x10)
+                          .payload(4000)
+                          .build();
     for (const std::uint32_t port : {aware_port, left_port}) {
         Packet& p = w.service_packet(big, smd_of(1), port);
         p.flags |= net::packet_super_frame | net::packet_partial_checksum;
@@ -165,7 +175,8 @@ TEST(ToNode, QueriesRideOnDataPacketsAtMostEvery250Milliseconds) {
         w.engine.workers[0]->emit.flush();
     }
     EXPECT_GE(queries.size(), 18u);
-    for (std::size_t i = 1; i < queries.size(); ++i) EXPECT_GE(queries[i] - queries[i - 1], 250 * ms);
+    for (std::size_t i = 1; i < queries.size(); ++i)
+        EXPECT_GE(queries[i] - queries[i - 1], 250 * ms);
 
     World silent(1, two_services());
     for (int i = 0; i < 1000; ++i) {
@@ -190,7 +201,8 @@ TEST(ToNode, WithoutAContextABlockingChainDrops) {
 
 TEST(ToNode, WithoutAContextAnAllowingChainSkipsTheHop) {
     model::Snapshot intent = node_intent();
-    edit<ServiceChain>(intent, "c1", [](ServiceChain& c) { c.failure_policy = FailurePolicy::allow; });
+    edit<ServiceChain>(intent, "c1",
+                       [](ServiceChain& c) { c.failure_policy = FailurePolicy::allow; });
     World w(1, intent);
     fill(w);
     Packet& p = w.service_packet(guest_frame(9999), smd_of(9999), left_port);
@@ -210,7 +222,8 @@ TEST(ToNode, WithoutAContextAnAllowingChainSkipsTheHop) {
     ToNode::counters(*w.engine.to_tables, w.engine.workers[0]->to, counters);
     EXPECT_EQ(counters.values["weir_service_hops_skipped_total reason=no_context"], 1u);
     EXPECT_EQ(counters.values["weir_service_node_contexts node=n6"], max_contexts);
-    EXPECT_EQ(counters.values["weir_service_node_packets_total node=n6 direction=forward way=to"], max_contexts);
+    EXPECT_EQ(counters.values["weir_service_node_packets_total node=n6 direction=forward way=to"],
+              max_contexts);
 }
 
 TEST(ToNode, ContextsOfUnusedFlowsAreGivenAway) {
