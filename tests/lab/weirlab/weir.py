@@ -57,10 +57,11 @@ class Weir:
     def start_host(self, host: str, *extra: str) -> Daemon:
         self.hosts[host] = self._start(
             host, self.fabric.hosts[host],
-            [program("weir-host"), "--name", host, "--run-dir", str(self.run_dir(host)),
+            [program("weir-host"), "run", "--name", host, "--run-dir", str(self.run_dir(host)),
+             "--state-dir", str(self.lab.folder / f"{host}-state"),
              "--engine", library("libweir-engine.so"), "--workers", str(self.workers),
              "--controller", f"{CONTROLLER}:{_PORT}",
-             "--credentials", str(self.credentials(host)), *extra])
+             "--cert-dir", str(self.credentials(host)), *extra])
         return self.hosts[host]
 
     def kill_controller(self) -> None:
