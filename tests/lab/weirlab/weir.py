@@ -54,14 +54,23 @@ class Weir:
              "--listen", f"{CONTROLLER}:{_PORT}", "--socket", self.socket])
         wait_until("the controller answers", self.revision_or_nothing)
 
-    def start_host(self, host: str, *extra: str) -> Daemon:
+    def new_authority(self, name: str) -> Path:
+        """Credentials for h1 that another authority than ours has issued."""
+        folder = self.lab.folder / name
+        run([program("weir-controller"), "init", "--dir", str(folder)])
+        out = self.lab.folder / f"{name}-credentials"
+        run([program("weir-controller"), "issue", "--dir", str(folder), "host", "h1",
+             "--out", str(out)])
+        return out
+
+    def start_host(self, host: str, credentials: Path | None = None) -> Daemon:
         self.hosts[host] = self._start(
             host, self.fabric.hosts[host],
             [program("weir-host"), "run", "--name", host, "--run-dir", str(self.run_dir(host)),
              "--state-dir", str(self.lab.folder / f"{host}-state"),
              "--engine", library("libweir-engine.so"), "--workers", str(self.workers),
              "--controller", f"{CONTROLLER}:{_PORT}",
-             "--cert-dir", str(self.credentials(host)), *extra])
+             "--cert-dir", str(credentials or self.credentials(host))])
         return self.hosts[host]
 
     def kill_controller(self) -> None:
