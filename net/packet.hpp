@@ -23,7 +23,7 @@ enum class Entry : std::uint8_t {
     transmit = 2,   // finished; only the device is left (the shell's own use)
 };
 
-// What travels with a packet between workers, and between two engines: fixed, versioned, no pointers.
+// What travels with a packet between workers and between engines: fixed, versioned, no pointers.
 struct HandOver {
     std::uint8_t version = 1;
     Entry entry = Entry::receive;
@@ -46,8 +46,10 @@ struct HandOver {
 static_assert(sizeof(HandOver) == 40);
 
 // Flags of a packet that shell and engine both understand.
-inline constexpr std::uint16_t packet_partial_checksum = 1u << 0;  // L4 checksum holds only the pseudo header
-inline constexpr std::uint16_t packet_super_frame = 1u << 1;       // larger than the MTU, to be cut at segment_bytes
+// The L4 checksum field holds only the sum of the pseudo header.
+inline constexpr std::uint16_t packet_partial_checksum = 1u << 0;
+// Larger than the MTU, to be cut at `segment_bytes`.
+inline constexpr std::uint16_t packet_super_frame = 1u << 1;
 
 // The five tuple as it stands in the packet (host byte order). ICMP has no ports: a query carries
 // {identifier, request type}, its reply {request type, identifier}, so that each is the other's
@@ -88,7 +90,7 @@ struct Headers {
     std::uint8_t icmp_type = 0, icmp_code = 0;
     std::uint32_t fragment_id = 0;
     std::uint16_t fragment_offset = 0; // bytes
-    bool icmp_error = false;           // then `tuple` of the packet is that of the embedded packet, reversed
+    bool icmp_error = false;           // then `tuple` is that of the embedded packet, reversed
     bool fragment_more = false;
 };
 
@@ -98,8 +100,8 @@ inline constexpr std::uint8_t no_slot = 0xff;
 
 // One packet, linear. Lives in memory of the port that made it (the mbuf's private area for DPDK).
 //
-// The first line belongs to shell and engine alike; the rest to the engine that holds the packet and
-// is meaningless to any other (the HandOver is what travels). Zeroed up to `tuple` on receive.
+// The first line belongs to shell and engine alike; the rest to the engine that holds the packet
+// and is meaningless to any other (the HandOver is what travels). Zeroed up to `tuple` on receive.
 struct alignas(64) Packet {
     // line 0: shell and engine
     std::uint8_t* data = nullptr;
@@ -118,7 +120,7 @@ struct alignas(64) Packet {
     alignas(64) HandOver hand;
 
     // engine scratch
-    alignas(64) std::uint64_t pending = 0;  // stages that still want the packet; bit = place in its context
+    alignas(64) std::uint64_t pending = 0;  // stages that still want it; bit = place in context
     std::uint8_t context = 0;     // dataplane::Context
     std::uint8_t direction = 0;   // 0: initiator → responder of `flow`
     bool flow_is_new = false;
@@ -127,7 +129,7 @@ struct alignas(64) Packet {
     std::uint32_t vni = 0;
     std::uint32_t source_port = no_port;       // guest port the packet left, if on this host
     std::uint32_t destination_port = no_port;  // guest port it goes to, if on this host
-    std::uint32_t tunnel_peer = no_port;       // index of the tunnel endpoint it came from or goes to
+    std::uint32_t tunnel_peer = no_port;       // index of the tunnel endpoint it came from, goes to
     flow::FlowPair* flow = nullptr;
     dataplane::ActionProgram* program = nullptr;  // of this packet's flow and direction
     std::uint8_t exit = no_exit;  // reason of the stage that dropped it

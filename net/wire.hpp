@@ -11,7 +11,7 @@ inline constexpr std::uint16_t ethertype_vlan = 0x8100;
 inline constexpr std::uint16_t ethertype_qinq = 0x88a8;
 inline constexpr std::uint16_t ethertype_ip6 = 0x86dd;
 inline constexpr std::uint16_t ethertype_nsh = 0x894f;        // RFC 8300
-inline constexpr std::uint16_t ethertype_heartbeat = 0x88b5;  // service-plane LV-4 (local experimental)
+inline constexpr std::uint16_t ethertype_heartbeat = 0x88b5;  // service-plane LV-4, experimental
 inline constexpr std::uint16_t ethertype_lldp = 0x88cc;
 
 inline constexpr std::uint8_t proto_icmp = 1;

@@ -3,8 +3,8 @@
 
 #include "net/geneve.hpp"
 
-// Proves that the fuzzing set-up finds what it is there for. With WEIR_PLANTED_BUG it reads an inner
-// MAC without asking whether there is one, but only behind a valid Geneve header with service
+// Proves that the fuzzing set-up finds what it is there for. With WEIR_PLANTED_BUG it reads an
+// inner MAC without asking whether there is one, but only behind a valid Geneve header with service
 // metadata that returns: `run --self-test` expects the crash, and none without the bug.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::vector<std::uint8_t> exact(data, data + size);
