@@ -142,6 +142,7 @@ asio::awaitable<void> Server::Core::accept(std::shared_ptr<Acceptor> acceptor, T
 
 void Server::Core::spawn(asio::any_io_executor executor, Socket::socket_type socket,
                          Target::Kind kind) {
+    if (kind != Target::Kind::unix_socket) send_at_once(socket);
     if (kind == Target::Kind::tls) {
         asio::co_spawn(executor, serve_tls(shared, std::move(socket)), asio::detached);
     } else {

@@ -173,13 +173,12 @@ asio::awaitable<bool> Session<Stream>::write(Response response, unsigned version
 
 template <class Stream>
 asio::awaitable<void> Session<Stream>::close() {
-    ErrorCode ignored;
     if constexpr (std::is_same_v<Stream, TlsStream>) {
+        ErrorCode ignored;
         socket().expires_after(finish_timeout);
         co_await stream_.async_shutdown(into(ignored));
-    } else {
-        stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
     }
+    co_await linger(socket());
 }
 
 template <>
@@ -237,11 +236,13 @@ asio::awaitable<void> serve_tls(ServerShared& shared, Socket::socket_type socket
     co_await stream.async_handshake(asio::ssl::stream_base::server, into(failed));
     if (failed) {
         log::info("rest.handshake_refused", {{"why", failed.message()}});
+        co_await linger(lowest);
         co_return;
     }
     auto peer = identity_of(stream);
     if (!peer) {
         log::warn("rest.certificate_refused", {{"why", peer.error().message}});
+        co_await linger(lowest);
         co_return;
     }
     Session<TlsStream> session(shared, stream, std::move(*peer));

@@ -63,6 +63,21 @@ Error transport_error(const std::string& object, const char* what, const ErrorCo
             std::string(what) + ": " + std::move(why)};
 }
 
+void send_at_once(Socket::socket_type& socket) {
+    ErrorCode ignored;
+    socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+}
+
+asio::awaitable<void> linger(Socket& socket) {
+    ErrorCode failed;
+    socket.socket().shutdown(asio::socket_base::shutdown_send, failed);
+    socket.expires_after(std::chrono::seconds(1));
+    std::vector<char> rest(65536);
+    for (int i = 0; i < 16 && !failed; ++i) {
+        co_await socket.async_read_some(asio::buffer(rest), into(failed));
+    }
+}
+
 asio::awaitable<ErrorCode> connect(Socket& socket, const Target& target) {
     ErrorCode failed;
     if (target.kind == Target::Kind::unix_socket) {
@@ -79,7 +94,10 @@ asio::awaitable<ErrorCode> connect(Socket& socket, const Target& target) {
     for (const auto& entry : found) {
         const asio::generic::stream_protocol::endpoint endpoint(entry.endpoint());
         co_await socket.async_connect(endpoint, into(failed));
-        if (!failed) co_return failed;
+        if (!failed) {
+            send_at_once(socket.socket());
+            co_return failed;
+        }
         socket.close();
     }
     co_return failed;

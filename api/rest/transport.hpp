@@ -42,6 +42,13 @@ Error transport_error(const std::string& object, const char* what, const ErrorCo
 // Connects a fresh socket to `target`; the deadline is set by the caller on `socket`.
 asio::awaitable<ErrorCode> connect(Socket& socket, const Target& target);
 
+// Ends our half and reads away what the other side still sends (a second, 1 MiB at most): closing
+// at once would reset the connection and could take our last words with it.
+asio::awaitable<void> linger(Socket& socket);
+
+// Small messages do not wait for the acknowledgement of earlier ones. No effect on Unix sockets.
+void send_at_once(Socket::socket_type& socket);
+
 // `co_await operation(..., into(ec))` reports by `ec` and not by an exception.
 inline auto into(ErrorCode& failed) { return asio::redirect_error(asio::use_awaitable, failed); }
 
