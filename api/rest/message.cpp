@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <optional>
+
+#include "model/json.hpp"
 
 namespace weir::rest {
 namespace {
-
-using Json = nlohmann::json;
 
 std::optional<unsigned> hex_digit(char c) {
     if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
@@ -45,11 +44,6 @@ std::string_view take_until(std::string_view& rest, char separator) {
     return head;
 }
 
-// Invalid UTF-8 from outside is replaced, never a reason to fail while reporting a failure.
-std::string dump(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 Errc code_of(int status) {
     switch (status) {
         case 400:
@@ -64,11 +58,6 @@ Errc code_of(int status) {
         case 504: return Errc::unavailable;
         default: return Errc::internal;
     }
-}
-
-std::string text_at(const Json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 }  // namespace
@@ -140,15 +129,17 @@ int status_of(Errc code) {
 }
 
 Response problem(const std::vector<Error>& errors) {
-    Json list = Json::array();
+    model::Value list = model::Value::array();
     for (const Error& error : errors) {
-        Json entry{{"message", error.message}};
-        if (!error.object.empty()) entry["object"] = error.object;
-        if (!error.field.empty()) entry["field"] = error.field;
-        list.push_back(std::move(entry));
+        model::Value& entry = list.push(model::Value::object());
+        if (!error.object.empty()) entry.set("object", error.object);
+        if (!error.field.empty()) entry.set("field", error.field);
+        entry.set("message", error.message);
     }
+    model::Value body;
+    body.set("errors", std::move(list));
     const int status = errors.empty() ? 500 : status_of(errors.front().code);
-    return {status, "application/json", dump({{"errors", std::move(list)}})};
+    return {status, "application/json", model::dump_json(body)};
 }
 
 Response problem(const Error& error) { return problem(std::vector<Error>{error}); }
@@ -156,12 +147,11 @@ Response problem(const Error& error) { return problem(std::vector<Error>{error})
 std::vector<Error> errors_in(const Response& response) {
     if (response.status < 400) return {};
     std::vector<Error> out;
-    const Json body = Json::parse(response.body, nullptr, false);
-    if (body.is_object() && body.contains("errors") && body["errors"].is_array()) {
-        for (const Json& entry : body["errors"]) {
+    if (const auto body = model::parse_json(response.body)) {
+        for (const model::Value& entry : (*body)["errors"].items()) {
             if (!entry.is_object()) continue;
-            out.push_back({code_of(response.status), text_at(entry, "object"),
-                           text_at(entry, "field"), text_at(entry, "message")});
+            out.push_back({code_of(response.status), entry["object"].as_text(),
+                           entry["field"].as_text(), entry["message"].as_text()});
         }
     }
     if (out.empty()) {

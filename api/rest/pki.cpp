@@ -130,7 +130,8 @@ Result<Authority> Authority::create(std::string_view name) {
     if (!key) return openssl_error("cannot make a key");
     const X509Ptr cert = blank_certificate(key.get(), name, "authority", authority_seconds);
     if (!cert || X509_set_issuer_name(cert.get(), X509_get_subject_name(cert.get())) != 1 ||
-        !add_extension(cert.get(), cert.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
+        !add_extension(cert.get(), cert.get(), NID_basic_constraints,
+                       "critical,CA:TRUE,pathlen:0") ||
         !add_extension(cert.get(), cert.get(), NID_key_usage, "critical,keyCertSign,cRLSign") ||
         !add_extension(cert.get(), cert.get(), NID_subject_key_identifier, "hash") ||
         X509_sign(cert.get(), key.get(), EVP_sha256()) == 0) {

@@ -49,14 +49,17 @@ protected:
         ASSERT_TRUE(started) << started.error().text();
         server_ = std::move(*started);
     }
-    Client local() const { return Client({{Target::Kind::unix_socket, socket_path(), {}}, {}, {}}); }
+    Client local() const {
+        return Client({{Target::Kind::unix_socket, socket_path(), {}}, {}, {}});
+    }
     Client tls(Credentials credentials, std::string token = {}) const {
         return Client({{Target::Kind::tls, "127.0.0.1", std::to_string(server_->port(1))},
                        std::move(credentials),
                        std::move(token)});
     }
     Client plain() const {
-        return Client({{Target::Kind::plain, "127.0.0.1", std::to_string(server_->port(2))}, {}, {}});
+        return Client(
+            {{Target::Kind::plain, "127.0.0.1", std::to_string(server_->port(2))}, {}, {}});
     }
     int connect_raw() const {
         const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
