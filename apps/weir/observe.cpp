@@ -1,0 +1,249 @@
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <thread>
+
+#include "api/cli/table.hpp"
+#include "apps/weir/verbs.hpp"
+#include "features/firewall/resources.hpp"
+#include "model/json.hpp"
+
+namespace weir::command {
+
+namespace {
+
+using model::Value;
+
+Value question(std::string_view what) {
+    Value q = Value::object();
+    q.set("what", what);
+    return q;
+}
+
+std::string service_text(const Value& flow) {
+    const auto proto = flow["proto"].as_uint();
+    const std::string name = proto == 6 ? "tcp" : proto == 17 ? "udp" : proto == 1 ? "icmp" : proto == 58 ? "icmp6" : std::to_string(proto);
+    return name;
+}
+
+std::string endpoint(const Value& flow, const char* address, const char* port) {
+    const std::string& ip = flow[address].as_text();
+    const std::string number = std::to_string(flow[port].as_uint());
+    return (ip.find(':') == std::string::npos ? ip : "[" + ip + "]") + ":" + number;
+}
+
+std::string pair_text(const Value& pair) {
+    if (pair.size() != 2) return {};
+    return cli::inline_text(pair.items()[0]) + "/" + cli::inline_text(pair.items()[1]);
+}
+
+// Names for the numbers that records carry.
+struct Names {
+    std::map<std::uint64_t, std::string> firewall, service, chains;
+    explicit Names(const Session& session) {
+        for (const Value& rule : session.get("/v1/firewall-rule")["items"].items()) {
+            firewall::Rule one;
+            one.name = rule["name"].as_text();
+            one.id = static_cast<std::uint32_t>(rule["id"].as_uint());
+            firewall[firewall::rule_id(one)] = one.name;
+        }
+        for (const Value& chain : session.get("/v1/service-chain")["items"].items())
+            chains[chain["sci"].as_uint()] = chain["name"].as_text();
+    }
+    static std::string find(const std::map<std::uint64_t, std::string>& in, std::uint64_t id, const char* none) {
+        const auto at = in.find(id);
+        return at != in.end() ? at->second : id == 0 ? none : "#" + std::to_string(id);
+    }
+};
+
+// Rows of all hosts that may have the wanted flows, each with its host.
+std::vector<Value> find_flows(const Session& session, const FlowFilter& filter) {
+    Value q = question("flows");
+    q.set("limit", filter.limit);
+    if (!filter.service.empty()) {
+        const Service service = parse_service(filter.service);
+        if (service.proto != 0) q.set("proto", std::uint32_t{service.proto});
+        if (service.port != 0) q.set("l4_port", std::uint32_t{service.port});
+    }
+    if (!filter.address.empty()) q.set("address", filter.address);
+    std::vector<std::string> hosts = session.hosts();
+    if (!filter.where.empty() && std::find(hosts.begin(), hosts.end(), filter.where) == hosts.end()) {
+        const Value port = session.get("/v1/port/" + rest::escape(filter.where));
+        hosts = {port["host"].as_text()};
+        q.set("port", filter.where);
+    } else if (!filter.where.empty()) {
+        hosts = {filter.where};
+    }
+    std::vector<Value> out;
+    for (const std::string& host : hosts) {
+        const Value answer = session.ask(host, q);
+        for (const Value& row : answer["rows"].items()) {
+            Value flow = row;
+            flow.set("host", host);
+            out.push_back(std::move(flow));
+        }
+    }
+    return out;
+}
+
+void print_json(const Session& session, const std::vector<Value>& rows) {
+    Value list = Value::array();
+    for (const Value& row : rows) list.push(row);
+    session.print(list);
+}
+
+std::map<std::string, std::uint64_t> counters_of(const Session& session, const std::string& host) {
+    std::map<std::string, std::uint64_t> out;
+    const Value answer = session.ask(host, question("counters"));
+    for (const Value& row : answer["rows"].items()) {
+        std::string key = row["metric"].as_text();
+        if (row["labels"].size() != 0) key += "{" + cli::inline_text(row["labels"]) + "}";
+        out[key] += row["value"].as_uint();
+    }
+    return out;
+}
+
+}  // namespace
+
+Service parse_service(const std::string& text) {
+    Service out;
+    const auto slash = text.find('/');
+    out.name = text.substr(0, slash);
+    static const std::map<std::string, std::uint8_t> protocols = {{"tcp", 6}, {"udp", 17}, {"icmp", 1}, {"icmp6", 58}};
+    const auto found = protocols.find(out.name);
+    bool good = found != protocols.end();
+    if (good) out.proto = found->second;
+    if (good && slash != std::string::npos) {
+        const char *begin = text.data() + slash + 1, *end = text.data() + text.size();
+        const auto read = std::from_chars(begin, end, out.port);
+        good = read.ec == std::errc{} && read.ptr == end && out.port != 0 && out.proto != 1 && out.proto != 58;
+    }
+    if (!good) throw Failure{2, {{Errc::invalid, text, "", "expected tcp/PORT, udp/PORT, icmp or icmp6"}}};
+    return out;
+}
+
+void flows(const Session& session, const FlowFilter& filter) {
+    const auto rows = find_flows(session, filter);
+    if (session.json() || session.yaml()) return print_json(session, rows);
+    const Names names(session);
+    cli::Table table({"HOST", "PORT", "PROTO", "INITIATOR", "RESPONDER", "STATE", "PACKETS", "RULE", "SERVICE", "AGE"});
+    for (const Value& flow : rows) {
+        const Value& insertion = flow["insertion"];
+        const std::string verdict = pair_text(insertion["verdict"]);
+        const bool redirected = verdict.find("redirect") != std::string::npos;
+        table.add({flow["host"].as_text(), flow["port"].as_text(), service_text(flow), endpoint(flow, "src", "src_port"),
+                   endpoint(flow, "dst", "dst_port"), flow["state"].as_text(), pair_text(flow["packets"]),
+                   Names::find(names.firewall, flow["firewall"]["rule_id"].as_uint(), "default"),
+                   redirected ? Names::find(names.chains, insertion["sci"].as_uint(), "-") + " path " + std::to_string(insertion["spi"].as_uint())
+                              : (verdict == "none/none" || verdict == "no-service/no-service" ? "-" : verdict),
+                   cli::duration_text(flow["age_s"].as_double())});
+    }
+    std::fputs(table.text().c_str(), stdout);
+}
+
+void describe_flows(const Session& session, const FlowFilter& filter) {
+    const auto rows = find_flows(session, filter);
+    if (session.json() || session.yaml()) return print_json(session, rows);
+    const Names names(session);
+    for (const Value& flow : rows) {
+        const Value& insertion = flow["insertion"];
+        const auto line = [](const char* key, const std::string& value) { std::printf("  %-22s %s\n", key, value.c_str()); };
+        std::printf("flow %llu at port %s on %s\n", static_cast<unsigned long long>(flow["id"].as_uint()),
+                    flow["port"].as_text().c_str(), flow["host"].as_text().c_str());
+        line("from", service_text(flow) + " " + endpoint(flow, "src", "src_port") + " to " + endpoint(flow, "dst", "dst_port"));
+        line("opened", flow["opened"].as_text());
+        line("state", flow["state"].as_text());
+        line("age, idle", cli::duration_text(flow["age_s"].as_double()) + ", " + cli::duration_text(flow["idle_s"].as_double()));
+        line("packets there/back", pair_text(flow["packets"]));
+        line("bytes there/back", pair_text(flow["bytes"]));
+        line("firewall", flow["firewall"]["verdict"].as_text() + " by rule " +
+                             Names::find(names.firewall, flow["firewall"]["rule_id"].as_uint(), "default"));
+        line("service there/back", pair_text(insertion["verdict"]));
+        if (insertion["sci"].as_uint() != 0) {
+            line("service chain", Names::find(names.chains, insertion["sci"].as_uint(), "-"));
+            line("service path", std::to_string(insertion["spi"].as_uint()) + ", epoch " + std::to_string(insertion["path_epoch"].as_uint()));
+            line("skipped hops", pair_text(insertion["skip"]));
+        }
+    }
+    if (rows.empty()) std::printf("no such flow\n");
+}
+
+void drops(const Session& session, const std::string& only) {
+    const std::vector<std::string> hosts = only.empty() ? session.hosts() : std::vector<std::string>{only};
+    std::vector<Value> rows;
+    for (const std::string& host : hosts) {
+        for (const auto& [key, value] : counters_of(session, host)) {
+            const std::string prefix = "weir_drops_total{reason=";
+            if (value == 0 || !key.starts_with(prefix)) continue;
+            Value row = Value::object();
+            row.set("host", host);
+            row.set("reason", key.substr(prefix.size(), key.size() - prefix.size() - 1));
+            row.set("packets", value);
+            rows.push_back(std::move(row));
+        }
+    }
+    if (session.json() || session.yaml()) return print_json(session, rows);
+    cli::Table table({"HOST", "REASON", "PACKETS"});
+    for (const Value& row : rows)
+        table.add({row["host"].as_text(), row["reason"].as_text(), std::to_string(row["packets"].as_uint())});
+    std::fputs(table.text().c_str(), stdout);
+}
+
+void counters(const Session& session, const std::string& host, const std::string& pattern) {
+    Value all = Value::object();
+    cli::Table table({"COUNTER", "VALUE"});
+    for (const auto& [key, value] : counters_of(session, host)) {
+        if (!pattern.empty() && key.find(pattern) == std::string::npos) continue;
+        all.set(key, value);
+        table.add({key, std::to_string(value)});
+    }
+    if (session.json() || session.yaml()) return session.print(all);
+    std::fputs(table.text().c_str(), stdout);
+}
+
+void top(const Session& session, double interval_s, std::uint64_t rounds) {
+    using Clock = std::chrono::steady_clock;
+    std::map<std::string, std::map<std::string, std::uint64_t>> before;
+    auto then = Clock::now();
+    const auto sum = [](const std::map<std::string, std::uint64_t>& in, std::string_view prefix) {
+        std::uint64_t total = 0;
+        for (const auto& [key, value] : in)
+            if (key.starts_with(prefix)) total += value;
+        return total;
+    };
+    for (std::uint64_t round = 0; rounds == 0 || round <= rounds; ++round) {
+        std::map<std::string, std::map<std::string, std::uint64_t>> now;
+        for (const std::string& host : session.hosts()) now[host] = counters_of(session, host);
+        const auto at = Clock::now();
+        const double seconds = std::chrono::duration<double>(at - then).count();
+        if (round != 0) {
+            cli::Table table({"HOST", "FLOWS", "NEW/S", "DELIVERED/S", "TUNNEL OUT/S", "TUNNEL IN/S", "DROPS/S"});
+            for (const auto& [host, counts] : now) {
+                const auto rate = [&](std::string_view prefix) {
+                    const auto difference = static_cast<double>(sum(counts, prefix) - sum(before[host], prefix));
+                    return std::to_string(static_cast<std::uint64_t>(difference / seconds));
+                };
+                table.add({host, std::to_string(sum(counts, "weir_flows") - sum(counts, "weir_flows_")),
+                           rate("weir_flows_inserted_total"), rate("weir_delivered_packets_total"),
+                           rate("weir_tunnel_sent_packets_total"), rate("weir_tunnel_received_packets_total"),
+                           rate("weir_drops_total")});
+            }
+            std::printf("%s\n", table.text().c_str());
+            std::fflush(stdout);
+            if (round == rounds) return;
+        }
+        before = std::move(now);
+        then = at;
+        std::this_thread::sleep_for(std::chrono::duration<double>(interval_s));
+    }
+}
+
+void query(const Session& session, const std::string& host, const std::string& what) {
+    auto parsed = what.starts_with("{") ? model::parse_json(what) : Result<Value>(question(what));
+    if (!parsed) throw Failure{2, {parsed.error()}};
+    session.print(session.ask(host, *parsed));
+}
+
+}  // namespace weir::command

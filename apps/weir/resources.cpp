@@ -1,0 +1,113 @@
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "api/cli/table.hpp"
+#include "apps/weir/verbs.hpp"
+
+namespace weir::command {
+
+namespace {
+
+std::string read_input(const std::string& file) {
+    if (file == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
+    std::ifstream in(file);
+    if (!in) throw Failure{2, {{Errc::io, file, "", "cannot be read"}}};
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void print_change(const model::Value& change) {
+    const std::string& type = change["type"].as_text();
+    const char sign = type == "created" ? '+' : type == "deleted" ? '-' : '~';
+    std::printf("%c %s/%s\n", sign, change["kind"].as_text().c_str(), change["name"].as_text().c_str());
+    if (type != "changed") return;
+    for (const model::Value& field : change["fields"].items())
+        std::printf("    %s: %s -> %s\n", field["field"].as_text().c_str(),
+                    cli::inline_text(field["before"]).c_str(), cli::inline_text(field["after"]).c_str());
+}
+
+void print_outcome(const Session& session, const model::Value& outcome, bool dry_run) {
+    if (session.json() || session.yaml()) return session.print(outcome);
+    for (const model::Value& change : outcome["changes"].items()) print_change(change);
+    const std::size_t n = outcome["changes"].size();
+    const auto revision = static_cast<unsigned long long>(outcome["revision"].as_uint());
+    if (n == 0) std::printf("unchanged, revision %llu\n", revision);
+    else if (dry_run) std::printf("%zu changes, not applied (dry run); revision is %llu\n", n, revision);
+    else std::printf("%zu changes applied, revision %llu\n", n, revision);
+}
+
+std::string path_of(const std::string& kind, const std::string& name) {
+    std::string path = "/v1/" + rest::escape(kind);
+    if (!name.empty()) path += "/" + rest::escape(name);
+    return path;
+}
+
+void print_lines(const model::Value& value, const std::string& indent) {
+    for (const auto& member : value.members()) {
+        if (member.value.is_object() && member.value.size() != 0) {
+            std::printf("%s%s:\n", indent.c_str(), member.key.c_str());
+            print_lines(member.value, indent + "  ");
+        } else {
+            std::printf("%s%-24s %s\n", indent.c_str(), (member.key + ":").c_str(),
+                        cli::inline_text(member.value).c_str());
+        }
+    }
+}
+
+}  // namespace
+
+void apply(const Session& session, const std::string& file, bool dry_run, bool prune) {
+    std::string path = "/v1/apply";
+    if (dry_run) path += "?dry_run=true";
+    if (prune) path += std::string(dry_run ? "&" : "?") + "prune=true";
+    const model::Value outcome = session.send("POST", path, read_input(file), "application/yaml");
+    print_outcome(session, outcome, dry_run);
+}
+
+void get(const Session& session, const std::string& kind, const std::string& name) {
+    const model::Value answer = session.get(path_of(kind, name));
+    if (session.json() || session.yaml()) return session.print(answer);
+    std::vector<model::Value> one = {answer};
+    const auto& items = name.empty() ? answer["items"].items() : one;
+    std::vector<std::string> columns;
+    for (const model::Value& item : items)
+        for (const auto& member : item.members())
+            if (member.key != "kind" && std::find(columns.begin(), columns.end(), member.key) == columns.end())
+                columns.push_back(member.key);
+    std::vector<std::string> header;
+    for (std::string column : columns) {
+        for (char& c : column) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+        header.push_back(column);
+    }
+    cli::Table table(header);
+    for (const model::Value& item : items) {
+        std::vector<std::string> row;
+        for (const std::string& column : columns) row.push_back(cli::inline_text(item[column]));
+        table.add(std::move(row));
+    }
+    if (table.empty()) std::printf("no %s\n", kind.c_str());
+    else std::fputs(table.text().c_str(), stdout);
+}
+
+void describe(const Session& session, const std::string& kind, const std::string& name) {
+    const model::Value answer = session.get(path_of(kind, name));
+    if (session.json() || session.yaml()) return session.print(answer);
+    print_lines(answer, "");
+}
+
+void erase(const Session& session, const std::string& kind, const std::string& name, bool dry_run) {
+    print_outcome(session, session.send("DELETE", path_of(kind, name) + (dry_run ? "?dry_run=true" : "")), dry_run);
+}
+
+void kinds(const Session& session) {
+    const model::Value schema = session.get("/v1/schema");
+    if (session.json() || session.yaml()) return session.print(schema);
+    cli::Table table({"KIND", "IS"});
+    for (const model::Value& kind : schema["kinds"].items())
+        table.add({kind["kind"].as_text(), kind["summary"].as_text()});
+    std::fputs(table.text().c_str(), stdout);
+}
+
+}  // namespace weir::command

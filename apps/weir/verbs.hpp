@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "apps/weir/session.hpp"
+
+// What the command can do, a function per verb. Each prints to standard output and throws Failure.
+namespace weir::command {
+
+// resources.cpp
+void apply(const Session&, const std::string& file, bool dry_run, bool prune);
+void get(const Session&, const std::string& kind, const std::string& name);
+void describe(const Session&, const std::string& kind, const std::string& name);
+void erase(const Session&, const std::string& kind, const std::string& name, bool dry_run);
+void kinds(const Session&);
+
+// status.cpp
+void hosts(const Session&);
+void wait(const Session&, std::uint64_t revision, double timeout_s);
+void events(const Session&, std::uint64_t limit);
+void doctor(const Session&, const std::vector<std::string>& hosts);
+
+// observe.cpp
+struct FlowFilter {
+    std::string where;    // host or port name; empty: everywhere
+    std::string service;  // "tcp/80", "udp", "icmp"
+    std::string address;
+    std::uint64_t limit = 50;
+};
+void flows(const Session&, const FlowFilter&);
+void describe_flows(const Session&, const FlowFilter&);
+void drops(const Session&, const std::string& host);
+void top(const Session&, double interval_s, std::uint64_t rounds);
+void counters(const Session&, const std::string& host, const std::string& pattern);
+void query(const Session&, const std::string& host, const std::string& what);
+
+// trace.cpp
+void trace(const Session&, const std::string& from, const std::string& to, const std::string& service, bool ip6);
+
+// "tcp/80" → protocol number and port (0: any). Throws on nonsense.
+struct Service {
+    std::string name;
+    std::uint8_t proto = 0;
+    std::uint16_t port = 0;
+};
+Service parse_service(const std::string& text);
+
+}  // namespace weir::command
