@@ -40,11 +40,6 @@ constexpr std::array<std::uint32_t, 256> make_crc_table() {
 }
 constexpr std::array<std::uint32_t, 256> crc_table = make_crc_table();
 
-std::uint32_t crc32c_by_table(std::span<const std::uint8_t> bytes, std::uint32_t crc) {
-    for (std::uint8_t byte : bytes) crc = crc >> 8 ^ crc_table[(crc ^ byte) & 0xff];
-    return crc;
-}
-
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) std::uint32_t crc32c_by_cpu(std::span<const std::uint8_t> bytes,
                                                               std::uint32_t crc) {
@@ -63,6 +58,11 @@ __attribute__((target("sse4.2"))) std::uint32_t crc32c_by_cpu(std::span<const st
 #endif
 
 }  // namespace
+
+std::uint32_t detail::crc32c_by_table(std::span<const std::uint8_t> bytes, std::uint32_t state) {
+    for (std::uint8_t byte : bytes) state = state >> 8 ^ crc_table[(state ^ byte) & 0xff];
+    return state;
+}
 
 std::uint64_t siphash24(std::span<const std::uint64_t, 2> key,
                         std::span<const std::uint8_t> bytes) {
@@ -87,7 +87,7 @@ std::uint32_t crc32c(std::span<const std::uint8_t> bytes, std::uint32_t crc) {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("sse4.2")) return ~crc32c_by_cpu(bytes, ~crc);
 #endif
-    return ~crc32c_by_table(bytes, ~crc);
+    return ~detail::crc32c_by_table(bytes, ~crc);
 }
 
 }  // namespace weir::net

@@ -34,6 +34,9 @@ inline std::uint32_t endpoints_hash(std::uint64_t a, std::uint64_t b, std::uint8
     return static_cast<std::uint32_t>(both ^ both >> 32);
 }
 
+// What crc32c() does on a processor without the instruction; the register goes in and comes out.
+std::uint32_t crc32c_by_table(std::span<const std::uint8_t> bytes, std::uint32_t state);
+
 }  // namespace detail
 
 // Hash of a flow, equal for both directions. Not secret: tables that strangers fill bound their

@@ -108,6 +108,15 @@ TEST(Crc32c, agrees_with_known_vectors) {
     EXPECT_EQ(crc32c(ones), 0x62a8ab43u);
 }
 
+TEST(Crc32c, table_and_instruction_agree) {
+    std::mt19937 random(10);
+    for (std::size_t length = 0; length < 70; ++length) {
+        std::vector<std::uint8_t> bytes(length);
+        for (auto& byte : bytes) byte = static_cast<std::uint8_t>(random());
+        EXPECT_EQ(~detail::crc32c_by_table(bytes, 0xffffffff), crc32c(bytes)) << length;
+    }
+}
+
 TEST(Crc32c, may_be_continued_at_any_place) {
     const std::string_view text = "The flow record is one format for everything";
     const std::uint32_t whole = crc32c(as_bytes(text));
