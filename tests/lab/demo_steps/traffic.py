@@ -28,8 +28,8 @@ def chain(d: Set) -> None:
         for family, name in FAMILIES:
             _download(d, d.fabric.g1, d.fabric.g2, family, name)
         _order(d)
-        flow = d.weir.describe("flow", "--port", "g1", "--l4-port", "80")
-        d.story.show("weir describe flow --port g1 --l4-port 80", flow, 24)
+        flow = d.weir.describe("flow", "g1", "--service", "tcp/80")
+        d.story.show("weir describe flow g1 --service tcp/80", flow, 24)
         d.story.expect("`weir describe flow` names the chain and both nodes in order",
                        "web-inspect" in flow and -1 < flow.find("n1") < flow.find("n2"))
     with d.story.step("The same between g1 and g3, which are on one host but not in one segment"):

@@ -28,7 +28,7 @@ class Weir:
         for host in fabric.hosts:
             run([program("weir-controller"), "issue", "--dir", str(self.folder), "host", host,
                  "--out", str(self.credentials(host))])
-        self._command = [program("weir"), "--socket", self.socket]
+        self._command = [program("weir"), "--server", f"unix:{self.socket}"]
         self.lab.note(command=self.command_line())
 
     def start(self) -> "Weir":
