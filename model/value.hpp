@@ -18,16 +18,16 @@ public:
     using Object = std::vector<Member>;
 
     Value() = default;
-    Value(std::nullptr_t) {}
-    Value(bool value) : content_(value) {}
-    Value(std::int64_t value) : content_(value) {}
+    Value(std::nullptr_t);
+    Value(bool value);
+    Value(std::int64_t value);
     Value(std::uint64_t value);
-    Value(int value) : content_(static_cast<std::int64_t>(value)) {}
-    Value(unsigned value) : content_(static_cast<std::int64_t>(value)) {}
-    Value(double value) : content_(value) {}
-    Value(std::string value) : content_(std::move(value)) {}
-    Value(std::string_view value) : content_(std::string(value)) {}
-    Value(const char* value) : content_(std::string(value)) {}
+    Value(int value);
+    Value(unsigned value);
+    Value(double value);
+    Value(std::string value);
+    Value(std::string_view value);
+    Value(const char* value);
     Value(Array items);
     Value(Object members);
 
@@ -94,5 +94,15 @@ struct Value::Member {
     Value value;
     friend bool operator==(const Member&, const Member&) = default;
 };
+
+inline Value::Value(std::nullptr_t) {}
+inline Value::Value(bool value) : content_(value) {}
+inline Value::Value(std::int64_t value) : content_(value) {}
+inline Value::Value(int value) : content_(static_cast<std::int64_t>(value)) {}
+inline Value::Value(unsigned value) : content_(static_cast<std::int64_t>(value)) {}
+inline Value::Value(double value) : content_(value) {}
+inline Value::Value(std::string value) : content_(std::move(value)) {}
+inline Value::Value(std::string_view value) : content_(std::string(value)) {}
+inline Value::Value(const char* value) : content_(std::string(value)) {}
 
 }  // namespace weir::model

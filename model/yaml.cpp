@@ -45,7 +45,11 @@ class Builder final : public YAML::EventHandler {
 public:
     explicit Builder(const TextLimits& limits) : limits_(limits) {}
 
-    void OnDocumentStart(const YAML::Mark&) override {
+    // The parser stays where it is, for ever, at a token that can start nothing.
+    void OnDocumentStart(const YAML::Mark& mark) override {
+        if (!documents.empty() && mark.pos <= document_start_)
+            refuse(Errc::invalid, "not YAML: nothing may follow here", line_of(mark));
+        document_start_ = mark.pos;
         anchors_.clear();
         root_ = Value();
     }
@@ -138,6 +142,7 @@ private:
     }
 
     TextLimits limits_;
+    int document_start_ = 0;
     Value root_;
     std::vector<Open> open_;
     std::map<YAML::anchor_t, Value> anchors_;

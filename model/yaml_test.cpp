@@ -97,6 +97,9 @@ TEST(Yaml, WhatIsNoYamlIsRefusedWithTheLine) {
     EXPECT_THAT(why("a: 1\n\tb: 2"), HasSubstr("not YAML"));
     EXPECT_THAT(why("\"open"), HasSubstr("not YAML"));
     EXPECT_THAT(why("[1, 2"), HasSubstr("not YAML"));
+    EXPECT_THAT(why("{a: b}}"), HasSubstr("not YAML"));
+    EXPECT_THAT(why("{a: b}\n, c: d"), HasSubstr("nothing may follow here (line 2)"));
+    EXPECT_EQ(why("---\n---\n---\na: 1\n...\n---\n"), "accepted");
     EXPECT_THAT(why("a: !!int 7"), HasSubstr("is not supported (line 1)"));
     EXPECT_THAT(why("a: *b"), HasSubstr("not YAML"));
     EXPECT_THAT(why("? [a]\n: b"), HasSubstr("a key must be text"));
