@@ -12,8 +12,9 @@ struct Place {
     std::uint32_t tag = 0;  // never 0
 };
 
-// `hash` is the symmetric hash of a tuple, so both directions of a flow have one place. `seed` is the
-// shard's secret: the hash of the tuple is public, and nobody outside may choose who shares a bucket.
+// `hash` is the symmetric hash of a tuple, so both directions of a flow have one place. `seed` is
+// the shard's secret: the hash of the tuple is public, and nobody outside may choose who shares a
+// bucket.
 inline Place place_of(std::uint64_t seed, std::uint32_t scope, std::uint32_t vni,
                       std::uint32_t hash) {
     std::uint64_t x = (seed ^ (std::uint64_t{scope} << 32 | vni)) * 0x9e3779b97f4a7c15u;
@@ -25,9 +26,10 @@ inline Place place_of(std::uint64_t seed, std::uint32_t scope, std::uint32_t vni
 // A hash index from Place to a reference (record slot, or alias). No key lives in it.
 //
 // Buckets of seven entries with overflow buckets behind them; only the last of a row is ever partly
-// filled, so entries/7 overflow buckets suffice for any distribution. A row is at most max_row buckets
-// long, which chance never makes it, so that a lookup costs a bounded number of cache lines whatever
-// strangers send. Allocates nothing. After a crash it is cleared and filled again from the records.
+// filled, so entries/7 overflow buckets suffice for any distribution. A row is at most max_row
+// buckets long, which chance never makes it, so that a lookup costs a bounded number of cache lines
+// whatever strangers send. Allocates nothing. After a crash it is cleared and filled again from the
+// records.
 class Index {
 public:
     static constexpr std::uint32_t max_row = 8;
@@ -50,7 +52,8 @@ public:
         const Bucket* bucket = &buckets_[place.bucket_hash & mask_];
         while (true) {
             for (std::uint32_t hits = hits_in(*bucket, place.tag); hits != 0; hits &= hits - 1) {
-                const std::uint32_t ref = bucket->ref[static_cast<unsigned>(std::countr_zero(hits))];
+                const std::uint32_t ref =
+                    bucket->ref[static_cast<unsigned>(std::countr_zero(hits))];
                 if (match(ref)) return ref;
             }
             if (bucket->next == no_index) [[likely]]

@@ -11,6 +11,9 @@ namespace weir::flow {
 
 inline constexpr std::uint64_t shard_magic = 0x31574f4c46524957;  // "WIRFLOW1"
 inline constexpr std::uint32_t shard_layout_version = 1;
+// What a pool that holds a shard is called in the vault.
+inline constexpr std::uint32_t pool_layout_version =
+    shard_layout_version << 16 | record_layout_version;
 
 inline constexpr std::uint32_t slab_records = 64;
 inline constexpr std::uint64_t whole_slab_free = ~std::uint64_t{0};
@@ -18,14 +21,16 @@ inline constexpr std::uint32_t slot_bits = 20;  // of a FlowHandle; above them 4
 inline constexpr std::uint32_t max_records = 1u << slot_bits;
 static_assert(limits::max_workers <= 1u << (24 - slot_bits));
 
-// 64 records of one scope. Which records are taken is `live` of each; the rest is rebuilt from that.
+// 64 records of one scope. Which records are taken is `live` of each; the rest is rebuilt from
+// that.
 struct Slab {
-    std::uint64_t free = 0;                // bit = record of the slab
-    std::uint32_t scope = no_index;        // owner; no_index: in the list of free slabs
-    std::uint32_t next = no_index, previous = no_index;          // slabs of the scope
-    std::uint32_t open_next = no_index, open_previous = no_index;  // … with a free record; or free slabs
-    std::uint32_t established = 0;         // records of Kind::established
-    std::uint32_t other = 0;               // records of Kind::other
+    std::uint64_t free = 0;          // bit = record of the slab
+    std::uint32_t scope = no_index;  // owner; no_index: in the list of free slabs
+    std::uint32_t next = no_index, previous = no_index;  // slabs of the scope
+    std::uint32_t open_next = no_index,
+                  open_previous = no_index;  // … with a free record; or free slabs
+    std::uint32_t established = 0;           // records of Kind::established
+    std::uint32_t other = 0;                 // records of Kind::other
 };
 static_assert(sizeof(Slab) == 40);
 
@@ -33,11 +38,11 @@ enum class ScopeState : std::uint32_t { free = 0, writing, open };
 
 // One named owner of records, normally a port.
 struct alignas(64) Scope {
-    ScopeState state = ScopeState::free;   // written last when opened, first when closed
-    std::uint32_t incarnation = 0;         // grows when the index gets another name
-    std::uint32_t owner = 0;               // instance of the engine that works on it; 0: none
-    std::uint32_t slabs = no_index;        // first
-    std::uint32_t open_slabs = no_index;   // first with a free record
+    ScopeState state = ScopeState::free;  // written last when opened, first when closed
+    std::uint32_t incarnation = 0;        // grows when the index gets another name
+    std::uint32_t owner = 0;              // instance of the engine that works on it; 0: none
+    std::uint32_t slabs = no_index;       // first
+    std::uint32_t open_slabs = no_index;  // first with a free record
     std::uint32_t slab_count = 0;
     std::uint32_t records = 0;
     std::uint32_t name_hash = 0;
@@ -96,12 +101,12 @@ struct WheelState {
 // What happened in this shard since it was created.
 struct Stats {
     std::uint64_t inserted = 0;
-    std::uint64_t erased = 0;      // by erase() and close_scope()
-    std::uint64_t expired = 0;     // by age()
+    std::uint64_t erased = 0;   // by erase() and close_scope()
+    std::uint64_t expired = 0;  // by age()
     std::array<std::uint64_t, static_cast<std::size_t>(Kind::count_)> evicted{};
-    std::uint64_t refused_full = 0;   // inserts: nothing could be evicted
+    std::uint64_t refused_full = 0;     // inserts: nothing could be evicted
     std::uint64_t refused_crowded = 0;  // inserts: too many keys of one hash
-    std::uint64_t refused_alias = 0;  // aliases: no room, or the key is another flow's
+    std::uint64_t refused_alias = 0;    // aliases: no room, or the key is another flow's
     std::uint64_t lost_extensions = 0;  // unknown TLVs that found no room
     std::array<std::uint64_t, static_cast<std::size_t>(Kind::count_)> records{};  // live now
 };
@@ -113,25 +118,27 @@ struct Geometry {
     std::uint32_t worker = 0;
     std::uint32_t records = 0, slabs = 0, scopes = 0, aliases = 0, chunks = 0;
     std::uint32_t buckets = 0, overflow_buckets = 0;
-    std::uint64_t slab_at = 0, scope_at = 0, bucket_at = 0, alias_at = 0, chunk_at = 0, record_at = 0;
+    std::uint64_t slab_at = 0, scope_at = 0, bucket_at = 0, alias_at = 0, chunk_at = 0,
+                  record_at = 0;
     std::uint64_t bytes = 0;
     friend bool operator==(const Geometry&, const Geometry&) = default;
 };
 
 struct alignas(64) ShardHeader {
-    std::uint64_t magic = 0;          // written last by create()
-    std::uint32_t checksum = 0;       // over geometry
-    std::uint32_t clean = 0;          // 1: closed in order, nothing needs a rebuild
+    std::uint64_t magic = 0;     // written last by create()
+    std::uint32_t checksum = 0;  // over geometry
+    std::uint32_t clean = 0;     // 1: closed in order, nothing needs a rebuild
     Geometry geometry;
-    std::uint64_t seed = 0;           // secret of the index, see place_of()
-    std::uint64_t next_id = 1;        // counter part of the next FlowPair::id
+    std::uint32_t views = 0;  // that create(), adopt() and attach() gave and close() has not ended
+    std::uint64_t seed = 0;   // secret of the index, see place_of()
+    std::uint64_t next_id = 1;  // counter part of the next FlowPair::id
     std::uint32_t free_slabs = no_index, free_slab_count = 0;
     std::uint32_t free_aliases = no_index, free_chunks = no_index;
     std::uint32_t free_buckets = no_index;  // overflow buckets
     std::uint32_t live = 0, alias_count = 0;
     std::uint32_t open_scopes = 0;
-    std::uint32_t reclaim_hand = 0;   // where the search for a slab to take away goes on
-    std::uint16_t burst = 0;          // 0: no protection, see Table::begin_burst
+    std::uint32_t reclaim_hand = 0;  // where the search for a slab to take away goes on
+    std::uint16_t burst = 0;         // 0: no protection, see Table::begin_burst
     Stats stats;
     WheelState wheel;
 };

@@ -6,9 +6,11 @@
 
 #include "net/packet.hpp"
 
-// The flow record: one format for connection tracking, verdicts, service path pinning, save, transfer.
+// The flow record: one format for connection tracking, verdicts, service path pinning, save,
+// transfer.
 //
-// It lives in the vault: no pointers, only indices and offsets; times are CLOCK_MONOTONIC nanoseconds.
+// It lives in the vault: no pointers, only indices and offsets; times are CLOCK_MONOTONIC
+// nanoseconds.
 namespace weir::flow {
 
 inline constexpr std::uint32_t record_layout_version = 2;
@@ -20,7 +22,13 @@ enum class Verdict : std::uint8_t { none = 0, allow, drop, reject };
 
 // What the service plane does with one direction of a flow (spec service-plane DP-7).
 enum class ServiceVerdict : std::uint8_t {
-    none = 0, redirect, no_service, drop, reset, foreign, bypass_fail
+    none = 0,
+    redirect,
+    no_service,
+    drop,
+    reset,
+    foreign,
+    bypass_fail
 };
 
 enum class TcpState : std::uint8_t {
@@ -28,10 +36,10 @@ enum class TcpState : std::uint8_t {
     syn_sent,      // initiator's SYN seen
     syn_received,  // responder's SYN or SYN+ACK seen
     established,
-    fin_initiator, // initiator closed its half
+    fin_initiator,  // initiator closed its half
     fin_responder,
-    closing,       // both FINs seen
-    closed,        // last ACK or RST seen
+    closing,  // both FINs seen
+    closed,   // last ACK or RST seen
     count_
 };
 
@@ -49,14 +57,14 @@ enum class Kind : std::uint8_t {
 struct Key {
     std::uint32_t scope = 0;  // index into the vault's scope table, stable over restarts
     std::uint32_t vni = 0;
-    net::Tuple tuple;         // as the initiator sent it; host byte order
+    net::Tuple tuple;  // as the initiator sent it; host byte order
     friend bool operator==(const Key&, const Key&) = default;
 };
 static_assert(sizeof(Key) == 48);
 
 struct FirewallDecision {
     std::uint32_t rule_id = 0;   // 0: the default
-    std::uint32_t revision = 0;  // digest of the port's compiled rules it was made under; 0: undecided
+    std::uint32_t revision = 0;  // digest of the port's rules it was made under; 0: undecided
     Verdict verdict = Verdict::none;
     std::uint8_t log = 0;
     std::uint16_t reserved = 0;
@@ -65,63 +73,64 @@ struct FirewallDecision {
 struct InsertionDecision {
     std::array<ServiceVerdict, 2> verdict{};  // [0] initiator's direction, [1] replies
     std::uint8_t path_epoch = 0;
-    std::uint8_t initiator_call_point = 0;    // 0 egress, 1 ingress
+    std::uint8_t initiator_call_point = 0;  // 0 egress, 1 ingress
     std::uint32_t rule_id = 0;
-    std::uint32_t revision = 0;   // digest of the port's service rules; 0: undecided
+    std::uint32_t revision = 0;  // digest of the port's service rules; 0: undecided
     std::uint32_t sci = 0;
     std::uint32_t spi = 0;
     std::uint32_t flow_tag = 0;
     std::uint32_t failed_paths_generation = 0;
     std::uint32_t flow_program_generation = 0;
-    std::uint8_t skip[2] = {0, 0};            // [0] forward, [1] reverse
-    std::uint8_t flags = 0;                   // insertion_midflow | …
+    std::uint8_t skip[2] = {0, 0};  // [0] forward, [1] reverse
+    std::uint8_t flags = 0;         // insertion_midflow | …
     std::uint8_t previous_spi_valid = 0;
     std::uint32_t previous_spi = 0;
-    std::uint64_t offloaded_packets = 0;      // passed or dropped at the anchor by a node's order
+    std::uint64_t offloaded_packets = 0;  // passed or dropped at the anchor by a node's order
 };
-inline constexpr std::uint8_t insertion_midflow = 1, insertion_rewritten = 2, insertion_exempted = 4;
+inline constexpr std::uint8_t insertion_midflow = 1, insertion_rewritten = 2,
+                              insertion_exempted = 4;
 
 // What every packet of one direction touches: one cache line.
 struct alignas(64) Hot {
-    std::uint32_t tag = 0;        // hash of the key in this direction; 0 in a free record
-    std::uint32_t epoch = 0;      // the port's epoch that `pending` and the program stand for; 0: stale
-    std::uint32_t engine = 0;     // instance of the engine whose program is valid
-    std::uint32_t pending = 0;    // deciding stages that want every packet of this direction
+    std::uint32_t tag = 0;    // hash of the key in this direction; 0 in a free record
+    std::uint32_t epoch = 0;  // the port's epoch that `pending` and the program stand for; 0: stale
+    std::uint32_t engine = 0;   // instance of the engine whose program is valid
+    std::uint32_t pending = 0;  // deciding stages that want every packet of this direction
     std::uint64_t packets = 0;
-    std::uint64_t bytes = 0;      // Ethernet frame as it left or will reach the guest
+    std::uint64_t bytes = 0;         // Ethernet frame as it left or will reach the guest
     std::uint64_t last_seen_ns = 0;  // 0: this direction has not been seen
     // TCP, kept by track(): what this side sent and what it lets the other side send.
     std::uint32_t window_edge = 0;   // highest acknowledgement + window this side announced
     std::uint32_t sequence_end = 0;  // highest sequence number + length this side sent
     std::uint32_t acknowledged = 0;  // highest acknowledgement this side sent
     // Kept by the table, equal in both directions.
-    std::uint32_t idle_ms = 0;       // the idle timeout the timer stands for
-    std::uint8_t window_scale = 0;   // RFC 7323 shift of this side's windows
-    std::uint8_t tcp_seen = 0;       // tcp_seen_… bits of tcp.hpp
+    std::uint32_t idle_ms = 0;      // the idle timeout the timer stands for
+    std::uint8_t window_scale = 0;  // RFC 7323 shift of this side's windows
+    std::uint8_t tcp_seen = 0;      // tcp_seen_… bits of tcp.hpp
     Kind kind = Kind::none;
     std::uint8_t reserved0 = 0;
-    std::uint16_t burst = 0;         // burst that found this direction last; see Table::begin_burst
+    std::uint16_t burst = 0;  // burst that found this direction last; see Table::begin_burst
     std::uint16_t reserved1 = 0;
 };
 static_assert(sizeof(Hot) == 64);
 
 // Both directions of one flow, inserted and removed together. Index = slot, stable for its life.
 struct alignas(64) FlowPair {
-    std::array<Hot, 2> hot;       // [0] initiator → responder, [1] replies
+    std::array<Hot, 2> hot;  // [0] initiator → responder, [1] replies
 
     // line 2: what a lookup compares
     Key key;
-    std::uint64_t id = 0;         // never reused on a host: worker << 56 | counter
-    std::uint32_t identity_checksum = 0;  // over key, id, created_ns, nonce, hash: see identity_of()
-    std::uint8_t nonce = 0;       // upper 8 bits of the FlowHandle; changes when the slot is used again
-    std::uint8_t live = 0;        // 0 free, 1 being written, 2 live: written last on insert, first on removal
-    std::uint8_t initiator_outside = 0;  // 0: the guest of the scope's port opened it, 1: somebody towards it
+    std::uint64_t id = 0;                 // never reused on a host: worker << 56 | counter
+    std::uint32_t identity_checksum = 0;  // see identity_of(): a torn record is not adopted
+    std::uint8_t nonce = 0;  // upper 8 bits of the FlowHandle; changes when the slot is used again
+    std::uint8_t live = 0;   // record_…: written last on insert, first on removal
+    std::uint8_t initiator_outside = 0;  // 0: the scope's guest opened it, 1: somebody towards it
     TcpState tcp = TcpState::none;
 
     // cold: the rest of the identity
     std::uint64_t created_ns = 0;
-    std::uint32_t hash = 0;       // symmetric hash of the tuple, as the caller of insert() computed it
-    std::uint32_t changes = 0;    // raised by whoever changes a decision without a packet (delta save)
+    std::uint32_t hash = 0;  // symmetric hash of the tuple, as the caller of insert() computed it
+    std::uint32_t changes = 0;  // raised by whoever changes a decision without a packet
 
     // cold: decisions; write them with store_decision()
     FirewallDecision firewall;
@@ -132,24 +141,27 @@ struct alignas(64) FlowPair {
     std::uint32_t extension = no_index;  // TLVs that this build does not know
     std::uint32_t timer_next = no_index, timer_previous = no_index;
     std::uint32_t kind_next = no_index, kind_previous = no_index;
-    std::uint64_t expires_ns = 0;        // when the timer looks at the record again
-    std::uint64_t queued_ns = 0;         // last seen when it joined the end of its eviction list
+    std::uint64_t expires_ns = 0;  // when the timer looks at the record again
+    std::uint64_t queued_ns = 0;   // last seen when it joined the end of its eviction list
     std::uint16_t timer_slot = no_timer;
-    std::uint8_t condemned = 0;   // to be removed at the end of the burst
+    std::uint8_t condemned = 0;  // to be removed at the end of the burst
     std::uint8_t traced = 0;
     std::uint8_t reserved[4] = {};
 };
 static_assert(sizeof(FlowPair) == 320);
 static_assert(offsetof(FlowPair, key) == 128 && offsetof(FlowPair, created_ns) == 192);
 
+// Values of FlowPair::live.
 inline constexpr std::uint8_t record_free = 0, record_writing = 1, record_live = 2;
 
-// A compiler may not move a store across this. That is all a kill can reorder: the stores of a killed
-// process are in the cache in program order, and the next process reads the same cache.
-inline void ordered() { std::atomic_signal_fence(std::memory_order_seq_cst); }
+// A compiler may not move a store across this. That is all a kill can reorder: the stores of a
+// killed process are in the cache in program order, and the next process reads the same cache.
+inline void ordered() {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
 
-// Replaces a stored decision so that a kill at any instruction leaves the old one, the new one or an
-// undecided one (revision 0), never a mixture.
+// Replaces a stored decision so that a kill at any instruction leaves the old one, the new one or
+// an undecided one (revision 0), never a mixture.
 template <class Decision>
 void store_decision(Decision& at, const Decision& value) {
     at.revision = 0;
@@ -167,10 +179,13 @@ inline Kind kind_of(const FlowPair& pair) {
     switch (pair.tcp) {
         case TcpState::none:
         case TcpState::syn_sent:
-        case TcpState::syn_received: return Kind::half_open;
+        case TcpState::syn_received:
+            return Kind::half_open;
         case TcpState::closing:
-        case TcpState::closed: return Kind::closing;
-        default: return Kind::established;
+        case TcpState::closed:
+            return Kind::closing;
+        default:
+            return Kind::established;
     }
 }
 

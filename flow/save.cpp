@@ -56,7 +56,8 @@ Status read_captured(ByteReader in, Blob& blob) {
     blob.captured_ns = in.u64();
     const std::uint8_t delta = in.u8();
     if (!in.done() || delta > 1) return bad("captured", "wrong length or value");
-    if (blob.captured_ns == 0 || blob.captured_ns > latest_ns) return bad("captured", "out of range");
+    if (blob.captured_ns == 0 || blob.captured_ns > latest_ns)
+        return bad("captured", "out of range");
     blob.about.delta = delta == 1;
     return {};
 }
@@ -75,9 +76,9 @@ Status read_tlv(std::uint16_t type, std::span<const std::uint8_t> value, Blob& b
             if (blob.captured_ns == 0) return bad("record", "stands before captured");
             Result<SavedRecord> record = read_record(value, blob.captured_ns);
             if (!record)
-                return bad("record " + std::to_string(blob.records.size()) + "." +
-                               record.error().field,
-                           record.error().message);
+                return bad(
+                    "record " + std::to_string(blob.records.size()) + "." + record.error().field,
+                    record.error().message);
             blob.records.push_back(std::move(*record));
             return {};
         }
@@ -86,8 +87,10 @@ Status read_tlv(std::uint16_t type, std::span<const std::uint8_t> value, Blob& b
             for (ByteReader in(value); in.left() > 0;) blob.removed.push_back(in.u64());
             return {};
         }
-        case BlobTlv::end: return bad("end", "occurs twice");
-        default: return {};  // of a later minor version
+        case BlobTlv::end:
+            return bad("end", "occurs twice");
+        default:
+            return {};  // of a later minor version
     }
 }
 
@@ -268,8 +271,8 @@ Result<LoadReport> examine(std::span<const std::uint8_t> blob) {
     return read->about;
 }
 
-Result<LoadReport> load(std::span<const std::uint8_t> blob, std::uint32_t scope, const Shards& shards,
-                        const LoadOptions& options) {
+Result<LoadReport> load(std::span<const std::uint8_t> blob, std::uint32_t scope,
+                        const Shards& shards, const LoadOptions& options) {
     Result<Blob> read = read_blob(blob);
     if (!read) return read.error();
     if (options.now_ns == 0 || options.now_ns > latest_ns) return bad("now_ns", "must be 1 … 2^62");

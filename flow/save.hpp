@@ -9,11 +9,12 @@
 #include "base/result.hpp"
 #include "flow/table.hpp"
 
-// Flow records outside of a table: for another layout, another host, a file. README.md has the format.
+// Flow records outside of a table: for another layout, another host, a file. README.md has the
+// format.
 //
-// A blob is "WFLW", a version, TLVs and a CRC-32C at the end; all integers big-endian. A reader keeps
-// TLVs of a record that it does not know and writes them back, so that N and N+1 exchange records both
-// ways. Another major version is refused.
+// A blob is "WFLW", a version, TLVs and a CRC-32C at the end; all integers big-endian. A reader
+// keeps TLVs of a record that it does not know and writes them back, so that N and N+1 exchange
+// records both ways. Another major version is refused.
 namespace weir::flow {
 
 inline constexpr std::uint32_t save_magic = 0x57464c57;  // "WFLW"
@@ -22,11 +23,11 @@ inline constexpr std::uint16_t save_major = 1, save_minor = 0;
 // TLVs of a blob: type u16, length u32.
 enum class BlobTlv : std::uint16_t {
     none = 0,
-    scope = 1,      // name
-    captured = 2,   // when (u64 ns), delta (u8)
-    record = 3,     // RecordTlvs
-    removed = 4,    // ids (u64 each) that an earlier blob carried and that are gone
-    end = 0xffff,   // CRC-32C of everything before its value
+    scope = 1,     // name
+    captured = 2,  // when (u64 ns), delta (u8)
+    record = 3,    // RecordTlvs
+    removed = 4,   // ids (u64 each) that an earlier blob carried and that are gone
+    end = 0xffff,  // CRC-32C of everything before its value
 };
 
 // TLVs of a record: type u16, length u16.
@@ -39,14 +40,15 @@ enum class RecordTlv : std::uint16_t {
     tcp = 5,        // twice at most
     firewall = 6,
     insertion = 7,
-    alias = 8,      // any number
+    alias = 8,  // any number
 };
 
 inline constexpr std::size_t max_blob_bytes = std::size_t{1} << 30;
 inline constexpr std::size_t max_extension_bytes = 1024;  // unknown TLVs of one record
 
-// Writes the records of one scope of one shard: first all of them while packets still flow, then, as
-// often as wanted, what changed since. Changed is a record that saw a packet or whose `changes` moved.
+// Writes the records of one scope of one shard: first all of them while packets still flow, then,
+// as often as wanted, what changed since. Changed is a record that saw a packet or whose `changes`
+// moved.
 class Saver {
 public:
     Saver(Table& table, std::uint32_t scope) : table_(table), scope_(scope) {}
@@ -81,13 +83,13 @@ struct LoadOptions {
 };
 
 struct LoadReport {
-    std::string scope;             // name in the blob
+    std::string scope;  // name in the blob
     bool delta = false;
     std::uint32_t inserted = 0;
-    std::uint32_t updated = 0;     // were there under the same id
-    std::uint32_t replaced = 0;    // another record had the key
+    std::uint32_t updated = 0;   // were there under the same id
+    std::uint32_t replaced = 0;  // another record had the key
     std::uint32_t removed = 0;
-    std::uint32_t refused = 0;     // no room, or the key is an alias of another flow
+    std::uint32_t refused = 0;  // no room, or the key is an alias of another flow
     std::uint32_t lost_aliases = 0, lost_extensions = 0;
 };
 
@@ -97,11 +99,11 @@ struct Shards {
     std::function<std::size_t(std::uint32_t hash)> worker_of;  // may be empty for one shard
 };
 
-// Puts the records of a blob into scope `scope`, open in every shard. Checks all of the blob first: an
-// Error means that nothing was changed. Ids, creation times, counters and decisions continue; slots
-// and nonces, hence handles, do not.
-Result<LoadReport> load(std::span<const std::uint8_t> blob, std::uint32_t scope, const Shards& shards,
-                        const LoadOptions& options);
+// Puts the records of a blob into scope `scope`, open in every shard. Checks all of the blob first:
+// an Error means that nothing was changed. Ids, creation times, counters and decisions continue;
+// slots and nonces, hence handles, do not.
+Result<LoadReport> load(std::span<const std::uint8_t> blob, std::uint32_t scope,
+                        const Shards& shards, const LoadOptions& options);
 
 // What a blob says of itself, without its records; checked like load().
 Result<LoadReport> examine(std::span<const std::uint8_t> blob);

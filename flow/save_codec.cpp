@@ -56,7 +56,9 @@ void write_insertion(ByteWriter& out, const InsertionDecision& d) {
     });
 }
 
-Error bad(const char* field, const char* why) { return invalid(field, why); }
+Error bad(const char* field, const char* why) {
+    return invalid(field, why);
+}
 
 // Reads the TLVs of one record.
 class RecordReader {
@@ -102,15 +104,24 @@ Result<SavedRecord> RecordReader::read(std::span<const std::uint8_t> value) {
 Status RecordReader::one(std::uint16_t type, std::span<const std::uint8_t> value) {
     const ByteReader in(value);
     switch (static_cast<RecordTlv>(type)) {
-        case RecordTlv::key: return key(in);
-        case RecordTlv::identity: return identity(in);
-        case RecordTlv::state: return state(in);
-        case RecordTlv::direction: return direction(in);
-        case RecordTlv::tcp: return tcp(in);
-        case RecordTlv::firewall: return firewall(in);
-        case RecordTlv::insertion: return insertion(in);
-        case RecordTlv::alias: return alias(in);
-        default: return keep(type, value);
+        case RecordTlv::key:
+            return key(in);
+        case RecordTlv::identity:
+            return identity(in);
+        case RecordTlv::state:
+            return state(in);
+        case RecordTlv::direction:
+            return direction(in);
+        case RecordTlv::tcp:
+            return tcp(in);
+        case RecordTlv::firewall:
+            return firewall(in);
+        case RecordTlv::insertion:
+            return insertion(in);
+        case RecordTlv::alias:
+            return alias(in);
+        default:
+            return keep(type, value);
     }
 }
 

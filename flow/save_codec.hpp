@@ -30,7 +30,8 @@ public:
 
 private:
     void put(std::uint64_t value, unsigned count) {
-        for (unsigned i = count; i-- > 0;) out_.push_back(static_cast<std::uint8_t>(value >> 8 * i));
+        for (unsigned i = count; i-- > 0;)
+            out_.push_back(static_cast<std::uint8_t>(value >> 8 * i));
     }
     std::vector<std::uint8_t>& out_;
 };

@@ -35,10 +35,11 @@ void decorate(FlowPair& pair, std::mt19937& random) {
     }
     pair.initiator_outside = random() & 1;
     if (random() % 2 == 0)
-        store_decision(pair.firewall, FirewallDecision{.rule_id = 3,
-                                                       .revision = static_cast<std::uint32_t>(random() | 1),
-                                                       .verdict = Verdict::allow,
-                                                       .log = 1});
+        store_decision(pair.firewall,
+                       FirewallDecision{.rule_id = 3,
+                                        .revision = static_cast<std::uint32_t>(random() | 1),
+                                        .verdict = Verdict::allow,
+                                        .log = 1});
     InsertionDecision insertion;
     insertion.verdict = {ServiceVerdict::redirect, ServiceVerdict::no_service};
     insertion.revision = 9;
@@ -59,14 +60,14 @@ struct Site {
         tables[0] = &shard.table;
     }
     Result<LoadReport> load(const Bytes& blob, std::uint64_t now_ns, bool other_clock = false) {
-        return flow::load(blob, scope, {tables, {}}, {.now_ns = now_ns, .other_clock = other_clock,
-                                                      .timeouts = {}});
+        return flow::load(blob, scope, {tables, {}},
+                          {.now_ns = now_ns, .other_clock = other_clock, .timeouts = {}});
     }
     void fill(std::uint32_t count, std::uint32_t seed = 1) {
         std::mt19937 random{seed};
         for (std::uint32_t i = 0; i < count; ++i) {
-            FlowPair* pair = shard.insert(i % 3 == 0 ? udp_key(scope, i, 1) : tcp_key(scope, i, 1),
-                                          start + i);
+            FlowPair* pair =
+                shard.insert(i % 3 == 0 ? udp_key(scope, i, 1) : tcp_key(scope, i, 1), start + i);
             ASSERT_NE(pair, nullptr);
             decorate(*pair, random);
             if (i % 3 != 0) {
@@ -161,7 +162,8 @@ TEST(Save, DeltaCarriesWhatChangedAndWhatIsGone) {
     silent->insertion.flow_tag = 4242;
     ++silent->changes;
     for (std::uint32_t i = 200; i < 220; ++i) {
-        const auto hit = from.shard.find(i % 3 == 0 ? udp_key(from.scope, i, 1) : tcp_key(from.scope, i, 1));
+        const auto hit =
+            from.shard.find(i % 3 == 0 ? udp_key(from.scope, i, 1) : tcp_key(from.scope, i, 1));
         from.shard.table.erase(*hit.pair);
     }
     from.shard.insert(tcp_key(from.scope, 200, 1), now + 6);
@@ -254,7 +256,8 @@ TEST(Save, RecordsGoToTheShardThatOwnsTheirHash) {
     from.shard.table.for_each(from.scope, [&](FlowPair& pair) { from.shard.table.erase(pair); });
     Bytes delta;
     ASSERT_TRUE(saver.delta(start + 2 * second, delta));
-    EXPECT_EQ(load(delta, 0, shards, {.now_ns = start + 2 * second, .timeouts = {}})->removed, 200u);
+    EXPECT_EQ(load(delta, 0, shards, {.now_ns = start + 2 * second, .timeouts = {}})->removed,
+              200u);
     EXPECT_EQ(zero.table.size() + one.table.size(), 0u);
 }
 
@@ -309,7 +312,8 @@ struct Forge {
         return *this;
     }
     Forge& key() {
-        return with(RecordTlv::key, [](ByteWriter& o) { o.u32(5), o.tuple(tcp_key(0, 1, 1).tuple); });
+        return with(RecordTlv::key,
+                    [](ByteWriter& o) { o.u32(5), o.tuple(tcp_key(0, 1, 1).tuple); });
     }
     Forge& identity(std::uint64_t id = 1, std::uint64_t created = 1) {
         return with(RecordTlv::identity, [&](ByteWriter& o) { o.u64(id), o.u64(created); });
@@ -353,30 +357,49 @@ TEST(Save, BadRecordsAreNamed) {
     EXPECT_EQ(Forge().key().identity().direction(2).error(),
               "saved flows: record 0.direction: wrong length or number");
     const auto state = [](std::uint8_t tcp, std::uint8_t outside) {
-        return Forge().key().identity().direction().with(RecordTlv::state, [&](ByteWriter& o) {
-            o.u8(tcp), o.u8(outside), o.u8(0);
-        }).error();
+        return Forge()
+            .key()
+            .identity()
+            .direction()
+            .with(RecordTlv::state, [&](ByteWriter& o) { o.u8(tcp), o.u8(outside), o.u8(0); })
+            .error();
     };
     EXPECT_EQ(state(3, 1), "");
     EXPECT_EQ(state(8, 0), "saved flows: record 0.state: unknown value");
     EXPECT_EQ(state(3, 2), "saved flows: record 0.state: unknown value");
     const auto verdict = [](std::uint8_t value) {
-        return Forge().key().identity().direction().with(RecordTlv::firewall, [&](ByteWriter& o) {
-            o.u32(1), o.u32(1), o.u8(value), o.u8(0);
-        }).error();
+        return Forge()
+            .key()
+            .identity()
+            .direction()
+            .with(RecordTlv::firewall,
+                  [&](ByteWriter& o) { o.u32(1), o.u32(1), o.u8(value), o.u8(0); })
+            .error();
     };
     EXPECT_EQ(verdict(3), "");
     EXPECT_EQ(verdict(4), "saved flows: record 0.firewall: unknown value");
-    EXPECT_EQ(Forge().key().identity().direction()
-                  .with(RecordTlv::alias, [](ByteWriter& o) { o.u8(2), o.tuple({}); }).error(),
+    EXPECT_EQ(Forge()
+                  .key()
+                  .identity()
+                  .direction()
+                  .with(RecordTlv::alias, [](ByteWriter& o) { o.u8(2), o.tuple({}); })
+                  .error(),
               "saved flows: record 0.alias: wrong length or direction");
-    EXPECT_EQ(Forge().key().identity().direction()
-                  .with(RecordTlv::tcp, [](ByteWriter& o) {
-                      o.u8(0), o.u32(1), o.u32(1), o.u32(1), o.u8(15), o.u8(0);
-                  }).error(),
-              "saved flows: record 0.tcp: window scale above 14");
-    EXPECT_EQ(Forge().key().identity().direction()
-                  .with(RecordTlv{100}, [](ByteWriter& o) { o.bytes(Bytes(1021, 1)); }).error(),
+    EXPECT_EQ(
+        Forge()
+            .key()
+            .identity()
+            .direction()
+            .with(RecordTlv::tcp,
+                  [](ByteWriter& o) { o.u8(0), o.u32(1), o.u32(1), o.u32(1), o.u8(15), o.u8(0); })
+            .error(),
+        "saved flows: record 0.tcp: window scale above 14");
+    EXPECT_EQ(Forge()
+                  .key()
+                  .identity()
+                  .direction()
+                  .with(RecordTlv{100}, [](ByteWriter& o) { o.bytes(Bytes(1021, 1)); })
+                  .error(),
               "saved flows: record 0.tlv: too many bytes of unknown TLVs");
 }
 
@@ -402,8 +425,7 @@ TEST(Save, BadFramesAreNamed) {
     }
     Forge early;
     early.captured = 0;
-    EXPECT_EQ(early.key().identity().direction().error(),
-              "saved flows: captured: out of range");
+    EXPECT_EQ(early.key().identity().direction().error(), "saved flows: captured: out of range");
 }
 
 TEST(Save, RefusedBlobChangesNothing) {

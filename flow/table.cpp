@@ -30,7 +30,9 @@ std::uint64_t newest(const FlowPair& pair) {
     return std::max(pair.hot[0].last_seen_ns, pair.hot[1].last_seen_ns);
 }
 
-constexpr std::size_t nth(Kind kind) { return static_cast<std::size_t>(kind); }
+constexpr std::size_t nth(Kind kind) {
+    return static_cast<std::size_t>(kind);
+}
 
 }  // namespace
 
@@ -74,10 +76,11 @@ Table::Hit Table::match(std::uint32_t ref, std::uint32_t scope, std::uint32_t vn
 
 Table::Hit Table::look(const Query& query) const {
     Hit hit;
-    index_.find(place_of(header_->seed, query.scope, query.vni, query.hash), [&](std::uint32_t ref) {
-        hit = match(ref, query.scope, query.vni, *query.tuple);
-        return hit.pair != nullptr;
-    });
+    index_.find(place_of(header_->seed, query.scope, query.vni, query.hash),
+                [&](std::uint32_t ref) {
+                    hit = match(ref, query.scope, query.vni, *query.tuple);
+                    return hit.pair != nullptr;
+                });
     return hit;
 }
 

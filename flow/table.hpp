@@ -20,20 +20,22 @@ namespace weir::flow {
 struct TableLimits {
     std::uint32_t records = limits::default_flows_per_worker;  // rounded up to slabs; ≤ max_records
     std::uint32_t scopes = limits::max_ports;
-    std::uint32_t aliases = 0;      // 0: an eighth of the records
-    std::uint32_t chunks = 0;       // of unknown TLVs; 0: a sixteenth of the records
-    std::uint64_t first_id = 1;     // counter part of the first FlowPair::id; 56 bits
-    std::uint64_t seed = 0;         // secret of the index; 0: a random one
+    std::uint32_t aliases = 0;  // 0: an eighth of the records
+    std::uint32_t chunks = 0;   // of unknown TLVs; 0: a sixteenth of the records
+    // Counter part of the first FlowPair::id, below 2^55. 0: microseconds of the wall clock, so
+    // that a shard made anew gives no id a second time.
+    std::uint64_t first_id = 0;
+    std::uint64_t seed = 0;  // secret of the index; 0: a random one
 };
 
 // What adopt() found.
 struct AdoptReport {
-    bool created = false;           // by open(): there was nothing to adopt
-    bool rebuilt = false;           // not closed in order: index, lists and timers made anew
-    std::uint32_t adopted = 0;      // live records
-    std::uint32_t torn = 0;         // records caught in the middle of insert or removal
-    std::uint32_t corrupt = 0;      // live, but the identity checksum or the owner does not fit
-    std::uint32_t duplicate = 0;    // a second record of one key
+    bool created = false;             // by open(): there was nothing to adopt
+    bool rebuilt = false;             // not closed in order: index, lists and timers made anew
+    std::uint32_t adopted = 0;        // live records
+    std::uint32_t torn = 0;           // records caught in the middle of insert or removal
+    std::uint32_t corrupt = 0;        // live, but the identity checksum or the owner does not fit
+    std::uint32_t duplicate = 0;      // a second record of one key
     std::uint32_t closed_scopes = 0;  // caught in the middle of opening or closing
     std::uint32_t aliases = 0, lost_aliases = 0, lost_extensions = 0;
 };
@@ -41,11 +43,11 @@ struct AdoptReport {
 enum class InsertOutcome : std::uint8_t {
     none = 0,
     inserted,
-    evicted,    // inserted; another record had to go
-    existing,   // nothing inserted: the key, in either direction, is there; it is returned
-    full,       // nothing inserted: nothing may be evicted
-    crowded,    // nothing inserted: too many keys share this one's hash
-    no_scope,   // nothing inserted: the scope is not open
+    evicted,   // inserted; another record had to go
+    existing,  // nothing inserted: the key, in either direction, is there; it is returned
+    full,      // nothing inserted: nothing may be evicted
+    crowded,   // nothing inserted: too many keys share this one's hash
+    no_scope,  // nothing inserted: the scope is not open
 };
 
 // Why a record left, for the removal hook.
@@ -53,16 +55,18 @@ enum class Removal : std::uint8_t { none = 0, erased, expired, evicted, scope_cl
 
 // One worker's shard of the flow table: records, index, timers and scopes in one span of memory.
 //
-// A Table is a view: copies and attach() see the same shard. All calls come from the worker that owns
-// the shard, except open_scope() and set_owner(), which a control thread may call meanwhile.
+// A Table is a view: copies and attach() see the same shard. All calls come from the worker that
+// owns the shard, except open_scope() and set_owner(), which a control thread may call meanwhile.
 // Nothing allocates after create(). The memory survives a kill at any instruction: see adopt().
 class Table {
 public:
     Table() = default;
 
     static std::size_t bytes_needed(const TableLimits&);
-    // `memory` must be 64-byte aligned and at least bytes_needed() long; its contents do not matter.
-    static Result<Table> create(std::span<std::byte> memory, const TableLimits&, std::uint32_t worker);
+    // `memory` must be 64-byte aligned and at least bytes_needed() long; its contents do not
+    // matter.
+    static Result<Table> create(std::span<std::byte> memory, const TableLimits&,
+                                std::uint32_t worker);
     // The shard another process left there: after close() as it stands, after a crash at any
     // instruction rebuilt from its records. Fails if there is no shard of this layout.
     static Result<Table> adopt(std::span<std::byte> memory, AdoptReport* report = nullptr);
@@ -71,7 +75,8 @@ public:
     // adopt() if there is a shard with these limits, else create().
     static Result<Table> open(std::span<std::byte> memory, const TableLimits&, std::uint32_t worker,
                               AdoptReport* report = nullptr);
-    // The shard is complete; the next adopt() need not rebuild. No call but adopt() may follow.
+    // Ends a view. With the last one the shard is complete and the next adopt() need not rebuild
+    // it. Called once for each of create(), adopt(), open() and attach(), by the shard's owner.
     void close();
 
     explicit operator bool() const { return header_ != nullptr; }
@@ -87,40 +92,46 @@ public:
         const net::Tuple* tuple = nullptr;
         std::uint32_t hash = 0;
     };
-    // A record or alias of the tuple in either direction. `hash` is the symmetric hash of the tuple.
+    // A record or alias of the tuple in either direction. `hash` is the symmetric hash of the
+    // tuple.
     Hit find(std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple, std::uint32_t hash);
     // The same for up to max_burst tuples, memory fetched ahead. hits[i] answers queries[i].
     void find_bulk(std::span<const Query> queries, std::span<Hit> hits);
 
-    // Records found from here to the next call are not evicted, so that a packet of this burst never
-    // holds a record that another packet of it had replaced.
+    // Records found from here to the next call are not evicted, so that a packet of this burst
+    // never holds a record that another packet of it had replaced.
     void begin_burst();
 
     // Inserts both directions at once. On a full table the oldest half-open record goes, then the
-    // oldest closing, then other than TCP; an established one never (design §4). Null: see `outcome`.
+    // oldest closing, then other than TCP; an established one never (design §4). Null: see
+    // `outcome`.
     FlowPair* insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
                      InsertOutcome* outcome = nullptr);
-    // A further key: `tuple` as seen in `direction`, and its reverse in the other. False: no room, or
-    // another flow has that key.
+    // A further key: `tuple` as seen in `direction`, and its reverse in the other. False: no room,
+    // or another flow has that key.
     bool add_alias(FlowPair& pair, const net::Tuple& tuple, std::uint8_t direction,
                    std::uint32_t hash);
     void erase(FlowPair& pair);
 
     // Record `slot`, live or not; null when out of range.
-    FlowPair* at(std::uint32_t slot) { return slot < geometry().records ? &records_[slot] : nullptr; }
+    FlowPair* at(std::uint32_t slot) {
+        return slot < geometry().records ? &records_[slot] : nullptr;
+    }
     std::uint32_t slot(const FlowPair& pair) const {
         return static_cast<std::uint32_t>(&pair - records_);
     }
-    // FlowHandle: nonce 8 | worker 4 | slot 20. Never 0. at_handle() is null when the record is gone.
+    // FlowHandle: nonce 8 | worker 4 | slot 20. Never 0. at_handle() is null when the record is
+    // gone.
     std::uint32_t make_handle(const FlowPair& pair) const {
         return std::uint32_t{pair.nonce} << 24 | geometry().worker << slot_bits | slot(pair);
     }
     FlowPair* at_handle(std::uint32_t handle);
     static std::uint32_t worker_of(std::uint32_t handle) { return handle >> slot_bits & 0xf; }
 
-    // A packet of `direction` passed at `now_ns`, after its TCP state was tracked. Costs a store; the
-    // timer moves only when the idle time or the eviction class changed.
-    void touch(FlowPair& pair, std::uint8_t direction, const Timeouts& timeouts, std::uint64_t now_ns) {
+    // A packet of `direction` passed at `now_ns`, after its TCP state was tracked. Costs a store;
+    // the timer moves only when the idle time or the eviction class changed.
+    void touch(FlowPair& pair, std::uint8_t direction, const Timeouts& timeouts,
+               std::uint64_t now_ns) {
         Hot& hot = pair.hot[direction & 1];
         hot.last_seen_ns = now_ns;
         const std::uint32_t idle_ms = timeouts.idle_ms(pair);
@@ -128,7 +139,9 @@ public:
             reclassify(pair, idle_ms);
     }
     // The same bookkeeping for a record that was filled in rather than touched by a packet.
-    void refile(FlowPair& pair, const Timeouts& timeouts) { reclassify(pair, timeouts.idle_ms(pair)); }
+    void refile(FlowPair& pair, const Timeouts& timeouts) {
+        reclassify(pair, timeouts.idle_ms(pair));
+    }
     // Removes what has been idle for its time. Looks at no more than `budget` timers.
     std::size_t age(std::uint64_t now_ns, std::size_t budget);
 
@@ -139,12 +152,12 @@ public:
         hook_context_ = context;
     }
 
-    // Scopes. The index of a name is stable until it is closed. `wanted`: exactly this index, so that
-    // the shards of all workers agree.
+    // Scopes. The index of a name is stable until it is closed. `wanted`: exactly this index, so
+    // that the shards of all workers agree.
     Result<std::uint32_t> open_scope(std::string_view name, std::uint32_t wanted = no_index);
     std::uint32_t find_scope(std::string_view name) const;  // no_index: none
-    void close_scope(std::uint32_t scope);                   // with all its records
-    const Scope* scope(std::uint32_t scope) const;           // null: not open
+    void close_scope(std::uint32_t scope);                  // with all its records
+    const Scope* scope(std::uint32_t scope) const;          // null: not open
     std::uint32_t owner(std::uint32_t scope) const;
     void set_owner(std::uint32_t scope, std::uint32_t engine);  // constant time
     // Every live record of a scope; `visit(FlowPair&)` may erase the record it is given.
@@ -159,7 +172,8 @@ public:
     // Further keys and unknown TLVs of a record, for the save format.
     template <class F>
     void for_each_alias(const FlowPair& pair, F&& visit) const {  // visit(const Alias&)
-        for (std::uint32_t i = pair.aliases; i != no_index; i = aliases_[i].next) visit(aliases_[i]);
+        for (std::uint32_t i = pair.aliases; i != no_index; i = aliases_[i].next)
+            visit(aliases_[i]);
     }
     std::vector<std::uint8_t> extension(const FlowPair& pair) const;
     bool set_extension(FlowPair& pair, std::span<const std::uint8_t> bytes);  // false: no room
@@ -170,7 +184,8 @@ public:
     std::size_t capacity() const { return geometry().records; }
     std::uint32_t worker() const { return geometry().worker; }
     const Stats& stats() const { return header_->stats; }
-    // Every invariant of README.md, one by one (tests, `weir doctor`). Names the first that is broken.
+    // Every invariant of README.md, one by one (tests, `weir doctor`). Names the first that is
+    // broken.
     Status check() const;
 
 private:
@@ -184,7 +199,8 @@ private:
     Place place(const Key& key, std::uint32_t hash) const {
         return place_of(header_->seed, key.scope, key.vni, hash);
     }
-    Hit match(std::uint32_t ref, std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple) const;
+    Hit match(std::uint32_t ref, std::uint32_t scope, std::uint32_t vni,
+              const net::Tuple& tuple) const;
     Hit look(const Query& query) const;
     void mark(Hit hit);
 
@@ -232,7 +248,8 @@ void Table::for_each(std::uint32_t scope_index, F&& visit) {
         const std::uint32_t next = slabs_[slab].next;  // `visit` may empty the slab
         std::uint64_t taken = ~slabs_[slab].free;
         for (; taken != 0; taken &= taken - 1)
-            visit(records_[slab * slab_records + static_cast<std::uint32_t>(std::countr_zero(taken))]);
+            visit(records_[slab * slab_records +
+                           static_cast<std::uint32_t>(std::countr_zero(taken))]);
         slab = next;
     }
 }

@@ -1,6 +1,6 @@
 // Taking over a shard that another process left. What counts after a crash: which scopes are open,
-// which slab belongs to which scope, and which records and aliases are live and whole. Everything else
-// is made anew from these.
+// which slab belongs to which scope, and which records and aliases are live and whole. Everything
+// else is made anew from these.
 #include <algorithm>
 
 #include "flow/table.hpp"
@@ -35,17 +35,19 @@ struct TableAdopter {
         header.stats.records.fill(0);
         table.index_.clear();
         table.wheel_.clear();
-        std::uint64_t next_id = header.next_id;
-        for (std::uint32_t i = 0; i < geometry.records; ++i) {
-            const FlowPair& pair = table.records_[i];
-            if (pair.live != record_free && pair.id >> 56 == geometry.worker)
-                next_id = std::max(next_id, (pair.id & (~std::uint64_t{0} >> 8)) + 1);
-        }
-        header.next_id = next_id;
+        if (header.next_id == 0 || header.next_id >> 56 != 0) header.next_id = 1;
+    }
+
+    // Ids and time go on from the records, whatever the header says.
+    void follow(const FlowPair& pair) {
+        if (pair.id >> 56 == geometry.worker)
+            header.next_id = std::max(header.next_id, (pair.id & (~std::uint64_t{0} >> 8)) + 1);
+        const std::uint64_t seen = std::max(pair.hot[0].last_seen_ns, pair.hot[1].last_seen_ns);
+        header.wheel.tick = std::min(header.wheel.tick, seen >> WheelState::tick_shift);
     }
 
     void reset_scope(Scope& scope) {
-        if (scope.state == ScopeState::writing) {
+        if (scope.state != ScopeState::open && scope.state != ScopeState::free) {
             scope.state = ScopeState::free;
             ++report.closed_scopes;
         }
@@ -71,6 +73,7 @@ struct TableAdopter {
             FlowPair& pair = table.records_[slab * slab_records + i];
             if (pair.live == record_live && owned && whole(pair, scope)) {
                 any = true;
+                follow(pair);
                 continue;
             }
             report.torn += pair.live == record_writing;
@@ -198,6 +201,7 @@ Result<Table> Table::adopt(std::span<std::byte> memory, AdoptReport* report) {
     Table& table = *found;
     const bool clean = table.header_->clean == 1;
     table.header_->clean = 0;
+    table.header_->views = 1;
     ordered();
     if (clean) {
         result.adopted = table.header_->live;

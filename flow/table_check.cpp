@@ -47,7 +47,8 @@ struct TableChecker {
     void free_slabs() {
         std::uint32_t count = 0;
         for (std::uint32_t i = header.free_slabs; i != no_index; i = table.slabs_[i].open_next) {
-            if (!require(i < geometry.slabs && ++count <= geometry.slabs, "free slab list", i)) return;
+            if (!require(i < geometry.slabs && ++count <= geometry.slabs, "free slab list", i))
+                return;
             ++seen_slab[i];
             require(table.slabs_[i].scope == no_index, "a free slab has no scope", i);
         }
@@ -84,12 +85,14 @@ struct TableChecker {
         const Scope& scope = table.scopes_[index];
         std::uint32_t previous = no_index, count = 0;
         for (std::uint32_t i = scope.oldest[kind]; i != no_index; i = table.records_[i].kind_next) {
-            if (!require(i < geometry.records && ++count <= geometry.records, "kind list", i)) return;
+            if (!require(i < geometry.records && ++count <= geometry.records, "kind list", i))
+                return;
             const FlowPair& pair = table.records_[i];
             ++seen_kind[i];
             require(pair.live == record_live && pair.key.scope == index &&
                         pair.hot[0].kind == static_cast<Kind>(kind) &&
-                        pair.hot[1].kind == static_cast<Kind>(kind) && pair.kind_previous == previous,
+                        pair.hot[1].kind == static_cast<Kind>(kind) &&
+                        pair.kind_previous == previous,
                     "a record is in the list of its scope and kind", i);
             previous = i;
         }
@@ -104,7 +107,8 @@ struct TableChecker {
                 require(occupied == (head != no_index), "a timer slot's bit", slot);
                 std::uint32_t previous = no_index;
                 for (std::uint32_t i = head; i != no_index; i = table.records_[i].timer_next) {
-                    if (!require(i < geometry.records && ++seen_timer[i] == 1, "timer list", i)) return;
+                    if (!require(i < geometry.records && ++seen_timer[i] == 1, "timer list", i))
+                        return;
                     const FlowPair& pair = table.records_[i];
                     require(pair.timer_previous == previous &&
                                 pair.timer_slot == level * WheelState::slots + slot,
@@ -140,8 +144,7 @@ struct TableChecker {
 
     bool found(const FlowPair& pair, std::uint32_t slot) const {
         const net::Tuple reversed = pair.key.tuple.reversed();
-        const auto forward =
-            table.look({pair.key.scope, pair.key.vni, &pair.key.tuple, pair.hash});
+        const auto forward = table.look({pair.key.scope, pair.key.vni, &pair.key.tuple, pair.hash});
         const auto back = table.look({pair.key.scope, pair.key.vni, &reversed, pair.hash});
         const bool loop = reversed == pair.key.tuple;
         return forward.pair == &table.records_[slot] && back.pair == forward.pair &&
@@ -154,7 +157,8 @@ struct TableChecker {
             const FlowPair& pair = table.records_[i];
             if (pair.live != record_live) continue;
             for (std::uint32_t at = pair.aliases; at != no_index; at = table.aliases_[at].next) {
-                if (!require(at < geometry.aliases && ++seen_alias[at] == 1, "alias list", at)) return;
+                if (!require(at < geometry.aliases && ++seen_alias[at] == 1, "alias list", at))
+                    return;
                 ++used;
                 const Alias& alias = table.aliases_[at];
                 require(alias.owner_id == pair.id && alias.slot() == i &&
@@ -167,7 +171,8 @@ struct TableChecker {
             }
         }
         for (std::uint32_t at = header.free_aliases; at != no_index; at = table.aliases_[at].next) {
-            if (!require(at < geometry.aliases && ++seen_alias[at] == 1, "free alias list", at)) return;
+            if (!require(at < geometry.aliases && ++seen_alias[at] == 1, "free alias list", at))
+                return;
             ++unused;
             require(table.aliases_[at].owner_id == 0, "a free alias has no owner", at);
         }
@@ -181,13 +186,15 @@ struct TableChecker {
             const FlowPair& pair = table.records_[i];
             if (pair.live != record_live) continue;
             for (std::uint32_t at = pair.extension; at != no_index; at = table.chunks_[at].next) {
-                if (!require(at < geometry.chunks && ++seen_chunk[at] == 1, "chunk list", at)) return;
+                if (!require(at < geometry.chunks && ++seen_chunk[at] == 1, "chunk list", at))
+                    return;
                 ++total;
                 require(table.chunks_[at].owner_id == pair.id, "a chunk belongs to its record", at);
             }
         }
         for (std::uint32_t at = header.free_chunks; at != no_index; at = table.chunks_[at].next) {
-            if (!require(at < geometry.chunks && ++seen_chunk[at] == 1, "free chunk list", at)) return;
+            if (!require(at < geometry.chunks && ++seen_chunk[at] == 1, "free chunk list", at))
+                return;
             ++total;
         }
         require(total == geometry.chunks, "no chunk is lost", total);

@@ -16,7 +16,8 @@
 namespace weir::flow {
 namespace {
 
-constexpr TableLimits small{.records = 192, .scopes = 3, .aliases = 4, .chunks = 4, .seed = 1};
+constexpr TableLimits small{
+    .records = 192, .scopes = 3, .aliases = 4, .chunks = 4, .first_id = 1, .seed = 1};
 
 // Memory that a child shares with its parent.
 struct SharedMemory {
@@ -31,7 +32,9 @@ struct SharedMemory {
     void* at;
 };
 
-net::Tuple rewritten() { return key_of(0, 6, 777, 5).tuple; }
+net::Tuple rewritten() {
+    return key_of(0, 6, 777, 5).tuple;
+}
 
 // Three scopes; g0 and g1 with records, one of them with an alias and an extension.
 void prepare(Table& table) {
@@ -332,8 +335,8 @@ TEST(Crash, AdoptionItselfMayBeKilled) {
     // The child adopts the shard in place; what it has half rebuilt is adopted again.
     step_through(
         [&](Table& table) {
-            std::byte* begin = reinterpret_cast<std::byte*>(table.at(0)) + small.records *
-                               sizeof(FlowPair) - bytes;  // records stand last
+            std::byte* begin = reinterpret_cast<std::byte*>(table.at(0)) +
+                               small.records * sizeof(FlowPair) - bytes;  // records stand last
             (void)Table::adopt({begin, bytes});
         },
         [&](Table& table, const AdoptReport& report) {
@@ -361,11 +364,26 @@ TEST(Crash, CleanShardIsAdoptedAsItStands) {
     EXPECT_TRUE(report.rebuilt);
 }
 
+TEST(Crash, AShardInUseByAnotherViewIsNotClean) {
+    Shard shard(small, 2);
+    prepare(shard.table);
+    Table second = *Table::attach(shard.memory());
+    shard.table.close();
+    AdoptReport report;
+    const std::vector<std::byte> killed_now(shard.memory().begin(), shard.memory().end());
+    second.close();
+    ASSERT_TRUE(Table::adopt(shard.memory(), &report));
+    EXPECT_FALSE(report.rebuilt);
+    std::memcpy(shard.memory().data(), killed_now.data(), killed_now.size());
+    ASSERT_TRUE(Table::adopt(shard.memory(), &report));
+    EXPECT_TRUE(report.rebuilt);
+}
+
 TEST(Crash, DamageIsNamedOrDropped) {
     Shard shard(small, 2);
     prepare(shard.table);
-    shard.table.at(3)->key.tuple.src_port ^= 1;       // identity torn
-    shard.table.at(70)->key.scope = 2;                // belongs to nobody
+    shard.table.at(3)->key.tuple.src_port ^= 1;  // identity torn
+    shard.table.at(70)->key.scope = 2;           // belongs to nobody
     shard.table.at(5)->tcp = static_cast<TcpState>(99);
     AdoptReport report;
     Result<Table> adopted = Table::adopt(shard.memory(), &report);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <cstring>
 #include <random>
 #include <string>
@@ -29,9 +30,20 @@ std::uint32_t fold(const void* data, std::size_t bytes, std::uint64_t state) {
     return static_cast<std::uint32_t>(state ^ state >> 32);
 }
 
-std::uint32_t name_hash(std::string_view name) { return fold(name.data(), name.size(), 1); }
+std::uint32_t name_hash(std::string_view name) {
+    return fold(name.data(), name.size(), 1);
+}
 
-std::uint64_t round_up(std::uint64_t value, std::uint64_t to) { return (value + to - 1) / to * to; }
+std::uint64_t round_up(std::uint64_t value, std::uint64_t to) {
+    return (value + to - 1) / to * to;
+}
+
+// Grows faster than flows are made, and across restarts.
+std::uint64_t id_by_clock() {
+    const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+    const auto us = std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count();
+    return static_cast<std::uint64_t>(us > 0 ? us : 1);
+}
 
 std::uint64_t random_seed() {
     std::random_device device;
@@ -41,12 +53,10 @@ std::uint64_t random_seed() {
 Result<Geometry> geometry_for(const TableLimits& limits, std::uint32_t worker) {
     if (limits.records == 0 || limits.records > max_records)
         return invalid("records", "must be 1 … " + std::to_string(max_records));
-    if (limits.scopes == 0 || limits.scopes > 65536)
-        return invalid("scopes", "must be 1 … 65536");
+    if (limits.scopes == 0 || limits.scopes > 65536) return invalid("scopes", "must be 1 … 65536");
     if (worker >= limits::max_workers)
         return invalid("worker", "must be below " + std::to_string(limits::max_workers));
-    if (limits.first_id == 0 || limits.first_id >> 56 != 0)
-        return invalid("first_id", "must fit 56 bits and not be 0");
+    if (limits.first_id >> 55 != 0) return invalid("first_id", "must be below 2^55");
 
     Geometry g;
     g.worker = worker;
@@ -56,7 +66,8 @@ Result<Geometry> geometry_for(const TableLimits& limits, std::uint32_t worker) {
     g.aliases = limits.aliases != 0 ? limits.aliases : g.records / 8;
     g.chunks = limits.chunks != 0 ? limits.chunks : g.records / 16;
     if (g.aliases > max_records || g.chunks > max_records)
-        return invalid("aliases", "aliases and chunks must be at most " + std::to_string(max_records));
+        return invalid("aliases",
+                       "aliases and chunks must be at most " + std::to_string(max_records));
     const std::uint32_t entries = g.records + g.aliases;
     g.buckets = std::bit_ceil(entries / 4 + 1);
     g.overflow_buckets = entries / Bucket::entries + 1;
@@ -124,7 +135,8 @@ Result<Table> Table::create(std::span<std::byte> memory, const TableLimits& limi
     ordered();
     header->geometry = geometry;
     header->checksum = checksum_of(geometry);
-    header->next_id = limits.first_id;
+    header->views = 1;
+    header->next_id = limits.first_id != 0 ? limits.first_id : id_by_clock();
     header->seed = limits.seed != 0 ? limits.seed : random_seed();
     Table table(memory.data(), geometry);
     for (std::uint32_t i = 0; i < geometry.slabs; ++i) {
@@ -149,7 +161,8 @@ Result<Table> Table::view(std::span<std::byte> memory) {
     if (Status status = usable(memory, sizeof(ShardHeader)); !status) return status.error();
     const auto* header = reinterpret_cast<const ShardHeader*>(memory.data());
     if (header->magic != shard_magic)
-        return Error{Errc::not_found, "flow shard", "magic", "there is no flow shard in this memory"};
+        return Error{Errc::not_found, "flow shard", "magic",
+                     "there is no flow shard in this memory"};
     if (header->checksum != checksum_of(header->geometry))
         return Error{Errc::invalid, "flow shard", "checksum", "the header is damaged"};
     const Geometry& g = header->geometry;
@@ -163,7 +176,11 @@ Result<Table> Table::view(std::span<std::byte> memory) {
     return Table(memory.data(), g);
 }
 
-Result<Table> Table::attach(std::span<std::byte> memory) { return view(memory); }
+Result<Table> Table::attach(std::span<std::byte> memory) {
+    Result<Table> found = view(memory);
+    if (found) ++found->header_->views;
+    return found;
+}
 
 Result<Table> Table::open(std::span<std::byte> memory, const TableLimits& limits,
                           std::uint32_t worker, AdoptReport* report) {
@@ -181,7 +198,7 @@ Result<Table> Table::open(std::span<std::byte> memory, const TableLimits& limits
 
 void Table::close() {
     ordered();
-    header_->clean = 1;
+    if (--header_->views == 0) header_->clean = 1;
     header_ = nullptr;
 }
 
@@ -204,14 +221,17 @@ std::uint32_t Table::find_scope(std::string_view name) const {
 
 Result<std::uint32_t> Table::open_scope(std::string_view name, std::uint32_t wanted) {
     if (name.empty() || name.size() > limits::max_name_bytes)
-        return invalid("scope", "a name has 1 … " + std::to_string(limits::max_name_bytes) + " bytes");
+        return invalid("scope",
+                       "a name has 1 … " + std::to_string(limits::max_name_bytes) + " bytes");
     if (wanted != no_index && wanted >= geometry().scopes)
         return invalid("scope", "index " + std::to_string(wanted) + " is beyond the table's " +
                                     std::to_string(geometry().scopes));
     const std::uint32_t there = find_scope(name);
     if (there != no_index) {
         if (wanted == no_index || wanted == there) return there;
-        return Error{Errc::conflict, "scope/" + std::string(name), {},
+        return Error{Errc::conflict,
+                     "scope/" + std::string(name),
+                     {},
                      "is open as index " + std::to_string(there)};
     }
     std::uint32_t index = wanted != no_index ? wanted : 0;
@@ -220,7 +240,9 @@ Result<std::uint32_t> Table::open_scope(std::string_view name, std::uint32_t wan
     if (index == geometry().scopes)
         return Error{Errc::limit, "scope/" + std::string(name), {}, "the scope table is full"};
     if (scopes_[index].state != ScopeState::free)
-        return Error{Errc::conflict, "scope/" + std::string(name), {},
+        return Error{Errc::conflict,
+                     "scope/" + std::string(name),
+                     {},
                      "index " + std::to_string(index) + " belongs to " + scopes_[index].name};
 
     Scope& scope = scopes_[index];
@@ -244,7 +266,8 @@ void Table::close_scope(std::uint32_t index) {
         remove(pair, Removal::scope_closed);
     });
     // All its records are dead: a kill from here on leaves an open, empty scope or none.
-    std::atomic_ref<ScopeState>(scopes_[index].state).store(ScopeState::free, std::memory_order_release);
+    std::atomic_ref<ScopeState>(scopes_[index].state)
+        .store(ScopeState::free, std::memory_order_release);
     std::atomic_ref<std::uint32_t>(header_->open_scopes).fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -305,7 +328,8 @@ void Table::free_alias(std::uint32_t at) {
 std::vector<std::uint8_t> Table::extension(const FlowPair& pair) const {
     std::vector<std::uint8_t> out;
     for (std::uint32_t i = pair.extension; i != no_index; i = chunks_[i].next)
-        out.insert(out.end(), chunks_[i].bytes.begin(), chunks_[i].bytes.begin() + chunks_[i].length);
+        out.insert(out.end(), chunks_[i].bytes.begin(),
+                   chunks_[i].bytes.begin() + chunks_[i].length);
     return out;
 }
 

@@ -65,7 +65,9 @@ protected:
     std::uint64_t now = 5'000 * ms;
     std::uint32_t evictions = 0, refusals = 0, found = 0;
 
-    std::uint32_t below(std::uint32_t bound) { return static_cast<std::uint32_t>(random() % bound); }
+    std::uint32_t below(std::uint32_t bound) {
+        return static_cast<std::uint32_t>(random() % bound);
+    }
 
     Key any_key() {
         static constexpr std::uint8_t protos[] = {6, 6, 6, 17, 17, 1};

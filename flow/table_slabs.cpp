@@ -9,7 +9,9 @@ namespace weir::flow {
 
 namespace {
 
-constexpr std::size_t nth(Kind kind) { return static_cast<std::size_t>(kind); }
+constexpr std::size_t nth(Kind kind) {
+    return static_cast<std::size_t>(kind);
+}
 
 // How far a full table is searched for a victim, per insert.
 constexpr unsigned victim_tries = 32;

@@ -40,7 +40,8 @@ TEST(Timers, IdleTimesOfTheRulebook) {
         set_state(shard, *shard.insert(key, start), state, start);
         expect_lifetime(shard, key, start, idle_s);
     }
-    const std::pair<std::uint8_t, std::uint64_t> others[] = {{17, 60}, {1, 20}, {58, 20}, {132, 60}};
+    const std::pair<std::uint8_t, std::uint64_t> others[] = {
+        {17, 60}, {1, 20}, {58, 20}, {132, 60}};
     for (const auto& [proto, idle_s] : others) {
         const Key key = key_of(g1, proto, 1, 1);
         shard.insert(key, start);
@@ -130,7 +131,9 @@ struct FullShard : Shard {
         if (pair != nullptr) set_state(*this, *pair, state, now_ns);
         return pair;
     }
-    bool has(std::uint32_t client, std::uint8_t proto) { return bool(find(key_of(g1, proto, client, 1))); }
+    bool has(std::uint32_t client, std::uint8_t proto) {
+        return bool(find(key_of(g1, proto, client, 1)));
+    }
     InsertOutcome push(std::uint32_t client) {
         InsertOutcome outcome{};
         insert(key_of(g1, 6, client, 1), start + 500 * second, &outcome);

@@ -8,16 +8,18 @@ namespace weir::flow {
 
 namespace {
 
-constexpr std::uint8_t liberal_scale = 14;      // the largest of RFC 7323
-constexpr std::uint32_t recent_bytes = 65536;   // how far back a repeated handshake may reach
-constexpr std::int32_t window_slack = 65535;    // data a little beyond the window still teaches
+constexpr std::uint8_t liberal_scale = 14;     // the largest of RFC 7323
+constexpr std::uint32_t recent_bytes = 65536;  // how far back a repeated handshake may reach
+constexpr std::int32_t window_slack = 65535;   // data a little beyond the window still teaches
 
 // Sequence numbers wrap: the sign of the difference orders them (RFC 9293 §3.4).
 std::int32_t distance(std::uint32_t from, std::uint32_t to) {
     return static_cast<std::int32_t>(to - from);
 }
 
-bool seen(const Hot& hot, std::uint8_t bits) { return (hot.tcp_seen & bits) == bits; }
+bool seen(const Hot& hot, std::uint8_t bits) {
+    return (hot.tcp_seen & bits) == bits;
+}
 
 // `number` is at, or a handshake's length below, the end of what `side` has sent.
 bool recently_sent(const Hot& side, std::uint32_t number) {
@@ -30,8 +32,8 @@ TcpClass judge_rst(const FlowPair& pair, std::uint8_t direction, const TcpSegmen
     const Hot& own = pair.hot[direction];
     const Hot& peer = pair.hot[direction ^ 1];
     if (pair.tcp == TcpState::syn_sent && direction == 1) {
-        const bool answers = (segment.flags & tcp_ack) != 0 &&
-                             recently_sent(peer, segment.acknowledgement);
+        const bool answers =
+            (segment.flags & tcp_ack) != 0 && recently_sent(peer, segment.acknowledgement);
         return answers ? TcpClass::rst : TcpClass::rst_blind;
     }
     if (!seen(peer, tcp_seen_window)) {
@@ -40,8 +42,8 @@ TcpClass judge_rst(const FlowPair& pair, std::uint8_t direction, const TcpSegmen
     }
     const std::int32_t above = distance(peer.acknowledged, segment.sequence);
     if (above < 0 || distance(segment.sequence, peer.window_edge) < 0) return TcpClass::rst_blind;
-    const bool sent = seen(own, tcp_seen_sequence) &&
-                      distance(segment.sequence, own.sequence_end) >= 0;
+    const bool sent =
+        seen(own, tcp_seen_sequence) && distance(segment.sequence, own.sequence_end) >= 0;
     return above == 0 || sent ? TcpClass::rst : TcpClass::rst_inexact;
 }
 
@@ -49,8 +51,7 @@ TcpClass judge_rst(const FlowPair& pair, std::uint8_t direction, const TcpSegmen
 bool within_window(const Hot& peer, const TcpSegment& segment) {
     if (!seen(peer, tcp_seen_window)) return true;
     const std::uint32_t end = segment.sequence + segment.length();
-    return distance(peer.acknowledged, end) >= 0 &&
-           distance(peer.window_edge, end) <= window_slack;
+    return distance(peer.acknowledged, end) >= 0 && distance(peer.window_edge, end) <= window_slack;
 }
 
 bool acknowledges_fin(const Hot& side, const TcpSegment& segment) {
@@ -70,8 +71,10 @@ TcpClass classify(const FlowPair& pair, std::uint8_t direction, const TcpSegment
     const bool opening =
         (pair.tcp == TcpState::syn_sent && direction == 1) || pair.tcp == TcpState::syn_received;
     switch (plain) {
-        case TcpClass::rst: return judge_rst(pair, direction, segment);
-        case TcpClass::syn: return judge_syn(own, segment);
+        case TcpClass::rst:
+            return judge_rst(pair, direction, segment);
+        case TcpClass::syn:
+            return judge_syn(own, segment);
         case TcpClass::syn_ack:
             if (opening && seen(peer, tcp_seen_sequence) &&
                 !recently_sent(peer, segment.acknowledgement))
@@ -83,12 +86,12 @@ TcpClass classify(const FlowPair& pair, std::uint8_t direction, const TcpSegment
                 !recently_sent(peer, segment.acknowledgement))
                 return TcpClass::stray_ack;
             // A FIN from nowhere changes nothing; its receiver ignores it.
-            if (plain == TcpClass::fin)
-                return within_window(peer, segment) ? plain : TcpClass::ack;
+            if (plain == TcpClass::fin) return within_window(peer, segment) ? plain : TcpClass::ack;
             if (seen(own, tcp_seen_fin_acked) && acknowledges_fin(peer, segment))
                 return TcpClass::last_ack;
             return plain;
-        default: return plain;
+        default:
+            return plain;
     }
 }
 
@@ -107,8 +110,8 @@ void learn_window(Hot& own, Hot& peer, const TcpSegment& segment) {
     const std::uint32_t number = segment.acknowledgement;
     // Nobody acknowledges what was not sent.
     if (seen(peer, tcp_seen_sequence) && distance(peer.sequence_end, number) > 0) return;
-    const bool scaled = (segment.flags & tcp_syn) == 0 && seen(own, tcp_seen_scale) &&
-                        seen(peer, tcp_seen_scale);
+    const bool scaled =
+        (segment.flags & tcp_syn) == 0 && seen(own, tcp_seen_scale) && seen(peer, tcp_seen_scale);
     const std::uint32_t edge =
         number + (std::uint32_t{segment.window} << (scaled ? own.window_scale : 0));
     const bool first = !seen(own, tcp_seen_window);
@@ -152,7 +155,8 @@ void learn(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment, Tc
             learn_sequence(own, peer, segment);
             learn_window(own, peer, segment);
             return;
-        default: return;
+        default:
+            return;
     }
 }
 
@@ -174,8 +178,8 @@ TcpClass class_of_flags(std::uint8_t flags) {
 TcpResult track(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment) {
     const std::uint8_t side = direction & 1;
     const TcpClass kind = classify(pair, side, segment);
-    const TcpStep& step = tcp_table[static_cast<std::size_t>(pair.tcp)][side]
-                                   [static_cast<std::size_t>(kind)];
+    const TcpStep& step =
+        tcp_table[static_cast<std::size_t>(pair.tcp)][side][static_cast<std::size_t>(kind)];
     if (step.verdict == TcpVerdict::pass) {
         learn(pair, side, segment, kind);
         if (pair.tcp != step.next) pair.tcp = step.next;

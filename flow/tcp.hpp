@@ -21,7 +21,8 @@ enum class TcpClass : std::uint8_t {
     last_ack,     // … after which both FINs are acknowledged
     stray_ack,    // ACK or SYN+ACK that acknowledges nothing the opening handshake sent
     rst,          // RST with the sequence number the other side expects
-    rst_inexact,  // RST inside the window: the receiver answers with a challenge ACK (RFC 5961 §3.2)
+    rst_inexact,  // RST inside the window: the receiver answers with a challenge ACK (RFC 5961
+                  // §3.2)
     rst_blind,    // RST outside the window
     count_
 };
@@ -47,7 +48,7 @@ extern const TcpTable tcp_table;  // [state][direction][class]
 struct TcpSegment {
     std::uint32_t sequence = 0;
     std::uint32_t acknowledgement = 0;
-    std::uint16_t window = 0;          // as on the wire, unscaled
+    std::uint16_t window = 0;  // as on the wire, unscaled
     std::uint8_t flags = 0;
     std::uint32_t payload_bytes = 0;
     std::uint8_t window_scale = no_scale;  // of the option in a SYN; no_scale: not there
@@ -67,26 +68,26 @@ struct TcpResult {
     TcpState state = TcpState::none;  // now
     TcpVerdict verdict = TcpVerdict::pass;
     TcpClass kind = TcpClass::invalid;
-    bool listed = false;              // the table names this step; else it was "stay and count"
+    bool listed = false;  // the table names this step; else it was "stay and count"
     bool pass() const { return verdict == TcpVerdict::pass; }
 };
 
 // Bits of Hot::tcp_seen.
-inline constexpr std::uint8_t tcp_seen_sequence = 1;   // sequence_end stands for something
-inline constexpr std::uint8_t tcp_seen_window = 2;     // acknowledged and window_edge do
-inline constexpr std::uint8_t tcp_seen_fin = 4;        // this side's FIN was seen; sequence_end covers it
+inline constexpr std::uint8_t tcp_seen_sequence = 1;  // sequence_end stands for something
+inline constexpr std::uint8_t tcp_seen_window = 2;    // acknowledged and window_edge do
+inline constexpr std::uint8_t tcp_seen_fin = 4;  // this side's FIN was seen; sequence_end covers it
 inline constexpr std::uint8_t tcp_seen_fin_acked = 8;  // … and was acknowledged
 inline constexpr std::uint8_t tcp_seen_scale = 16;     // the side's SYN carried a window scale
 
 // The class that flags alone decide; sequence numbers refine it (SYN, ACK, RST).
 TcpClass class_of_flags(std::uint8_t flags);
 
-// Takes one segment of a flow: moves the state on, learns sequence numbers and windows when it passes.
-// A record in state `none` takes only a SYN of direction 0; see adopt_midflow().
+// Takes one segment of a flow: moves the state on, learns sequence numbers and windows when it
+// passes. A record in state `none` takes only a SYN of direction 0; see adopt_midflow().
 TcpResult track(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment);
 
-// Makes a fresh record stand for a connection whose start nobody saw: established, and liberal about
-// sequence numbers until both sides have been seen.
+// Makes a fresh record stand for a connection whose start nobody saw: established, and liberal
+// about sequence numbers until both sides have been seen.
 TcpResult adopt_midflow(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment);
 
 }  // namespace weir::flow

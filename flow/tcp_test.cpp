@@ -10,8 +10,9 @@ namespace weir::flow {
 namespace {
 
 // What the state machine should do, written down a second time: one rule after the other, in words,
-// without the table. Letters: S SYN, s the same again, B SYN+ACK, F FIN, A ACK, L the ACK after which
-// both FINs are acknowledged, t an ACK of nothing, R RST, r inexact RST, x blind RST, ! invalid.
+// without the table. Letters: S SYN, s the same again, B SYN+ACK, F FIN, A ACK, L the ACK after
+// which both FINs are acknowledged, t an ACK of nothing, R RST, r inexact RST, x blind RST, !
+// invalid.
 struct Expected {
     TcpState next;
     TcpVerdict verdict;
@@ -68,18 +69,30 @@ Expected oracle(TcpState state, int side, char segment) {
 
 char letter(TcpClass kind) {
     switch (kind) {
-        case TcpClass::invalid: return '!';
-        case TcpClass::syn: return 'S';
-        case TcpClass::syn_again: return 's';
-        case TcpClass::syn_ack: return 'B';
-        case TcpClass::fin: return 'F';
-        case TcpClass::ack: return 'A';
-        case TcpClass::last_ack: return 'L';
-        case TcpClass::stray_ack: return 't';
-        case TcpClass::rst: return 'R';
-        case TcpClass::rst_inexact: return 'r';
-        case TcpClass::rst_blind: return 'x';
-        case TcpClass::count_: break;
+        case TcpClass::invalid:
+            return '!';
+        case TcpClass::syn:
+            return 'S';
+        case TcpClass::syn_again:
+            return 's';
+        case TcpClass::syn_ack:
+            return 'B';
+        case TcpClass::fin:
+            return 'F';
+        case TcpClass::ack:
+            return 'A';
+        case TcpClass::last_ack:
+            return 'L';
+        case TcpClass::stray_ack:
+            return 't';
+        case TcpClass::rst:
+            return 'R';
+        case TcpClass::rst_inexact:
+            return 'r';
+        case TcpClass::rst_blind:
+            return 'x';
+        case TcpClass::count_:
+            break;
     }
     return '?';
 }
@@ -111,8 +124,8 @@ char class_by_flags(unsigned flags) {
     return f ? 'F' : 'A';
 }
 
-// A record in `state` with both sides numbered: initiator next sends 1100, responder 2100; both have
-// acknowledged everything and offer 1000 bytes.
+// A record in `state` with both sides numbered: initiator next sends 1100, responder 2100; both
+// have acknowledged everything and offer 1000 bytes.
 FlowPair numbered(TcpState state) {
     FlowPair pair;
     pair.key.tuple.proto = 6;
@@ -142,8 +155,8 @@ TEST(Tcp, EveryStateSideAndFlagSet) {
                 segment.window = 1000;
                 char kind = class_by_flags(flags);
                 // What the numbers add to the flags.
-                const bool unknown = state == TcpState::none ||
-                                     (state == TcpState::syn_sent && side == 1);
+                const bool unknown =
+                    state == TcpState::none || (state == TcpState::syn_sent && side == 1);
                 if (kind == 'S' && !unknown) kind = 's';
                 if (state == TcpState::syn_sent && side == 1 && kind == 'R' && !(flags & tcp_ack))
                     kind = 'x';
@@ -203,7 +216,8 @@ TEST(Tcp, HandshakeDataAndOrderlyClose) {
     EXPECT_TRUE(play.send(1, "PA", 900).pass());
     EXPECT_EQ(play.send(0, "FA").state, TcpState::fin_initiator);
     EXPECT_EQ(play.send(1, "A").state, TcpState::fin_initiator);
-    EXPECT_EQ(play.send(1, "PA", 900).state, TcpState::fin_initiator) << "half closed: data goes on";
+    EXPECT_EQ(play.send(1, "PA", 900).state, TcpState::fin_initiator)
+        << "half closed: data goes on";
     EXPECT_EQ(play.send(0, "A").state, TcpState::fin_initiator);
     EXPECT_EQ(play.send(1, "FA").state, TcpState::closing);
     EXPECT_EQ(play.send(0, "A").state, TcpState::closed);
@@ -394,7 +408,8 @@ TEST(Tcp, MidflowIsAdoptedOnlyOnRequest) {
     EXPECT_EQ(adopt_midflow(play.pair, 0, data).state, TcpState::established);
     play.next[0] += 100;
     EXPECT_TRUE(play.send(1, "PA", 100).pass());
-    EXPECT_EQ(play.pair.hot[1].window_edge, play.next[0] + (1000u << 14)) << "scale unknown: liberal";
+    EXPECT_EQ(play.pair.hot[1].window_edge, play.next[0] + (1000u << 14))
+        << "scale unknown: liberal";
     EXPECT_EQ(play.send(0, "FA").state, TcpState::fin_initiator);
 }
 
@@ -413,7 +428,8 @@ TEST(Tcp, MidflowAdoptionTakesAnAnswerButNoReset) {
 
 TEST(Tcp, ReadsHeaderAndWindowScale) {
     std::uint8_t bytes[64] = {0};
-    bytes[4] = 1, bytes[7] = 2, bytes[8] = 3, bytes[13] = tcp_syn, bytes[14] = 0x12, bytes[15] = 0x34;
+    bytes[4] = 1, bytes[7] = 2, bytes[8] = 3, bytes[13] = tcp_syn, bytes[14] = 0x12,
+    bytes[15] = 0x34;
     bytes[12] = 7 << 4;
     const std::uint8_t options[8] = {1, 2, 4, 5, 180, 3, 3, 9};
     std::memcpy(bytes + 20, options, 8);

@@ -12,7 +12,9 @@
 // What the tests, benchmarks and fuzzers of flows share: a shard on the heap, and keys by number.
 namespace weir::flow {
 
-inline net::Ip ip(std::uint32_t number) { return net::Ip::from4(0x0a000000u + number); }
+inline net::Ip ip(std::uint32_t number) {
+    return net::Ip::from4(0x0a000000u + number);
+}
 
 inline Key key_of(std::uint32_t scope, std::uint8_t proto, std::uint32_t client,
                   std::uint32_t server) {

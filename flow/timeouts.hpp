@@ -7,35 +7,43 @@ namespace weir::flow {
 
 // The one rulebook of idle times, in milliseconds (design §4, spec service-plane DP-10).
 struct Timeouts {
-    std::uint32_t tcp_new_ms = 60'000;            // handshake not finished
+    std::uint32_t tcp_new_ms = 60'000;  // handshake not finished
     std::uint32_t tcp_established_ms = 7'200'000;
-    std::uint32_t tcp_closing_ms = 30'000;        // at least one FIN
-    std::uint32_t tcp_closed_ms = 5'000;          // RST, or the last ACK
+    std::uint32_t tcp_closing_ms = 30'000;  // at least one FIN
+    std::uint32_t tcp_closed_ms = 5'000;    // RST, or the last ACK
     std::uint32_t udp_ms = 60'000;
-    std::uint32_t udp_replied_ms = 180'000;       // once the responder answered
+    std::uint32_t udp_replied_ms = 180'000;  // once the responder answered
     std::uint32_t icmp_ms = 20'000;
     std::uint32_t other_ms = 60'000;
 
     // The idle time that holds for `pair` as it stands now.
     std::uint32_t idle_ms(const FlowPair& pair) const {
         switch (pair.key.tuple.proto) {
-            case 6: return tcp_ms(pair.tcp);
-            case 17: return pair.hot[1].last_seen_ns != 0 ? udp_replied_ms : udp_ms;
+            case 6:
+                return tcp_ms(pair.tcp);
+            case 17:
+                return pair.hot[1].last_seen_ns != 0 ? udp_replied_ms : udp_ms;
             case 1:
-            case 58: return icmp_ms;
-            default: return other_ms;
+            case 58:
+                return icmp_ms;
+            default:
+                return other_ms;
         }
     }
 
 private:
     std::uint32_t tcp_ms(TcpState state) const {
         switch (state) {
-            case TcpState::established: return tcp_established_ms;
+            case TcpState::established:
+                return tcp_established_ms;
             case TcpState::fin_initiator:
             case TcpState::fin_responder:
-            case TcpState::closing: return tcp_closing_ms;
-            case TcpState::closed: return tcp_closed_ms;
-            default: return tcp_new_ms;
+            case TcpState::closing:
+                return tcp_closing_ms;
+            case TcpState::closed:
+                return tcp_closed_ms;
+            default:
+                return tcp_new_ms;
         }
     }
 };

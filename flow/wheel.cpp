@@ -15,7 +15,8 @@ void Wheel::arm(std::uint32_t slot, std::uint64_t expires_ns) {
     std::uint64_t due = (expires_ns >> WheelState::tick_shift) + 1;
     due = std::max(due, base);
     due = std::min(due, base + (std::uint64_t{1} << (6 * levels)) - 1);
-    // Counted from `base`, a record armed while its old slot is being emptied never lands there again.
+    // Counted from `base`, a record armed while its old slot is being emptied never lands there
+    // again.
     const std::uint64_t delta = due - base;
     unsigned level = 0;
     while (delta >= std::uint64_t{1} << (6 * (level + 1))) ++level;

@@ -8,9 +8,9 @@ namespace weir::flow {
 
 // A hierarchical timer wheel over the records of a shard, threaded through their timer_ links.
 //
-// One tick is 2^24 ns (16.8 ms); level l holds what is due within 64^(l+1) ticks, the last level also
-// what is later. Empty stretches are skipped by bitmap, so a jump of hours costs nothing. A record
-// never fires before its time and at most one tick after it, provided advance() is called.
+// One tick is 2^24 ns (16.8 ms); level l holds what is due within 64^(l+1) ticks, the last level
+// also what is later. Empty stretches are skipped by bitmap, so a jump of hours costs nothing. A
+// record never fires before its time and at most one tick after it, provided advance() is called.
 class Wheel {
 public:
     static constexpr unsigned levels = WheelState::levels, slots = WheelState::slots;
@@ -30,9 +30,9 @@ public:
     void disarm(std::uint32_t slot);                         // the record must be armed
     bool armed(std::uint32_t slot) const { return records_[slot].timer_slot != no_timer; }
 
-    // Moves time on to `now_ns` and calls fire(slot) for each record whose time may have come, after
-    // taking it off the wheel; fire() may arm it again. Stops after `budget` calls and goes on there
-    // next time. Returns the number of calls.
+    // Moves time on to `now_ns` and calls fire(slot) for each record whose time may have come,
+    // after taking it off the wheel; fire() may arm it again. Stops after `budget` calls and goes
+    // on there next time. Returns the number of calls.
     template <class Fire>
     std::size_t advance(std::uint64_t now_ns, std::size_t budget, Fire&& fire) {
         const std::uint64_t target = now_ns >> WheelState::tick_shift;

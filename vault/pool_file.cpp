@@ -95,7 +95,8 @@ PoolFile::~PoolFile() {
 
 // Every page is made present now: a worker never waits for one.
 Status PoolFile::map(int file, const std::string& path, std::size_t file_bytes) {
-    void* at = ::mmap(nullptr, file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+    void* at =
+        ::mmap(nullptr, file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
     if (at == MAP_FAILED) return failed(path, "cannot be mapped", errno);
     map_ = {static_cast<std::byte*>(at), file_bytes};
     return {};
@@ -119,8 +120,8 @@ Result<PoolFile> PoolFile::open(const std::string& path, const PoolWish& wish, A
             adoption = objection(pool.header(), file_bytes, wish);
         }
         if (adoption == Adoption::none) {
-            adoption = pool.header().clean == 1 ? Adoption::adopted_clean
-                                                : Adoption::adopted_after_crash;
+            adoption =
+                pool.header().clean == 1 ? Adoption::adopted_clean : Adoption::adopted_after_crash;
             ++pool.header().adoptions;
             pool.header().clean = 0;
             pool.header().owner_pid = static_cast<std::uint32_t>(::getpid());
@@ -132,7 +133,8 @@ Result<PoolFile> PoolFile::open(const std::string& path, const PoolWish& wish, A
 
     const std::string draft = path + ".new";
     ::unlink(draft.c_str());
-    const File fresh(::open(draft.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const File fresh(
+        ::open(draft.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (fresh.number() < 0) return failed(draft, "cannot be created", errno);
     if (old.number() >= 0) ::unlink(path.c_str());  // its memory is needed
     const int error = reserve(fresh.number(), wish.file_bytes());

@@ -50,8 +50,8 @@ struct PoolWish {
 // A mapped pool file.
 class PoolFile {
 public:
-    // Adopts the file if it is what is wished for, else makes a new one in its place. Only a complete
-    // file ever has the name: a kill in between leaves the old one, or none.
+    // Adopts the file if it is what is wished for, else makes a new one in its place. Only a
+    // complete file ever has the name: a kill in between leaves the old one, or none.
     static Result<PoolFile> open(const std::string& path, const PoolWish& wish, Adoption& adoption);
 
     PoolFile() = default;
@@ -61,9 +61,7 @@ public:
 
     PoolHeader& header() { return *reinterpret_cast<PoolHeader*>(map_.data()); }
     const PoolHeader& header() const { return *reinterpret_cast<const PoolHeader*>(map_.data()); }
-    std::span<std::byte> memory() {
-        return map_.subspan(pool_header_bytes, bytes_);
-    }
+    std::span<std::byte> memory() { return map_.subspan(pool_header_bytes, bytes_); }
 
 private:
     Status map(int file, const std::string& path, std::size_t file_bytes);

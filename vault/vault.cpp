@@ -47,14 +47,22 @@ Error failed(const std::string& path, const char* what, int error) {
 
 const char* text(Adoption adoption) {
     switch (adoption) {
-        case Adoption::none: return "none";
-        case Adoption::created: return "created";
-        case Adoption::adopted_clean: return "adopted_clean";
-        case Adoption::adopted_after_crash: return "adopted_after_crash";
-        case Adoption::shared: return "shared";
-        case Adoption::discarded_layout: return "discarded_layout";
-        case Adoption::discarded_boot: return "discarded_boot";
-        case Adoption::discarded_damaged: return "discarded_damaged";
+        case Adoption::none:
+            return "none";
+        case Adoption::created:
+            return "created";
+        case Adoption::adopted_clean:
+            return "adopted_clean";
+        case Adoption::adopted_after_crash:
+            return "adopted_after_crash";
+        case Adoption::shared:
+            return "shared";
+        case Adoption::discarded_layout:
+            return "discarded_layout";
+        case Adoption::discarded_boot:
+            return "discarded_boot";
+        case Adoption::discarded_damaged:
+            return "discarded_damaged";
     }
     return "none";
 }
@@ -109,7 +117,8 @@ Status Vault::Content::take_lock() {
 
 Status Vault::Content::look_at_storage() {
     struct statfs info {};
-    if (::statfs(directory.c_str(), &info) != 0) return failed(directory, "cannot be examined", errno);
+    if (::statfs(directory.c_str(), &info) != 0)
+        return failed(directory, "cannot be examined", errno);
     if (info.f_type == TMPFS_MAGIC) storage = Storage::tmpfs;
     if (info.f_type == HUGETLBFS_MAGIC) {
         storage = Storage::hugetlbfs;
@@ -140,7 +149,8 @@ Result<Pool> Vault::pool(std::string_view name, std::size_t bytes, std::uint32_t
     const std::string object = "pool " + std::string(name);
     if (content_ == nullptr) return Error{Errc::unavailable, object, {}, "the vault is closed"};
     if (!good_name(name))
-        return Error{Errc::invalid, object, "name", "must be 1 … 63 of a-z 0-9 - _ . and not begin with ."};
+        return Error{Errc::invalid, object, "name",
+                     "must be 1 … 63 of a-z 0-9 - _ . and not begin with ."};
     if (bytes == 0 || bytes > max_pool_bytes)
         return Error{Errc::invalid, object, "bytes",
                      "must be 1 … " + std::to_string(max_pool_bytes)};
@@ -184,7 +194,9 @@ std::vector<std::string> Vault::pools() const {
     return names;
 }
 
-Storage Vault::storage() const { return content_ ? content_->storage : Storage::none; }
+Storage Vault::storage() const {
+    return content_ ? content_->storage : Storage::none;
+}
 
 const std::string& Vault::directory() const {
     static const std::string closed;

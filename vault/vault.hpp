@@ -29,7 +29,8 @@ const char* text(Adoption);
 enum class Storage : std::uint8_t { none = 0, tmpfs, hugetlbfs, other };
 
 struct Pool {
-    std::span<std::byte> memory;  // 64-byte aligned, as long as asked for; lives as long as the Vault
+    std::span<std::byte>
+        memory;  // 64-byte aligned, as long as asked for; lives as long as the Vault
     Adoption adoption = Adoption::none;
 };
 

@@ -166,7 +166,9 @@ TEST(Vault, ContentFromBeforeAHostRestartIsDiscarded) {
     EXPECT_TRUE(holds(*pool, 0));
 }
 
-TEST(Vault, RunningKernelHasABootId) { EXPECT_EQ(read_boot_id().size(), 36u); }
+TEST(Vault, RunningKernelHasABootId) {
+    EXPECT_EQ(read_boot_id().size(), 36u);
+}
 
 TEST(Vault, TruncatedFileIsDiscarded) {
     for (const std::uintmax_t bytes : {0u, 1u, 4000u, 4096u, 8000u}) {
@@ -198,8 +200,8 @@ TEST(Vault, EveryDamagedHeaderByteIsNoticed) {
         Result<Pool> pool = vault->pool("flows-0", 100, 1);
         ASSERT_TRUE(pool);
         const bool header_version = at >= 8 && at < 12;
-        EXPECT_EQ(pool->adoption, header_version ? Adoption::discarded_layout
-                                                 : Adoption::discarded_damaged)
+        EXPECT_EQ(pool->adoption,
+                  header_version ? Adoption::discarded_layout : Adoption::discarded_damaged)
             << "byte " << at;
         EXPECT_TRUE(holds(*pool, 0));
     }

@@ -1,6 +1,6 @@
-// A child keeps flows in a vault and is killed with SIGKILL in the middle of its work, again and again.
-// After each kill the parent adopts the vault, holds what it finds against the child's own journal, and
-// the next child goes on from there.
+// A child keeps flows in a vault and is killed with SIGKILL in the middle of its work, again and
+// again. After each kill the parent adopts the vault, holds what it finds against the child's own
+// journal, and the next child goes on from there.
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -74,7 +74,7 @@ protected:
         Result<vault::Vault> vault = vault::Vault::open(directory_);
         WEIR_CHECK(vault.ok(), "nobody else owns the vault");
         Result<vault::Pool> pool =
-            vault->pool("flows-3", Table::bytes_needed(table_limits), flow::record_layout_version);
+            vault->pool("flows-3", Table::bytes_needed(table_limits), flow::pool_layout_version);
         WEIR_CHECK(pool.ok(), "there is room for the pool");
         Result<Table> table = pool->adoption == Adoption::created
                                   ? Table::create(pool->memory, table_limits, worker)
@@ -87,13 +87,15 @@ protected:
         AdoptReport report;
         Opened opened = open(report);
         Table& table = opened.table;
-        for (std::uint32_t i = 0; i < scopes; ++i) (void)table.open_scope("g" + std::to_string(i), i);
+        for (std::uint32_t i = 0; i < scopes; ++i)
+            (void)table.open_scope("g" + std::to_string(i), i);
         std::mt19937 random{seed};
         std::uint64_t now = 1'000'000'000ull * (1 + seed);
         while (true) {
             const auto number = static_cast<std::uint32_t>(random() % keys);
             const Key key = key_number(number);
-            const auto hit = table.find(key.scope, key.vni, key.tuple, net::symmetric_hash(key.tuple));
+            const auto hit =
+                table.find(key.scope, key.vni, key.tuple, net::symmetric_hash(key.tuple));
             auto& state = journal_->state[number];
             if (!hit) {
                 state = Known::in_flight;
