@@ -38,6 +38,11 @@ public:
         return n;
     }
 
+    // The popper's: nothing to pop, as far as it can know.
+    bool empty() const {
+        return tail_.load(std::memory_order_seq_cst) == head_.load(std::memory_order_relaxed);
+    }
+
 private:
     alignas(64) std::atomic<std::size_t> tail_{0};
     std::size_t known_head_ = 0;  // the pusher's view

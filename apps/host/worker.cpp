@@ -1,24 +1,27 @@
 #include "apps/host/worker.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace weir::host {
 namespace {
 
 constexpr std::uint64_t tick_interval_ns = 1'000'000;
 constexpr std::uint32_t ring_bursts_per_turn = 4;  // so that no neighbour keeps us from our ports
+constexpr std::uint64_t shortest_rest_ns = 10'000;
+constexpr std::uint64_t longest_rest_ns = 150'000;
 constexpr std::uint32_t burst_size = limits::max_burst;
 
 std::uint32_t port_of(const Packet* p) { return p->hand.port; }
 
 }  // namespace
 
-Worker::Worker(std::uint32_t index, dataplane::PacketPool& pool,
-               std::span<SpscRing* const> from_others, std::span<SpscRing* const> to_others)
+Worker::Worker(std::uint32_t index, dataplane::PacketPool& pool, Waiter& waiter,
+               std::vector<Peer> peers)
     : index_(index),
       pool_(pool),
-      from_others_(from_others.begin(), from_others.end()),
-      to_others_(to_others.begin(), to_others.end()),
+      waiter_(waiter),
+      peers_(std::move(peers)),
       ports_(limits::max_ports),
       deliveries_(std::make_unique<dataplane::PacketQueue<1024>>()) {
     parked_.reserve(parked_capacity);
@@ -32,8 +35,8 @@ Worker::~Worker() {
     }
     Packet* burst[burst_size];
     while (Packet* p = deliveries_->pop()) pool_.release(index_, &p, 1);
-    for (SpscRing* ring : from_others_)
-        while (const std::uint32_t n = ring ? ring->pop(burst, burst_size) : 0)
+    for (const Peer& peer : peers_)
+        while (const std::uint32_t n = peer.from ? peer.from->pop(burst, burst_size) : 0)
             pool_.release(index_, burst, n);
 }
 
@@ -43,6 +46,7 @@ std::uint32_t Worker::turn(std::uint64_t now_ns) {
     std::uint32_t moved = drain_rings();
     moved += poll_ports();
     moved += deliver();
+    if (moved > 0) idle_rests_ = 0;
     if (now_ns_ >= next_tick_ns_) {
         next_tick_ns_ = now_ns_ + tick_interval_ns;
         for (const EngineRef& engine : engines_) engine.api->tick(engine.handle, index_, now_ns_);
@@ -71,7 +75,8 @@ std::uint32_t Worker::poll_ports() {
 
 std::uint32_t Worker::drain_rings() {
     std::uint32_t moved = 0;
-    for (SpscRing* ring : from_others_) {
+    for (const Peer& peer : peers_) {
+        SpscRing* const ring = peer.from;
         if (!ring) continue;
         for (std::uint32_t round = 0; round < ring_bursts_per_turn; ++round) {
             Packet* burst[burst_size];
@@ -167,13 +172,44 @@ void Worker::discard_parked(std::uint32_t port) {
 
 void Worker::set_port(std::uint32_t port, const PortView& view) {
     const bool thawed = ports_[port].frozen && !view.frozen;
+    poll_port(port, false);  // as long as the old device is known
     ports_[port] = view;
     const bool ours = view.polled && !view.frozen && view.device && view.engine.api &&
                       view.polling_worker == index_;
-    const auto at = std::find(polled_.begin(), polled_.end(), port);
-    if (ours && at == polled_.end()) polled_.push_back(port);
-    if (!ours && at != polled_.end()) polled_.erase(at);
+    poll_port(port, ours);
     if (thawed) release_parked(port);
+}
+
+void Worker::poll_port(std::uint32_t port, bool on) {
+    const auto at = std::find(polled_.begin(), polled_.end(), port);
+    if (on == (at != polled_.end())) return;
+    const int file = ports_[port].device->readable_file();
+    if (on) {
+        polled_.push_back(port);
+        if (file >= 0) waiter_.watch(file);
+    } else {
+        polled_.erase(at);
+        if (file >= 0) waiter_.forget(file);
+    }
+}
+
+bool Worker::work_waits() const {
+    if (mailbox_.any() || !deliveries_->empty()) return true;
+    return std::any_of(peers_.begin(), peers_.end(),
+                       [](const Peer& peer) { return peer.from && !peer.from->empty(); });
+}
+
+// Devices without a file must be asked again soon: ever later, but never later than that.
+void Worker::rest() {
+    const bool all_tell = std::all_of(polled_.begin(), polled_.end(), [&](std::uint32_t port) {
+        return ports_[port].device->readable_file() >= 0;
+    });
+    const std::uint64_t until_tick = next_tick_ns_ > now_ns_ ? next_tick_ns_ - now_ns_ : 0;
+    const std::uint64_t until_asked = std::min(shortest_rest_ns << idle_rests_, longest_rest_ns);
+    waiter_.announce();
+    if (work_waits()) return waiter_.stay_awake();
+    waiter_.sleep(all_tell ? until_tick : std::min(until_tick, until_asked));
+    if (idle_rests_ < 8) ++idle_rests_;
 }
 
 void Worker::transmit(std::uint32_t port, Packet** packets, std::uint32_t count) {
@@ -184,30 +220,32 @@ void Worker::transmit(std::uint32_t port, Packet** packets, std::uint32_t count)
         return;
     }
     if (!view.device || view.polling_worker == index_) return send(view, packets, count);
-    SpscRing& ring = *to_others_[view.polling_worker];
     for (std::uint32_t i = 0; i < count; ++i) {
         packets[i]->egress_port = port;
         packets[i]->hand.entry = net::Entry::transmit;
-        if (!ring.push(packets[i])) return drop(ShellDrop::ring_full, packets + i, count - i);
     }
-    tallies_.handed_over.add(count);
+    push(view.polling_worker, packets, count);
 }
 
 void Worker::send(PortView& view, Packet** packets, std::uint32_t count) {
-    if (!view.device) return drop(ShellDrop::not_realised, packets, count);
+    if (!view.device || view.polling_worker != index_)
+        return drop(ShellDrop::not_realised, packets, count);
     const std::uint32_t taken = view.device->transmit(index_, packets, count);
     if (taken < count) drop(ShellDrop::tx_full, packets + taken, count - taken);
 }
 
 void Worker::hand_to_worker(std::uint32_t to, Packet** packets, std::uint32_t count) {
-    if (to == index_ || to >= to_others_.size()) {
-        // To ourselves: the same way as between engines, only the side differs.
-        return drop(ShellDrop::no_owner, packets, count);
-    }
-    for (std::uint32_t i = 0; i < count; ++i)
-        if (!to_others_[to]->push(packets[i]))
-            return drop(ShellDrop::ring_full, packets + i, count - i);
-    tallies_.handed_over.add(count);
+    if (to >= peers_.size() || to == index_) return drop(ShellDrop::no_owner, packets, count);
+    push(to, packets, count);
+}
+
+void Worker::push(std::uint32_t to, Packet** packets, std::uint32_t count) {
+    const Peer& peer = peers_[to];
+    std::uint32_t pushed = 0;
+    while (pushed < count && peer.to->push(packets[pushed])) ++pushed;
+    peer.waiter->wake();
+    tallies_.handed_over.add(pushed);
+    if (pushed < count) drop(ShellDrop::ring_full, packets + pushed, count - pushed);
 }
 
 void Worker::hand_to_engine(Packet** packets, std::uint32_t count) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include "apps/host/mailbox.hpp"
 #include "apps/host/spsc_ring.hpp"
+#include "apps/host/waiter.hpp"
 #include "base/limits.hpp"
 #include "dataplane/abi.hpp"
 #include "dataplane/burst.hpp"
@@ -57,13 +59,20 @@ struct WorkerTallies {
 };
 
 // One worker: receives from its ports, runs engines, sends. Shares nothing but rings and its mailbox.
-// Everything except mailbox() and tallies() belongs to the worker's own thread.
+// Everything except post() and tallies() belongs to the worker's own thread.
 class Worker {
 public:
     static constexpr std::size_t parked_capacity = 4096;
 
-    Worker(std::uint32_t index, dataplane::PacketPool& pool, std::span<SpscRing* const> from_others,
-           std::span<SpscRing* const> to_others);
+    // The way to another worker; nulls at our own place.
+    struct Peer {
+        SpscRing* from = nullptr;
+        SpscRing* to = nullptr;
+        Waiter* waiter = nullptr;
+    };
+
+    Worker(std::uint32_t index, dataplane::PacketPool& pool, Waiter& waiter,
+           std::vector<Peer> peers);
     ~Worker();
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
@@ -71,7 +80,15 @@ public:
     // One round over mailbox, rings and ports; how many packets moved.
     std::uint32_t turn(std::uint64_t now_ns);
 
-    Mailbox& mailbox() { return mailbox_; }
+    // Sleeps until there may be something to do, or until the next tick.
+    void rest();
+
+    // Runs `work` between two bursts. From any thread.
+    void post(std::function<void()> work) {
+        mailbox_.post(std::move(work));
+        waiter_.wake();
+    }
+    void run_mailbox() { mailbox_.run(); }
     const WorkerTallies& tallies() const { return tallies_; }
     WorkerTallies& own_tallies() { return tallies_; }
     std::uint32_t index() const { return index_; }
@@ -100,6 +117,8 @@ private:
         Way way;
     };
 
+    bool work_waits() const;
+    void poll_port(std::uint32_t port, bool on);
     std::uint32_t poll_ports();
     std::uint32_t drain_rings();
     std::uint32_t deliver();
@@ -109,19 +128,21 @@ private:
     void run(const EngineRef& engine, weir_side side, Packet** packets, std::uint32_t count) {
         engine.api->run(engine.handle, index_, side, packets, count, now_ns_);
     }
+    void push(std::uint32_t to, Packet** packets, std::uint32_t count);
     void send(PortView& view, Packet** packets, std::uint32_t count);
     void drop(ShellDrop why, Packet** packets, std::uint32_t count);
 
     const std::uint32_t index_;
     dataplane::PacketPool& pool_;
-    const std::vector<SpscRing*> from_others_;  // by worker; null at our own place
-    const std::vector<SpscRing*> to_others_;
+    Waiter& waiter_;
+    const std::vector<Peer> peers_;  // by worker
     Mailbox mailbox_;
     WorkerTallies tallies_;
     std::uint64_t now_ns_ = 0;
     std::uint64_t next_tick_ns_ = 0;
     std::vector<EngineRef> engines_;
     std::vector<std::uint32_t> polled_;
+    std::uint32_t idle_rests_ = 0;
     std::vector<PortView> ports_;
     std::vector<Parked> parked_;
     std::unique_ptr<dataplane::PacketQueue<1024>> deliveries_;

@@ -11,12 +11,10 @@
 namespace weir::host {
 namespace {
 
-constexpr std::uint32_t idle_turns_before_sleep = 64;
-constexpr long shortest_sleep_ns = 10'000;
-constexpr long longest_sleep_ns = 150'000;
+constexpr std::uint32_t idle_turns_before_rest = 16;
 
-void sleep_ns(long ns) {
-    const timespec pause{0, ns};
+void pause_briefly() {
+    const timespec pause{0, 10'000};
     nanosleep(&pause, nullptr);
 }
 
@@ -32,22 +30,18 @@ std::uint64_t monotonic_ns() {
 WorkerGroup::WorkerGroup(WorkerOptions options, dataplane::PacketPool& pool)
     : options_(std::move(options)) {
     const std::uint32_t n = options_.workers;
-    std::vector<SpscRing*> all(std::size_t{n} * n, nullptr);  // [from * n + to]
+    for (std::uint32_t i = 0; i < n; ++i) waiters_.push_back(std::make_unique<Waiter>());
+    std::vector<std::vector<Worker::Peer>> peers(n, std::vector<Worker::Peer>(n));
     for (std::uint32_t from = 0; from < n; ++from) {
         for (std::uint32_t to = 0; to < n; ++to) {
             if (from == to) continue;
             rings_.push_back(std::make_unique<SpscRing>());
-            all[std::size_t{from} * n + to] = rings_.back().get();
+            peers[from][to].to = peers[to][from].from = rings_.back().get();
+            peers[from][to].waiter = waiters_[to].get();
         }
     }
-    for (std::uint32_t i = 0; i < n; ++i) {
-        std::vector<SpscRing*> in, out;
-        for (std::uint32_t other = 0; other < n; ++other) {
-            in.push_back(all[std::size_t{other} * n + i]);
-            out.push_back(all[std::size_t{i} * n + other]);
-        }
-        workers_.push_back(std::make_unique<Worker>(i, pool, in, out));
-    }
+    for (std::uint32_t i = 0; i < n; ++i)
+        workers_.push_back(std::make_unique<Worker>(i, pool, *waiters_[i], std::move(peers[i])));
 }
 
 WorkerGroup::~WorkerGroup() { stop(); }
@@ -84,11 +78,10 @@ void WorkerGroup::thread_main(Worker& worker, std::function<void(Status)> report
     if (options_.stopped) options_.stopped();
 }
 
-// Busy while there is work; otherwise sleeps, each time twice as long, so that an idle host is idle.
+// Busy while there is work, then asleep until there is: an idle host is idle.
 void WorkerGroup::loop(Worker& worker) {
     WorkerTallies& tallies = worker.own_tallies();
     std::uint32_t idle_turns = 0;
-    long pause = shortest_sleep_ns;
     std::uint64_t now = monotonic_ns();
     while (!stopping_.load(std::memory_order_acquire)) {
         const std::uint32_t moved = worker.turn(now);
@@ -96,23 +89,21 @@ void WorkerGroup::loop(Worker& worker) {
         if (moved > 0) {
             tallies.busy_loops.add();
             idle_turns = 0;
-            pause = shortest_sleep_ns;
-        } else if (!options_.busy_poll && ++idle_turns > idle_turns_before_sleep) {
-            sleep_ns(pause);
-            pause = pause * 2 < longest_sleep_ns ? pause * 2 : longest_sleep_ns;
+        } else if (!options_.busy_poll && ++idle_turns > idle_turns_before_rest) {
+            worker.rest();
         }
         const std::uint64_t then = now;
         now = monotonic_ns();
         (moved > 0 ? tallies.busy_ns : tallies.idle_ns).add(now - then);
     }
-    if (worker.mailbox().any()) worker.mailbox().run();
+    worker.run_mailbox();
 }
 
 void WorkerGroup::on(std::uint32_t index, const std::function<void(Worker&)>& work) {
     Worker& worker = *workers_[index];
     if (threads_.empty()) return work(worker);
     const auto done = std::make_shared<std::promise<void>>();  // shared: we may be gone first
-    worker.mailbox().post([&worker, &work, done] {
+    worker.post([&worker, &work, done] {
         work(worker);
         done->set_value();
     });
@@ -126,7 +117,7 @@ void WorkerGroup::on_all(const std::function<void(Worker&)>& work) {
     }
     const auto left = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(workers_.size()));
     for (const auto& worker : workers_) {
-        worker->mailbox().post([&work, left, w = worker.get()] {
+        worker->post([&work, left, w = worker.get()] {
             work(*w);
             left->count_down();
         });
@@ -142,7 +133,7 @@ bool WorkerGroup::wait_until(const std::function<bool()>& done, std::uint64_t ti
             for (const auto& worker : workers_) worker->tick_soon();
             turn_all(manual_now_ns_);
         } else {
-            sleep_ns(shortest_sleep_ns);
+            pause_briefly();
         }
     }
     return true;

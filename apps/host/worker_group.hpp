@@ -50,6 +50,7 @@ private:
     void loop(Worker& worker);
 
     const WorkerOptions options_;
+    std::vector<std::unique_ptr<Waiter>> waiters_;
     std::vector<std::unique_ptr<SpscRing>> rings_;
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<std::thread> threads_;

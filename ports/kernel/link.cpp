@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,18 +25,12 @@ ifreq request(const std::string& name) {
     return r;
 }
 
-// One ioctl about an interface; false when there is none of that name.
-bool ask(unsigned long what, ifreq& r) {
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return false;
-    const bool ok = ioctl(fd, what, &r) == 0;
-    close(fd);
-    return ok;
-}
+// One ioctl about an interface in the namespace of the socket `asker`; false when there is none.
+bool ask(int asker, unsigned long what, ifreq& r) { return ioctl(asker, what, &r) == 0; }
 
-DeviceState by_flags(const std::string& name) {
+DeviceState by_flags(int asker, const std::string& name) {
     ifreq r = request(name);
-    if (!ask(SIOCGIFFLAGS, r)) return DeviceState::gone;
+    if (!ask(asker, SIOCGIFFLAGS, r)) return DeviceState::gone;
     const bool running = (r.ifr_flags & IFF_UP) && (r.ifr_flags & IFF_RUNNING);
     return running ? DeviceState::up : DeviceState::link_down;
 }
@@ -46,29 +41,26 @@ std::string tun_name(int fd) {
     return ioctl(fd, TUNGETIFF, &r) == 0 ? std::string(r.ifr_name) : std::string();
 }
 
-// State of a TAP wherever it lives now: a short-lived thread visits its network namespace.
-DeviceState tap_state(int tap_fd) {
-    const std::string name = tun_name(tap_fd);
-    if (name.empty()) return DeviceState::gone;
-    const int ns = ioctl(tap_fd, TUNGETDEVNETNS, 0);
-    if (ns < 0) return DeviceState::up;  // an old kernel does not tell
-    DeviceState state = DeviceState::up;
+// A socket in the network namespace `ns`: a short-lived thread goes there to make it.
+int socket_inside(int ns) {
+    int made = -1;
     std::thread visitor([&] {
-        if (setns(ns, CLONE_NEWNET) == 0) state = by_flags(name);
+        if (setns(ns, CLONE_NEWNET) == 0) made = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     });
     visitor.join();
-    close(ns);
-    return state;
+    return made;
 }
 
 }  // namespace
 
 Result<KernelLink> KernelLink::of_interface(const std::string& name) {
+    KernelLink link;
+    link.asker_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     ifreq index = request(name), mtu = index;
-    if (name.size() >= IFNAMSIZ || !ask(SIOCGIFINDEX, index) || !ask(SIOCGIFMTU, mtu))
+    if (name.size() >= IFNAMSIZ || !ask(link.asker_, SIOCGIFINDEX, index) ||
+        !ask(link.asker_, SIOCGIFMTU, mtu))
         return Error{Errc::not_found, "interface " + name, {},
                      "there is no such interface in the host's network namespace"};
-    KernelLink link;
     link.name_ = name;
     link.index_ = index.ifr_ifindex;
     link.mtu_ = static_cast<std::uint32_t>(mtu.ifr_mtu);
@@ -87,26 +79,46 @@ KernelLink::KernelLink(KernelLink&& other) noexcept
     : name_(std::move(other.name_)),
       index_(other.index_),
       mtu_(other.mtu_),
-      tap_fd_(std::exchange(other.tap_fd_, -1)) {}
+      tap_fd_(std::exchange(other.tap_fd_, -1)),
+      asker_(std::exchange(other.asker_, -1)),
+      asker_place_(other.asker_place_) {}
 
 KernelLink::~KernelLink() {
     if (tap_fd_ >= 0) close(tap_fd_);
+    if (asker_ >= 0) close(asker_);
 }
 
 Status KernelLink::bring_up() {
     ifreq r = request(name_);
-    if (ask(SIOCGIFFLAGS, r)) {
+    if (ask(asker_, SIOCGIFFLAGS, r)) {
         r.ifr_flags |= IFF_UP;
-        if (ask(SIOCSIFFLAGS, r)) return {};
+        if (ask(asker_, SIOCSIFFLAGS, r)) return {};
     }
     return Error{Errc::io, "interface " + name_, {}, "cannot be set up (needs CAP_NET_ADMIN)"};
 }
 
+// A TAP may have moved: its own file knows where to.
+DeviceState KernelLink::tap_state() const {
+    const std::string name = tun_name(tap_fd_);
+    if (name.empty()) return DeviceState::gone;
+    const int ns = ioctl(tap_fd_, TUNGETDEVNETNS, 0);
+    if (ns < 0) return DeviceState::up;  // a kernel before 5.2 does not tell
+    struct stat identity{};
+    fstat(ns, &identity);
+    if (asker_ < 0 || identity.st_ino != asker_place_) {
+        if (asker_ >= 0) close(asker_);
+        asker_ = socket_inside(ns);
+        asker_place_ = identity.st_ino;
+    }
+    close(ns);
+    return asker_ < 0 ? DeviceState::up : by_flags(asker_, name);
+}
+
 DeviceState KernelLink::state() const {
-    if (tap_fd_ >= 0) return tap_state(tap_fd_);
+    if (tap_fd_ >= 0) return tap_state();
     ifreq r = request(name_);
-    if (!ask(SIOCGIFINDEX, r) || r.ifr_ifindex != index_) return DeviceState::gone;
-    return by_flags(name_);
+    if (!ask(asker_, SIOCGIFINDEX, r) || r.ifr_ifindex != index_) return DeviceState::gone;
+    return by_flags(asker_, name_);
 }
 
 }  // namespace weir::ports

@@ -1,4 +1,6 @@
 #pragma once
+#include <sys/types.h>
+
 #include <string>
 
 #include "base/result.hpp"
@@ -26,10 +28,13 @@ public:
 
 private:
     KernelLink() = default;
+    dataplane::DeviceState tap_state() const;
     std::string name_;
     int index_ = 0;
     std::uint32_t mtu_ = 0;
-    int tap_fd_ = -1;  // a duplicate
+    int tap_fd_ = -1;         // a duplicate
+    mutable int asker_ = -1;  // a socket in the namespace where the interface is, or was last
+    mutable ino_t asker_place_ = 0;
 };
 
 }  // namespace weir::ports
