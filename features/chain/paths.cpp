@@ -6,12 +6,13 @@
 #include <set>
 #include <tuple>
 
-#include "features/chain/digest.hpp"
+#include "dataplane/digest.hpp"
 #include "features/chain/path_generation.hpp"
 
 namespace weir::chain {
 namespace {
 
+using dataplane::Digest;
 using model::Ref;
 using model::Snapshot;
 using Profiles = std::vector<Ref<ServiceProfile>>;
@@ -104,7 +105,7 @@ std::uint8_t epoch_of(const ServicePath& path) {
         for (const PathHop& hop : *hops)
             digest.add(hop.node_id).add(static_cast<std::uint64_t>(hop.action));
     }
-    return static_cast<std::uint8_t>(digest.value());
+    return static_cast<std::uint8_t>(digest.value64());
 }
 
 ServicePath make_path(const Work& work, const std::vector<std::uint32_t>& forward) {
@@ -156,7 +157,7 @@ void number_paths(std::vector<ServicePath*>& paths) {
             Digest digest;
             digest.add(path->sci).add(attempt);
             for (const PathHop& hop : path->forward) digest.add(hop.node_id);
-            const auto spi = static_cast<std::uint32_t>(digest.value() & 0xffffff);
+            const auto spi = static_cast<std::uint32_t>(digest.value64() & 0xffffff);
             if (spi != 0 && taken.emplace(path->svni, spi).second) path->spi = spi;
         }
         path->name = path_name(*path);

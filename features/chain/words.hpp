@@ -1,18 +1,16 @@
 #pragma once
-#include <array>
-#include <charconv>
 #include <cstdint>
-#include <string>
-#include <string_view>
-#include <utility>
 
-#include "base/result.hpp"
+#include "model/match.hpp"
 
-// The enumerations and small notations of service insertion, with their outside names.
+// The enumerations of service insertion, with their outside names.
 namespace weir::chain {
 
-template <class E, std::size_t N>
-using EnumNames = std::array<std::pair<E, std::string_view>, N>;
+using model::Direction;
+using model::EnumNames;
+using model::IpVersion;
+using model::PortRange;
+using model::Protocol;
 
 enum class Functionality : std::uint8_t { ng_fw = 1, ids_ips, net_mon, other };
 constexpr auto enum_names(Functionality) {
@@ -83,60 +81,10 @@ constexpr auto enum_names(DuplicatePolicy) {
     return EnumNames<DuplicatePolicy, 2>{{{once, "once"}, {twice, "twice"}}};
 }
 
-// Relative to the guest port: out = the first packet of the flow leaves the guest (OBJ-18).
-enum class Direction : std::uint8_t { in = 1, out, in_out };
-constexpr auto enum_names(Direction) {
-    using enum Direction;
-    return EnumNames<Direction, 3>{{{in, "in"}, {out, "out"}, {in_out, "in_out"}}};
-}
-
-enum class IpVersion : std::uint8_t { any = 1, ip4, ip6 };
-constexpr auto enum_names(IpVersion) {
-    using enum IpVersion;
-    return EnumNames<IpVersion, 3>{{{any, "any"}, {ip4, "ip4"}, {ip6, "ip6"}}};
-}
-
-enum class Protocol : std::uint8_t { any = 1, tcp, udp, icmp, sctp };  // icmp: of either IP version
-constexpr auto enum_names(Protocol) {
-    using enum Protocol;
-    return EnumNames<Protocol, 5>{
-        {{any, "any"}, {tcp, "tcp"}, {udp, "udp"}, {icmp, "icmp"}, {sctp, "sctp"}}};
-}
-
 enum class NodeState : std::uint8_t { up = 1, down };
 constexpr auto enum_names(NodeState) {
     using enum NodeState;
     return EnumNames<NodeState, 2>{{{up, "up"}, {down, "down"}}};
 }
-
-// Ports of TCP, UDP or SCTP: "80" or "8000-8099".
-struct PortRange {
-    std::uint16_t first = 0, last = 0;
-
-    static constexpr std::string_view notation = "port range";
-    static Result<PortRange> parse(std::string_view text) {
-        const auto dash = text.find('-');
-        const auto low = number(text.substr(0, dash));
-        const auto high = dash == text.npos ? low : number(text.substr(dash + 1));
-        if (low < 0 || high < 0)
-            return Error{Errc::invalid, "", "", "not a port (0 to 65535) or a range like 80-90"};
-        if (low > high) return Error{Errc::invalid, "", "", "the range ends before it starts"};
-        return PortRange{static_cast<std::uint16_t>(low), static_cast<std::uint16_t>(high)};
-    }
-    std::string text() const {
-        return first == last ? std::to_string(first)
-                             : std::to_string(first) + "-" + std::to_string(last);
-    }
-    bool contains(std::uint16_t port) const { return first <= port && port <= last; }
-    friend auto operator<=>(const PortRange&, const PortRange&) = default;
-
-private:
-    static int number(std::string_view text) {
-        int value = -1;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        const bool whole = error == std::errc() && end == text.data() + text.size();
-        return whole && value >= 0 && value <= 0xffff ? value : -1;
-    }
-};
 
 }  // namespace weir::chain

@@ -1,0 +1,198 @@
+#include "features/chain/insert.hpp"
+
+#include <cstdio>
+
+#include "flow/table.hpp"
+#include "model/value.hpp"
+
+namespace weir::chain {
+namespace {
+
+using dataplane::Emit;
+using dataplane::Packet;
+
+constexpr std::size_t counted_rules = 4096, counted_chains = 1024, counted_paths = 8192;
+constexpr std::uint32_t max_logged_per_second = 100;
+
+std::uint64_t path_number(const Path& path) {
+    return std::uint64_t{path.svni} << 24 | path.spi;
+}
+
+CallPoint call_point_of(const Packet& p) {
+    return static_cast<dataplane::Context>(p.context) == dataplane::Context::source
+               ? CallPoint::egress
+               : CallPoint::ingress;
+}
+
+// One event for each decision of a logged rule, within bounds.
+void log(const CompiledRule& rule, const Decided& decided, const dataplane::PortEntry& port,
+         Insert::State& state, Emit& emit) {
+    if (emit.now_ns - state.logged_second_ns >= 1'000'000'000) {
+        state.logged_second_ns = emit.now_ns;
+        state.logged = 0;
+    }
+    if (state.logged++ >= max_logged_per_second) return;
+    char text[320];
+    const int n = std::snprintf(
+        text, sizeof text,
+        "{\"event\":\"service-insertion\",\"rule\":\"%.63s\",\"port\":\"%.63s\",\"chain\":\"%.63s\","
+        "\"path\":\"%.63s\"}",
+        rule.name.c_str(), port.name.c_str(), decided.chain ? decided.chain->name.c_str() : "",
+        decided.path ? decided.path->name.c_str() : "");
+    if (n > 0 && static_cast<std::size_t>(n) < sizeof text)
+        emit.event({text, static_cast<std::size_t>(n)});
+}
+
+// One packet of a burst.
+struct Work {
+    const InsertTables& tables;
+    Insert::State& state;
+    dataplane::Exits<Insert::Exit>& exits;
+    Emit& emit;
+
+    void run(Packet& p) {
+        const CallPoint point = call_point_of(p);
+        const auto bit = static_cast<std::uint8_t>(1u << static_cast<unsigned>(point));
+        if (p.hand.call_points_done & bit) return;
+        p.hand.call_points_done |= bit;
+        const std::uint32_t index = dataplane::context_port(p);
+        const dataplane::PortEntry* port = emit.ports->at(index);
+        if (!port) return;
+        Insert::PortCounters& counters = state.ports[2 * index + static_cast<unsigned>(point)];
+        ++counters.packets;
+        counters.bytes += p.length;
+        if (!p.flow) {  // ARP, multicast, broadcast … (DP-5)
+            ++counters.bypass_l2;
+            return;
+        }
+        const Decided decided = decide(*p.flow, {tables, *emit.health, index, point, p});
+        count(p, decided, counters);
+        if (decided.rule && decided.rule->logged) log(*decided.rule, decided, *port, state, emit);
+        note(p, decided);
+        act(p, decided, *port, point);
+    }
+
+    void count(const Packet& p, const Decided& decided, Insert::PortCounters& counters) {
+        ++(decided.fresh ? counters.ct_miss : counters.ct_hit);
+        counters.rule_lookup += decided.looked_up;
+        counters.midflow +=
+            decided.fresh && (p.flow->insertion.flags & flow::insertion_midflow) != 0;
+        switch (decided.what) {
+            case Decision::redirect: ++counters.redirected; break;
+            case Decision::foreign: ++counters.foreign; break;
+            case Decision::bypass: ++counters.bypass_fail; break;
+            case Decision::no_active_path: ++counters.no_active_path; break;
+            default: ++(decided.exempt ? counters.bypass_l2 : counters.no_service); break;
+        }
+        count_rule(p, decided);
+        if (!decided.chain) return;
+        Insert::ChainCounters& chain = state.chains[decided.chain->sci];
+        chain.flows += decided.new_on_path && decided.left_spi == 0;
+        chain.path_switch += decided.new_on_path && decided.left_spi != 0;
+        chain.bypass_engaged += decided.failed;
+        chain.blocked += decided.what == Decision::no_active_path;
+        if (decided.left_spi != 0)
+            ++state.paths[std::uint64_t{decided.chain->svni} << 24 | decided.left_spi].switched_out;
+        if (!decided.path) return;
+        Insert::PathCounters& path = state.paths[path_number(*decided.path)];
+        path.new_flows += decided.new_on_path && decided.left_spi == 0;
+        path.switched_in += decided.new_on_path && decided.left_spi != 0;
+        ++path.packets[decided.reverse];
+        path.bytes[decided.reverse] += p.length;
+    }
+
+    void count_rule(const Packet& p, const Decided& decided) {
+        const bool redirected = decided.what == Decision::redirect;
+        if (!decided.rule && !redirected) return;
+        Insert::RuleCounters& rule =
+            state.rules[decided.rule ? decided.rule->id : p.flow->insertion.rule_id];
+        if (decided.rule) {
+            ++rule.hits;
+            rule.sessions += decided.fresh;
+            rule.last_hit_ns = emit.now_ns;
+        }
+        if (redirected) {
+            ++rule.packets;
+            rule.bytes += p.length;
+        }
+    }
+
+    void note(const Packet& p, const Decided& decided) {
+        if (p.hand.trace_id == 0) return;
+        if (decided.rule) emit.note(p, "rule", decided.rule->name);
+        if (decided.chain) emit.note(p, "chain", decided.chain->name);
+        if (decided.path) {
+            emit.note(p, "path", decided.path->name);
+            emit.note(p, "spi", decided.path->spi);
+        } else {
+            emit.note(p, "service", decided.what == Decision::bypass    ? "bypassed"
+                                    : decided.what == Decision::foreign ? "at the other end"
+                                                                        : "none");
+        }
+    }
+
+    void act(Packet& p, const Decided& decided, const dataplane::PortEntry& port, CallPoint point) {
+        const dataplane::StageBits self =
+            emit.stages->insertion[point == CallPoint::egress ? 0 : 1];
+        const bool done = decided.what == Decision::pass || decided.what == Decision::foreign;
+        if (p.program && done) p.program->act_before &= ~self;
+        if (p.program && !done) p.program->act_before |= self;
+        if (decided.what == Decision::redirect) {
+            redirect(p, decided, port, point);
+        } else if (decided.what == Decision::no_active_path) {
+            exits.take(p, Insert::Exit::no_active_path);
+            if (decided.fresh) emit.forget(*p.flow);
+        }
+    }
+
+    // 3.4 step 6: everything the way back needs stands in the metadata, nothing waits here.
+    void redirect(Packet& p, const Decided& decided, const dataplane::PortEntry& port,
+                  CallPoint point) {
+        const flow::InsertionDecision& record = p.flow->insertion;
+        net::Smd smd;
+        smd.sci = record.sci;
+        smd.spi = decided.path->spi;
+        smd.initial_si = static_cast<std::uint8_t>(decided.path->hops[decided.reverse].size());
+        smd.si = smd.initial_si;
+        smd.ttl = 63;
+        smd.path_epoch = decided.path->epoch;
+        smd.reverse = decided.reverse;
+        smd.at_ingress = point == CallPoint::ingress;
+        smd.tenant_vni = port.vni;
+        smd.anchor_host = tables.plane->host_id;
+        smd.anchor_port = port.anchor_id();
+        smd.flow_handle = emit.flows->make_handle(*p.flow);
+        smd.flow_tag = record.flow_tag;
+        smd.skip_mask = record.skip[decided.reverse];
+        smd.trace = p.hand.trace_id != 0;
+        smd.original_dst = net::Mac::from(p.data);
+        smd.original_src = net::Mac::from(p.data + 6);
+        p.smd = smd;
+        p.vni = decided.path->svni;
+        p.destination_port = p.tunnel_peer = net::no_port;
+        p.oam = false;
+        p.ctrl_count = 0;
+        emit.enter(p, dataplane::Context::service, emit.stages->service_from_anchor);
+    }
+};
+
+}  // namespace
+
+Insert::State::State()
+    : ports(2 * limits::max_ports),
+      rules(counted_rules),
+      chains(counted_chains),
+      paths(counted_paths) {}
+
+Result<std::shared_ptr<const InsertTables>> Insert::compile(
+    const dataplane::CompileInput& input, const std::shared_ptr<const Tables>& previous) {
+    return compile_insert(input, previous);
+}
+
+void Insert::run(dataplane::Burst& burst, const Tables& tables, State& state,
+                 dataplane::Exits<Exit>& exits, Emit& emit) {
+    Work work{tables, state, exits, emit};
+    for (Packet* p : burst.packets()) work.run(*p);
+}
+
+}  // namespace weir::chain

@@ -1,0 +1,72 @@
+#pragma once
+#include <array>
+#include <string_view>
+#include <vector>
+
+#include "features/chain/counter_map.hpp"
+#include "features/chain/decide.hpp"
+#include "features/chain/insert_tables.hpp"
+
+namespace weir::model {
+class Value;
+}
+
+namespace weir::chain {
+
+// Decides once per flow whether and where it is inserted into the service plane, and sends its packets
+// there (spec §3.4, §3.7). Stands in both guest contexts: EGRESS is the source's call point, INGRESS
+// the destination's.
+//
+// Takes packets that are redirected; takes itself off flows that have no services.
+struct Insert {
+    static constexpr std::string_view name = "insert";
+    using Tables = InsertTables;
+    enum class Exit : std::uint8_t { no_active_path, count_ };
+    static constexpr std::array<std::string_view, 1> exit_names = {"NO_ACTIVE_PATH"};
+
+    // Of one port at one call point (TM-1). Packets of flows without services are counted until the
+    // stage is off their path.
+    struct PortCounters {
+        std::uint64_t packets = 0, bytes = 0;
+        std::uint64_t ct_hit = 0, ct_miss = 0, rule_lookup = 0;
+        std::uint64_t redirected = 0, no_service = 0, foreign = 0, bypass_fail = 0, bypass_l2 = 0;
+        std::uint64_t no_active_path = 0, midflow = 0;
+    };
+    struct RuleCounters {
+        std::uint64_t hits = 0;      // times rules were asked and this one was the answer
+        std::uint64_t sessions = 0;  // flows it gave a decision to
+        std::uint64_t packets = 0, bytes = 0;  // redirected
+        std::uint64_t last_hit_ns = 0;
+    };
+    struct ChainCounters {
+        std::uint64_t flows = 0;            // put on a path for the first time
+        std::uint64_t path_switch = 0;      // moved from a path to another
+        std::uint64_t bypass_engaged = 0;   // flows that went on without services
+        std::uint64_t blocked = 0;          // packets dropped for want of a path
+    };
+    struct PathCounters {
+        std::uint64_t new_flows = 0, switched_in = 0, switched_out = 0;
+        std::array<std::uint64_t, 2> packets{}, bytes{};  // forward, reverse
+    };
+    struct State {
+        State();
+        std::vector<PortCounters> ports;  // 2 × port index + call point
+        CounterMap<RuleCounters> rules;
+        CounterMap<ChainCounters> chains;
+        CounterMap<PathCounters> paths;   // by SVNI << 24 | SPI
+        std::uint64_t logged_second_ns = 0;
+        std::uint32_t logged = 0;
+    };
+
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
+    static void counters(const Tables&, const State&, dataplane::CounterSink&);
+    // "rules", "chains", "paths"
+    static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
+                      model::Value& rows);
+};
+static_assert(dataplane::Stage<Insert>);
+
+}  // namespace weir::chain

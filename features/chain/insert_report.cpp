@@ -1,0 +1,172 @@
+#include "features/chain/insert.hpp"
+#include "model/value.hpp"
+
+// What the insertion stage shows of itself: counters and rows (spec §12).
+namespace weir::chain {
+namespace {
+
+using dataplane::CounterSink;
+using dataplane::Emit;
+using model::Value;
+
+std::uint64_t path_number(const Path& path) {
+    return std::uint64_t{path.svni} << 24 | path.spi;
+}
+
+void count_port(const std::string& port, std::string_view point, const Insert::PortCounters& c,
+                CounterSink& sink) {
+    const std::pair<std::string_view, std::uint64_t> results[] = {
+        {"redirected", c.redirected},   {"no_service", c.no_service}, {"foreign", c.foreign},
+        {"bypass_fail", c.bypass_fail}, {"bypass_l2", c.bypass_l2},   {"no_active_path", c.no_active_path},
+    };
+    const auto add = [&](std::string_view metric, std::uint64_t value) {
+        sink.add(metric, {{"port", port}, {"call_point", point}}, value);
+    };
+    add("weir_insertion_packets_total", c.packets);
+    add("weir_insertion_bytes_total", c.bytes);
+    add("weir_insertion_ct_hits_total", c.ct_hit);
+    add("weir_insertion_ct_misses_total", c.ct_miss);
+    add("weir_insertion_rule_lookups_total", c.rule_lookup);
+    add("weir_insertion_midflow_total", c.midflow);
+    for (const auto& [result, value] : results)
+        sink.add("weir_insertion_results_total",
+                 {{"port", port}, {"call_point", point}, {"result", result}}, value);
+}
+
+void count_path(const Chain& chain, const Path& path, const Insert::PathCounters& c,
+                CounterSink& sink) {
+    const auto add = [&](std::string_view metric, std::uint64_t value) {
+        sink.add(metric, {{"chain", chain.name}, {"path", path.name}}, value);
+    };
+    add("weir_service_path_new_flows_total", c.new_flows);
+    add("weir_service_path_switched_in_total", c.switched_in);
+    add("weir_service_path_switched_out_total", c.switched_out);
+    for (const std::size_t d : {0u, 1u}) {
+        const std::string_view direction = d == 0 ? "forward" : "reverse";
+        const CounterSink::Labels labels = {
+            {"chain", chain.name}, {"path", path.name}, {"direction", direction}};
+        sink.add("weir_service_path_packets_total", labels, c.packets[d]);
+        sink.add("weir_service_path_bytes_total", labels, c.bytes[d]);
+    }
+}
+
+Value hop_rows(const std::vector<Hop>& hops, const Plane& plane, const Emit& emit) {
+    Value out = Value::array();
+    for (const Hop& hop : hops) {
+        Value& row = out.push(Value::object());
+        row.set("node", hop.node);
+        row.set("node_id", hop.node_id);
+        row.set("host_id", hop.host_id);
+        row.set("mac", hop.mac.text());
+        row.set("action", model::enum_name(hop.action));
+        row.set("state", is_up(hop, plane.host_id, *emit.health) ? "up" : "down");
+    }
+    return out;
+}
+
+void path_rows(const Chain& chain, const Plane& plane, Insert::State& state, const Emit& emit,
+               Value& rows) {
+    for (const Path& path : chain.paths) {
+        const Insert::PathCounters& c = state.paths.at(path_number(path));
+        Value& row = rows.push(Value::object());
+        row.set("name", path.name);
+        row.set("chain", chain.name);
+        row.set("sci", chain.sci);
+        row.set("spi", path.spi);
+        row.set("epoch", std::uint64_t{path.epoch});
+        row.set("weight", path.weight);
+        row.set("maintenance", path.maintenance);
+        row.set("usable", is_usable(path, plane.host_id, *emit.health));
+        row.set("crossings", std::uint64_t{path.crossings});
+        row.set("forward", hop_rows(path.hops[0], plane, emit));
+        row.set("reverse", hop_rows(path.hops[1], plane, emit));
+        row.set("new_flows", c.new_flows);
+        row.set("switched_in", c.switched_in);
+        row.set("switched_out", c.switched_out);
+        for (const std::size_t d : {0u, 1u}) {
+            const std::string direction = d == 0 ? "forward_" : "reverse_";
+            row.set(direction + "packets", c.packets[d]);
+            row.set(direction + "bytes", c.bytes[d]);
+        }
+    }
+}
+
+void chain_row(const Chain& chain, const Plane& plane, Insert::State& state, const Emit& emit,
+               Value& rows) {
+    std::uint64_t usable = 0;
+    for (const Path& path : chain.paths) usable += is_usable(path, plane.host_id, *emit.health);
+    const Insert::ChainCounters& c = state.chains.at(chain.sci);
+    Value& row = rows.push(Value::object());
+    row.set("name", chain.name);
+    row.set("sci", chain.sci);
+    row.set("svni", chain.svni);
+    row.set("failure_policy", model::enum_name(chain.failure_policy));
+    row.set("path_selection", model::enum_name(chain.path_selection));
+    row.set("paths", std::uint64_t{chain.paths.size()});
+    row.set("usable_paths", usable);
+    row.set("flows", c.flows);
+    row.set("path_switch", c.path_switch);
+    row.set("bypass_engaged", c.bypass_engaged);
+    row.set("blocked", c.blocked);
+}
+
+void rule_row(const CompiledRule& rule, const Plane& plane, Insert::State& state, const Emit& emit,
+              Value& rows) {
+    const Insert::RuleCounters& c = state.rules.at(rule.id);
+    const Chain* chain = plane.chain(rule.sci);
+    Value& row = rows.push(Value::object());
+    row.set("name", rule.name);
+    row.set("id", rule.id);
+    row.set("action", chain ? "redirect" : "do_not_redirect");
+    row.set("chain", chain ? chain->name : std::string());
+    row.set("hits", c.hits);
+    row.set("sessions", c.sessions);
+    row.set("packets", c.packets);
+    row.set("bytes", c.bytes);
+    if (c.last_hit_ns != 0) row.set("last_hit_s", (emit.now_ns - c.last_hit_ns) / 1'000'000'000);
+}
+
+}  // namespace
+
+void Insert::counters(const Tables& tables, const State& state, CounterSink& sink) {
+    for (std::size_t i = 0; i < state.ports.size() / 2 && i < tables.port_names.size(); ++i) {
+        if (tables.port_names[i].empty()) continue;
+        count_port(tables.port_names[i], "egress", state.ports[2 * i], sink);
+        count_port(tables.port_names[i], "ingress", state.ports[2 * i + 1], sink);
+    }
+    for (const CompiledRule& rule : tables.rules.rules()) {
+        const RuleCounters& c = state.rules.at(rule.id);
+        sink.add("weir_service_rule_hits_total", {{"rule", rule.name}}, c.hits);
+        sink.add("weir_service_rule_sessions_total", {{"rule", rule.name}}, c.sessions);
+        sink.add("weir_service_rule_packets_total", {{"rule", rule.name}}, c.packets);
+        sink.add("weir_service_rule_bytes_total", {{"rule", rule.name}}, c.bytes);
+    }
+    for (const Chain& chain : tables.plane->chains) {
+        const ChainCounters& c = state.chains.at(chain.sci);
+        sink.add("weir_service_chain_flows_total", {{"chain", chain.name}}, c.flows);
+        sink.add("weir_service_chain_path_switch_total", {{"chain", chain.name}}, c.path_switch);
+        sink.add("weir_service_chain_bypass_engaged_total", {{"chain", chain.name}},
+                 c.bypass_engaged);
+        sink.add("weir_service_chain_blocked_total", {{"chain", chain.name}}, c.blocked);
+        for (const Path& path : chain.paths)
+            count_path(chain, path, state.paths.at(path_number(path)), sink);
+    }
+}
+
+bool Insert::query(std::string_view what, const Tables& tables, State& state, Emit& emit,
+                   Value& rows) {
+    const Plane& plane = *tables.plane;
+    if (what == "rules") {
+        for (const CompiledRule& rule : tables.rules.rules())
+            rule_row(rule, plane, state, emit, rows);
+    } else if (what == "chains") {
+        for (const Chain& chain : plane.chains) chain_row(chain, plane, state, emit, rows);
+    } else if (what == "paths") {
+        for (const Chain& chain : plane.chains) path_rows(chain, plane, state, emit, rows);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+}  // namespace weir::chain

@@ -1,0 +1,40 @@
+#include "features/chain/insert_tables.hpp"
+
+#include <set>
+
+#include "dataplane/digest.hpp"
+
+namespace weir::chain {
+namespace {
+
+using dataplane::Digest;
+
+std::uint32_t revision_of(const InsertTables& tables, std::uint32_t port) {
+    Digest digest;
+    digest.add(tables.rules.digest(port));
+    std::set<std::uint32_t> chains;
+    for (const std::uint16_t index : tables.rules.of_port(port))
+        chains.insert(tables.rules.rules()[index].sci);
+    for (const std::uint32_t sci : chains)
+        if (const Chain* chain = tables.plane->chain(sci)) digest.add(chain->digest());
+    return digest.value32();
+}
+
+}  // namespace
+
+std::shared_ptr<const InsertTables> compile_insert(
+    const dataplane::CompileInput& input, const std::shared_ptr<const InsertTables>& previous) {
+    auto tables = std::make_shared<InsertTables>();
+    tables->plane = compile_plane(input, previous ? previous->plane : nullptr);
+    tables->rules = RuleTable::compile(input);
+    for (std::uint32_t port = 0; port < input.ports.ports.size(); ++port)
+        tables->revisions.push_back(revision_of(*tables, port));
+    for (const dataplane::PortEntry& port : input.ports.ports)
+        tables->port_names.push_back(port.role == dataplane::PortRole::guest ? port.name : "");
+    if (previous && previous->plane == tables->plane && previous->rules == tables->rules &&
+        previous->revisions == tables->revisions && previous->port_names == tables->port_names)
+        return previous;
+    return tables;
+}
+
+}  // namespace weir::chain

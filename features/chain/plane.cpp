@@ -1,0 +1,194 @@
+#include "features/chain/plane.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "dataplane/digest.hpp"
+#include "features/chain/planned.hpp"
+
+namespace weir::chain {
+namespace {
+
+using dataplane::CompileInput;
+using dataplane::Digest;
+
+// Ports of this host's nodes, by node number and direction.
+using LocalPorts = std::unordered_map<std::uint32_t, std::array<std::uint32_t, 2>>;
+
+std::uint32_t open_port(const CompileInput& input, const std::string& name) {
+    const dataplane::PortEntry* port = input.ports.find(name);
+    return port && port->role == dataplane::PortRole::service ? port->index : net::no_port;
+}
+
+// A node counts as attached when all of its ports are open.
+LocalPorts local_ports(const CompileInput& input) {
+    LocalPorts out;
+    for (const auto& row : input.snapshot.all<ServiceNode>()) {
+        const ServiceNode& node = row.second;
+        if (node.host.name != input.ports.host_name || node.vnics.empty()) continue;
+        const std::uint32_t left = open_port(input, node.vnics.front().name);
+        const std::uint32_t right = open_port(input, node.vnics.back().name);
+        if (left == net::no_port || right == net::no_port) continue;
+        out[node.id] = {left, right};
+    }
+    return out;
+}
+
+Hop make_hop(const CompileInput& input, const LocalPorts& local, const PathHop& planned) {
+    Hop hop;
+    hop.node = planned.node;
+    hop.node_id = planned.node_id;
+    hop.host_id = planned.host_id;
+    hop.mac = planned.mac;
+    hop.action = planned.action;
+    hop.reachable = planned.host_id == input.ports.host_id || input.ports.peer(planned.host_id);
+    if (planned.host_id != input.ports.host_id) return hop;
+    const auto ports = local.find(planned.node_id);
+    if (ports != local.end()) hop.port = ports->second;
+    return hop;
+}
+
+void measure(Path& path, const ServicePath& planned, std::uint32_t here, const std::string& rack) {
+    for (const auto* hops : {&planned.forward, &planned.reverse}) {
+        std::uint32_t at = here;
+        for (const PathHop& hop : *hops) {
+            if (hop.action == HopAction::copy) continue;
+            path.crossings = static_cast<std::uint16_t>(path.crossings + (hop.host_id != at));
+            path.nodes_here = static_cast<std::uint16_t>(path.nodes_here + (hop.host_id == here));
+            const bool near = !rack.empty() && hop.rack == rack;
+            path.nodes_in_rack = static_cast<std::uint16_t>(path.nodes_in_rack + near);
+            at = hop.host_id;
+        }
+        path.crossings = static_cast<std::uint16_t>(path.crossings + (at != here));
+    }
+}
+
+Path make_path(const CompileInput& input, const LocalPorts& local, const ServicePath& planned,
+               const std::string& rack) {
+    Path path;
+    path.name = planned.name;
+    path.spi = planned.spi;
+    path.svni = planned.svni;
+    path.epoch = planned.epoch;
+    path.maintenance = planned.maintenance;
+    path.weight = planned.weight;
+    for (const PathHop& hop : planned.forward) path.hops[0].push_back(make_hop(input, local, hop));
+    for (const PathHop& hop : planned.reverse) path.hops[1].push_back(make_hop(input, local, hop));
+    measure(path, planned, input.ports.host_id, rack);
+    return path;
+}
+
+std::vector<Chain> make_chains(const CompileInput& input) {
+    const LocalPorts local = local_ports(input);
+    const model::Host* self = input.snapshot.find<model::Host>(input.ports.host_name);
+    const std::string rack = self ? self->rack : std::string();
+    std::unordered_map<std::uint32_t, std::vector<Path>> paths;
+    for (const auto& row : input.snapshot.all<ServicePath>())
+        paths[row.second.sci].push_back(make_path(input, local, row.second, rack));
+    std::vector<Chain> chains;
+    for (const auto& [name, planned] : input.snapshot.all<ServiceChain>()) {
+        const model::ServiceSegment* plane = input.snapshot.find(planned.service_segment);
+        Chain chain{name,
+                    planned.sci,
+                    plane ? plane->svni : 0,
+                    planned.failure_policy,
+                    planned.path_selection,
+                    planned.duplicate_policy,
+                    planned.reselect_midflow,
+                    planned.repull_bypassed,
+                    std::move(paths[planned.sci])};
+        std::ranges::sort(chain.paths, {}, &Path::spi);
+        chains.push_back(std::move(chain));
+    }
+    std::ranges::sort(chains, {}, &Chain::sci);
+    return chains;
+}
+
+std::vector<LocalVnic> make_vnics(const CompileInput& input) {
+    std::vector<LocalVnic> out(input.ports.ports.size());
+    for (const auto& row : input.snapshot.all<ServiceNode>()) {
+        if (row.second.host.name != input.ports.host_name) continue;
+        for (const auto& ref : row.second.vnics)
+            if (const std::uint32_t port = open_port(input, ref.name); port != net::no_port)
+                out[port] = {row.second.id, node_mac(row.second.id)};
+    }
+    return out;
+}
+
+}  // namespace
+
+const Path* Chain::path(std::uint32_t spi) const {
+    const auto at = std::ranges::lower_bound(paths, spi, {}, &Path::spi);
+    return at != paths.end() && at->spi == spi ? &*at : nullptr;
+}
+
+std::uint64_t Chain::digest() const {
+    Digest d;
+    d.add(sci).add(svni).add(static_cast<std::uint64_t>(failure_policy));
+    d.add(static_cast<std::uint64_t>(path_selection)).add(reselect_midflow).add(repull_bypassed);
+    d.add(static_cast<std::uint64_t>(duplicate_policy)).add(paths.size());
+    for (const Path& path : paths) {
+        d.add(path.spi).add(path.epoch).add(path.maintenance);
+        for (const auto& hops : path.hops)
+            for (const Hop& hop : hops) d.add(hop.node_id).add(hop.port[0]).add(hop.reachable);
+    }
+    return d.value64();
+}
+
+void NextHopTable::build(const std::vector<Chain>& chains) {
+    size_ = 0;
+    for (const Chain& chain : chains)
+        for (const Path& path : chain.paths) size_ += path.hops[0].size() + path.hops[1].size();
+    entries_.assign(std::bit_ceil(2 * size_ + 2), Entry{});
+    for (const Chain& chain : chains) {
+        for (const Path& path : chain.paths) {
+            for (std::size_t d = 0; d < 2; ++d) {
+                const auto& hops = path.hops[d];
+                for (std::size_t i = 0; i < hops.size(); ++i) {
+                    const auto si = static_cast<std::uint8_t>(hops.size() - i);
+                    const std::uint64_t k = key(path.svni, path.spi, si, d == 1);
+                    std::size_t at = slot(k);
+                    while (entries_[at].key != 0) at = (at + 1) & (entries_.size() - 1);
+                    entries_[at] = {k, {&hops[i], &chain, path.epoch}};
+                }
+            }
+        }
+    }
+}
+
+const Chain* Plane::chain(std::uint32_t sci) const {
+    const auto at = std::ranges::lower_bound(chains, sci, {}, &Chain::sci);
+    return at != chains.end() && at->sci == sci ? &*at : nullptr;
+}
+
+bool Plane::in_span(std::uint32_t svni, std::uint32_t host) const {
+    const auto span = spans.find(svni);
+    if (span == spans.end()) return false;
+    return span->second.empty() || std::ranges::binary_search(span->second, host);
+}
+
+std::shared_ptr<const Plane> compile_plane(const CompileInput& input,
+                                           const std::shared_ptr<const Plane>& previous) {
+    auto plane = std::make_shared<Plane>();
+    plane->host_id = input.ports.host_id;
+    plane->chains = make_chains(input);
+    plane->vnics = make_vnics(input);
+    for (const auto& row : input.snapshot.all<model::ServiceSegment>()) {
+        std::vector<std::uint32_t>& span = plane->spans[row.second.svni];
+        for (const auto& ref : row.second.hosts)
+            if (const model::Host* host = input.snapshot.find(ref)) span.push_back(host->id);
+        std::ranges::sort(span);
+    }
+    if (previous && plane->same_as(*previous)) return previous;
+    plane->next_hops.build(plane->chains);
+    return plane;
+}
+
+bool is_usable(const Path& path, std::uint32_t this_host, const dataplane::HealthBoard& health) {
+    for (const auto& hops : path.hops)
+        for (const Hop& hop : hops)
+            if (hop.action == HopAction::redirect && !is_up(hop, this_host, health)) return false;
+    return true;
+}
+
+}  // namespace weir::chain

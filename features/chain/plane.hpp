@@ -1,0 +1,144 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "dataplane/stage.hpp"
+#include "features/chain/words.hpp"
+
+// What this host knows of chains and paths, compiled: the noun that anchors, resolvers and arrivals
+// share. No resources in sight.
+namespace weir::chain {
+
+// One node of a path, seen from this host.
+struct Hop {
+    std::string node;
+    std::uint32_t node_id = 0;
+    std::uint32_t host_id = 0;
+    net::Mac mac;
+    HopAction action = HopAction::redirect;
+    bool reachable = true;  // its host has a tunnel endpoint that this host knows
+    // If the node is here: the port that packets of [forward, reverse] go to.
+    std::array<std::uint32_t, 2> port{net::no_port, net::no_port};
+
+    friend bool operator==(const Hop&, const Hop&) = default;
+};
+
+struct Path {
+    std::string name;
+    std::uint32_t spi = 0;
+    std::uint32_t svni = 0;
+    std::uint8_t epoch = 0;
+    bool maintenance = false;
+    std::uint32_t weight = 0;
+    std::array<std::vector<Hop>, 2> hops;  // forward, reverse
+    // Distance from this host, both directions together (OBJ-13, PS-3). Copies travel by themselves.
+    std::uint16_t crossings = 0;  // changes of host, legs from and to this host included
+    std::uint16_t nodes_here = 0;
+    std::uint16_t nodes_in_rack = 0;
+
+    friend bool operator==(const Path&, const Path&) = default;
+};
+
+struct Chain {
+    std::string name;
+    std::uint32_t sci = 0;
+    std::uint32_t svni = 0;
+    FailurePolicy failure_policy = FailurePolicy::block;
+    PathSelection path_selection = PathSelection::any;
+    DuplicatePolicy duplicate_policy = DuplicatePolicy::once;
+    bool reselect_midflow = true;
+    bool repull_bypassed = false;
+    std::vector<Path> paths;  // by SPI
+
+    const Path* path(std::uint32_t spi) const;
+    // Of everything but weights, which existing flows do not care for (PS-7).
+    std::uint64_t digest() const;
+    friend bool operator==(const Chain&, const Chain&) = default;
+};
+
+// The node that must process a packet carrying this index (OBJ-15).
+struct NextHop {
+    const Hop* hop = nullptr;
+    const Chain* chain = nullptr;
+    std::uint8_t epoch = 0;
+};
+
+// (SVNI, SPI, SI, direction) → next hop: open addressing, built once.
+class NextHopTable {
+public:
+    static std::uint64_t key(std::uint32_t svni, std::uint32_t spi, std::uint8_t si, bool reverse) {
+        return std::uint64_t{svni & 0xffffff} << 40 | std::uint64_t{spi & 0xffffff} << 16 |
+               std::uint64_t{si} << 1 | (reverse ? 1u : 0u) | std::uint64_t{1} << 12;
+    }
+    void build(const std::vector<Chain>& chains);
+    const NextHop* find(std::uint32_t svni, std::uint32_t spi, std::uint8_t si, bool reverse) const {
+        const std::uint64_t wanted = key(svni, spi, si, reverse);
+        for (std::size_t i = slot(wanted); !entries_.empty(); i = (i + 1) & (entries_.size() - 1)) {
+            if (entries_[i].key == wanted) return &entries_[i].next;
+            if (entries_[i].key == 0) break;
+        }
+        return nullptr;
+    }
+    std::size_t size() const { return size_; }
+
+private:
+    struct Entry {
+        std::uint64_t key = 0;  // 0: empty
+        NextHop next;
+    };
+    std::size_t slot(std::uint64_t k) const {
+        return static_cast<std::size_t>(k * 0x9e3779b97f4a7c15ull >> 20) & (entries_.size() - 1);
+    }
+    std::vector<Entry> entries_;  // a power of two, at most half full
+    std::size_t size_ = 0;
+};
+
+// A node of this host: the ports it sends from, so that a packet's last hop is known.
+struct LocalVnic {
+    std::uint32_t node_id = 0;  // 0: the port is no node's
+    net::Mac mac;               // NMAC
+    friend bool operator==(const LocalVnic&, const LocalVnic&) = default;
+};
+
+struct Plane {
+    std::uint32_t host_id = 0;
+    std::vector<Chain> chains;            // by SCI
+    std::vector<LocalVnic> vnics;         // by port index
+    // Hosts that take part in a service segment, sorted; empty: all.
+    std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> spans;
+    NextHopTable next_hops;               // points into `chains`
+
+    Plane() = default;
+    Plane(const Plane&) = delete;
+    Plane& operator=(const Plane&) = delete;
+
+    const Chain* chain(std::uint32_t sci) const;
+    bool in_span(std::uint32_t svni, std::uint32_t host) const;
+    const LocalVnic* vnic(std::uint32_t port) const {
+        return port < vnics.size() && vnics[port].node_id != 0 ? &vnics[port] : nullptr;
+    }
+    bool same_as(const Plane& other) const {
+        return host_id == other.host_id && chains == other.chains && vnics == other.vnics &&
+               spans == other.spans;
+    }
+};
+
+// The previous plane if nothing in it would change.
+std::shared_ptr<const Plane> compile_plane(const dataplane::CompileInput& input,
+                                           const std::shared_ptr<const Plane>& previous);
+
+// Whether the node may be given packets now.
+inline bool is_up(const Hop& hop, std::uint32_t this_host, const dataplane::HealthBoard& health) {
+    if (!hop.reachable) return false;
+    if (hop.host_id == this_host && hop.port[0] == net::no_port) return false;
+    return health.is_up(hop.node_id);
+}
+
+// OBJ-14: every node that packets pass, in both directions, is up. Copies never count.
+bool is_usable(const Path& path, std::uint32_t this_host, const dataplane::HealthBoard& health);
+
+}  // namespace weir::chain

@@ -1,0 +1,168 @@
+#include "features/chain/return.hpp"
+
+#include "flow/table.hpp"
+#include "net/ethernet.hpp"
+#include "net/hash.hpp"
+#include "net/parse.hpp"
+#include "net/smd_codec.hpp"
+
+namespace weir::chain {
+namespace {
+
+using dataplane::Context;
+using dataplane::Emit;
+using dataplane::Packet;
+using dataplane::PortEntry;
+using Exit = Return::Exit;
+
+constexpr Exit goes_on = Exit::count_;
+
+// One packet of a burst.
+struct Work {
+    const Plane& plane;
+    Return::State& state;
+    Emit& emit;
+
+    Exit run(Packet& p) {
+        const net::Smd& smd = p.smd;
+        const Chain* chain = plane.chain(smd.sci);
+        if (smd.anchor_host != plane.host_id || smd.si != 0 || (chain && chain->svni != p.vni) ||
+            net::destination_mac(p) != net::service_plane_mac(plane.host_id))
+            return Exit::not_anchor;
+        const PortEntry* port = emit.ports->at(smd.anchor_port & 0xffffff);
+        if (!port || port->anchor_id() != smd.anchor_port || port->vni != smd.tenant_vni ||
+            port->role != dataplane::PortRole::guest)
+            return Exit::stale_anchor;
+        net::set_macs(p, smd.original_dst, smd.original_src);
+        if (net::parse(p) != net::ParseError::none) return Exit::tuple_changed;
+        state.ttl[smd.ttl & 63] += 1;
+        restore(p, *port);
+        const std::uint32_t owner = flow::Table::worker_of(smd.flow_handle);
+        if (port->foreign || (owner != emit.worker && owner < emit.workers)) {
+            hand_on(p, *port, owner);
+            return goes_on;
+        }
+        if (const Exit why = find_record(p, *port); why != goes_on) return why;
+        resume(p, *port);
+        return goes_on;
+    }
+
+    // The packet stands at its port again, past the insertion point.
+    void restore(Packet& p, const PortEntry& port) {
+        const bool ingress = p.smd.at_ingress;
+        p.vni = p.hand.vni = port.vni;
+        p.hand.port = port.index;
+        p.hand.call_points_done |= ingress ? 2 : 1;
+        p.tunnel_peer = net::no_port;
+        p.source_port = ingress ? net::no_port : port.index;
+        p.destination_port = ingress ? port.index : net::no_port;
+        p.hand.source_port = p.source_port;
+        if (p.hand.fragment_known) {
+            p.tuple.src_port = p.hand.fragment_src_port;
+            p.tuple.dst_port = p.hand.fragment_dst_port;
+        }
+        p.hash = net::symmetric_hash(p.tuple);
+        if (ingress) return;
+        p.hand.serviced_sci = p.smd.sci;  // DP-27
+        p.hand.serviced_anchor = p.smd.anchor_host;
+        p.hand.serviced_flags = static_cast<std::uint8_t>(
+            net::serviced_flag | (p.smd.reverse ? net::serviced_reverse : 0));
+    }
+
+    // To another worker or engine, which starts the port's context again and skips insertion.
+    void hand_on(Packet& p, const PortEntry& port, std::uint32_t owner) {
+        ++state.handed_on;
+        p.hand.entry = p.smd.at_ingress ? net::Entry::deliver : net::Entry::receive;
+        p.hand.dispatched = 2;
+        if (port.foreign) {
+            emit.hand_to_engine(p);
+        } else {
+            emit.hand_to_worker(p, owner);
+        }
+    }
+
+    // R4, R6. A later fragment carries no ports; its addresses must do.
+    Exit find_record(Packet& p, const PortEntry& port) {
+        p.flow = emit.flows->at_handle(p.smd.flow_handle);
+        if (p.flow && (p.flow->key.scope != port.scope || p.flow->condemned)) p.flow = nullptr;
+        Return::PortCounters& counters = state.ports[2 * port.index + p.smd.at_ingress];
+        ++counters.returned;
+        if (!p.flow) {
+            ++counters.no_record;
+            return goes_on;
+        }
+        const net::Tuple& tuple = p.flow->key.tuple;
+        if (matches(p, tuple)) {
+            p.direction = 0;
+        } else if (matches(p, tuple.reversed())) {
+            p.direction = 1;
+        } else {
+            return Exit::tuple_changed;
+        }
+        return goes_on;
+    }
+
+    static bool matches(const Packet& p, const net::Tuple& tuple) {
+        if (p.headers.fragment == net::Fragment::later)
+            return p.tuple.src == tuple.src && p.tuple.dst == tuple.dst &&
+                   p.tuple.proto == tuple.proto;
+        return p.tuple == tuple;
+    }
+
+    void resume(Packet& p, const PortEntry& port) {
+        p.flow_is_new = false;
+        p.flow_is_stale =
+            p.flow && (p.flow->hot[p.direction].epoch != port.epoch ||
+                       p.flow->hot[p.direction].engine != emit.engine);
+        p.program = emit.scratch_program();
+        emit.note(p, "port", port.name);
+        emit.note(p, "call_point", p.smd.at_ingress ? "ingress" : "egress");
+        const std::size_t which = p.smd.at_ingress ? 1 : 0;
+        emit.enter(p, which == 1 ? Context::destination : Context::source,
+                   emit.stages->behind_insertion[which]);
+    }
+};
+
+}  // namespace
+
+Result<std::shared_ptr<const Return::Tables>> Return::compile(
+    const dataplane::CompileInput& input, const std::shared_ptr<const Tables>& previous) {
+    auto tables = std::make_shared<Tables>();
+    tables->plane = compile_plane(input, previous ? previous->plane : nullptr);
+    for (const PortEntry& port : input.ports.ports)
+        tables->port_names.push_back(port.role == dataplane::PortRole::guest ? port.name : "");
+    if (previous && previous->plane == tables->plane && previous->port_names == tables->port_names)
+        return std::shared_ptr(previous);
+    return std::shared_ptr<const Tables>(std::move(tables));
+}
+
+void Return::run(dataplane::Burst& burst, const Tables& tables, State& state,
+                 dataplane::Exits<Exit>& exits, Emit& emit) {
+    Work work{*tables.plane, state, emit};
+    for (Packet* p : burst.packets()) {
+        const bool arrived = p->tunnel_peer == net::no_port && p->destination_port == net::no_port;
+        if (!p->smd.returning || !arrived) continue;
+        if (const Exit why = work.run(*p); why != goes_on) exits.take(*p, why);
+    }
+}
+
+void Return::counters(const Tables& tables, const State& state, dataplane::CounterSink& sink) {
+    for (std::size_t i = 0; i < tables.port_names.size() && 2 * i < state.ports.size(); ++i) {
+        if (tables.port_names[i].empty()) continue;
+        for (const std::size_t point : {0u, 1u}) {
+            const PortCounters& c = state.ports[2 * i + point];
+            const std::string_view call_point = point == 0 ? "egress" : "ingress";
+            sink.add("weir_insertion_returned_total",
+                     {{"port", tables.port_names[i]}, {"call_point", call_point}}, c.returned);
+            sink.add("weir_insertion_returned_without_record_total",
+                     {{"port", tables.port_names[i]}, {"call_point", call_point}}, c.no_record);
+        }
+    }
+    for (std::size_t ttl = 0; ttl < state.ttl.size(); ++ttl)
+        if (state.ttl[ttl] != 0)
+            sink.add("weir_service_return_ttl_total", {{"ttl", std::to_string(ttl)}},
+                     state.ttl[ttl]);
+    sink.add("weir_insertion_handed_on_total", {}, state.handed_on);
+}
+
+}  // namespace weir::chain

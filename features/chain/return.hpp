@@ -1,0 +1,46 @@
+#pragma once
+#include <array>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "features/chain/plane.hpp"
+
+namespace weir::chain {
+
+// Takes packets back that have had their services, at the host that inserted them, and lets them go on
+// behind the insertion point of their port (spec §3.6, R1 … R6).
+struct Return {
+    static constexpr std::string_view name = "return";
+    enum class Exit : std::uint8_t {
+        not_anchor,     // meant for another host, or not on the service segment of its chain
+        stale_anchor,   // the port is gone, or another one has its index
+        tuple_changed,  // a node without the right to do so changed addresses or ports
+        count_
+    };
+    static constexpr std::array<std::string_view, 3> exit_names = {"NOT_ANCHOR", "STALE_ANCHOR",
+                                                                   "TUPLE_CHANGED"};
+
+    struct Tables {
+        std::shared_ptr<const Plane> plane;
+        std::vector<std::string> port_names;  // guest ports by index
+    };
+    struct PortCounters {
+        std::uint64_t returned = 0, no_record = 0;
+    };
+    struct State {
+        State() : ports(2 * limits::max_ports) {}
+        std::vector<PortCounters> ports;                  // 2 × port index + call point
+        std::array<std::uint64_t, 64> ttl{};              // packets by TTL at their return
+        std::uint64_t handed_on = 0;                      // to the worker or engine of the flow
+    };
+
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
+    static void counters(const Tables&, const State&, dataplane::CounterSink&);
+};
+static_assert(dataplane::Stage<Return>);
+
+}  // namespace weir::chain

@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "dataplane/classifier.hpp"
+#include "dataplane/stage.hpp"
+
+namespace weir::chain {
+
+// A service rule, compiled.
+struct CompiledRule {
+    std::string name;
+    std::uint32_t id = 0;
+    std::uint32_t sci = 0;  // 0: do not redirect
+    bool logged = false;
+    dataplane::FlowMatch match;
+
+    friend bool operator==(const CompiledRule&, const CompiledRule&) = default;
+};
+
+// The service rules of each guest port of this host, in the order they are looked at (OBJ-18).
+class RuleTable {
+public:
+    static RuleTable compile(const dataplane::CompileInput& input);
+
+    // The first rule of the port that means the flow; null: none. `tuple` is the initiator's,
+    // `outgoing`: the guest of the port is the initiator.
+    const CompiledRule* find(std::uint32_t port, const net::Tuple& tuple, bool outgoing) const;
+    const std::vector<std::uint16_t>& of_port(std::uint32_t port) const;
+    const std::vector<CompiledRule>& rules() const { return rules_; }
+    bool excluded(std::uint32_t port) const { return port < ports_.size() && ports_[port].excluded; }
+    // Of the port's rules and their order, without the chains they name.
+    std::uint64_t digest(std::uint32_t port) const;
+
+    friend bool operator==(const RuleTable&, const RuleTable&) = default;
+
+private:
+    struct PortRules {
+        std::vector<std::uint16_t> rules;  // indices, none if excluded
+        bool excluded = false;             // never an anchor (OBJ-19)
+        friend bool operator==(const PortRules&, const PortRules&) = default;
+    };
+    std::vector<CompiledRule> rules_;  // by section, priority, name
+    std::vector<PortRules> ports_;     // by port index
+};
+
+}  // namespace weir::chain

@@ -1,0 +1,73 @@
+#include "features/chain/selection.hpp"
+
+#include <algorithm>
+#include <array>
+#include <tuple>
+
+#include "net/bytes.hpp"
+#include "net/hash.hpp"
+
+namespace weir::chain {
+namespace {
+
+// Lower is better; only the best class takes part (PS-3).
+using Class = std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>;
+
+Class class_of(PathSelection policy, const Path& path) {
+    switch (policy) {
+        case PathSelection::local:
+            return {path.crossings, 0xffffu - path.nodes_here, 0xffffu - path.nodes_in_rack};
+        case PathSelection::remote: return {path.nodes_here != 0, 0, 0};
+        case PathSelection::any:
+        case PathSelection::round_robin:
+        case PathSelection::weighted: break;
+    }
+    return {};
+}
+
+void put_endpoint(std::uint8_t* out, const net::Ip& ip, std::uint16_t port) {
+    std::copy(ip.bytes.begin(), ip.bytes.end(), out);
+    net::store16(out + 16, port);
+}
+
+}  // namespace
+
+std::uint16_t Ranges::pick(std::uint32_t number) const {
+    // number / 2^32 of the whole width; 96 bits do not occur as weights sum below 2^40.
+    const std::uint64_t whole = total_ >> 32, rest = total_ & 0xffffffff;
+    const std::uint64_t at = whole * number + (rest * number >> 32);
+    const auto* end = std::upper_bound(ends_, ends_ + size_, at);
+    return entries_[end - ends_];
+}
+
+std::uint32_t flow_number(std::uint32_t sci, std::uint32_t tenant_vni, const net::Tuple& tuple) {
+    constexpr std::size_t endpoint = 18;
+    std::array<std::uint8_t, 2 * endpoint + 5> bytes;
+    const bool in_order = std::tie(tuple.src, tuple.src_port) <= std::tie(tuple.dst, tuple.dst_port);
+    put_endpoint(bytes.data() + (in_order ? 0 : endpoint), tuple.src, tuple.src_port);
+    put_endpoint(bytes.data() + (in_order ? endpoint : 0), tuple.dst, tuple.dst_port);
+    bytes[2 * endpoint] = tuple.proto;
+    net::store32(bytes.data() + 2 * endpoint + 1, tenant_vni);
+    // Equal on all hosts and for ever: a flow that lost its record finds its path again (DP-20).
+    const std::array<std::uint64_t, 2> key{0x5765697243686169ull ^ sci, 0x6e5061746853656cull};
+    return static_cast<std::uint32_t>(net::siphash24(key, bytes) >> 32);
+}
+
+const Path* select_path(const Chain& chain, std::uint32_t this_host,
+                        const dataplane::HealthBoard& health, std::uint32_t number) {
+    Ranges ranges;
+    Class best{};
+    const bool equal_weights = chain.path_selection == PathSelection::round_robin;
+    for (std::size_t i = 0; i < chain.paths.size(); ++i) {
+        const Path& path = chain.paths[i];
+        if (path.maintenance || path.weight == 0 || !is_usable(path, this_host, health)) continue;
+        const Class here = class_of(chain.path_selection, path);
+        if (!ranges.empty() && here > best) continue;
+        if (!ranges.empty() && here < best) ranges = Ranges();
+        best = here;
+        ranges.add(equal_weights ? 1 : path.weight, static_cast<std::uint16_t>(i));
+    }
+    return ranges.empty() ? nullptr : &chain.paths[ranges.pick(number)];
+}
+
+}  // namespace weir::chain

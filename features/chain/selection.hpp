@@ -1,0 +1,43 @@
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "base/limits.hpp"
+#include "dataplane/health.hpp"
+#include "features/chain/plane.hpp"
+#include "features/chain/resources.hpp"
+#include "net/packet.hpp"
+
+// Which path a new flow gets (spec §5.2, §5.3). Pure; never allocates.
+namespace weir::chain {
+
+// Contiguous ranges over [0, 2^32), one per entry, as wide as its weight (PS-4).
+class Ranges {
+public:
+    void add(std::uint32_t weight, std::uint16_t entry) {
+        if (weight == 0 || size_ == capacity) return;
+        total_ += weight;
+        ends_[size_] = total_;
+        entries_[size_++] = entry;
+    }
+    bool empty() const { return size_ == 0; }
+    // Only if not empty().
+    std::uint16_t pick(std::uint32_t number) const;
+
+private:
+    static constexpr std::size_t capacity = max_paths_per_chain;
+    std::uint64_t ends_[capacity];  // running sums of the weights
+    std::uint16_t entries_[capacity];
+    std::size_t size_ = 0;
+    std::uint64_t total_ = 0;
+};
+
+// The number of a flow: keyed, and equal for both of its directions and on every host.
+std::uint32_t flow_number(std::uint32_t sci, std::uint32_t tenant_vni, const net::Tuple& tuple);
+
+// The path of a new or re-selecting flow; null if there is no candidate. Candidates are usable (OBJ-14),
+// not in maintenance, and have a weight.
+const Path* select_path(const Chain& chain, std::uint32_t this_host,
+                        const dataplane::HealthBoard& health, std::uint32_t number);
+
+}  // namespace weir::chain
