@@ -149,7 +149,8 @@ bool send_node_down(const LocalNode& node, std::uint32_t sequence, std::uint32_t
     net::store16(p->data + 12, net::ethertype_heartbeat);
     p->smd = {};
     p->smd.oam = p->smd.returning = true;
-    p->smd.anchor_host = host;
+    p->smd.anchor_host = p->tunnel_peer = host;
+    --p->smd.ttl;  // one leg; nothing to resolve
     p->oam = true;
     Ctrl ctrl;
     ctrl.op = static_cast<std::uint8_t>(CtrlOp::node_down);
@@ -254,10 +255,10 @@ bool take_token(State::Bucket& bucket, std::uint64_t now_ns) {
 // CT-6 for messages of node scope; count_: applied.
 Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
     Ctrl ctrl;
-    if (decode(p.ctrl, ctrl) != CtrlError::none || ctrl.scope != ctrl_node_scope ||
-        p.smd.spi != 0 || p.smd.initial_si != 0 || p.smd.flow_handle != 0)
-        return Exit::bad_ctrl;
-    if (ctrl.op != static_cast<std::uint8_t>(CtrlOp::node_down)) return Exit::unsupported_op;
+    if (decode(p.ctrl, ctrl) != CtrlError::none) return Exit::bad_ctrl;
+    if (ctrl.scope != ctrl_node_scope || ctrl.op != static_cast<std::uint8_t>(CtrlOp::node_down))
+        return Exit::unsupported_op;
+    if (p.smd.spi != 0 || p.smd.initial_si != 0 || p.smd.flow_handle != 0) return Exit::bad_ctrl;
     const Tables::Issuer* issuer = tables.issuer(ctrl.issuer);
     if (!issuer || issuer->svni != p.vni) return Exit::unknown_issuer;
     if (issuer->host_id != p.tunnel_peer) return Exit::wrong_host;

@@ -68,8 +68,8 @@ struct Liveness {
     };
 
     enum class Exit : std::uint8_t {
-        bad_ctrl,        // malformed, or neither of node scope nor for a flow
-        unsupported_op,  // node scope, but no NODE_DOWN
+        bad_ctrl,        // malformed, or of node scope with a flow's metadata
+        unsupported_op,  // anything but NODE_DOWN
         unknown_issuer,  // no node on a path that this host knows, on this service segment
         wrong_host,      // not from the host that the issuer is on
         replay,

@@ -108,7 +108,7 @@ TEST(LivenessMessages, MalformedOnesAreDropped) {
                   h.ctrl.scope = 3;
                   h.ctrl.flow_handle = 9;
               }),
-              "ctrl.bad_ctrl");
+              "ctrl.unsupported_op");
     EXPECT_EQ(with([](Hearing& h) { h.ctrl.op = static_cast<std::uint8_t>(CtrlOp::overload); }),
               "ctrl.unsupported_op");
 }
