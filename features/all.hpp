@@ -1,5 +1,12 @@
 #pragma once
 #include "dataplane/pipeline.hpp"
+#include "features/chain/arrive.hpp"
+#include "features/chain/from_node.hpp"
+#include "features/chain/insert.hpp"
+#include "features/chain/liveness.hpp"
+#include "features/chain/resolve.hpp"
+#include "features/chain/return.hpp"
+#include "features/chain/to_node.hpp"
 #include "features/firewall/stage.hpp"
 #include "features/guard/stage.hpp"
 #include "features/overlay/encap.hpp"
@@ -30,6 +37,7 @@ using Source = StageList<parse::Parse,           //
                          tracking::Track,        //
                          firewall::Firewall,     //
                          tracking::Settle,       //
+                         chain::Insert,          //
                          switching::Switch,      //
                          routing::Route,         //
                          ttl::Ttl,               //
@@ -37,11 +45,12 @@ using Source = StageList<parse::Parse,           //
                          overlay::Encap>;
 
 // A packet is about to reach a guest port of this host.
-using Destination = StageList<parse::Fragments,  //
-                              switching::Learn,  //
-                              tracking::Track,   //
+using Destination = StageList<parse::Fragments,    //
+                              switching::Learn,    //
+                              tracking::Track,     //
+                              chain::Insert,       //
                               firewall::Firewall,  //
-                              tracking::Settle,  //
+                              tracking::Settle,    //
                               switching::Deliver>;
 
 // The underlay port received a frame.
@@ -50,7 +59,13 @@ using Underlay = StageList<overlay::Outer,  //
                            switching::Locate>;
 
 // A packet is on the service plane: from an anchor, a tunnel, or a service node.
-using Service = StageList<overlay::Encap>;
+using Service = StageList<chain::Arrive,    //
+                          chain::Liveness,  //
+                          chain::FromNode,  //
+                          chain::Resolve,   //
+                          chain::Return,    //
+                          chain::ToNode,    //
+                          overlay::Encap>;
 
 using Plane = dataplane::Plane<Source, Destination, Underlay, Service>;
 
@@ -59,8 +74,11 @@ constexpr dataplane::StageMap stage_map() {
     dataplane::StageMap map;
     map.all = {Source::all, Destination::all, Underlay::all, Service::all};
     map.behind_tracking = {Source::behind<tracking::Track>(), Destination::behind<tracking::Track>()};
-    map.insertion = {0, 0};
-    map.behind_insertion = {Source::from<switching::Switch>(), Destination::from<firewall::Firewall>()};
+    map.insertion = {Source::bit_of<chain::Insert>(), Destination::bit_of<chain::Insert>()};
+    map.behind_insertion = {Source::behind<chain::Insert>(), Destination::behind<chain::Insert>()};
+    map.service_from_tunnel = Service::from<chain::Arrive>() & ~Service::bit_of<chain::FromNode>();
+    map.service_from_node = Service::from<chain::FromNode>();
+    map.service_from_anchor = Service::from<chain::Resolve>();
     map.deliver = Destination::bit_of<switching::Deliver>();
     map.ttl = Source::bit_of<ttl::Ttl>();
     map.egress = Source::bit_of<switching::Egress>();

@@ -188,7 +188,7 @@ struct ServiceRule {
             "service-rule", "Chooses flows for a service chain, or keeps them from one.",
             key(&ServiceRule::name, "name", "Unique among service rules."),
             field(&ServiceRule::id, "id", "Number in records and counters; 0: given by Weir.", 0,
-                  max_explicit_rule_id),
+                  0xffffffff),  // in plans also those that Weir gave; see validate()
             field(&ServiceRule::section, "section", "Lower sections are looked at first.", 0, 65535),
             field(&ServiceRule::priority, "priority",
                   "Lower numbers are looked at first; rules of equal priority by name.", 0, 1000000),

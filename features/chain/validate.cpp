@@ -133,6 +133,8 @@ private:
 
     void check(const ServiceRule& rule) {
         object_ = model::object_name(rule);
+        if (rule.id > max_explicit_rule_id)
+            fail("id", "above 2147483647; those numbers are given by Weir");
         if (rule.id != 0) claim(rule_ids_, rule.id, "id", "number " + std::to_string(rule.id));
         if (rule.chain && rule.do_not_redirect)
             fail("do_not_redirect", "set either chain or do_not_redirect, not both");

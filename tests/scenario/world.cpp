@@ -80,10 +80,12 @@ void World::send(const std::string& port, const Frame& frame) {
     tick();
 }
 
-// What waits for an answer of the underlay goes on now.
+// What waits for an answer of the underlay goes on now; a chain may wait once at each of its hosts.
 void World::tick() {
-    for (auto& [name, fake] : hosts_) fake->tick(now_ns_);
-    settle();
+    for (int round = 0; round < 12; ++round) {
+        for (auto& [name, fake] : hosts_) fake->tick(now_ns_);
+        if (!settle()) return;
+    }
 }
 
 void World::inject_underlay(const std::string& name, const Frame& frame) {
@@ -102,8 +104,8 @@ void World::advance(std::uint64_t ns) {
     }
 }
 
-// Carries frames until none is on its way. Bounded: a scenario that never ends is a failure.
-void World::settle() {
+// Carries frames until none is on its way; whether there was any. Bounded: a scenario that never ends is a failure.
+bool World::settle() {
     for (int round = 0; round < 10000; ++round) {
         std::vector<Sent> all;
         for (auto& [name, fake] : hosts_) {
@@ -111,13 +113,14 @@ void World::settle() {
             for (const std::string& event : std::exchange(fake->events, {})) on_event(name, event);
         }
         if (all.empty()) {
-            if (!std::exchange(replan_, false)) return;
+            if (!std::exchange(replan_, false)) return round != 0;
             publish();
             continue;
         }
         for (const Sent& sent : all) route(sent);
     }
     WEIR_CHECK(false, "frames go round in circles");
+    return true;
 }
 
 void World::route(const Sent& sent) {

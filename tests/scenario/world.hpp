@@ -50,7 +50,7 @@ public:
 
 private:
     std::string publish();
-    void settle();
+    bool settle();
     void tick();
     void route(const Sent& sent);
     void on_node_port(const Sent& sent);
