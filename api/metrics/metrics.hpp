@@ -1,0 +1,29 @@
+#pragma once
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+
+// The text format that Prometheus collects (exposition format 0.0.4).
+namespace weir::metrics {
+
+enum class Type : std::uint8_t { counter, gauge };
+
+using Label = std::pair<std::string_view, std::string_view>;
+
+// One answer to a collector. A family's samples follow it.
+class Page {
+public:
+    // Names consist of a-z, 0-9 and _; counters end in _total.
+    void family(std::string_view name, Type type, std::string_view help);
+    void sample(std::uint64_t value, std::initializer_list<Label> labels = {});
+
+    const std::string& text() const { return text_; }
+
+private:
+    std::string text_;
+    std::string name_;
+};
+
+}  // namespace weir::metrics

@@ -1,0 +1,86 @@
+#include "apps/controller/controller.hpp"
+
+#include "apps/controller/api.hpp"
+#include "base/log.hpp"
+
+namespace weir::controller {
+namespace {
+
+// The plans of all features for what operators want and hosts report.
+model::Snapshot plan_for(const model::Registry& registry,
+                         std::span<const features::Feature> features, const State& state,
+                         std::string_view host) {
+    model::Snapshot whole = state.intent;
+    for (const model::Kind* kind : registry.kinds()) {
+        for (const std::string& name : kind->names(state.reported)) {
+            kind->copy(state.reported, name, whole);
+        }
+    }
+    model::Snapshot out;
+    out.revision = state.revision;
+    for (const features::Feature& feature : features) feature.plan(whole, host, out);
+    return out;
+}
+
+bool take_report(std::span<const features::Feature> features, const model::Value& event,
+                 const std::string& host, model::Snapshot& reported) {
+    bool is_changed = false;
+    for (const features::Feature& feature : features) {
+        if (feature.report != nullptr) is_changed |= feature.report(event, host, reported);
+    }
+    return is_changed;
+}
+
+}  // namespace
+
+Controller::~Controller() {
+    if (server_) server_->stop();
+}
+
+Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options) {
+    std::unique_ptr<Controller> made(new Controller);
+    Controller& c = *made;
+    const auto features = options.features;
+    for (const features::Feature& feature : features) {
+        feature.add_kinds(c.registry_);
+        c.registry_.add_validator(feature.validate);
+    }
+    const Plan plan = [features, registry = &c.registry_](const State& state,
+                                                          std::string_view host) {
+        return plan_for(*registry, features, state, host);
+    };
+    const ReportTaker take = [features, controller = &c](const model::Value& event,
+                                                         const std::string& host) {
+        const auto report = [&](model::Snapshot& reported) {
+            return take_report(features, event, host, reported);
+        };
+        const Status status = controller->intent_->report(report, "report of host/" + host);
+        if (!status) log::error("report.not_stored", {{"why", status.error().text()}});
+    };
+    c.hosts_ = std::make_unique<HostTable>(c.registry_, plan, take, c.events_);
+    HostTable* const hosts = c.hosts_.get();
+    auto intent = Intent::open(c.registry_, std::move(options.store),
+                               [hosts](auto state) { hosts->publish(std::move(state)); });
+    if (!intent) return intent.error();
+    c.intent_ = std::move(*intent);
+    c.api_ = std::make_unique<Api>(c.registry_, *c.intent_, *hosts, c.events_, options.token);
+    auto server = rest::Server::start(
+        std::move(options.server),
+        [api = c.api_.get()](const rest::Request& request, rest::Reply reply) {
+            api->handle(request, std::move(reply));
+        },
+        [hosts](const rest::Request& request, std::shared_ptr<rest::WatchSession> session)
+            -> Result<rest::WatchEvents> {
+            if (request.route.parts != std::vector<std::string>{"v1", "watch"}) {
+                return Error{Errc::not_found, "watch", {}, "watches are opened at /v1/watch"};
+            }
+            return hosts->admit(request, std::move(session));
+        });
+    if (!server) return server.error();
+    c.server_ = std::move(*server);
+    log::info("controller.started", {{"revision", c.intent_->current()->revision},
+                                     {"resources", c.intent_->current()->intent.size()}});
+    return made;
+}
+
+}  // namespace weir::controller

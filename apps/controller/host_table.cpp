@@ -1,0 +1,230 @@
+#include "apps/controller/host_table.hpp"
+
+#include <chrono>
+
+#include "base/log.hpp"
+#include "model/core_resources.hpp"
+
+namespace weir::controller {
+namespace {
+
+std::int64_t now_s() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::seconds>(now).count();
+}
+
+model::Value reason_of(const std::string& reason) {
+    model::Value details;
+    details.set("reason", reason);
+    return details;
+}
+
+// Makes of what runs what is planned.
+model::Delta difference(const model::Registry& registry, const model::Digests& running,
+                        const model::Snapshot& planned, const model::Digests& digests) {
+    model::Delta delta;
+    for (const auto& [key, digest] : digests) {
+        const auto found = running.find(key);
+        if (found != running.end() && found->second == digest) continue;
+        delta.puts.push_back({key.kind, registry.kind(key.kind)->encode(planned, key.name)});
+    }
+    for (const auto& [key, digest] : running) {
+        if (!digests.contains(key)) delta.deletes.push_back(key);
+    }
+    return delta;
+}
+
+}  // namespace
+
+HostTable::HostTable(const model::Registry& registry, Plan plan, ReportTaker take_report,
+                     EventLog& events)
+    : registry_(registry),
+      plan_(std::move(plan)),
+      take_report_(std::move(take_report)),
+      events_(events),
+      state_(std::make_shared<State>()) {}
+
+void HostTable::publish(std::shared_ptr<const State> state) {
+    const std::lock_guard lock(mutex_);
+    state_ = std::move(state);
+    for (auto& [name, host] : hosts_) advance(name, host);
+}
+
+Result<rest::WatchEvents> HostTable::admit(const rest::Request& request,
+                                           std::shared_ptr<rest::WatchSession> session) {
+    const rest::Identity& peer = request.peer;
+    if (peer.role != rest::Role::host) {
+        log::warn("host.refused", {{"peer", peer.text()}});
+        return Error{Errc::denied, "watch", {},
+                     "only a host with a certificate of this controller's authority may watch; "
+                     "issue one with: weir-controller issue"};
+    }
+    const std::string name = peer.name;
+    std::shared_ptr<rest::WatchSession> former;
+    std::uint64_t incarnation = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        Host& host = hosts_[name];
+        former = std::exchange(host.session, std::move(session));
+        incarnation = host.incarnation = next_incarnation_++;
+        host.since_s = now_s();
+        host.has_said_hello = false;
+        host.in_flight.reset();
+    }
+    if (former) former->close("the host opened a newer watch");
+    events_.add("host.connected", name);
+    log::info("host.connected", {{"host", name}});
+    return rest::WatchEvents{
+        [this, name, incarnation](std::string_view text) { receive(name, incarnation, text); },
+        [this, name, incarnation](const std::string& reason) {
+            leave(name, incarnation, reason);
+        }};
+}
+
+void HostTable::leave(const std::string& name, std::uint64_t incarnation,
+                      const std::string& reason) {
+    {
+        const std::lock_guard lock(mutex_);
+        Host& host = hosts_[name];
+        if (host.incarnation != incarnation) return;  // replaced by a newer watch
+        host.session.reset();
+        host.since_s = now_s();
+        host.has_said_hello = false;
+        host.in_flight.reset();
+    }
+    desk_.close_all(name, Error{Errc::unavailable, "host/" + name, {}, "went away: " + reason});
+    events_.add("host.disconnected", name, reason_of(reason));
+    log::info("host.disconnected", {{"host", name}, {"why", reason}});
+}
+
+void HostTable::receive(const std::string& name, std::uint64_t incarnation,
+                        std::string_view text) {
+    auto message = rest::decode_host_message(text);
+    if (message) {
+        if (auto* reply = std::get_if<rest::QueryReply>(&*message)) {
+            return desk_.close(reply->id, name, std::move(reply->body));
+        }
+        if (const auto* event = std::get_if<rest::HostEvent>(&*message)) {
+            return take_event(name, event->fields);
+        }
+    }
+    const std::lock_guard lock(mutex_);
+    Host& host = hosts_[name];
+    if (host.incarnation != incarnation || !host.session) return;
+    if (!message) {
+        log::warn("host.message_refused", {{"host", name}, {"why", message.error().text()}});
+        host.session->close("not understood: " + message.error().text());
+    } else if (auto* hello = std::get_if<rest::Hello>(&*message)) {
+        take(name, host, std::move(*hello));
+    } else if (const auto* applied = std::get_if<rest::Applied>(&*message)) {
+        take(name, host, *applied);
+    } else if (auto* refused = std::get_if<rest::Refused>(&*message)) {
+        take(name, host, std::move(*refused));
+    }
+}
+
+void HostTable::take_event(const std::string& name, const model::Value& fields) {
+    const std::string& type = fields["event"].as_text();
+    events_.add(type.empty() ? "host.event" : type, name, fields);
+    take_report_(fields, name);
+}
+
+void HostTable::take(const std::string& name, Host& host, rest::Hello hello) {
+    if (hello.host != name) {
+        log::warn("host.name_refused", {{"host", hello.host}, {"certificate", name}});
+        events_.add("host.name_refused", name);
+        host.session->close("the certificate is for host " + name + ", not " + hello.host);
+        return;
+    }
+    host.has_said_hello = true;
+    host.must_answer_hello = true;
+    host.applied = hello.applied;
+    host.running = std::move(hello.digests);
+    host.in_flight.reset();
+    advance(name, host);
+}
+
+void HostTable::take(const std::string& name, Host& host, rest::Applied applied) {
+    if (!host.in_flight || host.in_flight->target != applied.revision) return;
+    host.applied = applied.revision;
+    host.running = std::move(host.in_flight->digests);
+    host.in_flight.reset();
+    host.refused.reset();
+    log::info("host.applied", {{"host", name}, {"revision", applied.revision}});
+    advance(name, host);
+}
+
+void HostTable::take(const std::string& name, Host& host, rest::Refused refused) {
+    if (!host.in_flight || host.in_flight->target != refused.revision) return;
+    host.in_flight.reset();
+    log::warn("host.refused_revision", {{"host", name},
+                                        {"revision", refused.revision},
+                                        {"why", refused.error.text()}});
+    model::Value details = reason_of(refused.error.text());
+    details.set("revision", refused.revision);
+    events_.add("host.refused_revision", name, details);
+    host.refused = std::move(refused);
+    advance(name, host);
+}
+
+// Sends the next change, if one is due: one at a time, always against what the host said it runs.
+void HostTable::advance(const std::string& name, Host& host) {
+    if (!host.session || !host.has_said_hello || host.in_flight) return;
+    const std::uint64_t target = state_->revision;
+    const bool owes_answer = std::exchange(host.must_answer_hello, false);
+    if (!owes_answer) {
+        if (host.applied == target) return;
+        if (host.refused && host.refused->revision == target) return;  // no before, no again
+    }
+    const model::Snapshot planned = plan_(*state_, name);
+    model::Digests digests = model::digests(registry_, planned);
+    model::Delta delta = difference(registry_, host.running, planned, digests);
+    if (delta.empty() && host.applied == target) return;
+    if (owes_answer && !delta.empty()) ++resyncs_;
+    delta.base_revision = host.applied;
+    delta.target_revision = target;
+    host.in_flight = InFlight{target, std::move(digests)};
+    host.session->send(rest::encode(rest::ControllerMessage(rest::ChangeMessage{delta})));
+}
+
+std::vector<HostStatus> HostTable::statuses() const {
+    const std::lock_guard lock(mutex_);
+    std::map<std::string, HostStatus> out;
+    for (const auto& [name, resource] : state_->intent.all<model::Host>()) out[name].name = name;
+    for (const auto& [name, host] : hosts_) {
+        out[name] = {name,           host.session != nullptr, host.since_s, 0,
+                     host.applied, host.refused};
+    }
+    std::vector<HostStatus> list;
+    for (auto& [name, status] : out) {
+        status.desired = state_->revision;
+        list.push_back(std::move(status));
+    }
+    return list;
+}
+
+void HostTable::query(const std::string& host, const model::Value& body,
+                      std::chrono::milliseconds timeout, QueryAnswer answer) {
+    std::shared_ptr<rest::WatchSession> session;
+    bool is_known = false;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = hosts_.find(host);
+        if (found != hosts_.end()) session = found->second.session;
+        is_known = found != hosts_.end() || state_->intent.find<model::Host>(host) != nullptr;
+    }
+    if (!session) {
+        const Errc code = is_known ? Errc::unavailable : Errc::not_found;
+        return answer(Error{code, "host/" + host, {},
+                            is_known ? "is not connected" : "there is no such host"});
+    }
+    const std::uint64_t id = desk_.open(host, timeout, std::move(answer));
+    session->send(rest::encode(rest::ControllerMessage(rest::Query{id, body})));
+}
+
+std::uint64_t HostTable::resyncs() const {
+    const std::lock_guard lock(mutex_);
+    return resyncs_;
+}
+
+}  // namespace weir::controller

@@ -1,0 +1,95 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/rest/protocol.hpp"
+#include "api/rest/watch.hpp"
+#include "apps/controller/event_log.hpp"
+#include "apps/controller/intent.hpp"
+#include "apps/controller/query_desk.hpp"
+#include "model/registry.hpp"
+#include "model/snapshot.hpp"
+
+namespace weir::controller {
+
+// What one host needs to know. Pure.
+using Plan = std::function<model::Snapshot(const State& state, std::string_view host)>;
+// Takes an event of a host that may say something worth remembering.
+using ReportTaker = std::function<void(const model::Value& event, const std::string& host)>;
+
+struct HostStatus {
+    std::string name;
+    bool is_connected = false;
+    std::int64_t since_s = 0;   // connected or gone since, seconds since 1970
+    std::uint64_t desired = 0;  // revision it should run
+    std::uint64_t applied = 0;  // revision it last said it runs
+    std::optional<rest::Refused> refused;  // its answer to the newest change, if that was no
+};
+
+// The hosts and what each runs, brought to the newest revision by differences. Thread-safe.
+class HostTable {
+public:
+    HostTable(const model::Registry& registry, Plan plan, ReportTaker take_report,
+              EventLog& events);
+
+    // From now on every host is to run its part of `state`.
+    void publish(std::shared_ptr<const State> state);
+
+    // A host opens its watch; its certificate says which.
+    Result<rest::WatchEvents> admit(const rest::Request& request,
+                                    std::shared_ptr<rest::WatchSession> session);
+
+    // Every host that is declared or was ever connected, by name.
+    std::vector<HostStatus> statuses() const;
+
+    // Errors: not_found (no such host), unavailable (not connected, gone, or no answer in time).
+    void query(const std::string& host, const model::Value& body,
+               std::chrono::milliseconds timeout, QueryAnswer answer);
+
+    std::uint64_t resyncs() const;  // hellos answered with a difference that was not empty
+
+private:
+    struct InFlight {
+        std::uint64_t target = 0;
+        model::Digests digests;  // what the host runs if it applies the change
+    };
+    struct Host {
+        std::shared_ptr<rest::WatchSession> session;
+        std::uint64_t incarnation = 0;  // of the session
+        std::int64_t since_s = 0;
+        bool has_said_hello = false;
+        bool must_answer_hello = false;  // a hello is owed a change if anything differs
+        std::uint64_t applied = 0;
+        model::Digests running;
+        std::optional<InFlight> in_flight;
+        std::optional<rest::Refused> refused;
+    };
+
+    void receive(const std::string& name, std::uint64_t incarnation, std::string_view text);
+    void take_event(const std::string& name, const model::Value& fields);
+    void leave(const std::string& name, std::uint64_t incarnation, const std::string& reason);
+    void take(const std::string& name, Host& host, rest::Hello hello);
+    void take(const std::string& name, Host& host, rest::Applied applied);
+    void take(const std::string& name, Host& host, rest::Refused refused);
+    void advance(const std::string& name, Host& host);
+
+    const model::Registry& registry_;
+    const Plan plan_;
+    const ReportTaker take_report_;
+    EventLog& events_;
+    mutable std::mutex mutex_;
+    std::shared_ptr<const State> state_;
+    std::map<std::string, Host> hosts_;
+    std::uint64_t next_incarnation_ = 1;
+    std::uint64_t resyncs_ = 0;
+    QueryDesk desk_;  // its answers may come while everything else still is
+};
+
+}  // namespace weir::controller

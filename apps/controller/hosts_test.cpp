@@ -1,0 +1,289 @@
+#include "apps/controller/testing.hpp"
+
+namespace weir::controller {
+namespace {
+
+using namespace testing;
+
+class HostsTest : public ControllerTest {};
+
+std::string segment(const std::string& name, int vni) {
+    return "{kind: segment, name: " + name + ", vni: " + std::to_string(vni) + "}";
+}
+
+TEST_F(HostsTest, HostIsBroughtToTheNewestRevision) {
+    apply(segment("web", 1));
+    const auto h1 = host("h1");
+    ASSERT_TRUE(has_applied("h1", 1));
+    EXPECT_EQ(h1->snapshot().all<model::Segment>().size(), 1u);
+    apply(segment("app", 2));
+    ASSERT_TRUE(has_applied("h1", 2));
+    h1->changes.take();
+    const auto second = h1->changes.take();
+    ASSERT_TRUE(second);
+    EXPECT_EQ(second->base_revision, 1u);
+    EXPECT_EQ(second->puts.size(), 1u) << "only what changed travels";
+    const Value status = host_status("h1");
+    EXPECT_TRUE(status["connected"].as_bool());
+    EXPECT_EQ(status["desired"].as_uint(), 2u);
+    EXPECT_TRUE(status["refused"].is_null());
+}
+
+TEST_F(HostsTest, AfterARestartOfTheControllerOnlyTheDifferenceTravels) {
+    for (int i = 1; i <= 50; ++i) apply(segment("s" + std::to_string(i), i));
+    const auto h1 = host("h1");
+    ASSERT_TRUE(has_applied("h1", 50));
+    ASSERT_TRUE(h1->changes.take());
+    controller_.reset();
+    ASSERT_TRUE(h1->down.take());
+    start();
+    ASSERT_TRUE(has_applied("h1", 50)) << "nothing differs: nothing is sent";
+    EXPECT_TRUE(h1->changes.empty());
+    apply("[" + segment("s1", 99) + "]");
+    ASSERT_TRUE(has_applied("h1", 51));
+    const auto change = h1->changes.take();
+    ASSERT_TRUE(change);
+    EXPECT_EQ(change->puts.size(), 1u);
+    EXPECT_EQ(change->deletes.size(), 0u);
+    EXPECT_EQ(h1->snapshot().all<model::Segment>().size(), 50u);
+}
+
+TEST_F(HostsTest, WhatChangedWhileAHostWasAwayReachesItAsADifference) {
+    apply("[" + segment("a", 1) + "," + segment("b", 2) + "," + segment("c", 3) + "]");
+    const auto h1 = host("h1");
+    ASSERT_TRUE(has_applied("h1", 1));
+    h1->stop();
+    ASSERT_TRUE(eventually([&] { return !host_status("h1")["connected"].as_bool(true); }));
+    apply(segment("b", 7));
+    EXPECT_EQ(ask("DELETE", "/v1/segment/c").status, 200);
+    ASSERT_TRUE(h1->changes.take());
+    h1->start();
+    ASSERT_TRUE(has_applied("h1", 3));
+    const auto change = h1->changes.take();
+    ASSERT_TRUE(change);
+    EXPECT_EQ(change->base_revision, 1u);
+    EXPECT_EQ(change->target_revision, 3u);
+    ASSERT_EQ(change->puts.size(), 1u);
+    EXPECT_EQ(change->puts[0].fields["name"].as_text(), "b");
+    ASSERT_EQ(change->deletes.size(), 1u);
+    EXPECT_EQ(change->deletes[0].text(), "segment/c");
+}
+
+TEST_F(HostsTest, HostThatRunsSomethingElseIsCorrected) {
+    apply(segment("web", 1));
+    model::Snapshot other;
+    other.revision = 1;  // the same number with another content
+    model::Segment wrong;
+    wrong.name = "web";
+    wrong.vni = 77;
+    other.put(wrong);
+    model::Segment surplus;
+    surplus.name = "old";
+    surplus.vni = 78;
+    other.put(surplus);
+    const auto h1 = host("h1");
+    ASSERT_TRUE(has_applied("h1", 1));
+    h1->stop();
+    h1->set_snapshot(other);
+    h1->start();
+    ASSERT_TRUE(eventually([&] {
+        const auto now = h1->snapshot();
+        return now.find<model::Segment>("web")->vni == 1 && !now.find<model::Segment>("old");
+    }));
+}
+
+TEST_F(HostsTest, RefusalIsVisibleAndTheNextRevisionIsTriedAgain) {
+    const auto h1 = host("h1");
+    h1->refuses = true;
+    apply(segment("web", 1));
+    ASSERT_TRUE(eventually([&] { return host_status("h1")["refused"].is_object(); }));
+    const Value status = host_status("h1");
+    EXPECT_EQ(status["applied"].as_uint(), 0u);
+    EXPECT_EQ(status["refused"]["revision"].as_uint(), 1u);
+    EXPECT_EQ(status["refused"]["object"].as_text(), "port/g1");
+    EXPECT_EQ(status["refused"]["field"].as_text(), "mtu");
+    h1->refuses = false;
+    apply(segment("app", 2));
+    ASSERT_TRUE(has_applied("h1", 2));
+    EXPECT_TRUE(host_status("h1")["refused"].is_null());
+    EXPECT_EQ(h1->snapshot().all<model::Segment>().size(), 2u);
+    bool told = false;
+    const Value events = get("/v1/events");
+    for (const Value& event : events["items"].items()) {
+        told |= event["type"].as_text() == "host.refused_revision" &&
+                event["host"].as_text() == "h1";
+    }
+    EXPECT_TRUE(told);
+}
+
+TEST_F(HostsTest, RevisionsThatPileUpAreSkipped) {
+    const auto h1 = host("h1");
+    h1->is_stalled = true;
+    apply(segment("s0", 1));
+    ASSERT_TRUE(h1->changes.take());
+    for (int i = 1; i < 20; ++i) apply(segment("s" + std::to_string(i), i + 1));
+    h1->is_stalled = false;
+    h1->release.put(true);
+    ASSERT_TRUE(has_applied("h1", 20));
+    const auto second = h1->changes.take();
+    ASSERT_TRUE(second);
+    EXPECT_EQ(second->target_revision, 20u);
+    EXPECT_EQ(second->puts.size(), 19u);
+    EXPECT_TRUE(h1->changes.empty());
+}
+
+TEST_F(HostsTest, HostWithTheNameOfAnotherIsRefused) {
+    TestHost liar(registry_, port_, *authority_.issue({rest::Role::host, "h1"}), "h2");
+    const auto why = liar.down.take();
+    ASSERT_TRUE(why);
+    EXPECT_EQ(why->message, "the certificate is for host h1, not h2");
+    EXPECT_TRUE(host_status("h2").is_null());
+    EXPECT_EQ(host_status("h1")["applied"].as_uint(), 0u);
+}
+
+TEST_F(HostsTest, NoCertificateForeignCertificateAndAdministratorAreRefused) {
+    apply(segment("web", 1));
+    const auto stranger = [&](rest::Credentials credentials) {
+        credentials.ca = authority_.certificate();
+        TestHost host(registry_, port_, credentials, "h1");
+        const auto why = host.down.take();
+        EXPECT_TRUE(host.changes.empty());
+        return why ? why->code : Errc::internal;
+    };
+    EXPECT_EQ(stranger({}), Errc::denied);
+    EXPECT_EQ(stranger(*rest::Authority::create("x")->issue({rest::Role::host, "h1"})),
+              Errc::denied);
+    EXPECT_EQ(stranger(*authority_.issue({rest::Role::admin, "ann"})), Errc::denied);
+    EXPECT_TRUE(host_status("h1").is_null());
+}
+
+TEST_F(HostsTest, SecondWatchOfAHostReplacesTheFirst) {
+    const auto first = host("h1");
+    ASSERT_TRUE(eventually([&] { return host_status("h1")["connected"].as_bool(); }));
+    const auto second = host("h1");
+    const auto why = first->down.take();
+    ASSERT_TRUE(why);
+    EXPECT_EQ(why->message, "the host opened a newer watch");
+}
+
+TEST_F(HostsTest, QueryGoesToTheHostAndBack) {
+    const auto h1 = host("h1");
+    ASSERT_TRUE(eventually([&] { return host_status("h1")["connected"].as_bool(); }));
+    const auto answer = ask("POST", "/v1/host/h1/query", R"({"what":"flows"})");
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.body, "{\"asked\":{\"what\":\"flows\"}}\n");
+    const auto failed = ask("POST", "/v1/host/h1/query", R"({"fail":true})");
+    EXPECT_EQ(failed.status, 422);
+    EXPECT_EQ(rest::errors_in(failed)[0].message, "not understood");
+    EXPECT_EQ(ask("POST", "/v1/host/h9/query", "{}").status, 404);
+    EXPECT_EQ(ask("POST", "/v1/host/h1/query", "{").status, 422);
+    EXPECT_EQ(ask("GET", "/v1/host/h1/query").status, 405);
+    h1->is_stalled = true;
+    EXPECT_EQ(ask("POST", "/v1/host/h1/query?timeout_ms=50", "{}").status, 504);
+    h1->is_stalled = false;
+    h1->release.put(true);
+}
+
+TEST_F(HostsTest, QueryToAHostThatGoesAwayIsAnsweredAtOnce) {
+    auto h1 = host("h1");
+    ASSERT_TRUE(eventually([&] { return host_status("h1")["connected"].as_bool(); }));
+    h1->is_stalled = true;
+    rest::Mailbox<int> answered;
+    std::thread asking(
+        [&] { answered.put(ask("POST", "/v1/host/h1/query?timeout_ms=60000", "{}").status); });
+    // A newer watch takes the place of the one that was asked.
+    ASSERT_TRUE(eventually([&] {
+        const auto second = host("h1");
+        return answered.take(std::chrono::milliseconds(50)) == 503;
+    }));
+    h1->is_stalled = false;
+    h1->release.put(true);
+    asking.join();
+}
+
+TEST_F(HostsTest, EventsOfHostsAreKeptWithTheirHost) {
+    const auto h1 = host("h1");
+    ASSERT_TRUE(eventually([&] { return h1->link().is_up(); }));
+    Value event;
+    event.set("event", "port.up");
+    event.set("port", "g1");
+    event.set("host", "h2");  // a host speaks for itself only
+    h1->link().send_event(event);
+    ASSERT_TRUE(eventually([&] { return get("/v1/events")["items"].size() == 2; }));
+    const Value told = get("/v1/events")["items"].items()[1];
+    EXPECT_EQ(told["type"].as_text(), "port.up");
+    EXPECT_EQ(told["host"].as_text(), "h1");
+    EXPECT_EQ(told["port"].as_text(), "g1");
+    EXPECT_EQ(get("/v1/events?after=1")["items"].size(), 1u);
+    EXPECT_EQ(get("/v1/events?limit=1")["items"].items()[0]["id"].as_uint(), 2u);
+}
+
+TEST_F(HostsTest, WhatOneHostReportsReachesEveryHostAndOutlivesTheController) {
+    apply(segment("web", 1));
+    const auto h1 = host("h1");
+    const auto h2 = host("h2");
+    ASSERT_TRUE(has_applied("h1", 1));
+    ASSERT_TRUE(has_applied("h2", 1));
+    Value event;
+    event.set("event", "segment-heard");
+    event.set("name", "heard");
+    event.set("vni", 9);
+    h1->link().send_event(event);
+    ASSERT_TRUE(has_applied("h2", 2));
+    ASSERT_NE(h2->snapshot().find<model::Segment>("heard"), nullptr);
+    EXPECT_EQ(get("/v1/segment/heard")["vni"].as_uint(), 9u);
+    EXPECT_EQ(get("/v1/segment")["items"].size(), 2u);
+    EXPECT_EQ(apply(segment("web", 1), "?prune=true")["changes"].size(), 0u)
+        << "what hosts report is not the operator's to prune";
+    h1->link().send_event(event);
+    Value last;
+    last.set("event", "last");
+    h1->link().send_event(last);
+    ASSERT_TRUE(eventually([&] {
+        const Value events = get("/v1/events");
+        return events["items"].items().back()["type"].as_text() == "last";
+    }));
+    EXPECT_EQ(revision(), 2u) << "the same report again changes nothing";
+
+    controller_.reset();
+    start();
+    ASSERT_TRUE(eventually([&] { return host_status("h2")["connected"].as_bool(); }));
+    apply(segment("app", 2));
+    ASSERT_TRUE(has_applied("h2", 3));
+    EXPECT_NE(h2->snapshot().find<model::Segment>("heard"), nullptr);
+}
+
+TEST_F(HostsTest, SlowHostIsCutOffAndComesBack) {
+    controller_.reset();
+    watch_queue_bytes_ = 4u << 20;
+    start();
+    const auto h1 = host("h1");
+    ASSERT_TRUE(eventually([&] { return host_status("h1")["connected"].as_bool(); }));
+    // Its working thread stalls; 1024 messages later its link gives up, and starts anew.
+    h1->is_stalled = true;
+    std::vector<std::thread> asking;
+    const std::string body = "{\"pad\":\"" + std::string(1000, 'x') + "\"}";
+    for (int i = 0; i < 4; ++i) {
+        asking.emplace_back([&] {
+            for (int k = 0; k < 300; ++k) ask("POST", "/v1/host/h1/query?timeout_ms=1", body);
+        });
+    }
+    const auto why = h1->down.take(std::chrono::seconds(60));
+    EXPECT_TRUE(why);
+    for (std::thread& thread : asking) thread.join();
+    h1->is_stalled = false;
+    h1->release.put(true);
+    apply(segment("web", 1));
+    EXPECT_TRUE(has_applied("h1", 1));
+}
+
+TEST_F(HostsTest, DeclaredHostThatNeverCameIsShown) {
+    apply("{kind: host, name: h7, id: 7, tunnel_address: 10.0.0.7}");
+    const Value status = host_status("h7");
+    EXPECT_FALSE(status["connected"].as_bool(true));
+    EXPECT_EQ(status["desired"].as_uint(), 1u);
+    EXPECT_EQ(ask("POST", "/v1/host/h7/query", "{}").status, 503);
+}
+
+}  // namespace
+}  // namespace weir::controller
