@@ -283,7 +283,8 @@ Response Api::metrics() const {
         answers = answers_;
     }
     return {200, "text/plain; version=0.0.4",
-            metrics_text(registry_, intent_.current()->intent, hosts_.statuses(), hosts_.resyncs(), answers)};
+            metrics_text(registry_, intent_.current()->intent, hosts_.statuses(),
+                         hosts_.resyncs(), answers)};
 }
 
 void Api::query(const Request& request, rest::Reply reply) {

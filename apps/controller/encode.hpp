@@ -14,7 +14,8 @@ namespace weir::controller {
 
 rest::Response json(const model::Value& value);
 
-// {"name","connected","since","desired","applied","refused":{"revision","object","field","message"}}
+// {"name","connected","since","desired","applied"} and, if it refused the newest change,
+// "refused":{"revision","object","field","message"}.
 model::Value to_value(const HostStatus& status);
 
 // {"type","kind","name","fields":[{"field","before","after"}]}
