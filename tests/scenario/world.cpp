@@ -75,6 +75,7 @@ FakeHost& World::host_of(const std::string& port) {
 }
 
 void World::send(const std::string& port, const Frame& frame) {
+    now_ns_ += 20'000;  // guests take their time
     host_of(port).receive(port, frame, now_ns_);
     settle();
     tick();
