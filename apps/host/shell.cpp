@@ -9,6 +9,7 @@ namespace weir::host {
 namespace {
 
 constexpr std::uint32_t host_layout = 1;
+constexpr std::uint32_t looks_per_refresh = 4;  // of links, which costs system calls
 
 struct HostRecord {
     std::uint32_t next_instance;
@@ -186,7 +187,7 @@ void Shell::realise_ports() {
 }
 
 void Shell::look_around() {
-    ports_->refresh();
+    if (++looks_ % looks_per_refresh == 0) ports_->refresh();
     std::string json;
     while (events_.pop(json)) event(json);
 }

@@ -48,7 +48,7 @@ public:
     // that runs it: those not yet moved with the old one.
     Status swap_engine(const std::string& library);
 
-    // Looks after links and collects events; about five times a second.
+    // Collects events, and looks after links every fourth time; about twenty times a second.
     void look_around();
 
     const HostConfig& applied() const { return applied_; }
@@ -85,6 +85,7 @@ private:
     std::vector<std::unique_ptr<LoadedEngine>> engines_;
     HostConfig applied_;
     bool have_config_ = false;
+    std::uint32_t looks_ = 0;
     std::uint32_t* next_instance_ = nullptr;
 };
 

@@ -123,7 +123,7 @@ TEST(Shell, WaitsForADeviceThatIsNotThereYet) {
     ASSERT_TRUE(rig.device("a").inject(frame(1)));
     EXPECT_TRUE(eventually([&] { return dropped(*rig.shell, ShellDrop::not_realised) == 1; }));
     rig.missing.clear();
-    rig.shell->look_around();
+    rig.shell->ports().refresh();
     EXPECT_EQ(rig.shell->ports().find("b")->state, PortState::running);
     expect_passes(rig, "a", "b", 100);
 }
@@ -133,17 +133,17 @@ TEST(Shell, ADeviceThatVanishesIsAStateAndComesBack) {
     rig.start();
     ASSERT_TRUE(rig.shell->apply(Rig::config(1, {Rig::port("a"), Rig::port("b")})).ok());
     rig.device("b").set_link(false);
-    rig.shell->look_around();
+    rig.shell->ports().refresh();
     EXPECT_EQ(rig.shell->ports().find("b")->link, dataplane::DeviceState::link_down);
     rig.device("b").set_link(true);
     rig.device("b").remove();
     rig.missing["b"] = 1;
-    rig.shell->look_around();
+    rig.shell->ports().refresh();
     EXPECT_EQ(rig.shell->ports().find("b")->state, PortState::gone);
-    rig.shell->look_around();
+    rig.shell->ports().refresh();
     EXPECT_EQ(rig.shell->ports().find("b")->state, PortState::gone);
     rig.missing.clear();
-    rig.shell->look_around();
+    rig.shell->ports().refresh();
     EXPECT_EQ(rig.shell->ports().find("b")->state, PortState::running);
     expect_passes(rig, "a", "b", 100);
 }

@@ -11,6 +11,8 @@
 #include <numeric>
 #include <utility>
 
+#include "net/wire.hpp"
+
 namespace weir::ports {
 namespace {
 
@@ -30,7 +32,11 @@ Error device_error(const DeviceSpec& spec, const std::string& what, int code) {
 // The driver's name and arguments. Names never repeat within one process.
 std::pair<std::string, std::string> driver_of(const DeviceSpec& spec) {
     static std::atomic<unsigned> serial{0};
-    return {"net_vhost" + std::to_string(serial.fetch_add(1)),
+    const std::string number = std::to_string(serial.fetch_add(1));
+    if (spec.kind == "virtio_user")
+        return {"net_virtio_user" + number, "path=" + spec.path + ",server=1,queues=1" +
+                                                (spec.mac.empty() ? "" : ",mac=" + spec.mac)};
+    return {"net_vhost" + number,
             "iface=" + spec.path + ",queues=1,linear-buffer=1,client=" + (spec.client ? "1" : "0")};
 }
 
@@ -51,12 +57,14 @@ public:
 
 private:
     bool sendable(Packet& p, rte_mbuf*& m);
+    bool leave_checksum(const Packet& p, rte_mbuf& m) const;
 
     const DeviceSpec spec_;
     const std::string driver_;
     const std::uint16_t port_;
     dataplane::PortTallies tallies_;
     std::atomic<bool> link_up_{false};
+    bool leaves_checksums_ = false;  // the other end completes TCP checksums
 };
 
 DpdkDevice::~DpdkDevice() {
@@ -67,6 +75,8 @@ DpdkDevice::~DpdkDevice() {
 
 Status DpdkDevice::start(MbufPool& pool) {
     rte_eth_conf conf{};
+    leaves_checksums_ = spec_.kind == "virtio_user";
+    if (leaves_checksums_) conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
     if (int e = rte_eth_dev_configure(port_, 1, 1, &conf); e < 0)
         return device_error(spec_, "cannot be configured", e);
     if (int e = rte_eth_rx_queue_setup(port_, 0, rx_descriptors, SOCKET_ID_ANY, nullptr,
@@ -111,12 +121,24 @@ bool DpdkDevice::sendable(Packet& p, rte_mbuf*& m) {
         why = PortDrop::super_frame;
     } else if (!dataplane::fits_mtu(p, spec_.mtu)) {
         why = PortDrop::too_long;
-    } else if ((m = MbufPool::to_device(p)) != nullptr) {
+    } else if ((m = MbufPool::to_device(p)) != nullptr && leave_checksum(p, *m)) {
         return true;
     }
     tallies_.drop(why);
     rte_pktmbuf_free(MbufPool::mbuf_of(p));
     return false;
+}
+
+// A partial checksum goes on as one, if the other end takes it.
+bool DpdkDevice::leave_checksum(const Packet& p, rte_mbuf& m) const {
+    if (!(p.flags & net::packet_partial_checksum)) return true;
+    if (!leaves_checksums_ || p.headers.proto != net::proto_tcp) return false;
+    m.l2_len = std::uint64_t{p.headers.l3} & 0x7f;
+    m.l3_len = static_cast<std::uint64_t>(p.headers.l4 - p.headers.l3) & 0x1ff;
+    m.ol_flags = RTE_MBUF_F_TX_TCP_CKSUM | (p.headers.family == net::Family::ip4
+                                                ? RTE_MBUF_F_TX_IPV4
+                                                : RTE_MBUF_F_TX_IPV6);
+    return true;
 }
 
 std::uint32_t DpdkDevice::transmit(std::uint32_t worker, Packet** packets, std::uint32_t count) {
@@ -154,7 +176,7 @@ DeviceState DpdkDevice::state() {
 
 Result<std::unique_ptr<dataplane::Device>> open_dpdk_device(const DeviceSpec& spec,
                                                             MbufPool& pool) {
-    if (spec.kind != "vhost_user")
+    if (spec.kind != "vhost_user" && spec.kind != "virtio_user")
         return invalid("device.type", "\"" + spec.kind + "\" is not a device of DPDK");
     const auto [driver, arguments] = driver_of(spec);
     if (int e = rte_eal_hotplug_add("vdev", driver.c_str(), arguments.c_str()); e < 0)

@@ -1,0 +1,81 @@
+// The guest's end of a vhost-user port, without a virtual machine: DPDK's virtio-user on one side, a
+// TAP for the kernel of a network namespace on the other.
+//
+//   virtio-guest SOCKET TAP MAC [partial]
+//
+// It listens on SOCKET, so it outlives the host. `partial`: it leaves TCP checksums to the device, as
+// guests do.
+#include <time.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "net/checksum.hpp"
+#include "net/parse.hpp"
+#include "net/wire.hpp"
+#include "ports/dpdk/dpdk_device.hpp"
+#include "ports/dpdk/eal.hpp"
+#include "ports/dpdk/mbuf_pool.hpp"
+#include "ports/kernel/kernel_ports.hpp"
+
+namespace {
+
+using weir::dataplane::Device;
+using weir::net::Packet;
+
+int fail(const weir::Error& error) {
+    std::fprintf(stderr, "virtio-guest: %s\n", error.text().c_str());
+    return 1;
+}
+
+void leave_checksum(Packet& p) {
+    if (weir::net::parse(p) == weir::net::ParseError::none && p.headers.proto == weir::net::proto_tcp)
+        weir::net::make_partial_checksum(p);
+}
+
+std::uint32_t move(Device& from, Device& to, weir::dataplane::PacketPool& pool, bool partial) {
+    Packet* burst[weir::limits::max_burst];
+    const std::uint32_t n = from.receive(0, burst, weir::limits::max_burst);
+    for (std::uint32_t i = 0; partial && i < n; ++i) leave_checksum(*burst[i]);
+    const std::uint32_t taken = to.transmit(0, burst, n);
+    pool.release(0, burst + taken, n - taken);
+    return n;
+}
+
+[[noreturn]] void run(Device& wire, Device& tap, weir::dataplane::PacketPool& pool, bool partial) {
+    for (std::uint32_t turn = 0;; ++turn) {
+        const std::uint32_t moved = move(wire, tap, pool, false) + move(tap, wire, pool, partial);
+        if (turn % 4096 == 0) {
+            tap.state();
+            wire.state();
+        }
+        if (moved > 0) continue;
+        const timespec pause{0, 50'000};
+        nanosleep(&pause, nullptr);
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 4) return fail({weir::Errc::invalid, "usage", "", "SOCKET TAP MAC [partial]"});
+    weir::ports::EalOptions eal;
+    eal.name = "virtio-guest";
+    eal.memory_mb = 64;
+    if (const auto started = weir::ports::start_eal(eal); !started) return fail(started.error());
+    auto pool = weir::ports::MbufPool::create("guest", 2048);
+    if (!pool) return fail(pool.error());
+    weir::dataplane::DeviceSpec spec;
+    spec.kind = "tap";
+    spec.interface = argv[2];
+    spec.mac = argv[3];
+    auto tap = weir::ports::open_tap(spec, **pool);
+    if (!tap) return fail(tap.error());
+    spec.kind = "virtio_user";
+    spec.path = argv[1];
+    auto wire = weir::ports::open_dpdk_device(spec, **pool);
+    if (!wire) return fail(wire.error());
+    std::printf("ready\n");
+    std::fflush(stdout);
+    run(**wire, **tap, **pool, argc > 4 && std::strcmp(argv[4], "partial") == 0);
+}
