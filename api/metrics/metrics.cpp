@@ -35,7 +35,7 @@ void Page::family(std::string_view name, Type type, std::string_view help) {
     text_.append(type == Type::counter ? " counter\n" : " gauge\n");
 }
 
-void Page::sample(std::uint64_t value, std::initializer_list<Label> labels) {
+void Page::sample(std::uint64_t value, std::span<const Label> labels) {
     WEIR_CHECK(!name_.empty(), "a sample without a family");
     text_ += name_;
     char before = '{';

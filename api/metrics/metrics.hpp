@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,7 +18,10 @@ class Page {
 public:
     // Names consist of a-z, 0-9 and _; counters end in _total.
     void family(std::string_view name, Type type, std::string_view help);
-    void sample(std::uint64_t value, std::initializer_list<Label> labels = {});
+    void sample(std::uint64_t value, std::initializer_list<Label> labels = {}) {
+        sample(value, std::span(labels.begin(), labels.size()));
+    }
+    void sample(std::uint64_t value, std::span<const Label> labels);
 
     const std::string& text() const { return text_; }
 

@@ -1,5 +1,6 @@
 #include "apps/host/port_set.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -170,6 +171,11 @@ void PortSet::show(const HostPort& port, bool frozen) {
     view.polled = port.device && port.engine;
     view.frozen = frozen;
     workers_.on_all([&](Worker& worker) { worker.set_port(port.index, view); });
+}
+
+bool PortSet::all_up() const {
+    return std::all_of(ports_.begin(), ports_.end(),
+                       [](const auto& one) { return one.second.link == DeviceState::up; });
 }
 
 bool PortSet::refresh() {

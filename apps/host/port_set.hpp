@@ -80,6 +80,7 @@ public:
     // Looks after links: devices that vanished are closed, those that came back opened again.
     // True when anything changed.
     bool refresh();
+    bool all_up() const;
 
 private:
     Result<std::uint64_t> ask_attach(HostPort& port, LoadedEngine& engine);

@@ -11,7 +11,9 @@
 #include <utility>
 
 #include "apps/host/control_loop.hpp"
+#include "apps/host/controller_link.hpp"
 #include "apps/host/host_config.hpp"
+#include "apps/host/local_server.hpp"
 #include "apps/host/queries.hpp"
 #include "apps/host/vault_memory.hpp"
 #include "base/log.hpp"
@@ -19,11 +21,12 @@
 #include "ports/dpdk/eal.hpp"
 #include "ports/dpdk/mbuf_pool.hpp"
 #include "ports/kernel/kernel_ports.hpp"
+#include "ports/pcap/pcap_device.hpp"
 
 namespace weir::host {
 namespace {
 
-constexpr std::chrono::milliseconds look_around_interval{200};
+constexpr std::chrono::milliseconds look_around_interval{50};
 constexpr std::uint32_t packet_kilobytes = 11;  // of memory for each packet, all told
 constexpr std::uint32_t dpdk_megabytes = 48;    // for everything else
 
@@ -62,10 +65,15 @@ struct HostProgram::Core {
     std::unique_ptr<ports::MbufPool> pool;
     std::unique_ptr<VaultMemory> memory;
     std::unique_ptr<Shell> shell;
+    std::unique_ptr<LocalServer> server;
+    std::unique_ptr<ControllerLink> link;
     model::Snapshot planned;
 
     Status open();
     Status start_shell();
+    Status start_serving();
+    Status change(const model::Delta& delta);
+    void event(const std::string& json);
     Result<std::unique_ptr<dataplane::Device>> open_device(const dataplane::DeviceSpec& spec);
     Status apply(model::Snapshot snapshot);
     Status load_config();
@@ -101,7 +109,44 @@ Status HostProgram::Core::open() {
     pool = std::move(*made);
 
     if (Status started = start_shell(); !started) return started;
-    return load_config();
+    if (Status loaded = load_config(); !loaded) return loaded;
+    return start_serving();
+}
+
+// What comes in from now on waits for the control thread: nothing is answered before run().
+Status HostProgram::Core::start_serving() {
+    const auto ask = [this](const model::Value& request) {
+        return loop.call([&] { return answer_query(*shell, request); });
+    };
+    const std::string socket = options.socket.empty() ? options.run_dir + "/host.sock" : options.socket;
+    auto served = LocalServer::start(socket, options.metrics, ask);
+    if (!served) return served.error();
+    server = std::move(*served);
+    if (options.controller.empty()) return {};
+
+    LinkDuties duties;
+    duties.running = [this] { return loop.call([this] { return planned; }); };
+    duties.change = [this](const model::Delta& delta) {
+        return loop.call([&] { return change(delta); });
+    };
+    duties.query = ask;
+    auto linked = ControllerLink::start(options.controller, options.cert_dir, options.name,
+                                        std::move(duties));
+    if (!linked) return linked.error();
+    link = std::move(*linked);
+    return {};
+}
+
+Status HostProgram::Core::change(const model::Delta& delta) {
+    Result<model::Snapshot> target = model::apply(registry(), planned, delta);
+    if (!target) return target.error();
+    target->revision = delta.target_revision;
+    return apply(std::move(*target));
+}
+
+void HostProgram::Core::event(const std::string& json) {
+    log::info("host.event", {{"event", json}});
+    if (link) link->send_event(json);
 }
 
 Status HostProgram::Core::start_shell() {
@@ -118,7 +163,7 @@ Status HostProgram::Core::start_shell() {
     auto started = Shell::start(std::move(shell_options));
     if (!started) return started.error();
     shell = std::move(*started);
-    shell->on_event([](const std::string& json) { log::info("host.event", {{"event", json}}); });
+    shell->on_event([this](const std::string& json) { event(json); });
     return shell->load_engine(options.engine);
 }
 
@@ -127,6 +172,7 @@ Result<std::unique_ptr<dataplane::Device>> HostProgram::Core::open_device(
     if (spec.kind == "tap") return ports::open_tap(spec, *pool);
     if (spec.kind == "af_packet") return ports::open_packet_socket(spec, *pool);
     if (spec.kind == "vhost_user") return ports::open_dpdk_device(spec, *pool);
+    if (spec.kind == "pcap") return ports::open_pcap_device(spec, *pool);
     return invalid("device.type", "\"" + spec.kind + "\" is no device weir-host can open");
 }
 
@@ -167,7 +213,12 @@ void HostProgram::run() {
     notify("STOPPING=1");
 }
 
-void HostProgram::stop() { core_->loop.stop(); }
+// First those who hand work to the control thread, then the thread itself.
+void HostProgram::stop() {
+    if (core_->link) core_->link->stop();
+    core_->server->stop();
+    core_->loop.stop();
+}
 
 void HostProgram::reload() {
     core_->loop.post([this] {

@@ -187,7 +187,7 @@ void Shell::realise_ports() {
 }
 
 void Shell::look_around() {
-    if (++looks_ % looks_per_refresh == 0) ports_->refresh();
+    if (++looks_ % looks_per_refresh == 0 || !ports_->all_up()) ports_->refresh();
     std::string json;
     while (events_.pop(json)) event(json);
 }
