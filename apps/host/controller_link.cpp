@@ -45,9 +45,14 @@ Result<std::unique_ptr<ControllerLink>> ControllerLink::start(const std::string&
     events.on_query = [query = std::move(duties.query)](const model::Value& body) {
         return answer_or_error(query(body));
     };
-    events.on_link = [](bool is_up, const Error& why) {
-        if (is_up) return log::info("controller.connected");
-        log::warn("controller.away", {{"why", why.text()}});
+    events.on_link = [last = std::string()](bool is_up, const Error& why) mutable {
+        const std::string now = is_up ? "" : why.text();
+        if (is_up) {
+            log::info("controller.up");
+        } else if (now != last) {  // not once per attempt
+            log::warn("controller.down", {{"why", now}});
+        }
+        last = now;
     };
     auto link = rest::HostLink::start(std::move(options), std::move(events));
     if (!link) return link.error();

@@ -146,7 +146,7 @@ Value host_engines(Shell& shell) {
         std::uint64_t ports = 0;
         for (const auto& [name, port] : shell.ports().all()) ports += port.engine == engine.get();
         Value row = Value::object();
-        row.set("build", engine->build_id());
+        row.set("build_id", engine->build_id());
         row.set("version", engine->version());
         row.set("instance", engine->instance());
         row.set("library", engine->library());
