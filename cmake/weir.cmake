@@ -5,7 +5,8 @@
 #   x_fuzz.cpp   → fuzz_<x>        (libFuzzer, only with -DWEIR_FUZZ=ON and clang)
 
 option(WEIR_FUZZ "Build the fuzz targets (clang only) and nothing that needs DPDK" OFF)
-set(WEIR_SANITIZE "" CACHE STRING "Sanitizers for all of our code, e.g. address,undefined or thread")
+set(WEIR_SANITIZE "" CACHE STRING
+  "Sanitizers for all of our code, e.g. address,undefined or thread")
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
@@ -78,7 +79,8 @@ function(weir_library folder)
   if(tests AND NOT WEIR_FUZZ)
     string(REPLACE "/" "_" name ${folder})
     add_executable(${name}_test ${tests})
-    target_link_libraries(${name}_test PRIVATE ${target} weir_warnings GTest::gmock GTest::gtest_main)
+    target_link_libraries(${name}_test PRIVATE
+      ${target} weir_warnings GTest::gmock GTest::gtest_main)
     gtest_discover_tests(${name}_test TEST_PREFIX "unit.${name}." DISCOVERY_MODE PRE_TEST
       PROPERTIES TIMEOUT 300)
   endif()

@@ -8,7 +8,8 @@
 //
 // The shell (weir-host, weir-nic) owns ports, memory, threads and the vault. The engine
 // (libweir-engine.so) owns behaviour. Several engines may be loaded at once; each port belongs to
-// exactly one of them. No exception crosses this line, no engine keeps thread-local or global state.
+// exactly one of them. No exception crosses this line, no engine keeps thread-local or global
+// state.
 //
 // Threads: run(), tick() and worker_query() are called by the worker threads, each with its own
 // number; everything else by the shell's one control thread, never two calls at once.
@@ -23,7 +24,7 @@ enum weir_adoption : std::uint32_t {
     weir_pool_created = 0,    // zeroed
     weir_pool_adopted = 1,    // left by a process that ended cleanly
     weir_pool_recovered = 2,  // left by a process that died: contents need recovery
-    weir_pool_shared = 3,     // in use by another engine of this process: open a view, recover nothing
+    weir_pool_shared = 3,  // in use by another engine of this process: open a view, recover nothing
 };
 
 // What the engine asks of its shell. Packet arrays: ownership moves with the call.
@@ -50,7 +51,8 @@ struct weir_host_vtable {
     // Null when it cannot be had; control thread only. `adoption` receives a weir_adoption.
     void* (*pool)(void* host, const char* name, std::size_t bytes, std::uint32_t layout_version,
                   std::uint32_t* adoption);
-    // One JSON object, shown to operators. From any thread; the shell copies it into a bounded queue.
+    // One JSON object, shown to operators. From any thread; the shell copies it into a bounded
+    // queue.
     void (*event)(void* host, const char* json, std::size_t bytes);
 };
 
@@ -94,8 +96,8 @@ struct weir_engine_api {
     // True once every worker runs the program of that ticket or a later one.
     bool (*settled)(weir_engine*, std::uint64_t ticket);
 
-    // The engine handles the port's packets from now on / no more. Both return a ticket like publish.
-    // attach() also takes a quiesced port back.
+    // The engine handles the port's packets from now on / no more. Both return a ticket like
+    // publish. attach() also takes a quiesced port back.
     std::uint64_t (*attach)(weir_engine*, const weir_port_info* port, weir_sink error);
     std::uint64_t (*detach)(weir_engine*, std::uint32_t port);
     // Packets for the port go to hand_to_engine from the next burst on; ticket.

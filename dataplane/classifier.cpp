@@ -20,17 +20,24 @@ bool contains(const std::vector<model::PortRange>& ranges, std::uint16_t port) {
                        [&](const model::PortRange& range) { return range.contains(port); });
 }
 
-bool is_icmp(std::uint8_t proto) { return proto == net::proto_icmp || proto == net::proto_icmp6; }
+bool is_icmp(std::uint8_t proto) {
+    return proto == net::proto_icmp || proto == net::proto_icmp6;
+}
 
 constexpr std::uint8_t proto_sctp = 132;
 
 bool protocol_matches(model::Protocol wanted, std::uint8_t proto) {
     switch (wanted) {
-        case model::Protocol::tcp: return proto == net::proto_tcp;
-        case model::Protocol::udp: return proto == net::proto_udp;
-        case model::Protocol::icmp: return is_icmp(proto);
-        case model::Protocol::sctp: return proto == proto_sctp;
-        case model::Protocol::any: break;
+        case model::Protocol::tcp:
+            return proto == net::proto_tcp;
+        case model::Protocol::udp:
+            return proto == net::proto_udp;
+        case model::Protocol::icmp:
+            return is_icmp(proto);
+        case model::Protocol::sctp:
+            return proto == proto_sctp;
+        case model::Protocol::any:
+            break;
     }
     return true;
 }
@@ -44,7 +51,8 @@ bool version_matches(model::IpVersion wanted, const net::Ip& ip) {
 
 bool FlowMatch::matches(const net::Tuple& tuple, bool outgoing) const {
     if (!(outgoing ? out : in)) return false;
-    if (!version_matches(ip_version, tuple.src) || !protocol_matches(protocol, tuple.proto)) return false;
+    if (!version_matches(ip_version, tuple.src) || !protocol_matches(protocol, tuple.proto))
+        return false;
     if (!any_source && contains(sources, tuple.src) == not_sources) return false;
     if (!any_destination && contains(destinations, tuple.dst) == not_destinations) return false;
     if (!ports.empty() && (is_icmp(tuple.proto) || !contains(ports, tuple.dst_port))) return false;
@@ -77,7 +85,8 @@ std::uint64_t FlowMatch::digest() const {
     return d.value64();
 }
 
-Members resolve(const model::Snapshot& snapshot, const std::vector<model::Ref<model::Group>>& groups,
+Members resolve(const model::Snapshot& snapshot,
+                const std::vector<model::Ref<model::Group>>& groups,
                 const std::vector<net::Prefix>& prefixes) {
     Members out;
     out.any = groups.empty() && prefixes.empty();

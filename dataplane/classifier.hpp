@@ -30,13 +30,15 @@ struct Members {
     std::vector<net::Prefix> prefixes;
     bool any = true;
 };
-Members resolve(const model::Snapshot& snapshot, const std::vector<model::Ref<model::Group>>& groups,
+Members resolve(const model::Snapshot& snapshot,
+                const std::vector<model::Ref<model::Group>>& groups,
                 const std::vector<net::Prefix>& prefixes);
 
 // The first rule, in order, that means the flow. A linear scan: right by inspection, and what the
 // faster classifiers to come are held against.
 template <class Rule>
-const Rule* first_match(const std::vector<const Rule*>& rules, const net::Tuple& tuple, bool outgoing) {
+const Rule* first_match(const std::vector<const Rule*>& rules, const net::Tuple& tuple,
+                        bool outgoing) {
     for (const Rule* rule : rules)
         if (rule->match.matches(tuple, outgoing)) return rule;
     return nullptr;

@@ -78,10 +78,10 @@ constexpr std::string_view device_state_name(DeviceState s) {
 
 // What a device is opened from.
 struct DeviceSpec {
-    std::string kind;       // "tap", "af_packet", "vhost_user", "memory", "pcap"
-    std::string interface;  // tap, af_packet, memory
-    std::string path;       // vhost_user: the socket
-    bool client = true;     // vhost_user: we connect, the guest's end listens
+    std::string kind;              // "tap", "af_packet", "vhost_user", "memory", "pcap"
+    std::string interface;         // tap, af_packet, memory
+    std::string path;              // vhost_user: the socket
+    bool client = true;            // vhost_user: we connect, the guest's end listens
     std::string rx_file, tx_file;  // pcap
     std::uint32_t mtu = 1500;      // largest IP packet; 0: whatever the device has
     std::string mac;               // tap: of the guest's end; empty: any
@@ -104,16 +104,17 @@ public:
 
     // Up to `max` (≤ limits::max_burst) frames; the caller owns them then.
     virtual std::uint32_t receive(std::uint32_t worker, Packet** out, std::uint32_t max) = 0;
-    // Takes n of `count` frames and returns n: they were sent, or dropped and counted here. Those for
-    // which there was no room stay the caller's and stand in packets[n … count-1].
+    // Takes n of `count` frames and returns n: they were sent, or dropped and counted here. Those
+    // for which there was no room stay the caller's and stand in packets[n … count-1].
     virtual std::uint32_t transmit(std::uint32_t worker, Packet** packets, std::uint32_t count) = 0;
 
-    // A file that poll(2) calls readable when receive() has something; -1: there is none, keep asking.
+    // A file that poll(2) calls readable when receive() has something; -1: there is none, keep
+    // asking.
     virtual int readable_file() const { return -1; }
 
     virtual DeviceState state() = 0;
-    virtual std::uint32_t mtu() const = 0;          // largest IP packet
-    virtual std::string_view kind() const = 0;      // as in DeviceSpec
+    virtual std::uint32_t mtu() const = 0;      // largest IP packet
+    virtual std::string_view kind() const = 0;  // as in DeviceSpec
     virtual PortStats stats() const = 0;
 };
 

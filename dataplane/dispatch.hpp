@@ -7,8 +7,8 @@
 
 namespace weir::dataplane {
 
-// Which worker a packet belongs to; needs `headers` and `tuple`. HandOver::dispatched says how far it
-// has come: 0 as received, 1 at the worker that gathers fragments, 2 at the flow's owner.
+// Which worker a packet belongs to; needs `headers` and `tuple`. HandOver::dispatched says how far
+// it has come: 0 as received, 1 at the worker that gathers fragments, 2 at the flow's owner.
 struct Home {
     std::uint32_t worker = 0;
     std::uint8_t dispatched = 2;

@@ -8,7 +8,8 @@
 namespace weir::dataplane {
 
 std::string_view context_name(Context context) {
-    static constexpr std::string_view names[] = {"source", "destination", "underlay", "service", "done"};
+    static constexpr std::string_view names[] = {"source", "destination", "underlay", "service",
+                                                 "done"};
     return names[static_cast<std::size_t>(context)];
 }
 
@@ -62,7 +63,9 @@ void Emit::release(Packet& p) {
     });
 }
 
-void Emit::drop(Packet& p) { release(p); }
+void Emit::drop(Packet& p) {
+    release(p);
+}
 
 void Emit::enter(Packet& p, Context context, StageBits pending) {
     if (++p.hand.recirculations > limits::max_recirculations) {
@@ -119,7 +122,9 @@ void Emit::hand_to_engine(Packet& p) {
     });
 }
 
-void Emit::keep(Packet& p) { leave(p); }
+void Emit::keep(Packet& p) {
+    leave(p);
+}
 
 void Emit::forget(flow::FlowPair& pair) {
     if (pair.condemned) return;

@@ -6,8 +6,8 @@
 #include "dataplane/abi.hpp"
 #include "dataplane/burst.hpp"
 #include "dataplane/health.hpp"
-#include "dataplane/topology.hpp"
 #include "dataplane/program.hpp"
+#include "dataplane/topology.hpp"
 #include "dataplane/trace_log.hpp"
 
 namespace weir::flow {
@@ -17,14 +17,16 @@ struct FlowPair;
 
 namespace weir::dataplane {
 
-// The visible stage lists of features/all.hpp; `done`: the packet has left (sent, handed on, dropped).
+// The visible stage lists of features/all.hpp; `done`: the packet has left (sent, handed on,
+// dropped).
 enum class Context : std::uint8_t { source = 0, destination, underlay, service, done };
 inline constexpr std::size_t context_count = 4;
 std::string_view context_name(Context);
 
-// Where the stages of the lists stand, as bits; filled from features/all.hpp when the engine starts.
+// Where the stages of the lists stand, as bits; filled from features/all.hpp when the engine
+// starts.
 struct StageMap {
-    std::array<StageBits, context_count> all{};   // every stage of the context
+    std::array<StageBits, context_count> all{};  // every stage of the context
     // Guest contexts: [0] source, [1] destination.
     std::array<StageBits, 2> behind_tracking{};   // stages behind Track
     std::array<StageBits, 2> insertion{};         // the Insert stage itself
@@ -33,28 +35,28 @@ struct StageMap {
     // Source context: the acting stages of part two.
     StageBits ttl = 0, egress = 0, encap = 0;
     // Service context, by where the packet comes from.
-    StageBits service_from_anchor = 0;            // Insert put it there: next is Resolve
-    StageBits service_from_tunnel = 0;            // another host sent it
-    StageBits service_from_node = 0;              // a service port received it
+    StageBits service_from_anchor = 0;  // Insert put it there: next is Resolve
+    StageBits service_from_tunnel = 0;  // another host sent it
+    StageBits service_from_node = 0;    // a service port received it
 };
 
 // What a stage may do beside changing its own packets. One per worker, everything pre-allocated.
 //
-// Every call that takes a `Packet&` takes the packet over: the stage must not touch it again. Packets
-// put here are worked on in the next round; a packet enters contexts at most
+// Every call that takes a `Packet&` takes the packet over: the stage must not touch it again.
+// Packets put here are worked on in the next round; a packet enters contexts at most
 // limits::max_recirculations times (then exit `pipeline.loop`).
 class Emit {
 public:
     Emit(const weir_host_vtable& host, std::uint32_t worker_index);
 
-    std::uint64_t now_ns = 0;           // CLOCK_MONOTONIC; virtual in tests
+    std::uint64_t now_ns = 0;  // CLOCK_MONOTONIC; virtual in tests
     const std::uint32_t worker;
     const std::uint32_t workers;
-    std::uint32_t engine = 1;           // instance, for Hot::engine
-    flow::Table* flows = nullptr;       // this worker's shard
-    const Topology* ports = nullptr;    // of the running program
+    std::uint32_t engine = 1;         // instance, for Hot::engine
+    flow::Table* flows = nullptr;     // this worker's shard
+    const Topology* ports = nullptr;  // of the running program
     const StageMap* stages = nullptr;
-    HealthBoard* health = nullptr;      // of this host
+    HealthBoard* health = nullptr;  // of this host
 
     // A fresh packet without data (headroom as limits say); null when the pool is dry.
     Packet* allocate();
@@ -95,10 +97,12 @@ public:
 
     // One fact for the trace of a traced packet; does nothing for others.
     void note(const Packet& p, std::string_view key, std::string_view value) {
-        if (p.hand.trace_id != 0) [[unlikely]] trace.note(p.hand.trace_id, key, value);
+        if (p.hand.trace_id != 0) [[unlikely]]
+            trace.note(p.hand.trace_id, key, value);
     }
     void note(const Packet& p, std::string_view key, std::uint64_t value) {
-        if (p.hand.trace_id != 0) [[unlikely]] trace.note(p.hand.trace_id, key, value);
+        if (p.hand.trace_id != 0) [[unlikely]]
+            trace.note(p.hand.trace_id, key, value);
     }
     // Shown to operators; rate-limit it yourself.
     void event(std::string_view json) { host_.event(host_.host, json.data(), json.size()); }
@@ -108,9 +112,9 @@ public:
     // The rest is the pipeline's.
     static constexpr std::size_t queue_capacity = 1024;
     PacketQueue<queue_capacity>& queue(Context c) { return queues_[static_cast<std::size_t>(c)]; }
-    void drop(Packet& p);           // frees it, after this burst
-    void flush();                   // transmits, hands over, frees and forgets what has gathered
-    std::uint64_t taken = 0;        // packets of the running stage's burst that were taken over, by slot
+    void drop(Packet& p);     // frees it, after this burst
+    void flush();             // transmits, hands over, frees and forgets what has gathered
+    std::uint64_t taken = 0;  // packets of the running stage's burst that were taken over, by slot
     std::uint64_t loops() const { return loops_; }
     std::uint64_t overflows() const { return overflows_; }
     std::uint64_t no_buffers() const { return no_buffers_; }
@@ -130,7 +134,8 @@ private:
 
     const weir_host_vtable& host_;
     std::array<PacketQueue<queue_capacity>, context_count> queues_;
-    static constexpr std::size_t outbox_count = 8;  // ports addressed within one burst before a flush
+    static constexpr std::size_t outbox_count =
+        8;  // ports addressed within one burst before a flush
     std::array<Outbox, outbox_count> transmits_{};
     std::array<Outbox, limits::max_workers> to_workers_{};
     Outbox to_engine_{};

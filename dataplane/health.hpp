@@ -16,7 +16,8 @@ public:
     static constexpr std::uint32_t layout_version = 1;
     enum class State : std::uint8_t { unknown = 0, up, down };
 
-    // Unknown counts as up: attachment is vouched for by the controller until liveness says otherwise.
+    // Unknown counts as up: attachment is vouched for by the controller until liveness says
+    // otherwise.
     bool is_up(std::uint32_t node_id) const { return get(node_id) != State::down; }
     State get(std::uint32_t node_id) const {
         const Entry* e = find(node_id);
@@ -26,7 +27,8 @@ public:
     bool set(std::uint32_t node_id, State state, std::uint64_t now_ns) {
         Entry* e = find_or_add(node_id);
         if (!e) return false;
-        const auto before = e->state.exchange(static_cast<std::uint8_t>(state), std::memory_order_acq_rel);
+        const auto before =
+            e->state.exchange(static_cast<std::uint8_t>(state), std::memory_order_acq_rel);
         if (before == static_cast<std::uint8_t>(state)) return false;
         e->changed_ns.store(now_ns, std::memory_order_relaxed);
         generation.fetch_add(1, std::memory_order_acq_rel);
@@ -58,7 +60,8 @@ private:
         for (std::size_t i = 0; node_id != 0 && i < capacity; ++i) {
             Entry& e = entries_[(node_id + i) % capacity];
             std::uint32_t id = 0;
-            if (e.node_id.compare_exchange_strong(id, node_id, std::memory_order_acq_rel) || id == node_id)
+            if (e.node_id.compare_exchange_strong(id, node_id, std::memory_order_acq_rel) ||
+                id == node_id)
                 return &e;
         }
         return nullptr;

@@ -8,7 +8,8 @@ namespace weir::dataplane {
 
 namespace {
 
-// The MAC that frames made up here come from: the router's, or the one the offending packet went to.
+// The MAC that frames made up here come from: the router's, or the one the offending packet went
+// to.
 net::Mac own_mac(const Packet& offending, const SegmentEntry* segment, const Emit& emit) {
     if (segment && segment->router != net::no_port) return emit.ports->routers[segment->router].mac;
     return net::Mac::from(offending.data);
@@ -30,7 +31,8 @@ void send_reply(const Packet& offending, Packet& reply, Emit& emit) {
         emit.transmit(reply, offending.source_port);
         return;
     }
-    // The sender may be on another host: the reply leaves like a packet of the guest it was sent to.
+    // The sender may be on another host: the reply leaves like a packet of the guest it was sent
+    // to.
     const PortEntry* port = emit.ports->at(offending.destination_port);
     if (!port || net::parse(reply) != net::ParseError::none) {
         emit.release(reply);
@@ -50,7 +52,8 @@ void reply_icmp(const Packet& offending, net::IcmpErrorKind kind, std::uint32_t 
     Packet* reply = emit.allocate();
     if (!reply) return;
     const SegmentEntry* segment = emit.ports->segment(offending.vni);
-    const net::Mac from = own_mac(offending, segment, emit), to = net::Mac::from(offending.data + 6);
+    const net::Mac from = own_mac(offending, segment, emit),
+                   to = net::Mac::from(offending.data + 6);
     const net::Ip source = static_cast<Context>(offending.context) == Context::source
                                ? own_address(offending, segment, emit)
                                : offending.tuple.dst;

@@ -7,7 +7,8 @@ namespace weir::dataplane {
 
 // Tables of a stage that compiles nothing of its own (it reads the topology).
 struct NoTables {
-    static Result<std::shared_ptr<const NoTables>> compile(const std::shared_ptr<const NoTables>& previous) {
+    static Result<std::shared_ptr<const NoTables>> compile(
+        const std::shared_ptr<const NoTables>& previous) {
         if (previous) return std::shared_ptr<const NoTables>(previous);
         return std::shared_ptr<const NoTables>(std::make_shared<NoTables>());
     }

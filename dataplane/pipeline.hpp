@@ -100,7 +100,8 @@ struct Plane {
 
         void open(const OpenInput& input) {
             Parts::for_each([&]<class S>() {
-                if constexpr (requires(typename S::State& s) { s.open(input); }) state<S>().open(input);
+                if constexpr (requires(typename S::State & s) { s.open(input); })
+                    state<S>().open(input);
             });
         }
         // Works on everything that waits in the contexts' queues, then lets it go.
@@ -116,7 +117,9 @@ struct Plane {
         }
         void tick(const Tables& tables) {
             Parts::for_each([&]<class S>() {
-                if constexpr (requires { S::tick(table<S>(tables), state<S>(), exits<S>(), emit_); })
+                if constexpr (requires {
+                                  S::tick(table<S>(tables), state<S>(), exits<S>(), emit_);
+                              })
                     S::tick(table<S>(tables), state<S>(), exits<S>(), emit_);
             });
             drain(tables);
@@ -148,7 +151,8 @@ struct Plane {
             }
             [&]<std::size_t... I>(std::index_sequence<I...>) {
                 (step<List, I>(which, inbox, tables), ...);
-            }(std::make_index_sequence<List::size>{});
+            }
+            (std::make_index_sequence<List::size>{});
             return true;
         }
         template <std::size_t N>
@@ -181,9 +185,9 @@ struct Plane {
                 const bool dropped = !taken && p->exit != net::no_exit;
                 if (traced[i] != 0) [[unlikely]]
                     emit_.trace.stage(traced[i], static_cast<std::uint8_t>(which), S::name,
-                                      taken ? std::string_view("sent")
-                                            : dropped ? std::string_view(S::exit_names[p->exit])
-                                                      : std::string_view("continue"),
+                                      taken     ? std::string_view("sent")
+                                      : dropped ? std::string_view(S::exit_names[p->exit])
+                                                : std::string_view("continue"),
                                       emit_.now_ns);
                 if (taken) continue;
                 p->slot = net::no_slot;

@@ -18,9 +18,9 @@ struct PortEntry {
     std::uint32_t index = net::no_port;
     std::uint32_t incarnation = 0;
     std::uint32_t polling_worker = 0;
-    std::uint32_t scope = 0;  // of its flow records
-    std::uint32_t vni = 0;    // guest: the segment's VNI; service: the SVNI
-    std::uint32_t mtu = 1500; // largest IP packet of the guest
+    std::uint32_t scope = 0;   // of its flow records
+    std::uint32_t vni = 0;     // guest: the segment's VNI; service: the SVNI
+    std::uint32_t mtu = 1500;  // largest IP packet of the guest
     net::Mac mac;
     std::vector<net::Ip> addresses;
     bool spoof_guard = true;
@@ -41,7 +41,8 @@ struct PortMap {
     std::vector<PortEntry> ports;  // by index; role none where there is nothing
 
     const PortEntry* at(std::uint32_t index) const {
-        return index < ports.size() && ports[index].role != PortRole::none ? &ports[index] : nullptr;
+        return index < ports.size() && ports[index].role != PortRole::none ? &ports[index]
+                                                                           : nullptr;
     }
     const PortEntry* find(std::string_view name) const {
         for (const PortEntry& port : ports)

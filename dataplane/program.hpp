@@ -13,21 +13,21 @@ enum class Egress : std::uint8_t { none = 0, local_port, tunnel };
 
 // What every packet of one direction of a flow needs done, compiled from the stored decisions.
 //
-// A cache: valid while Hot::epoch and Hot::engine of the direction fit (part one, up to the insertion
-// point) and `behind_epoch` equals the port's epoch (part two, behind it). Deciding stages fill it;
-// packets of established flows go straight to the acting stages it names.
+// A cache: valid while Hot::epoch and Hot::engine of the direction fit (part one, up to the
+// insertion point) and `behind_epoch` equals the port's epoch (part two, behind it). Deciding
+// stages fill it; packets of established flows go straight to the acting stages it names.
 struct ActionProgram {
     StageBits act_before = 0;  // acting stages up to and with the insertion point
     StageBits act_behind = 0;  // acting stages behind it
     std::uint32_t behind_epoch = 0;
     std::uint32_t behind_engine = 0;
     Egress egress = Egress::none;
-    bool routed = false;       // MACs and TTL change
-    std::uint16_t mtu = 0;     // of the way out: largest IP packet; 0: unchecked
+    bool routed = false;                       // MACs and TTL change
+    std::uint16_t mtu = 0;                     // of the way out: largest IP packet; 0: unchecked
     std::uint32_t egress_port = net::no_port;  // local guest port
-    std::uint32_t peer = 0;    // index into the overlay's peers
-    std::uint32_t vni = 0;     // segment behind routing
-    net::Mac new_src, new_dst; // when routed
+    std::uint32_t peer = 0;                    // index into the overlay's peers
+    std::uint32_t vni = 0;                     // segment behind routing
+    net::Mac new_src, new_dst;                 // when routed
 };
 
 }  // namespace weir::dataplane

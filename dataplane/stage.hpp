@@ -22,7 +22,6 @@ class Exits {
 public:
     static constexpr std::size_t size = static_cast<std::size_t>(ExitEnum::count_);
 
-
     // The packet is dropped; the pipeline frees it and writes its trace.
     void take(Packet& p, ExitEnum why) {
         ++count[static_cast<std::size_t>(why)];
@@ -52,9 +51,11 @@ struct OpenInput {
     std::uint32_t workers = 1;
     flow::Table* flows = nullptr;
     HealthBoard* health = nullptr;
-    // Memory of the host's vault, shared by all workers and engines: `fresh` = nobody used it before
-    // (zeroed). Null when it cannot be had. For state that must outlive an engine.
-    std::function<void*(std::string_view name, std::size_t bytes, std::uint32_t layout, bool& fresh)> pool;
+    // Memory of the host's vault, shared by all workers and engines: `fresh` = nobody used it
+    // before (zeroed). Null when it cannot be had. For state that must outlive an engine.
+    std::function<void*(std::string_view name, std::size_t bytes, std::uint32_t layout,
+                        bool& fresh)>
+        pool;
 };
 
 // Takes counters: Prometheus metric name (weir_…_total), labels, value. Values of equal name and
@@ -74,24 +75,29 @@ public:
 //   State        one per worker, lives as long as the engine; default-constructible
 //   Exit         scoped enum ending in count_
 //   exit_names   stable names, one per Exit
-//   compile      CompileInput × previous Tables (may be null) → Tables; equal input → the same pointer
-//   run          burst, tables, state, exits, emit
+//   compile      CompileInput × previous Tables (may be null) → Tables; equal input → the same
+//   pointer run          burst, tables, state, exits, emit
 //
 // Optional:
 //   Tables::port_epoch(port index) → u32   digest of what concerns that port's flows
 //   State::open(OpenInput)                 once, before the first burst
 //   tick(tables, state, exits, emit)       about every millisecond on every worker
 //   counters(tables, state, CounterSink&)  on the worker, between bursts
-//   query(what, tables, state, emit, out)  rows for "<name>.<what>" (model::Value array), on the worker
+//   query(what, tables, state, emit, out)  rows for "<name>.<what>" (model::Value array), on the
+//   worker
 template <class S>
-concept Stage = requires(const CompileInput& input, const std::shared_ptr<const typename S::Tables>& previous,
-                         Burst& burst, const typename S::Tables& tables, typename S::State& state,
+concept Stage = requires(const CompileInput& input,
+                         const std::shared_ptr<const typename S::Tables>& previous, Burst& burst,
+                         const typename S::Tables& tables, typename S::State& state,
                          Exits<typename S::Exit>& exits, Emit& emit) {
     { S::name } -> std::convertible_to<std::string_view>;
     requires std::convertible_to<decltype(*std::begin(S::exit_names)), std::string_view>;
-    { S::compile(input, previous) } -> std::same_as<Result<std::shared_ptr<const typename S::Tables>>>;
+    {
+        S::compile(input, previous)
+        } -> std::same_as<Result<std::shared_ptr<const typename S::Tables>>>;
     { S::run(burst, tables, state, exits, emit) } -> std::same_as<void>;
-    requires std::size(S::exit_names) == static_cast<std::size_t>(S::Exit::count_);
+    requires std::size(S::exit_names)
+    == static_cast<std::size_t>(S::Exit::count_);
 };
 
 }  // namespace weir::dataplane

@@ -64,7 +64,8 @@ void add_hosts(const model::Snapshot& snapshot, Topology& out) {
     }
 }
 
-void add_interfaces(const model::Router& router, const model::Snapshot& snapshot, RouterEntry& entry) {
+void add_interfaces(const model::Router& router, const model::Snapshot& snapshot,
+                    RouterEntry& entry) {
     for (const model::RouterInterface& interface : router.interfaces) {
         const auto* segment = snapshot.find<model::Segment>(interface.segment.name);
         if (!segment) continue;
@@ -140,7 +141,8 @@ void add_local_port(const model::Port& port, SegmentEntry& segment, const Attach
     segment.local_ports.push_back(entry.index);
 }
 
-void add_ports(const model::Snapshot& snapshot, const std::vector<AttachedPort>& open, Topology& out) {
+void add_ports(const model::Snapshot& snapshot, const std::vector<AttachedPort>& open,
+               Topology& out) {
     for (const auto& [name, port] : snapshot.all<model::Port>()) {
         const auto found = out.segments.find(vni_of(snapshot, port));
         if (found == out.segments.end()) continue;
@@ -202,7 +204,10 @@ std::uint32_t digest_of(const Topology& topology, const SegmentEntry& segment) {
         for (const auto& i : router.interfaces)
             digest.add(i.vni).add(IpHash{}(i.address)).add(i.subnet.length);
         for (const RouteEntry& r : router.routes)
-            digest.add(IpHash{}(r.prefix.address)).add(r.prefix.length).add(r.vni).add(IpHash{}(r.next_hop));
+            digest.add(IpHash{}(r.prefix.address))
+                .add(r.prefix.length)
+                .add(r.vni)
+                .add(IpHash{}(r.next_hop));
     }
     for (const std::uint32_t host : segment.remote_hosts) {
         const Peer* peer = topology.peer(host);
@@ -216,7 +221,8 @@ std::uint32_t reach_digest(const Topology& topology, const SegmentEntry& segment
     if (segment.router == net::no_port) return segment.digest;
     std::uint64_t sum = segment.digest;
     for (const auto& i : topology.routers[segment.router].interfaces)
-        if (const SegmentEntry* other = topology.segment(i.vni)) sum += Digest{}.add(other->digest).value64();
+        if (const SegmentEntry* other = topology.segment(i.vni))
+            sum += Digest{}.add(other->digest).value64();
     return Digest{}.add(sum).value32();
 }
 
@@ -225,8 +231,13 @@ void add_digests(Topology& out) {
     for (PortEntry& port : out.ports) {
         if (port.role == PortRole::none) continue;
         Digest digest;
-        digest.add(port.scope).add(port.vni).add(port.mtu).add(out.underlay_mtu).add(port.mac.to_u64());
-        if (const SegmentEntry* segment = out.segment(port.vni)) digest.add(reach_digest(out, *segment));
+        digest.add(port.scope)
+            .add(port.vni)
+            .add(port.mtu)
+            .add(out.underlay_mtu)
+            .add(port.mac.to_u64());
+        if (const SegmentEntry* segment = out.segment(port.vni))
+            digest.add(reach_digest(out, *segment));
         port.epoch = digest.value32();
     }
 }

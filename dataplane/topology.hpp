@@ -40,20 +40,20 @@ struct SegmentEntry {
     std::string name;
     std::uint32_t vni = 0;
     std::uint32_t mtu = 1500;
-    bool service = false;               // plane type (spec service-plane SEC-1)
-    bool learns = false;                // some port learns its addresses: unknown ones are asked for
+    bool service = false;  // plane type (spec service-plane SEC-1)
+    bool learns = false;   // some port learns its addresses: unknown ones are asked for
     std::uint32_t router = net::no_port;  // index into Topology::routers
     std::unordered_map<net::Mac, Location, MacHash> by_mac;
     std::unordered_map<net::Ip, Location, IpHash> by_address;
     std::vector<std::uint32_t> local_ports;   // indices
     std::vector<std::uint32_t> remote_hosts;  // host ids with ports in it, sorted
-    std::uint32_t digest = 0;           // of everything above; never 0
+    std::uint32_t digest = 0;                 // of everything above; never 0
 };
 
 struct RouteEntry {
     net::Prefix prefix;
-    std::uint32_t vni = 0;   // segment it leaves to
-    net::Ip next_hop;        // zero: connected
+    std::uint32_t vni = 0;  // segment it leaves to
+    net::Ip next_hop;       // zero: connected
 };
 
 struct RouterEntry {
@@ -65,7 +65,7 @@ struct RouterEntry {
         net::Prefix subnet;
     };
     std::vector<Interface> interfaces;
-    std::vector<RouteEntry> routes;   // longest prefix first
+    std::vector<RouteEntry> routes;  // longest prefix first
     bool owns(const net::Ip& ip) const;
     const RouteEntry* lookup(const net::Ip& destination) const;
     // The router's own address in a segment, of the wanted family; zero if there is none.
@@ -83,8 +83,8 @@ struct Peer {
 struct Topology : PortMap {
     std::unordered_map<std::uint32_t, SegmentEntry> segments;  // by VNI or SVNI
     std::vector<RouterEntry> routers;
-    std::unordered_map<std::uint32_t, Peer> peers;                      // by host id, without ourselves
-    std::unordered_map<net::Ip, std::uint32_t, IpHash> peer_by_address; // tunnel address → host id
+    std::unordered_map<std::uint32_t, Peer> peers;  // by host id, without ourselves
+    std::unordered_map<net::Ip, std::uint32_t, IpHash> peer_by_address;  // tunnel address → host id
     std::uint32_t underlay_mtu = 1500;
     net::Mac underlay_mac;
     net::Ip underlay_gateway;
@@ -104,8 +104,8 @@ struct Topology : PortMap {
 struct AttachedPort {
     weir_port_info info{};
     std::uint32_t scope = 0;
-    bool attached = false;   // packets of it come to this engine
-    bool quiesced = false;   // frozen: packets for it are handed over
+    bool attached = false;  // packets of it come to this engine
+    bool quiesced = false;  // frozen: packets for it are handed over
 };
 
 // Pure: equal input gives equal output, digests included.

@@ -17,10 +17,10 @@ public:
         Kind kind = Kind::none;
         std::uint8_t context = 0;
         std::uint64_t at_ns = 0;
-        std::string_view stage;    // of a stage; the key of a note (both of static life)
-        std::string_view result;   // of a stage: "continue", "sent" or an exit (static life)
+        std::string_view stage;   // of a stage; the key of a note (both of static life)
+        std::string_view result;  // of a stage: "continue", "sent" or an exit (static life)
         std::uint64_t number = 0;
-        char text[48] = {};        // of a note, cut to fit
+        char text[48] = {};  // of a note, cut to fit
     };
 
     void stage(std::uint32_t trace_id, std::uint8_t context, std::string_view name,
@@ -35,7 +35,8 @@ public:
     void note(std::uint32_t trace_id, std::string_view key, std::string_view value) {
         Line& line = next(trace_id, Kind::note_text);
         line.stage = key;
-        const std::size_t n = value.size() < sizeof line.text - 1 ? value.size() : sizeof line.text - 1;
+        const std::size_t n =
+            value.size() < sizeof line.text - 1 ? value.size() : sizeof line.text - 1;
         std::memcpy(line.text, value.data(), n);
         line.text[n] = 0;
     }

@@ -24,18 +24,22 @@ void plan_core(const model::Snapshot& intent, std::string_view host, model::Snap
     }
 }
 
-std::vector<Error> nothing_to_check(const model::Snapshot&) { return {}; }
+std::vector<Error> nothing_to_check(const model::Snapshot&) {
+    return {};
+}
 
 constexpr Feature core = {"core", model::add_core_kinds, nothing_to_check, plan_core};
 
 }  // namespace
 
 std::span<const Feature> all() {
-    static const std::array features = {core, switching::feature, firewall::feature, chain::feature};
+    static const std::array features = {core, switching::feature, firewall::feature,
+                                        chain::feature};
     return features;
 }
 
-model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& reported, std::string_view host) {
+model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& reported,
+                         std::string_view host) {
     model::Registry registry;
     for (const Feature& feature : all()) feature.add_kinds(registry);
     model::Snapshot whole = intent;

@@ -22,8 +22,8 @@
 #include "features/tracking/stage.hpp"
 #include "features/ttl/stage.hpp"
 
-// The whole data plane, visible: order is meaning. A packet meets the stages of its context from top
-// to bottom; dataplane/README.md says when a context starts.
+// The whole data plane, visible: order is meaning. A packet meets the stages of its context from
+// top to bottom; dataplane/README.md says when a context starts.
 namespace weir::features {
 
 using dataplane::StageList;
@@ -73,7 +73,8 @@ using Plane = dataplane::Plane<Source, Destination, Underlay, Service>;
 constexpr dataplane::StageMap stage_map() {
     dataplane::StageMap map;
     map.all = {Source::all, Destination::all, Underlay::all, Service::all};
-    map.behind_tracking = {Source::behind<tracking::Track>(), Destination::behind<tracking::Track>()};
+    map.behind_tracking = {Source::behind<tracking::Track>(),
+                           Destination::behind<tracking::Track>()};
     map.insertion = {Source::bit_of<chain::Insert>(), Destination::bit_of<chain::Insert>()};
     map.behind_insertion = {Source::behind<chain::Insert>(), Destination::behind<chain::Insert>()};
     map.service_from_tunnel = Service::from<chain::Arrive>() & ~Service::bit_of<chain::FromNode>();

@@ -18,16 +18,18 @@ struct Feature {
     std::vector<Error> (*validate)(const model::Snapshot& intent);
     // Puts into `out` what `host` needs to know of `intent`. Pure.
     void (*plan)(const model::Snapshot& intent, std::string_view host, model::Snapshot& out);
-    // Turns an event of `host` into what hosts report (a node is down, an address was learned), kept in
-    // `reported`; true if that changed. Null: the feature has no reports. Pure.
-    bool (*report)(const model::Value& event, std::string_view host, model::Snapshot& reported) = nullptr;
+    // Turns an event of `host` into what hosts report (a node is down, an address was learned),
+    // kept in `reported`; true if that changed. Null: the feature has no reports. Pure.
+    bool (*report)(const model::Value& event, std::string_view host,
+                   model::Snapshot& reported) = nullptr;
 };
 
 // All features, in the order of features/all.hpp.
 std::span<const Feature> all();
 
 // What `host` needs to know: the plans of all features for what operators want and hosts report.
-model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& reported, std::string_view host);
+model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& reported,
+                         std::string_view host);
 
 // Gives the event to every feature; true if `reported` changed and hosts should be planned again.
 bool take_report(const model::Value& event, std::string_view host, model::Snapshot& reported);

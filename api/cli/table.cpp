@@ -53,7 +53,8 @@ std::string inline_text(const model::Value& value) {
     std::string out;
     if (value.is_array()) {
         for (const model::Value& item : value.items())
-            out += (out.empty() ? "" : ",") + (item.is_object() ? "{" + inline_text(item) + "}" : inline_text(item));
+            out += (out.empty() ? "" : ",") +
+                   (item.is_object() ? "{" + inline_text(item) + "}" : inline_text(item));
         return out;
     }
     if (value.is_object()) {

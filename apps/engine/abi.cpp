@@ -8,7 +8,9 @@ namespace {
 
 using weir::engine::Engine;
 
-Engine& of(weir_engine* engine) { return *reinterpret_cast<Engine*>(engine); }
+Engine& of(weir_engine* engine) {
+    return *reinterpret_cast<Engine*>(engine);
+}
 
 void write(weir_sink sink, std::string_view text) {
     if (sink.write) sink.write(sink.context, text.data(), text.size());
@@ -49,7 +51,9 @@ weir_engine* create(const weir_host_vtable* host, const char* host_name, std::ui
     });
 }
 
-void destroy(weir_engine* engine) { delete &of(engine); }
+void destroy(weir_engine* engine) {
+    delete &of(engine);
+}
 
 std::uint64_t ticket_or_refusal(const weir::Result<std::uint64_t>& ticket, weir_sink error) {
     if (ticket) return *ticket;
@@ -57,18 +61,20 @@ std::uint64_t ticket_or_refusal(const weir::Result<std::uint64_t>& ticket, weir_
     return 0;
 }
 
-std::uint64_t publish(weir_engine* engine, const char* bytes, std::size_t count, std::uint64_t revision,
-                      weir_sink error) {
+std::uint64_t publish(weir_engine* engine, const char* bytes, std::size_t count,
+                      std::uint64_t revision, weir_sink error) {
     return guarded<std::uint64_t>(error, 0, [&] {
         return ticket_or_refusal(of(engine).publish({bytes, count}, revision), error);
     });
 }
 
-bool settled(weir_engine* engine, std::uint64_t ticket) { return of(engine).settled(ticket); }
+bool settled(weir_engine* engine, std::uint64_t ticket) {
+    return of(engine).settled(ticket);
+}
 
 std::uint64_t attach(weir_engine* engine, const weir_port_info* port, weir_sink error) {
-    return guarded<std::uint64_t>(error, 0,
-                                  [&] { return ticket_or_refusal(of(engine).attach(*port), error); });
+    return guarded<std::uint64_t>(
+        error, 0, [&] { return ticket_or_refusal(of(engine).attach(*port), error); });
 }
 
 std::uint64_t detach(weir_engine* engine, std::uint32_t port) {
@@ -84,13 +90,15 @@ bool done_or_refusal(const weir::Status& status, weir_sink error) {
     return status.ok();
 }
 
-bool save(weir_engine* engine, std::uint32_t port, bool in_place, bool delta, weir_sink out, weir_sink error) {
-    return guarded(error, false,
-                   [&] { return done_or_refusal(of(engine).save(port, in_place, delta, out), error); });
+bool save(weir_engine* engine, std::uint32_t port, bool in_place, bool delta, weir_sink out,
+          weir_sink error) {
+    return guarded(error, false, [&] {
+        return done_or_refusal(of(engine).save(port, in_place, delta, out), error);
+    });
 }
 
-bool restore(weir_engine* engine, std::uint32_t port, bool in_place, const char* bytes, std::size_t count,
-             weir_sink error) {
+bool restore(weir_engine* engine, std::uint32_t port, bool in_place, const char* bytes,
+             std::size_t count, weir_sink error) {
     return guarded(error, false, [&] {
         return done_or_refusal(of(engine).restore(port, in_place, {bytes, count}), error);
     });
@@ -101,7 +109,9 @@ void run(weir_engine* engine, std::uint32_t worker, weir_side side, weir::net::P
     of(engine).run(worker, side, packets, count, now_ns);
 }
 
-void tick(weir_engine* engine, std::uint32_t worker, std::uint64_t now_ns) { of(engine).tick(worker, now_ns); }
+void tick(weir_engine* engine, std::uint32_t worker, std::uint64_t now_ns) {
+    of(engine).tick(worker, now_ns);
+}
 
 template <class Ask>
 void answer(const char* request, std::size_t count, weir_sink out, Ask&& ask) {
@@ -126,8 +136,21 @@ void worker_query(weir_engine* engine, std::uint32_t worker, const char* request
            [&](const weir::model::Value& q) { return of(engine).worker_query(worker, q, now_ns); });
 }
 
-constexpr weir_engine_api api = {weir_abi_version, WEIR_BUILD_ID, WEIR_VERSION, create, destroy, publish,
-                                 settled, attach, detach, quiesce, save, restore, run, tick, query,
+constexpr weir_engine_api api = {weir_abi_version,
+                                 WEIR_BUILD_ID,
+                                 WEIR_VERSION,
+                                 create,
+                                 destroy,
+                                 publish,
+                                 settled,
+                                 attach,
+                                 detach,
+                                 quiesce,
+                                 save,
+                                 restore,
+                                 run,
+                                 tick,
+                                 query,
                                  worker_query};
 
 }  // namespace

@@ -19,7 +19,8 @@ using dataplane::Context;
 using dataplane::PortRole;
 
 // Compiles every stage's tables, taking over what did not change.
-Result<Plane::Tables> compile_tables(const dataplane::CompileInput& input, const Plane::Tables* before) {
+Result<Plane::Tables> compile_tables(const dataplane::CompileInput& input,
+                                     const Plane::Tables* before) {
     Plane::Tables tables;
     Status failed;
     Plane::Parts::for_each([&]<class S>() {
@@ -44,7 +45,8 @@ void mix_epochs(dataplane::Topology& topology, const Plane::Tables& tables) {
         digest.add(port.epoch);
         Plane::Parts::for_each([&]<class S>() {
             const auto& table = *std::get<Plane::Parts::template index_of<S>()>(tables);
-            if constexpr (requires { table.port_epoch(port.index); }) digest.add(table.port_epoch(port.index));
+            if constexpr (requires { table.port_epoch(port.index); })
+                digest.add(table.port_epoch(port.index));
         });
         port.epoch = digest.value32();
     }
@@ -60,8 +62,8 @@ Engine::Engine(const weir_host_vtable& host, std::string_view host_name, std::ui
 
 Engine::~Engine() = default;
 
-Result<std::unique_ptr<Engine>> Engine::create(const weir_host_vtable& host, std::string_view host_name,
-                                               std::uint32_t instance) {
+Result<std::unique_ptr<Engine>> Engine::create(const weir_host_vtable& host,
+                                               std::string_view host_name, std::uint32_t instance) {
     if (host.workers == 0 || host.workers > limits::max_workers)
         return invalid("workers", "1 to " + std::to_string(limits::max_workers));
     std::unique_ptr<Engine> engine(new Engine(host, host_name, instance));
@@ -70,7 +72,8 @@ Result<std::unique_ptr<Engine>> Engine::create(const weir_host_vtable& host, std
     return engine;
 }
 
-void* Engine::open_pool(std::string_view name, std::size_t bytes, std::uint32_t layout, bool& fresh) {
+void* Engine::open_pool(std::string_view name, std::size_t bytes, std::uint32_t layout,
+                        bool& fresh) {
     std::uint32_t adoption = weir_pool_created;
     void* memory = host_.pool(host_.host, std::string(name).c_str(), bytes, layout, &adoption);
     fresh = adoption == weir_pool_created;
@@ -83,7 +86,8 @@ Result<flow::Table> Engine::open_flows(std::uint32_t worker) {
     std::uint32_t adoption = weir_pool_created;
     void* memory = host_.pool(host_.host, ("flows-" + std::to_string(worker)).c_str(), bytes,
                               flow::record_layout_version, &adoption);
-    if (!memory) return Error{Errc::unavailable, "flow table", "", "no memory for the flow records"};
+    if (!memory)
+        return Error{Errc::unavailable, "flow table", "", "no memory for the flow records"};
     const std::span<std::byte> span(static_cast<std::byte*>(memory), bytes);
     if (adoption == weir_pool_shared) return flow::Table::attach(span);
     flow::AdoptReport report;
@@ -106,15 +110,17 @@ Status Engine::open_workers() {
         worker->emit.engine = instance_;
         worker->emit.stages = &stages_;
         worker->emit.health = health;
-        worker->pipeline.open({i, host_.workers, &worker->flows, health,
-                               [this](std::string_view name, std::size_t bytes, std::uint32_t layout,
-                                      bool& is_fresh) { return open_pool(name, bytes, layout, is_fresh); }});
+        worker->pipeline.open(
+            {i, host_.workers, &worker->flows, health,
+             [this](std::string_view name, std::size_t bytes, std::uint32_t layout,
+                    bool& is_fresh) { return open_pool(name, bytes, layout, is_fresh); }});
         workers_.push_back(std::move(worker));
     }
     return {};
 }
 
-Result<std::uint64_t> Engine::rebuild(const model::Snapshot& snapshot, const std::vector<AttachedPort>& ports) {
+Result<std::uint64_t> Engine::rebuild(const model::Snapshot& snapshot,
+                                      const std::vector<AttachedPort>& ports) {
     auto topology = dataplane::compile_topology(snapshot, host_name_, ports);
     if (!topology) return topology.error();
     auto program = std::make_unique<Program>();
@@ -155,11 +161,13 @@ void Engine::drop_old_programs() {
     std::uint64_t seen = ~std::uint64_t{0};
     for (const auto& worker : workers_)
         seen = std::min(seen, worker->seen_ticket.load(std::memory_order_acquire));
-    while (programs_.size() > 1 && programs_.front()->ticket < seen) programs_.erase(programs_.begin());
+    while (programs_.size() > 1 && programs_.front()->ticket < seen)
+        programs_.erase(programs_.begin());
 }
 
 AttachedPort* Engine::port_of(std::uint32_t index) {
-    return index < ports_.size() && ports_[index].info.index != net::no_port ? &ports_[index] : nullptr;
+    return index < ports_.size() && ports_[index].info.index != net::no_port ? &ports_[index]
+                                                                             : nullptr;
 }
 
 // One index for a port's scope in the shards of all workers.
@@ -203,18 +211,21 @@ std::uint64_t Engine::quiesce(std::uint32_t port) {
 }
 
 // Everything a port owns lives in the vault that both engines of a host see: flow records under the
-// port's scope, contexts and learned neighbours in pools. In place there is nothing beside it to carry.
+// port's scope, contexts and learned neighbours in pools. In place there is nothing beside it to
+// carry.
 Status Engine::save(std::uint32_t port, bool in_place, bool, weir_sink) {
     if (!port_of(port)) return Error{Errc::not_found, "port", "index", "no such port"};
     if (!in_place)
-        return Error{Errc::unavailable, "port", "", "only a transfer in place is supported between engines of one layout"};
+        return Error{Errc::unavailable, "port", "",
+                     "only a transfer in place is supported between engines of one layout"};
     return {};
 }
 
 // attach(), which follows, takes the port's scope over.
 Status Engine::restore(std::uint32_t, bool in_place, std::string_view) {
     if (!in_place)
-        return Error{Errc::unavailable, "port", "", "only a transfer in place is supported between engines of one layout"};
+        return Error{Errc::unavailable, "port", "",
+                     "only a transfer in place is supported between engines of one layout"};
     return {};
 }
 

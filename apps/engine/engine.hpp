@@ -38,7 +38,8 @@ struct alignas(64) Worker {
 // The engine behind the C ABI (dataplane/abi.hpp). One control thread, many workers.
 class Engine {
 public:
-    static Result<std::unique_ptr<Engine>> create(const weir_host_vtable& host, std::string_view host_name,
+    static Result<std::unique_ptr<Engine>> create(const weir_host_vtable& host,
+                                                  std::string_view host_name,
                                                   std::uint32_t instance);
     ~Engine();
 
@@ -54,7 +55,8 @@ public:
     void run(std::uint32_t worker, weir_side side, net::Packet** packets, std::uint32_t count,
              std::uint64_t now_ns);
     void tick(std::uint32_t worker, std::uint64_t now_ns);
-    model::Value worker_query(std::uint32_t worker, const model::Value& request, std::uint64_t now_ns);
+    model::Value worker_query(std::uint32_t worker, const model::Value& request,
+                              std::uint64_t now_ns);
 
 private:
     Engine(const weir_host_vtable& host, std::string_view host_name, std::uint32_t instance);

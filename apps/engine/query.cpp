@@ -42,8 +42,9 @@ std::string_view verdict_name(flow::ServiceVerdict verdict) {
 }
 
 std::string_view state_name(flow::TcpState state) {
-    static constexpr std::string_view names[] = {"none",          "syn-sent",      "syn-received", "established",
-                                                 "fin-initiator", "fin-responder", "closing",      "closed"};
+    static constexpr std::string_view names[] = {"none",        "syn-sent",      "syn-received",
+                                                 "established", "fin-initiator", "fin-responder",
+                                                 "closing",     "closed"};
     const auto i = static_cast<std::size_t>(state);
     return i < std::size(names) ? names[i] : "?";
 }
@@ -103,7 +104,8 @@ Value flow_value(const flow::Table& flows, const flow::FlowPair& pair, std::stri
 
 bool matches(const flow::FlowPair& pair, const Value& request) {
     const net::Tuple& tuple = pair.key.tuple;
-    if (const auto proto = request["proto"].as_uint(); proto != 0 && proto != tuple.proto) return false;
+    if (const auto proto = request["proto"].as_uint(); proto != 0 && proto != tuple.proto)
+        return false;
     if (const auto port = request["l4_port"].as_uint();
         port != 0 && port != tuple.src_port && port != tuple.dst_port)
         return false;
@@ -113,7 +115,8 @@ bool matches(const flow::FlowPair& pair, const Value& request) {
     return true;
 }
 
-Value flows_answer(Worker& worker, const Program& program, const Value& request, std::uint64_t now_ns) {
+Value flows_answer(Worker& worker, const Program& program, const Value& request,
+                   std::uint64_t now_ns) {
     const std::uint64_t limit = std::clamp<std::uint64_t>(request["limit"].as_uint(100), 1, 10000);
     const std::string& wanted = request["port"].as_text();
     Value answer = Value::object();
@@ -151,7 +154,8 @@ Value trace_rows(Worker& worker, const std::string& host, std::uint32_t trace_id
             row.set("at_ns", line.at_ns);
             row.set("host", host);
             row.set("worker", worker.emit.worker);
-            row.set("context", dataplane::context_name(static_cast<dataplane::Context>(line.context)));
+            row.set("context",
+                    dataplane::context_name(static_cast<dataplane::Context>(line.context)));
             row.set("stage", line.stage);
             row.set("result", line.result);
             row.set("notes", std::move(notes));
@@ -169,7 +173,8 @@ Value error_answer(std::string_view message) {
 }
 
 // Where a guest sends what is for `to`: its neighbour, or its router.
-net::Mac first_hop(const dataplane::Topology& topology, const dataplane::PortEntry& port, const net::Ip& to) {
+net::Mac first_hop(const dataplane::Topology& topology, const dataplane::PortEntry& port,
+                   const net::Ip& to) {
     const dataplane::SegmentEntry* segment = topology.segment(port.vni);
     if (!segment) return {};
     if (const auto found = segment->by_address.find(to); found != segment->by_address.end())
@@ -187,7 +192,8 @@ Value Engine::worker_query(std::uint32_t index, const Value& request, std::uint6
     if (what == "flows") return flows_answer(worker, program, request, now_ns);
     if (what == "trace") return start_trace(worker, program, request);
     if (what == "trace-log")
-        return trace_rows(worker, host_name_, static_cast<std::uint32_t>(request["trace_id"].as_uint()));
+        return trace_rows(worker, host_name_,
+                          static_cast<std::uint32_t>(request["trace_id"].as_uint()));
     return stage_query(worker, program, what);
 }
 
@@ -201,7 +207,10 @@ Value Engine::counters(Worker& worker, const Program& program) {
         const auto& exits = worker.pipeline.exits<S>();
         for (std::size_t i = 0; i < exits.count.size(); ++i)
             if (exits.count[i] != 0) drop(S::exit_names[i], exits.count[i]);
-        if constexpr (requires { S::counters(worker.pipeline.table<S>(program.tables), worker.pipeline.state<S>(), sink); })
+        if constexpr (requires {
+                          S::counters(worker.pipeline.table<S>(program.tables),
+                                      worker.pipeline.state<S>(), sink);
+                      })
             S::counters(worker.pipeline.table<S>(program.tables), worker.pipeline.state<S>(), sink);
     });
     drop("pipeline.loop", worker.emit.loops());
@@ -214,7 +223,8 @@ Value Engine::counters(Worker& worker, const Program& program) {
 // A packet like any other, but for its trace id; it never reaches a guest (deliver.traced).
 Value Engine::start_trace(Worker& worker, const Program& program, const Value& request) {
     const dataplane::PortEntry* port = program.topology.find(request["port"].as_text());
-    if (!port || port->role != dataplane::PortRole::guest) return error_answer("no such guest port on this host");
+    if (!port || port->role != dataplane::PortRole::guest)
+        return error_answer("no such guest port on this host");
     const auto trace_id = static_cast<std::uint32_t>(request["trace_id"].as_uint());
     if (trace_id == 0) return error_answer("trace_id: a number from 1 to 4294967295");
     const auto frame = net::parse_notation(request["packet"].as_text());

@@ -2,7 +2,8 @@
 
 namespace weir::host {
 
-void ControlLoop::run(std::chrono::milliseconds interval, const std::function<void()>& look_around) {
+void ControlLoop::run(std::chrono::milliseconds interval,
+                      const std::function<void()>& look_around) {
     auto next = std::chrono::steady_clock::now() + interval;
     std::unique_lock lock(mutex_);
     while (!stopping_) {

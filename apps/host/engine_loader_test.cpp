@@ -98,7 +98,8 @@ TEST_F(EngineLoader, WhatIsNoEngineIsRefusedByName) {
     const auto engine = LoadedEngine::load(text.string(), dir_.path());
     ASSERT_FALSE(engine.ok());
     EXPECT_NE(engine.error().object.find("text.so"), std::string::npos);
-    const auto missing = LoadedEngine::load((fs::path(dir_.path()) / "missing.so").string(), dir_.path());
+    const auto missing =
+        LoadedEngine::load((fs::path(dir_.path()) / "missing.so").string(), dir_.path());
     ASSERT_FALSE(missing.ok());
     EXPECT_EQ(missing.error().field, "path");
 }

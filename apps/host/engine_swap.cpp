@@ -83,7 +83,8 @@ Status Shell::swap_engine(const std::string& library) {
     for (HostPort* port : moved) {
         if (status) break;
         if (const Status back = move_port(*port, from); !back)
-            log::error("engine.swap_back", {{"port", port->spec.name}, {"why", back.error().text()}});
+            log::error("engine.swap_back",
+                       {{"port", port->spec.name}, {"why", back.error().text()}});
     }
     const LoadedEngine* leaving = status ? &from : &to;
     for (const auto& [name, port] : ports_->all())

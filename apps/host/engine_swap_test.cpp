@@ -18,7 +18,8 @@ using testing::Rig;
 // Frames running both ways between two ports, all the time, until stop().
 class Traffic {
 public:
-    Traffic(Rig& rig, std::string a, std::string b) : rig_(rig), a_(std::move(a)), b_(std::move(b)) {
+    Traffic(Rig& rig, std::string a, std::string b)
+        : rig_(rig), a_(std::move(a)), b_(std::move(b)) {
         thread_ = std::thread([this] { run(); });
     }
     ~Traffic() { stop(); }
@@ -69,8 +70,8 @@ void swap_under_traffic(std::uint32_t workers) {
     std::vector<std::string> events;
     rig.shell->on_event([&](const std::string& json) { events.push_back(json); });
     ASSERT_TRUE(rig.shell
-                    ->apply(Rig::config(7, {Rig::port("a"), Rig::port("b"), Rig::port("c"),
-                                            Rig::port("d")}))
+                    ->apply(Rig::config(
+                        7, {Rig::port("a"), Rig::port("b"), Rig::port("c"), Rig::port("d")}))
                     .ok());
     Traffic one(rig, "a", "b"), two(rig, "c", "d");
     ASSERT_TRUE(eventually([&] { return one.got() > 1000 && two.got() > 1000; }));
@@ -90,8 +91,12 @@ void swap_under_traffic(std::uint32_t workers) {
         EXPECT_EQ(port.state, PortState::running) << name;
 }
 
-TEST(EngineSwap, LosesNothingOnOneWorker) { swap_under_traffic(1); }
-TEST(EngineSwap, LosesNothingOnTwoWorkers) { swap_under_traffic(2); }
+TEST(EngineSwap, LosesNothingOnOneWorker) {
+    swap_under_traffic(1);
+}
+TEST(EngineSwap, LosesNothingOnTwoWorkers) {
+    swap_under_traffic(2);
+}
 
 TEST(EngineSwap, AnEngineThatRefusesTheSnapshotChangesNothing) {
     Rig rig(2);
@@ -107,7 +112,8 @@ TEST(EngineSwap, AFailedSaveLeavesThePortWhereItWas) {
     Rig rig(2);
     rig.start();
     ASSERT_TRUE(
-        rig.shell->apply(Rig::config(1, {Rig::port("a"), Rig::port("b")}, "refuse save of b")).ok());
+        rig.shell->apply(Rig::config(1, {Rig::port("a"), Rig::port("b")}, "refuse save of b"))
+            .ok());
     Traffic traffic(rig, "a", "b");
     ASSERT_TRUE(eventually([&] { return traffic.got() > 100; }));
     const Status swapped = rig.shell->swap_engine(TEST_ENGINE_NEXT);
@@ -128,8 +134,7 @@ TEST(EngineSwap, CanBeDoneManyTimes) {
     ASSERT_TRUE(rig.shell->apply(Rig::config(1, {Rig::port("a"), Rig::port("b")})).ok());
     Traffic traffic(rig, "a", "b");
     for (int round = 0; round < 10; ++round)
-        ASSERT_TRUE(
-            rig.shell->swap_engine(round % 2 == 0 ? TEST_ENGINE_NEXT : TEST_ENGINE).ok());
+        ASSERT_TRUE(rig.shell->swap_engine(round % 2 == 0 ? TEST_ENGINE_NEXT : TEST_ENGINE).ok());
     EXPECT_TRUE(traffic.stop());
 }
 

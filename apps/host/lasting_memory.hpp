@@ -9,8 +9,8 @@
 
 namespace weir::host {
 
-// Named memory for engines and for the shell itself. What lasts how long is up to the implementation:
-// the vault's outlives the process, the heap's does not.
+// Named memory for engines and for the shell itself. What lasts how long is up to the
+// implementation: the vault's outlives the process, the heap's does not.
 class LastingMemory {
 public:
     virtual ~LastingMemory() = default;

@@ -35,8 +35,8 @@ void add_up(dataplane::PortStats& sum, const dataplane::PortStats& more) {
 }  // namespace
 
 std::string_view port_state_name(PortState state) {
-    constexpr std::array<std::string_view, 6> names = {"waiting_for_device", "opened",  "running",
-                                                       "refused",            "frozen", "device_gone"};
+    constexpr std::array<std::string_view, 6> names = {
+        "waiting_for_device", "opened", "running", "refused", "frozen", "device_gone"};
     return names[static_cast<std::size_t>(state)];
 }
 
@@ -49,7 +49,9 @@ dataplane::PortStats HostPort::stats() const {
 Status wait_settled(WorkerGroup& workers, LoadedEngine& engine, std::uint64_t ticket) {
     const auto done = [&] { return engine.api().settled(engine.handle(), ticket); };
     if (workers.wait_until(done, settle_timeout_ns)) return {};
-    return Error{Errc::internal, "engine " + engine.build_id(), {},
+    return Error{Errc::internal,
+                 "engine " + engine.build_id(),
+                 {},
                  "a worker did not take over the change within 5 s"};
 }
 

@@ -25,12 +25,12 @@ struct PortSpec {
 };
 
 enum class PortState : std::uint8_t {
-    waiting,    // its device cannot be opened (yet); `reason` says why, we keep trying
-    opened,     // has its device, no engine has taken it
-    running,    // polled
-    refused,    // the engine does not take it
-    frozen,     // moves from one engine to another
-    gone,       // its device vanished; we keep trying
+    waiting,  // its device cannot be opened (yet); `reason` says why, we keep trying
+    opened,   // has its device, no engine has taken it
+    running,  // polled
+    refused,  // the engine does not take it
+    frozen,   // moves from one engine to another
+    gone,     // its device vanished; we keep trying
 };
 std::string_view port_state_name(PortState);
 
@@ -69,8 +69,8 @@ public:
     // The engine knows the port (no more) once every worker runs that.
     Status attach(HostPort& port, LoadedEngine& engine);
     void detach(HostPort& port, LoadedEngine& engine);
-    // Attaches all ports that no engine has, waits until that is realised, and polls them only then.
-    // The first refusal is returned; the other ports are realised all the same.
+    // Attaches all ports that no engine has, waits until that is realised, and polls them only
+    // then. The first refusal is returned; the other ports are realised all the same.
     Status realise_all(LoadedEngine& engine);
     // Stops polling and detaches; the device stays open.
     void unrealise(HostPort& port);

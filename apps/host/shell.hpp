@@ -40,8 +40,8 @@ public:
     // The first engine; from then on swap_engine().
     Status load_engine(const std::string& library);
 
-    // Opens new devices, publishes, attaches, polls; then closes what is not wanted any more. Refused
-    // by the engine: everything stays as it was, and the error names object and field.
+    // Opens new devices, publishes, attaches, polls; then closes what is not wanted any more.
+    // Refused by the engine: everything stays as it was, and the error names object and field.
     Status apply(const HostConfig& config);
 
     // Replaces the engine under traffic, port by port. A failure leaves every port with an engine

@@ -8,7 +8,8 @@
 
 namespace weir::host {
 
-Waiter::Waiter() : epoll_(epoll_create1(EPOLL_CLOEXEC)), bell_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+Waiter::Waiter()
+    : epoll_(epoll_create1(EPOLL_CLOEXEC)), bell_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     WEIR_CHECK(epoll_ >= 0 && bell_ >= 0, "the process may open files");
     watch(bell_);
 }
@@ -25,7 +26,9 @@ void Waiter::watch(int file) {
     epoll_ctl(epoll_, EPOLL_CTL_ADD, file, &wanted);
 }
 
-void Waiter::forget(int file) { epoll_ctl(epoll_, EPOLL_CTL_DEL, file, nullptr); }
+void Waiter::forget(int file) {
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, file, nullptr);
+}
 
 void Waiter::sleep(std::uint64_t nanoseconds) {
     epoll_event happened{};

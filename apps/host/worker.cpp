@@ -12,7 +12,9 @@ constexpr std::uint64_t shortest_rest_ns = 10'000;
 constexpr std::uint64_t longest_rest_ns = 150'000;
 constexpr std::uint32_t burst_size = limits::max_burst;
 
-std::uint32_t port_of(const Packet* p) { return p->hand.port; }
+std::uint32_t port_of(const Packet* p) {
+    return p->hand.port;
+}
 
 }  // namespace
 
@@ -42,7 +44,8 @@ Worker::~Worker() {
 
 std::uint32_t Worker::turn(std::uint64_t now_ns) {
     now_ns_ = now_ns;
-    if (mailbox_.any()) [[unlikely]] mailbox_.run();
+    if (mailbox_.any()) [[unlikely]]
+        mailbox_.run();
     std::uint32_t moved = drain_rings();
     moved += poll_ports();
     moved += deliver();
@@ -87,10 +90,11 @@ std::uint32_t Worker::drain_rings() {
                 const bool sending = burst[at]->hand.entry == net::Entry::transmit;
                 const auto same = [&](const Packet* p) {
                     const bool also = p->hand.entry == net::Entry::transmit;
-                    return also == sending && (!sending || p->egress_port == burst[at]->egress_port);
+                    return also == sending &&
+                           (!sending || p->egress_port == burst[at]->egress_port);
                 };
-                end = static_cast<std::uint32_t>(
-                    std::find_if_not(burst + at, burst + n, same) - burst);
+                end = static_cast<std::uint32_t>(std::find_if_not(burst + at, burst + n, same) -
+                                                 burst);
                 if (sending) {
                     send(ports_[burst[at]->egress_port], burst + at, end - at);
                 } else {

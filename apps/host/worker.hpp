@@ -50,7 +50,7 @@ struct PortView {
     EngineRef engine;                     // api null: nobody's
     std::uint32_t polling_worker = 0;     // the one that uses the device
     bool polled = false;
-    bool frozen = false;                  // not polled, and what arrives for it is parked
+    bool frozen = false;  // not polled, and what arrives for it is parked
 };
 
 struct WorkerTallies {
@@ -58,8 +58,8 @@ struct WorkerTallies {
     std::array<dataplane::Tally, shell_drop_count> drops;
 };
 
-// One worker: receives from its ports, runs engines, sends. Shares nothing but rings and its mailbox.
-// Everything except post() and tallies() belongs to the worker's own thread.
+// One worker: receives from its ports, runs engines, sends. Shares nothing but rings and its
+// mailbox. Everything except post() and tallies() belongs to the worker's own thread.
 class Worker {
 public:
     static constexpr std::size_t parked_capacity = 4096;

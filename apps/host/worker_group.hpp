@@ -13,8 +13,8 @@ namespace weir::host {
 
 struct WorkerOptions {
     std::uint32_t workers = 1;
-    bool threads = true;     // false: nobody runs; the owner calls turn_all() with a time of its own
-    bool busy_poll = false;  // true: never sleep, for machines with cores to spare
+    bool threads = true;  // false: nobody runs; the owner calls turn_all() with a time of its own
+    bool busy_poll = false;           // true: never sleep, for machines with cores to spare
     std::function<Status()> started;  // on each worker's thread, before its first turn
     std::function<void()> stopped;
 };

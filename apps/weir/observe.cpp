@@ -24,7 +24,11 @@ Value question(std::string_view what) {
 
 std::string service_text(const Value& flow) {
     const auto proto = flow["proto"].as_uint();
-    const std::string name = proto == 6 ? "tcp" : proto == 17 ? "udp" : proto == 1 ? "icmp" : proto == 58 ? "icmp6" : std::to_string(proto);
+    const std::string name = proto == 6    ? "tcp"
+                             : proto == 17 ? "udp"
+                             : proto == 1  ? "icmp"
+                             : proto == 58 ? "icmp6"
+                                           : std::to_string(proto);
     return name;
 }
 
@@ -52,7 +56,8 @@ struct Names {
         for (const Value& chain : session.get("/v1/service-chain")["items"].items())
             chains[chain["sci"].as_uint()] = chain["name"].as_text();
     }
-    static std::string find(const std::map<std::uint64_t, std::string>& in, std::uint64_t id, const char* none) {
+    static std::string find(const std::map<std::uint64_t, std::string>& in, std::uint64_t id,
+                            const char* none) {
         const auto at = in.find(id);
         return at != in.end() ? at->second : id == 0 ? none : "#" + std::to_string(id);
     }
@@ -69,7 +74,8 @@ std::vector<Value> find_flows(const Session& session, const FlowFilter& filter) 
     }
     if (!filter.address.empty()) q.set("address", filter.address);
     std::vector<std::string> hosts = session.hosts();
-    if (!filter.where.empty() && std::find(hosts.begin(), hosts.end(), filter.where) == hosts.end()) {
+    if (!filter.where.empty() &&
+        std::find(hosts.begin(), hosts.end(), filter.where) == hosts.end()) {
         const Value port = session.get("/v1/port/" + rest::escape(filter.where));
         hosts = {port["host"].as_text()};
         q.set("port", filter.where);
@@ -111,16 +117,19 @@ Service parse_service(const std::string& text) {
     Service out;
     const auto slash = text.find('/');
     out.name = text.substr(0, slash);
-    static const std::map<std::string, std::uint8_t> protocols = {{"tcp", 6}, {"udp", 17}, {"icmp", 1}, {"icmp6", 58}};
+    static const std::map<std::string, std::uint8_t> protocols = {
+        {"tcp", 6}, {"udp", 17}, {"icmp", 1}, {"icmp6", 58}};
     const auto found = protocols.find(out.name);
     bool good = found != protocols.end();
     if (good) out.proto = found->second;
     if (good && slash != std::string::npos) {
         const char *begin = text.data() + slash + 1, *end = text.data() + text.size();
         const auto read = std::from_chars(begin, end, out.port);
-        good = read.ec == std::errc{} && read.ptr == end && out.port != 0 && out.proto != 1 && out.proto != 58;
+        good = read.ec == std::errc{} && read.ptr == end && out.port != 0 && out.proto != 1 &&
+               out.proto != 58;
     }
-    if (!good) throw Failure{2, {{Errc::invalid, text, "", "expected tcp/PORT, udp/PORT, icmp or icmp6"}}};
+    if (!good)
+        throw Failure{2, {{Errc::invalid, text, "", "expected tcp/PORT, udp/PORT, icmp or icmp6"}}};
     return out;
 }
 
@@ -128,17 +137,22 @@ void flows(const Session& session, const FlowFilter& filter) {
     const auto rows = find_flows(session, filter);
     if (session.json() || session.yaml()) return print_json(session, rows);
     const Names names(session);
-    cli::Table table({"HOST", "PORT", "PROTO", "INITIATOR", "RESPONDER", "STATE", "PACKETS", "RULE", "SERVICE", "AGE"});
+    cli::Table table({"HOST", "PORT", "PROTO", "INITIATOR", "RESPONDER", "STATE", "PACKETS", "RULE",
+                      "SERVICE", "AGE"});
     for (const Value& flow : rows) {
         const Value& insertion = flow["insertion"];
         const std::string verdict = pair_text(insertion["verdict"]);
         const bool redirected = verdict.find("redirect") != std::string::npos;
-        table.add({flow["host"].as_text(), flow["port"].as_text(), service_text(flow), endpoint(flow, "src", "src_port"),
-                   endpoint(flow, "dst", "dst_port"), flow["state"].as_text(), pair_text(flow["packets"]),
-                   Names::find(names.firewall, flow["firewall"]["rule_id"].as_uint(), "default"),
-                   redirected ? Names::find(names.chains, insertion["sci"].as_uint(), "-") + " path " + std::to_string(insertion["spi"].as_uint())
-                              : (verdict == "none/none" || verdict == "no-service/no-service" ? "-" : verdict),
-                   cli::duration_text(flow["age_s"].as_double())});
+        table.add(
+            {flow["host"].as_text(), flow["port"].as_text(), service_text(flow),
+             endpoint(flow, "src", "src_port"), endpoint(flow, "dst", "dst_port"),
+             flow["state"].as_text(), pair_text(flow["packets"]),
+             Names::find(names.firewall, flow["firewall"]["rule_id"].as_uint(), "default"),
+             redirected
+                 ? Names::find(names.chains, insertion["sci"].as_uint(), "-") + " path " +
+                       std::to_string(insertion["spi"].as_uint())
+                 : (verdict == "none/none" || verdict == "no-service/no-service" ? "-" : verdict),
+             cli::duration_text(flow["age_s"].as_double())});
     }
     std::fputs(table.text().c_str(), stdout);
 }
@@ -149,21 +163,28 @@ void describe_flows(const Session& session, const FlowFilter& filter) {
     const Names names(session);
     for (const Value& flow : rows) {
         const Value& insertion = flow["insertion"];
-        const auto line = [](const char* key, const std::string& value) { std::printf("  %-22s %s\n", key, value.c_str()); };
-        std::printf("flow %llu at port %s on %s\n", static_cast<unsigned long long>(flow["id"].as_uint()),
+        const auto line = [](const char* key, const std::string& value) {
+            std::printf("  %-22s %s\n", key, value.c_str());
+        };
+        std::printf("flow %llu at port %s on %s\n",
+                    static_cast<unsigned long long>(flow["id"].as_uint()),
                     flow["port"].as_text().c_str(), flow["host"].as_text().c_str());
-        line("from", service_text(flow) + " " + endpoint(flow, "src", "src_port") + " to " + endpoint(flow, "dst", "dst_port"));
+        line("from", service_text(flow) + " " + endpoint(flow, "src", "src_port") + " to " +
+                         endpoint(flow, "dst", "dst_port"));
         line("opened", flow["opened"].as_text());
         line("state", flow["state"].as_text());
-        line("age, idle", cli::duration_text(flow["age_s"].as_double()) + ", " + cli::duration_text(flow["idle_s"].as_double()));
+        line("age, idle", cli::duration_text(flow["age_s"].as_double()) + ", " +
+                              cli::duration_text(flow["idle_s"].as_double()));
         line("packets there/back", pair_text(flow["packets"]));
         line("bytes there/back", pair_text(flow["bytes"]));
-        line("firewall", flow["firewall"]["verdict"].as_text() + " by rule " +
-                             Names::find(names.firewall, flow["firewall"]["rule_id"].as_uint(), "default"));
+        line("firewall",
+             flow["firewall"]["verdict"].as_text() + " by rule " +
+                 Names::find(names.firewall, flow["firewall"]["rule_id"].as_uint(), "default"));
         line("service there/back", pair_text(insertion["verdict"]));
         if (insertion["sci"].as_uint() != 0) {
             line("service chain", Names::find(names.chains, insertion["sci"].as_uint(), "-"));
-            line("service path", std::to_string(insertion["spi"].as_uint()) + ", epoch " + std::to_string(insertion["path_epoch"].as_uint()));
+            line("service path", std::to_string(insertion["spi"].as_uint()) + ", epoch " +
+                                     std::to_string(insertion["path_epoch"].as_uint()));
             line("skipped hops", pair_text(insertion["skip"]));
         }
     }
@@ -171,7 +192,8 @@ void describe_flows(const Session& session, const FlowFilter& filter) {
 }
 
 void drops(const Session& session, const std::string& only) {
-    const std::vector<std::string> hosts = only.empty() ? session.hosts() : std::vector<std::string>{only};
+    const std::vector<std::string> hosts =
+        only.empty() ? session.hosts() : std::vector<std::string>{only};
     std::vector<Value> rows;
     for (const std::string& host : hosts) {
         for (const auto& [key, value] : counters_of(session, host)) {
@@ -187,7 +209,8 @@ void drops(const Session& session, const std::string& only) {
     if (session.json() || session.yaml()) return print_json(session, rows);
     cli::Table table({"HOST", "REASON", "PACKETS"});
     for (const Value& row : rows)
-        table.add({row["host"].as_text(), row["reason"].as_text(), std::to_string(row["packets"].as_uint())});
+        table.add({row["host"].as_text(), row["reason"].as_text(),
+                   std::to_string(row["packets"].as_uint())});
     std::fputs(table.text().c_str(), stdout);
 }
 
@@ -219,16 +242,19 @@ void top(const Session& session, double interval_s, std::uint64_t rounds) {
         const auto at = Clock::now();
         const double seconds = std::chrono::duration<double>(at - then).count();
         if (round != 0) {
-            cli::Table table({"HOST", "FLOWS", "NEW/S", "DELIVERED/S", "TUNNEL OUT/S", "TUNNEL IN/S", "DROPS/S"});
+            cli::Table table({"HOST", "FLOWS", "NEW/S", "DELIVERED/S", "TUNNEL OUT/S",
+                              "TUNNEL IN/S", "DROPS/S"});
             for (const auto& [host, counts] : now) {
                 const auto rate = [&](std::string_view prefix) {
-                    const auto difference = static_cast<double>(sum(counts, prefix) - sum(before[host], prefix));
+                    const auto difference =
+                        static_cast<double>(sum(counts, prefix) - sum(before[host], prefix));
                     return std::to_string(static_cast<std::uint64_t>(difference / seconds));
                 };
-                table.add({host, std::to_string(sum(counts, "weir_flows") - sum(counts, "weir_flows_")),
+                table.add({host,
+                           std::to_string(sum(counts, "weir_flows") - sum(counts, "weir_flows_")),
                            rate("weir_flows_inserted_total"), rate("weir_delivered_packets_total"),
-                           rate("weir_tunnel_sent_packets_total"), rate("weir_tunnel_received_packets_total"),
-                           rate("weir_drops_total")});
+                           rate("weir_tunnel_sent_packets_total"),
+                           rate("weir_tunnel_received_packets_total"), rate("weir_drops_total")});
             }
             std::printf("%s\n", table.text().c_str());
             std::fflush(stdout);

@@ -21,11 +21,13 @@ std::string read_input(const std::string& file) {
 void print_change(const model::Value& change) {
     const std::string& type = change["type"].as_text();
     const char sign = type == "created" ? '+' : type == "deleted" ? '-' : '~';
-    std::printf("%c %s/%s\n", sign, change["kind"].as_text().c_str(), change["name"].as_text().c_str());
+    std::printf("%c %s/%s\n", sign, change["kind"].as_text().c_str(),
+                change["name"].as_text().c_str());
     if (type != "changed") return;
     for (const model::Value& field : change["fields"].items())
         std::printf("    %s: %s -> %s\n", field["field"].as_text().c_str(),
-                    cli::inline_text(field["before"]).c_str(), cli::inline_text(field["after"]).c_str());
+                    cli::inline_text(field["before"]).c_str(),
+                    cli::inline_text(field["after"]).c_str());
 }
 
 void print_outcome(const Session& session, const model::Value& outcome, bool dry_run) {
@@ -34,7 +36,8 @@ void print_outcome(const Session& session, const model::Value& outcome, bool dry
     const std::size_t n = outcome["changes"].size();
     const auto revision = static_cast<unsigned long long>(outcome["revision"].as_uint());
     if (n == 0) std::printf("unchanged, revision %llu\n", revision);
-    else if (dry_run) std::printf("%zu changes, not applied (dry run); revision is %llu\n", n, revision);
+    else if (dry_run)
+        std::printf("%zu changes, not applied (dry run); revision is %llu\n", n, revision);
     else std::printf("%zu changes applied, revision %llu\n", n, revision);
 }
 
@@ -74,7 +77,8 @@ void get(const Session& session, const std::string& kind, const std::string& nam
     std::vector<std::string> columns;
     for (const model::Value& item : items)
         for (const auto& member : item.members())
-            if (member.key != "kind" && std::find(columns.begin(), columns.end(), member.key) == columns.end())
+            if (member.key != "kind" &&
+                std::find(columns.begin(), columns.end(), member.key) == columns.end())
                 columns.push_back(member.key);
     std::vector<std::string> header;
     for (std::string column : columns) {
@@ -98,7 +102,9 @@ void describe(const Session& session, const std::string& kind, const std::string
 }
 
 void erase(const Session& session, const std::string& kind, const std::string& name, bool dry_run) {
-    print_outcome(session, session.send("DELETE", path_of(kind, name) + (dry_run ? "?dry_run=true" : "")), dry_run);
+    print_outcome(session,
+                  session.send("DELETE", path_of(kind, name) + (dry_run ? "?dry_run=true" : "")),
+                  dry_run);
 }
 
 void kinds(const Session& session) {

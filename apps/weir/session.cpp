@@ -29,27 +29,36 @@ rest::ClientOptions client_options(const Options& options) {
 
 }  // namespace
 
-Session::Session(Options options) : options_(std::move(options)), client_(client_options(options_)) {}
+Session::Session(Options options)
+    : options_(std::move(options)), client_(client_options(options_)) {}
 
-model::Value Session::get(const std::string& path) const { return send("GET", path); }
+model::Value Session::get(const std::string& path) const {
+    return send("GET", path);
+}
 
 model::Value Session::send(std::string_view method, const std::string& path, std::string body,
                            std::string_view content_type) const {
     const auto response = client_.request(method, path, std::move(body), content_type);
     if (!response) {
         Error error = response.error();
-        error.message += "\n  is the controller running? say where it is with --server or WEIR_SERVER (now: " +
-                         options_.server + ")";
+        error.message +=
+            "\n  is the controller running? say where it is with --server or WEIR_SERVER (now: " +
+            options_.server + ")";
         throw Failure{3, {error}};
     }
-    if (auto errors = rest::errors_in(*response); !errors.empty()) throw Failure{1, std::move(errors)};
+    if (auto errors = rest::errors_in(*response); !errors.empty())
+        throw Failure{1, std::move(errors)};
     auto value = model::parse_json(response->body, model::trusted_limits);
-    if (!value) throw Failure{1, {{Errc::internal, "controller", "", "its answer is no JSON: " + value.error().message}}};
+    if (!value)
+        throw Failure{1,
+                      {{Errc::internal, "controller", "",
+                        "its answer is no JSON: " + value.error().message}}};
     return std::move(value).value();
 }
 
 model::Value Session::ask(const std::string& host, const model::Value& question) const {
-    model::Value answer = send("POST", "/v1/host/" + rest::escape(host) + "/query", model::dump_json(question));
+    model::Value answer =
+        send("POST", "/v1/host/" + rest::escape(host) + "/query", model::dump_json(question));
     if (const std::string& error = answer["error"].as_text(); !error.empty())
         throw Failure{1, {{Errc::invalid, "host/" + host, "", error}}};
     return answer;

@@ -18,7 +18,8 @@ model::Value question(std::string_view what) {
 std::string refusal_text(const model::Value& host) {
     const model::Value& refused = host["refused"];
     if (refused.is_null()) return {};
-    Error error{Errc::invalid, refused["object"].as_text(), refused["field"].as_text(), refused["message"].as_text()};
+    Error error{Errc::invalid, refused["object"].as_text(), refused["field"].as_text(),
+                refused["message"].as_text()};
     return std::to_string(refused["revision"].as_uint()) + ": " + error.text();
 }
 
@@ -30,8 +31,8 @@ void hosts(const Session& session) {
     cli::Table table({"HOST", "CONNECTED", "DESIRED", "APPLIED", "REFUSED"});
     for (const model::Value& host : answer["items"].items())
         table.add({host["name"].as_text(), host["connected"].as_bool() ? "yes" : "no",
-                   std::to_string(host["desired"].as_uint()), std::to_string(host["applied"].as_uint()),
-                   refusal_text(host)});
+                   std::to_string(host["desired"].as_uint()),
+                   std::to_string(host["applied"].as_uint()), refusal_text(host)});
     std::printf("revision %llu\n", static_cast<unsigned long long>(answer["revision"].as_uint()));
     std::fputs(table.text().c_str(), stdout);
 }
@@ -39,7 +40,8 @@ void hosts(const Session& session) {
 // Polls: a wait of seconds is no reason for a stream of its own.
 void wait(const Session& session, std::uint64_t revision, double timeout_s) {
     using Clock = std::chrono::steady_clock;
-    const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout_s));
+    const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                        std::chrono::duration<double>(timeout_s));
     for (;;) {
         const model::Value answer = session.get("/v1/hosts");
         const std::uint64_t wanted = revision != 0 ? revision : answer["revision"].as_uint();
@@ -47,19 +49,23 @@ void wait(const Session& session, std::uint64_t revision, double timeout_s) {
         for (const model::Value& host : answer["items"].items()) {
             const std::string name = "host/" + host["name"].as_text();
             if (!host["refused"].is_null() && host["refused"]["revision"].as_uint() >= wanted)
-                throw Failure{1, {{Errc::invalid, name, "", "refused revision " + refusal_text(host)}}};
+                throw Failure{
+                    1, {{Errc::invalid, name, "", "refused revision " + refusal_text(host)}}};
             if (!host["connected"].as_bool())
                 late.push_back({Errc::unavailable, name, "", "is not connected"});
             else if (host["applied"].as_uint() < wanted)
-                late.push_back({Errc::unavailable, name, "", "runs revision " + std::to_string(host["applied"].as_uint())});
+                late.push_back({Errc::unavailable, name, "",
+                                "runs revision " + std::to_string(host["applied"].as_uint())});
         }
         if (late.empty()) {
-            std::printf("revision %llu is applied on %zu hosts\n", static_cast<unsigned long long>(wanted),
-                        answer["items"].size());
+            std::printf("revision %llu is applied on %zu hosts\n",
+                        static_cast<unsigned long long>(wanted), answer["items"].size());
             return;
         }
         if (Clock::now() >= end) {
-            late.push_back({Errc::unavailable, "wait", "", "revision " + std::to_string(wanted) + " was not applied everywhere in time"});
+            late.push_back(
+                {Errc::unavailable, "wait", "",
+                 "revision " + std::to_string(wanted) + " was not applied everywhere in time"});
             throw Failure{4, late};
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -69,7 +75,8 @@ void wait(const Session& session, std::uint64_t revision, double timeout_s) {
 void events(const Session& session, std::uint64_t limit) {
     const model::Value answer = session.get("/v1/events?limit=" + std::to_string(limit));
     if (session.json() || session.yaml()) return session.print(answer);
-    for (const model::Value& event : answer["items"].items()) std::printf("%s\n", cli::inline_text(event).c_str());
+    for (const model::Value& event : answer["items"].items())
+        std::printf("%s\n", cli::inline_text(event).c_str());
 }
 
 void doctor(const Session& session, const std::vector<std::string>& only) {
@@ -84,10 +91,11 @@ void doctor(const Session& session, const std::vector<std::string>& only) {
             const bool fine = row["ok"].as_bool();
             problems += !fine;
             if (session.json() || session.yaml()) continue;
-            std::printf("  %s %s: %s\n", fine ? "ok  " : "WARN", row["check"].as_text().c_str(), row["found"].as_text().c_str());
+            std::printf("  %s %s: %s\n", fine ? "ok  " : "WARN", row["check"].as_text().c_str(),
+                        row["found"].as_text().c_str());
             if (fine) continue;
-            std::printf("       why it matters: %s\n       what to do:     %s\n", row["why"].as_text().c_str(),
-                        row["advice"].as_text().c_str());
+            std::printf("       why it matters: %s\n       what to do:     %s\n",
+                        row["why"].as_text().c_str(), row["advice"].as_text().c_str());
         }
     }
     if (session.json() || session.yaml()) session.print(all);

@@ -19,8 +19,9 @@ using Rows = std::map<std::string, std::deque<Value>>;  // by host, in the order
 std::string address_of(const Value& port, bool ip6) {
     for (const Value& address : port["addresses"].items())
         if ((address.as_text().find(':') != std::string::npos) == ip6) return address.as_text();
-    throw Failure{1, {{Errc::invalid, "port/" + port["name"].as_text(), "addresses",
-                       std::string("has no IPv") + (ip6 ? "6" : "4") + " address"}}};
+    throw Failure{1,
+                  {{Errc::invalid, "port/" + port["name"].as_text(), "addresses",
+                    std::string("has no IPv") + (ip6 ? "6" : "4") + " address"}}};
 }
 
 // The packet in the notation of scenarios; the host fills in the MAC addresses.
@@ -73,7 +74,8 @@ std::vector<Value> in_order(Rows rows, const std::string& first) {
     while (!rows[host].empty()) {
         Value row = rows[host].front();
         rows[host].pop_front();
-        const bool tunnelled = row["stage"].as_text() == "encap" && row["result"].as_text() == "sent";
+        const bool tunnelled =
+            row["stage"].as_text() == "encap" && row["result"].as_text() == "sent";
         const std::string peer = row["notes"]["peer"].as_text();
         out.push_back(std::move(row));
         if (tunnelled && !peer.empty()) host = peer;
@@ -85,12 +87,13 @@ std::vector<Value> in_order(Rows rows, const std::string& first) {
 
 }  // namespace
 
-void trace(const Session& session, const std::string& from, const std::string& to, const std::string& service_text,
-           bool ip6) {
+void trace(const Session& session, const std::string& from, const std::string& to,
+           const std::string& service_text, bool ip6) {
     const Value source = session.get("/v1/port/" + rest::escape(from));
     const Value destination = session.get("/v1/port/" + rest::escape(to));
     const Service service = parse_service(service_text);
-    const std::string packet = packet_text(source, destination, service, ip6 || service.proto == 58);
+    const std::string packet =
+        packet_text(source, destination, service, ip6 || service.proto == 58);
     const std::string host = source["host"].as_text();
     const std::uint32_t trace_id = std::random_device{}() | 1u;
 
@@ -111,14 +114,13 @@ void trace(const Session& session, const std::string& from, const std::string& t
     std::printf("%s\n", packet.c_str());
     cli::Table table({"HOST", "CONTEXT", "STAGE", "RESULT", "NOTES"});
     for (const Value& step : steps)
-        table.add({step["host"].as_text(), step["context"].as_text(), step["stage"].as_text(), step["result"].as_text(),
-                   cli::inline_text(step["notes"])});
+        table.add({step["host"].as_text(), step["context"].as_text(), step["stage"].as_text(),
+                   step["result"].as_text(), cli::inline_text(step["notes"])});
     std::fputs(table.text().c_str(), stdout);
     const std::string end = steps.empty() ? "" : steps.back()["result"].as_text();
     if (end == "deliver.traced")
         std::printf("delivered to %s on %s\n", to.c_str(), steps.back()["host"].as_text().c_str());
-    else if (steps.empty())
-        std::printf("nothing was seen of the packet\n");
+    else if (steps.empty()) std::printf("nothing was seen of the packet\n");
     else
         std::printf("last seen at %s on %s: %s\n", steps.back()["stage"].as_text().c_str(),
                     steps.back()["host"].as_text().c_str(), end.c_str());

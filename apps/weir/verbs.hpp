@@ -36,7 +36,8 @@ void counters(const Session&, const std::string& host, const std::string& patter
 void query(const Session&, const std::string& host, const std::string& what);
 
 // trace.cpp
-void trace(const Session&, const std::string& from, const std::string& to, const std::string& service, bool ip6);
+void trace(const Session&, const std::string& from, const std::string& to,
+           const std::string& service, bool ip6);
 
 // "tcp/80" → protocol number and port (0: any). Throws on nonsense.
 struct Service {

@@ -14,11 +14,15 @@ constexpr Exit goes_on = Exit::count_;
 // SEC-6, in its order.
 Exit check_metadata(const Packet& p) {
     switch (net::check_smd(p.smd)) {
-        case net::SmdError::none: break;
-        case net::SmdError::ttl_zero: return Exit::ttl_expired;
+        case net::SmdError::none:
+            break;
+        case net::SmdError::ttl_zero:
+            return Exit::ttl_expired;
         case net::SmdError::too_many_hops:
-        case net::SmdError::index_above_start: return Exit::bad_si;
-        default: return Exit::bad_smd;
+        case net::SmdError::index_above_start:
+            return Exit::bad_si;
+        default:
+            return Exit::bad_smd;
     }
     return net::check_inner_frame(p.bytes()) == net::SmdError::none ? goes_on : Exit::bad_smd;
 }
@@ -46,8 +50,8 @@ Exit find_node(Packet& p, const Plane& plane) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Plane>> Arrive::compile(const dataplane::CompileInput& input,
-                                                     const std::shared_ptr<const Tables>& previous) {
+Result<std::shared_ptr<const Plane>> Arrive::compile(
+    const dataplane::CompileInput& input, const std::shared_ptr<const Tables>& previous) {
     return compile_plane(input, previous);
 }
 

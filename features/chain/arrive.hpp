@@ -10,19 +10,19 @@ namespace weir::chain {
 // Checks packets that another host sent on the service plane and finds the node they are for (spec
 // §3.5 step 2, the last part of §10.2; the tunnel's own part stands in the overlay).
 //
-// Takes service-plane packets that came through a tunnel. Returning ones are left to Return, control
-// packets to those who read them.
+// Takes service-plane packets that came through a tunnel. Returning ones are left to Return,
+// control packets to those who read them.
 struct Arrive {
     static constexpr std::string_view name = "arrive";
     using Tables = Plane;
     enum class Exit : std::uint8_t {
-        unknown_tep,   // the sender takes no part in the service segment
+        unknown_tep,  // the sender takes no part in the service segment
         ttl_expired,
-        bad_si,        // beyond its start, or a start beyond what a path can have
-        bad_smd,       // R without SI = 0 or the reverse, a returning copy, inner addresses, O without
-                       // a message for an anchor
-        not_anchor,    // a control packet for another host
-        wrong_node,    // the node this index is for is not the one it was sent to
+        bad_si,   // beyond its start, or a start beyond what a path can have
+        bad_smd,  // R without SI = 0 or the reverse, a returning copy, inner addresses, O without
+                  // a message for an anchor
+        not_anchor,  // a control packet for another host
+        wrong_node,  // the node this index is for is not the one it was sent to
         no_next_hop,
         bad_epoch,
         count_

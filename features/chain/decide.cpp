@@ -52,8 +52,7 @@ public:
         } else {
             ask_rules();
         }
-        out_.reverse =
-            static_cast<std::uint8_t>(input_.call_point) != record_.initiator_call_point;
+        out_.reverse = static_cast<std::uint8_t>(input_.call_point) != record_.initiator_call_point;
         return out_;
     }
 
@@ -74,9 +73,12 @@ private:
             case ServiceVerdict::bypass_fail:
                 if (chain) return keep_bypass(*chain);
                 break;
-            case ServiceVerdict::no_service: return settle(Decision::pass, chain);
-            case ServiceVerdict::foreign: return settle(Decision::foreign, chain);
-            default: break;
+            case ServiceVerdict::no_service:
+                return settle(Decision::pass, chain);
+            case ServiceVerdict::foreign:
+                return settle(Decision::foreign, chain);
+            default:
+                break;
         }
         ask_rules();
     }
@@ -89,8 +91,8 @@ private:
 
     void keep_path(const Chain& chain) {
         const Path* path = chain.path(record_.spi);
-        const bool unchanged = record_.failed_paths_generation == generation_ &&
-                               record_.revision == revision_;
+        const bool unchanged =
+            record_.failed_paths_generation == generation_ && record_.revision == revision_;
         if (!path || !(unchanged || is_usable(*path, plane_.host_id, input_.health))) {
             const Path* other = chain.reselect_midflow ? select(chain) : nullptr;
             return other ? put_on(chain, *other) : fail(chain);
@@ -105,8 +107,8 @@ private:
     // not let packets pass any more.
     void keep_bypass(const Chain& chain) {
         const bool block = chain.failure_policy == FailurePolicy::block;
-        const bool changed = record_.failed_paths_generation != generation_ ||
-                             record_.revision != revision_;
+        const bool changed =
+            record_.failed_paths_generation != generation_ || record_.revision != revision_;
         if (changed && (chain.repull_bypassed || block)) {
             if (const Path* path = select(chain)) return put_on(chain, *path);
             if (block) return fail(chain);
@@ -156,12 +158,15 @@ private:
         if (same) {
             record_.rule_id = target.rule->id;
             switch (verdict()) {
-                case ServiceVerdict::redirect: return keep_path(*target.chain);
-                case ServiceVerdict::bypass_fail: return keep_bypass(*target.chain);
+                case ServiceVerdict::redirect:
+                    return keep_path(*target.chain);
+                case ServiceVerdict::bypass_fail:
+                    return keep_bypass(*target.chain);
                 case ServiceVerdict::foreign:
                     record_.revision = revision_;
                     return settle(Decision::foreign, target.chain);
-                default: break;
+                default:
+                    break;
             }
         }
         if (is_foreign(target)) {
@@ -204,7 +209,8 @@ private:
         fresh.flags = target.midflow ? flow::insertion_midflow : std::uint8_t{0};
         fresh.revision = revision_;
         fresh.failed_paths_generation = generation_;
-        if (!out_.fresh && record_.verdict[0] == ServiceVerdict::redirect) out_.left_spi = record_.spi;
+        if (!out_.fresh && record_.verdict[0] == ServiceVerdict::redirect)
+            out_.left_spi = record_.spi;
         record_ = fresh;
     }
 

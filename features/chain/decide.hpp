@@ -42,8 +42,8 @@ struct DecideInput {
 };
 
 // Decides, or keeps what the record says as far as it still holds (DP-9, DP-11, DP-28, §5.5), and
-// writes the decision into the record. A flow that is blocked keeps its record as it was, so that it
-// goes on when its path is usable again. Pure but for the record.
+// writes the decision into the record. A flow that is blocked keeps its record as it was, so that
+// it goes on when its path is usable again. Pure but for the record.
 Decided decide(flow::FlowPair& pair, const DecideInput& input);
 
 }  // namespace weir::chain

@@ -76,7 +76,8 @@ TEST_F(DecideTest, LaterPacketsAskNoRules) {  // scenario 5
 
 TEST_F(DecideTest, FlowsThatNoRuleMeansAreRememberedToo) {  // scenario 6
     const auto dns = test::tcp(4000, 80).spec();
-    const auto frame = net::FrameBuilder().eth(dns.dst_mac, dns.src_mac).ip(dns.src, dns.dst).udp(5353, 53);
+    const auto frame =
+        net::FrameBuilder().eth(dns.dst_mac, dns.src_mac).ip(dns.src, dns.dst).udp(5353, 53);
     EXPECT_TRUE(decide("g1", CallPoint::egress, frame).looked_up);
     const Decided again = decide("g1", CallPoint::egress, frame);
     EXPECT_EQ(again.what, Decision::pass);
@@ -146,7 +147,8 @@ TEST_F(DecideTest, ReplyFirstAfterLostRecordFindsTheSamePath) {  // DP-20, scena
     for (std::uint16_t port = 4000; port < 4050; ++port) {
         const Decided first = out(port);
         host().flows.erase(*flow_);
-        const Decided lost = decide("g1", CallPoint::ingress, test::tcp_reply(port, 80, net::tcp_ack));
+        const Decided lost =
+            decide("g1", CallPoint::ingress, test::tcp_reply(port, 80, net::tcp_ack));
         EXPECT_EQ(lost.what, Decision::redirect);
         EXPECT_EQ(lost.path, first.path);
     }
@@ -170,7 +172,9 @@ TEST_F(DecideTest, MidflowWhereBothFormsMatchTakesTheLowerPortForTheResponder) {
         r.destinations.clear();
         r.ports.clear();
     });
-    const auto frame = [](std::uint16_t src, std::uint16_t dst) { return test::tcp(src, dst, net::tcp_ack); };
+    const auto frame = [](std::uint16_t src, std::uint16_t dst) {
+        return test::tcp(src, dst, net::tcp_ack);
+    };
     EXPECT_FALSE(decide("g1", CallPoint::egress, frame(4000, 80)).reverse);
     EXPECT_TRUE(decide("g1", CallPoint::egress, frame(80, 4001)).reverse);
 }
@@ -180,7 +184,8 @@ TEST_F(DecideTest, WeightsAndNewNodesDoNotMoveFlows) {  // PS-7, scenario 18
     const std::uint32_t spi = first.path->spi;
     const std::uint32_t revision = record().revision;
     for (const char* node : {"n1", "n2", "n3", "n6"})
-        test::edit<ServiceNode>(intent, node, [](ServiceNode& n) { n.weight = static_cast<std::uint16_t>(n.id * 50); });
+        test::edit<ServiceNode>(
+            intent, node, [](ServiceNode& n) { n.weight = static_cast<std::uint16_t>(n.id * 50); });
     publish();
     EXPECT_EQ(host().inserts->revision(host().port("g1")), revision) << "weights concern no flow";
     test::add_node(intent, 9, "h2", "fw", NodeMode::aware);
@@ -193,7 +198,8 @@ TEST_F(DecideTest, WeightsAndNewNodesDoNotMoveFlows) {  // PS-7, scenario 18
 TEST_F(DecideTest, MaintenanceMovesNoFlowButNewOnesAvoidIt) {
     const Decided first = out(4000);
     const std::uint32_t node = first.path->hops[0][0].node_id;
-    test::edit<ServiceNode>(intent, "n" + std::to_string(node), [](ServiceNode& n) { n.maintenance = true; });
+    test::edit<ServiceNode>(intent, "n" + std::to_string(node),
+                            [](ServiceNode& n) { n.maintenance = true; });
     const std::uint32_t spi = first.path->spi;
     publish();
     EXPECT_EQ(out(4000, net::tcp_ack).path->spi, spi);
@@ -242,7 +248,8 @@ TEST_F(DecideTest, AnotherChainClearsWhatNodesHadSet) {  // DP-9a
     flow_->insertion.skip[0] = 1;
     flow_->insertion.flow_tag = 99;
     intent.put(test::make_chain("c2", 2, {"fw-default"}));
-    test::edit<ServiceRule>(intent, "web", [](ServiceRule& r) { r.chain = model::Ref<ServiceChain>("c2"); });
+    test::edit<ServiceRule>(intent, "web",
+                            [](ServiceRule& r) { r.chain = model::Ref<ServiceChain>("c2"); });
     publish();
     const Decided after = out(4000, net::tcp_ack);
     EXPECT_EQ(after.chain->name, "c2");
@@ -309,7 +316,8 @@ INSTANTIATE_TEST_SUITE_P(
         FailureRow{"NewWithAlternative", block, true, false, true, Decision::redirect},
         FailureRow{"ExistingReselectsBlock", block, true, true, true, Decision::redirect},
         FailureRow{"ExistingReselectsAllow", allow, true, true, true, Decision::redirect},
-        FailureRow{"ExistingWithoutCandidateBlock", block, true, true, false, Decision::no_active_path},
+        FailureRow{"ExistingWithoutCandidateBlock", block, true, true, false,
+                   Decision::no_active_path},
         FailureRow{"ExistingWithoutCandidateAllow", allow, true, true, false, Decision::bypass},
         FailureRow{"ReselectForbiddenBlock", block, false, true, true, Decision::no_active_path},
         FailureRow{"ReselectForbiddenAllow", allow, false, true, true, Decision::bypass}),

@@ -8,8 +8,8 @@ namespace weir::chain {
 
 const features::Feature feature{"chain", add_kinds, validate, plan, report};
 
-// A node's own host says whether packets pass it (spec service-plane LV-7); everybody else learns of
-// it with the next plan. Reports about an unchanged state change nothing.
+// A node's own host says whether packets pass it (spec service-plane LV-7); everybody else learns
+// of it with the next plan. Reports about an unchanged state change nothing.
 bool report(const model::Value& event, std::string_view, model::Snapshot& reported) {
     const std::string& what = event["event"].as_text();
     if (what != "node-up" && what != "node-down") return false;
@@ -17,7 +17,8 @@ bool report(const model::Value& event, std::string_view, model::Snapshot& report
     const auto id = static_cast<std::uint32_t>(event["node_id"].as_uint());
     const NodeState state = what == "node-up" ? NodeState::up : NodeState::down;
     const ServiceNodeStatus* before = reported.find<ServiceNodeStatus>(name);
-    if (name.empty() || id == 0 || (before && before->state == state && before->node_id == id)) return false;
+    if (name.empty() || id == 0 || (before && before->state == state && before->node_id == id))
+        return false;
     ServiceNodeStatus status;
     status.name = name;
     status.node_id = id;

@@ -33,12 +33,13 @@ void log(const CompiledRule& rule, const Decided& decided, const dataplane::Port
     }
     if (state.logged++ >= max_logged_per_second) return;
     char text[320];
-    const int n = std::snprintf(
-        text, sizeof text,
-        "{\"event\":\"service-insertion\",\"rule\":\"%.63s\",\"port\":\"%.63s\",\"chain\":\"%.63s\","
-        "\"path\":\"%.63s\"}",
-        rule.name.c_str(), port.name.c_str(), decided.chain ? decided.chain->name.c_str() : "",
-        decided.path ? decided.path->name.c_str() : "");
+    const int n = std::snprintf(text, sizeof text,
+                                "{\"event\":\"service-insertion\",\"rule\":\"%.63s\",\"port\":\"%."
+                                "63s\",\"chain\":\"%.63s\","
+                                "\"path\":\"%.63s\"}",
+                                rule.name.c_str(), port.name.c_str(),
+                                decided.chain ? decided.chain->name.c_str() : "",
+                                decided.path ? decided.path->name.c_str() : "");
     if (n > 0 && static_cast<std::size_t>(n) < sizeof text)
         emit.event({text, static_cast<std::size_t>(n)});
 }
@@ -78,11 +79,21 @@ struct Work {
         counters.midflow +=
             decided.fresh && (p.flow->insertion.flags & flow::insertion_midflow) != 0;
         switch (decided.what) {
-            case Decision::redirect: ++counters.redirected; break;
-            case Decision::foreign: ++counters.foreign; break;
-            case Decision::bypass: ++counters.bypass_fail; break;
-            case Decision::no_active_path: ++counters.no_active_path; break;
-            default: ++(decided.exempt ? counters.bypass_l2 : counters.no_service); break;
+            case Decision::redirect:
+                ++counters.redirected;
+                break;
+            case Decision::foreign:
+                ++counters.foreign;
+                break;
+            case Decision::bypass:
+                ++counters.bypass_fail;
+                break;
+            case Decision::no_active_path:
+                ++counters.no_active_path;
+                break;
+            default:
+                ++(decided.exempt ? counters.bypass_l2 : counters.no_service);
+                break;
         }
         count_rule(p, decided);
         if (!decided.chain) return;
@@ -125,9 +136,10 @@ struct Work {
             emit.note(p, "path", decided.path->name);
             emit.note(p, "spi", decided.path->spi);
         } else {
-            emit.note(p, "service", decided.what == Decision::bypass    ? "bypassed"
-                                    : decided.what == Decision::foreign ? "at the other end"
-                                                                        : "none");
+            emit.note(p, "service",
+                      decided.what == Decision::bypass    ? "bypassed"
+                      : decided.what == Decision::foreign ? "at the other end"
+                                                          : "none");
         }
     }
 

@@ -13,9 +13,9 @@ class Value;
 
 namespace weir::chain {
 
-// Decides once per flow whether and where it is inserted into the service plane, and sends its packets
-// there (spec §3.4, §3.7). Stands in both guest contexts: EGRESS is the source's call point, INGRESS
-// the destination's.
+// Decides once per flow whether and where it is inserted into the service plane, and sends its
+// packets there (spec §3.4, §3.7). Stands in both guest contexts: EGRESS is the source's call
+// point, INGRESS the destination's.
 //
 // Takes packets that are redirected; takes itself off flows that have no services.
 struct Insert {
@@ -33,16 +33,16 @@ struct Insert {
         std::uint64_t no_active_path = 0, midflow = 0;
     };
     struct RuleCounters {
-        std::uint64_t hits = 0;      // times rules were asked and this one was the answer
-        std::uint64_t sessions = 0;  // flows it gave a decision to
+        std::uint64_t hits = 0;                // times rules were asked and this one was the answer
+        std::uint64_t sessions = 0;            // flows it gave a decision to
         std::uint64_t packets = 0, bytes = 0;  // redirected
         std::uint64_t last_hit_ns = 0;
     };
     struct ChainCounters {
-        std::uint64_t flows = 0;            // put on a path for the first time
-        std::uint64_t path_switch = 0;      // moved from a path to another
-        std::uint64_t bypass_engaged = 0;   // flows that went on without services
-        std::uint64_t blocked = 0;          // packets dropped for want of a path
+        std::uint64_t flows = 0;           // put on a path for the first time
+        std::uint64_t path_switch = 0;     // moved from a path to another
+        std::uint64_t bypass_engaged = 0;  // flows that went on without services
+        std::uint64_t blocked = 0;         // packets dropped for want of a path
     };
     struct PathCounters {
         std::uint64_t new_flows = 0, switched_in = 0, switched_out = 0;
@@ -53,7 +53,7 @@ struct Insert {
         std::vector<PortCounters> ports;  // 2 × port index + call point
         CounterMap<RuleCounters> rules;
         CounterMap<ChainCounters> chains;
-        CounterMap<PathCounters> paths;   // by SVNI << 24 | SPI
+        CounterMap<PathCounters> paths;  // by SVNI << 24 | SPI
         std::uint64_t logged_second_ns = 0;
         std::uint32_t logged = 0;
     };

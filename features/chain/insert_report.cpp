@@ -16,8 +16,9 @@ std::uint64_t path_number(const Path& path) {
 void count_port(const std::string& port, std::string_view point, const Insert::PortCounters& c,
                 CounterSink& sink) {
     const std::pair<std::string_view, std::uint64_t> results[] = {
-        {"redirected", c.redirected},   {"no_service", c.no_service}, {"foreign", c.foreign},
-        {"bypass_fail", c.bypass_fail}, {"bypass_l2", c.bypass_l2},   {"no_active_path", c.no_active_path},
+        {"redirected", c.redirected}, {"no_service", c.no_service},
+        {"foreign", c.foreign},       {"bypass_fail", c.bypass_fail},
+        {"bypass_l2", c.bypass_l2},   {"no_active_path", c.no_active_path},
     };
     const auto add = [&](std::string_view metric, std::uint64_t value) {
         sink.add(metric, {{"port", port}, {"call_point", point}}, value);

@@ -22,8 +22,8 @@ struct PathRequest {
 //
 // As long as a node is in no path: the host with the fewest paths through it comes first, of equal
 // ones the host that can perform the longest run of the chain with unused nodes, and gets that run.
-// Then further combinations, least used nodes first, nodes on the previous hop's host before others.
-// Every node is in a path if max_paths allows. Depends on nothing but the request.
+// Then further combinations, least used nodes first, nodes on the previous hop's host before
+// others. Every node is in a path if max_paths allows. Depends on nothing but the request.
 std::vector<std::vector<std::uint32_t>> generate_paths(const PathRequest& request);
 
 }  // namespace weir::chain

@@ -10,9 +10,9 @@ namespace weir::chain {
 
 // The static paths of every chain, by name of the chain, each list ordered by SPI. Pure.
 //
-// An SPI is a 24-bit digest of (SCI, node numbers of the forward direction): adding or removing other
-// nodes, chains or hosts leaves it alone. Where two paths of one service segment meet at a number, the
-// one that comes later in the order of (SCI, node numbers) takes the next digest.
+// An SPI is a 24-bit digest of (SCI, node numbers of the forward direction): adding or removing
+// other nodes, chains or hosts leaves it alone. Where two paths of one service segment meet at a
+// number, the one that comes later in the order of (SCI, node numbers) takes the next digest.
 std::map<std::string, std::vector<ServicePath>> static_paths(const model::Snapshot& intent);
 
 // Numbers of all service rules by name: those given, and for the others numbers above

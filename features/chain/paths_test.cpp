@@ -48,7 +48,8 @@ TEST(PathGeneration, NeverUsesANodeTwiceInAPath) {
     const PathRequest request{{0, 0, 0}, {{1, 1, 0}, {2, 1, 0}, {3, 2, 0}}, 256};
     const auto paths = generate_paths(request);
     EXPECT_EQ(paths.size(), 6u);
-    for (const Ids& path : paths) EXPECT_EQ(std::set<std::uint32_t>(path.begin(), path.end()).size(), 3u);
+    for (const Ids& path : paths)
+        EXPECT_EQ(std::set<std::uint32_t>(path.begin(), path.end()).size(), 3u);
 }
 
 TEST(PathGeneration, GivesNothingWhereAServiceLacksNodes) {

@@ -100,7 +100,8 @@ private:
     }
 
     // Turns groups into addresses. False: nobody is in them, so the rule can match nothing.
-    bool resolve(std::vector<Ref<Group>>& groups, std::vector<net::Prefix>& addresses, bool& negate) {
+    bool resolve(std::vector<Ref<Group>>& groups, std::vector<net::Prefix>& addresses,
+                 bool& negate) {
         if (groups.empty()) return true;
         std::set<net::Prefix> all(addresses.begin(), addresses.end());
         for (const auto& ref : groups)

@@ -77,7 +77,9 @@ TEST(Plan, AppliesRulesWithoutPortsToAllGuestPortsOfTheHost) {
 
 TEST(Plan, LeavesOutRulesOfEmptyGroupsRatherThanMatchingAll) {
     model::Snapshot intent = test::two_services();
-    test::edit<model::Group>(intent, "web-guests", [](model::Group& g) { g.labels = {{"no", "one"}}; });
+    test::edit<model::Group>(intent, "web-guests", [](model::Group& g) {
+        g.labels = {{"no", "one"}};
+    });
     EXPECT_THAT(names<ServiceRule>(planned(intent, "h1")), IsEmpty());
     test::edit<ServiceRule>(intent, "web", [](ServiceRule& r) { r.not_destinations = true; });
     const auto h1 = planned(intent, "h1");

@@ -35,7 +35,8 @@ struct Path {
     bool maintenance = false;
     std::uint32_t weight = 0;
     std::array<std::vector<Hop>, 2> hops;  // forward, reverse
-    // Distance from this host, both directions together (OBJ-13, PS-3). Copies travel by themselves.
+    // Distance from this host, both directions together (OBJ-13, PS-3). Copies travel by
+    // themselves.
     std::uint16_t crossings = 0;  // changes of host, legs from and to this host included
     std::uint16_t nodes_here = 0;
     std::uint16_t nodes_in_rack = 0;
@@ -75,7 +76,8 @@ public:
                std::uint64_t{si} << 1 | (reverse ? 1u : 0u) | std::uint64_t{1} << 12;
     }
     void build(const std::vector<Chain>& chains);
-    const NextHop* find(std::uint32_t svni, std::uint32_t spi, std::uint8_t si, bool reverse) const {
+    const NextHop* find(std::uint32_t svni, std::uint32_t spi, std::uint8_t si,
+                        bool reverse) const {
         const std::uint64_t wanted = key(svni, spi, si, reverse);
         for (std::size_t i = slot(wanted); !entries_.empty(); i = (i + 1) & (entries_.size() - 1)) {
             if (entries_[i].key == wanted) return &entries_[i].next;
@@ -106,11 +108,11 @@ struct LocalVnic {
 
 struct Plane {
     std::uint32_t host_id = 0;
-    std::vector<Chain> chains;            // by SCI
-    std::vector<LocalVnic> vnics;         // by port index
+    std::vector<Chain> chains;     // by SCI
+    std::vector<LocalVnic> vnics;  // by port index
     // Hosts that take part in a service segment, sorted; empty: all.
     std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> spans;
-    NextHopTable next_hops;               // points into `chains`
+    NextHopTable next_hops;  // points into `chains`
 
     Plane() = default;
     Plane(const Plane&) = delete;

@@ -27,19 +27,19 @@ struct PathHop {
 
     static constexpr auto schema() {
         using namespace model;
-        return structure(
-            "One node of a service path.", field(&PathHop::node, "node", "Name of the node."),
-            field(&PathHop::node_id, "node_id", "Number of the node."),
-            field(&PathHop::host, "host", "Host the node is on."),
-            field(&PathHop::host_id, "host_id", "Number of that host."),
-            field(&PathHop::rack, "rack", "Where that host stands."),
-            field(&PathHop::mac, "mac", "Address of the node on the service plane."),
-            field(&PathHop::action, "action", "Whether packets or copies go there."),
-            field(&PathHop::mode, "mode", "How the node is given packets."),
-            field(&PathHop::can_decrement_si, "can_decrement_si",
-                  "The node counts the service index down itself."),
-            field(&PathHop::liveness_support, "liveness_support",
-                  "The node answers liveness queries."));
+        return structure("One node of a service path.",
+                         field(&PathHop::node, "node", "Name of the node."),
+                         field(&PathHop::node_id, "node_id", "Number of the node."),
+                         field(&PathHop::host, "host", "Host the node is on."),
+                         field(&PathHop::host_id, "host_id", "Number of that host."),
+                         field(&PathHop::rack, "rack", "Where that host stands."),
+                         field(&PathHop::mac, "mac", "Address of the node on the service plane."),
+                         field(&PathHop::action, "action", "Whether packets or copies go there."),
+                         field(&PathHop::mode, "mode", "How the node is given packets."),
+                         field(&PathHop::can_decrement_si, "can_decrement_si",
+                               "The node counts the service index down itself."),
+                         field(&PathHop::liveness_support, "liveness_support",
+                               "The node answers liveness queries."));
     }
 };
 
@@ -74,7 +74,8 @@ struct ServicePath {
     }
 };
 
-// How a node fares, as its host sees it. Reported by hosts, handed on to the hosts that use the node.
+// How a node fares, as its host sees it. Reported by hosts, handed on to the hosts that use the
+// node.
 struct ServiceNodeStatus {
     std::string name;
     std::uint32_t node_id = 0;

@@ -36,7 +36,8 @@ ResolveStep resolve_step(net::Smd& smd, std::uint32_t svni, const Plane& plane,
             return done(Resolved::copy);
         }
         if (!up) {
-            if (next->chain->failure_policy == FailurePolicy::block) return done(Resolved::hop_down);
+            if (next->chain->failure_policy == FailurePolicy::block)
+                return done(Resolved::hop_down);
             --smd.si;
             ++step.fail_skipped;
             continue;

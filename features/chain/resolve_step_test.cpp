@@ -29,12 +29,15 @@ protected:
         s.ttl = initial_ttl;
         return s;
     }
-    ResolveStep step(net::Smd& s) { return resolve_step(s, 9001, *host().resolves, *host().health); }
+    ResolveStep step(net::Smd& s) {
+        return resolve_step(s, 9001, *host().resolves, *host().health);
+    }
     void policy(FailurePolicy p) {
         test::edit<ServiceChain>(intent, "c1", [&](ServiceChain& c) { c.failure_policy = p; });
     }
     void make_copy(const char* profile) {
-        test::edit<ServiceProfile>(intent, profile, [](ServiceProfile& p) { p.action = HopAction::copy; });
+        test::edit<ServiceProfile>(intent, profile,
+                                   [](ServiceProfile& p) { p.action = HopAction::copy; });
     }
 
     model::Snapshot intent = test::two_services();
@@ -190,7 +193,8 @@ TEST_F(ResolveStepTest, APathOfCopiesReturnsAtOnce) {
 
 TEST_F(ResolveStepTest, ANodeHereWithoutItsPortsIsDown) {
     intent = test::two_services();
-    test::edit<model::Port>(intent, "n3", [](model::Port& p) { p.host = model::Ref<model::Host>("h2"); });
+    test::edit<model::Port>(intent, "n3",
+                            [](model::Port& p) { p.host = model::Ref<model::Host>("h2"); });
     for (const Path& p : host().chain(1).paths) {
         if (p.hops[0][0].node != "n3") continue;
         net::Smd s = smd();

@@ -32,7 +32,8 @@ struct Service {
             field(&Service::vendor, "vendor", "Who makes it.", 0, 63),
             field(&Service::functionalities, "functionalities", "What it is good for.").count(0, 4),
             field(&Service::transports, "transports",
-                  "Ways its nodes can be given packets: nsh (service-metadata-aware), l2_bridge (bump "
+                  "Ways its nodes can be given packets: nsh (service-metadata-aware), l2_bridge "
+                  "(bump "
                   "in the wire), l3_routed.")
                 .required()
                 .count(1, 3),
@@ -40,8 +41,9 @@ struct Service {
                   "Nodes count the service index down themselves."),
             field(&Service::liveness_support, "liveness_support",
                   "Aware nodes answer liveness queries in the service header."),
-            field(&Service::on_failure, "on_failure",
-                  "Policy a new chain of this service should have; for the people who write chains."),
+            field(
+                &Service::on_failure, "on_failure",
+                "Policy a new chain of this service should have; for the people who write chains."),
             field(&Service::privileges, "privileges", "What messages of its nodes may do to flows.")
                 .count(0, 5));
     }
@@ -90,9 +92,10 @@ struct ServiceNode {
                 .required(),
             field(&ServiceNode::service, "service", "What it performs.").required(),
             field(&ServiceNode::host, "host", "Host its ports are on.").required(),
-            field(&ServiceNode::mode, "mode",
-                  "aware: reads the service header (NSH); l2: a bump in the wire that knows nothing "
-                  "of Weir; l3: a router that knows nothing of Weir."),
+            field(
+                &ServiceNode::mode, "mode",
+                "aware: reads the service header (NSH); l2: a bump in the wire that knows nothing "
+                "of Weir; l3: a router that knows nothing of Weir."),
             field(&ServiceNode::service_segment, "service_segment", "Plane it is reached on.")
                 .required(),
             field(&ServiceNode::vnics, "vnics",
@@ -100,7 +103,8 @@ struct ServiceNode {
                 .required()
                 .count(1, 2),
             field(&ServiceNode::weight, "weight",
-                  "Share of new flows compared with other nodes of the service; 0: none.", 0, 10000),
+                  "Share of new flows compared with other nodes of the service; 0: none.", 0,
+                  10000),
             field(&ServiceNode::capacity, "capacity", "Flows it can hold; 0: not said.", 0,
                   0xffffffff)
                 .unit("flows"),
@@ -128,7 +132,8 @@ struct ServiceChain {
         return resource(
             "service-chain", "An ordered list of services that chosen packets pass.",
             key(&ServiceChain::name, "name", "Unique among chains."),
-            field(&ServiceChain::sci, "sci", "Number of the chain on the wire; unique.", 1, 0xffffff)
+            field(&ServiceChain::sci, "sci", "Number of the chain on the wire; unique.", 1,
+                  0xffffff)
                 .required(),
             field(&ServiceChain::service_segment, "service_segment",
                   "Plane it runs on; all of its nodes are there.")
@@ -149,7 +154,8 @@ struct ServiceChain {
             field(&ServiceChain::reselect_midflow, "reselect_midflow",
                   "A flow whose path fails gets another one."),
             field(&ServiceChain::duplicate_policy, "duplicate_policy",
-                  "Whether a flow that had this chain at its source has it again at its destination."),
+                  "Whether a flow that had this chain at its source has it again at its "
+                  "destination."),
             field(&ServiceChain::repull_bypassed, "repull_bypassed",
                   "Flows that went on without services get them once a path is usable again."),
             field(&ServiceChain::max_static_paths, "max_static_paths",
@@ -189,9 +195,11 @@ struct ServiceRule {
             key(&ServiceRule::name, "name", "Unique among service rules."),
             field(&ServiceRule::id, "id", "Number in records and counters; 0: given by Weir.", 0,
                   0xffffffff),  // in plans also those that Weir gave; see validate()
-            field(&ServiceRule::section, "section", "Lower sections are looked at first.", 0, 65535),
+            field(&ServiceRule::section, "section", "Lower sections are looked at first.", 0,
+                  65535),
             field(&ServiceRule::priority, "priority",
-                  "Lower numbers are looked at first; rules of equal priority by name.", 0, 1000000),
+                  "Lower numbers are looked at first; rules of equal priority by name.", 0,
+                  1000000),
             field(&ServiceRule::sources, "sources", "Groups the flow may come from.").count(0, 256),
             field(&ServiceRule::source_addresses, "source_addresses",
                   "Networks the flow may come from, beside `sources`; both empty: any."),

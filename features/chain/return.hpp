@@ -8,8 +8,8 @@
 
 namespace weir::chain {
 
-// Takes packets back that have had their services, at the host that inserted them, and lets them go on
-// behind the insertion point of their port (spec §3.6, R1 … R6).
+// Takes packets back that have had their services, at the host that inserted them, and lets them go
+// on behind the insertion point of their port (spec §3.6, R1 … R6).
 struct Return {
     static constexpr std::string_view name = "return";
     enum class Exit : std::uint8_t {
@@ -30,9 +30,9 @@ struct Return {
     };
     struct State {
         State() : ports(2 * limits::max_ports) {}
-        std::vector<PortCounters> ports;                  // 2 × port index + call point
-        std::array<std::uint64_t, 64> ttl{};              // packets by TTL at their return
-        std::uint64_t handed_on = 0;                      // to the worker or engine of the flow
+        std::vector<PortCounters> ports;      // 2 × port index + call point
+        std::array<std::uint64_t, 64> ttl{};  // packets by TTL at their return
+        std::uint64_t handed_on = 0;          // to the worker or engine of the flow
     };
 
     static Result<std::shared_ptr<const Tables>> compile(

@@ -45,7 +45,8 @@ RuleTable RuleTable::compile(const dataplane::CompileInput& input) {
     table.ports_.resize(input.ports.ports.size());
     for (const auto& row : input.snapshot.all<ServiceExclusion>())
         for (const auto& ref : row.second.ports)
-            if (const auto* port = input.ports.find(ref.name)) table.ports_[port->index].excluded = true;
+            if (const auto* port = input.ports.find(ref.name))
+                table.ports_[port->index].excluded = true;
     for (const ServiceRule* rule : order) {
         const ServiceChain* chain = input.snapshot.find(rule->chain);
         const auto index = static_cast<std::uint16_t>(table.rules_.size());

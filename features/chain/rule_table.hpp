@@ -30,7 +30,9 @@ public:
     const CompiledRule* find(std::uint32_t port, const net::Tuple& tuple, bool outgoing) const;
     const std::vector<std::uint16_t>& of_port(std::uint32_t port) const;
     const std::vector<CompiledRule>& rules() const { return rules_; }
-    bool excluded(std::uint32_t port) const { return port < ports_.size() && ports_[port].excluded; }
+    bool excluded(std::uint32_t port) const {
+        return port < ports_.size() && ports_[port].excluded;
+    }
     // Of the port's rules and their order, without the chains they name.
     std::uint64_t digest(std::uint32_t port) const;
 

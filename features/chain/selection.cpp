@@ -17,10 +17,12 @@ Class class_of(PathSelection policy, const Path& path) {
     switch (policy) {
         case PathSelection::local:
             return {path.crossings, 0xffffu - path.nodes_here, 0xffffu - path.nodes_in_rack};
-        case PathSelection::remote: return {path.nodes_here != 0, 0, 0};
+        case PathSelection::remote:
+            return {path.nodes_here != 0, 0, 0};
         case PathSelection::any:
         case PathSelection::round_robin:
-        case PathSelection::weighted: break;
+        case PathSelection::weighted:
+            break;
     }
     return {};
 }
@@ -43,7 +45,8 @@ std::uint16_t Ranges::pick(std::uint32_t number) const {
 std::uint32_t flow_number(std::uint32_t sci, std::uint32_t tenant_vni, const net::Tuple& tuple) {
     constexpr std::size_t endpoint = 18;
     std::array<std::uint8_t, 2 * endpoint + 5> bytes;
-    const bool in_order = std::tie(tuple.src, tuple.src_port) <= std::tie(tuple.dst, tuple.dst_port);
+    const bool in_order =
+        std::tie(tuple.src, tuple.src_port) <= std::tie(tuple.dst, tuple.dst_port);
     put_endpoint(bytes.data() + (in_order ? 0 : endpoint), tuple.src, tuple.src_port);
     put_endpoint(bytes.data() + (in_order ? endpoint : 0), tuple.dst, tuple.dst_port);
     bytes[2 * endpoint] = tuple.proto;

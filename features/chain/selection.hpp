@@ -35,8 +35,8 @@ private:
 // The number of a flow: keyed, and equal for both of its directions and on every host.
 std::uint32_t flow_number(std::uint32_t sci, std::uint32_t tenant_vni, const net::Tuple& tuple);
 
-// The path of a new or re-selecting flow; null if there is no candidate. Candidates are usable (OBJ-14),
-// not in maintenance, and have a weight.
+// The path of a new or re-selecting flow; null if there is no candidate. Candidates are usable
+// (OBJ-14), not in maintenance, and have a weight.
 const Path* select_path(const Chain& chain, std::uint32_t this_host,
                         const dataplane::HealthBoard& health, std::uint32_t number);
 

@@ -64,7 +64,8 @@ TEST(Ranges, AgreeWithTheirDefinitionOnRandomWeights) {
         std::vector<std::uint32_t> weights(1 + random() % 40);
         std::uint64_t total = 0;
         for (std::uint16_t i = 0; i < weights.size(); ++i) {
-            weights[i] = static_cast<std::uint32_t>(random() % 5 == 0 ? 0 : random() >> (random() % 31));
+            weights[i] =
+                static_cast<std::uint32_t>(random() % 5 == 0 ? 0 : random() >> (random() % 31));
             total += weights[i];
             ranges.add(weights[i], i);
         }
@@ -142,9 +143,11 @@ TEST_F(Selection, LocalGoesFurtherWhenNearNodesAreDown) {
     choose(PathSelection::local);
     test::TestHost host(intent);
     host.set_node(3, false);
-    EXPECT_THAT(shares(host.chain(1), *host.health, 1), ::testing::ElementsAre(::testing::Key("n1n6")));
+    EXPECT_THAT(shares(host.chain(1), *host.health, 1),
+                ::testing::ElementsAre(::testing::Key("n1n6")));
     host.set_node(6, false);
-    EXPECT_THAT(shares(host.chain(1), *host.health, 1), ::testing::ElementsAre(::testing::Key("n1n2")));
+    EXPECT_THAT(shares(host.chain(1), *host.health, 1),
+                ::testing::ElementsAre(::testing::Key("n1n2")));
 }
 
 TEST_F(Selection, LocalPrefersTheAnchorsRackAmongEqualDistances) {
@@ -152,9 +155,11 @@ TEST_F(Selection, LocalPrefersTheAnchorsRackAmongEqualDistances) {
     test::edit<ServiceChain>(intent, "c1", [](ServiceChain& c) { c.forward.resize(1); });
     test::add_node(intent, 7, "h2", "fw", NodeMode::aware);  // h2 shares h1's rack, h3 does not
     test::TestHost host(intent);
-    EXPECT_THAT(shares(host.chain(1), *host.health, 1), ::testing::ElementsAre(::testing::Key("n3")));
+    EXPECT_THAT(shares(host.chain(1), *host.health, 1),
+                ::testing::ElementsAre(::testing::Key("n3")));
     host.set_node(3, false);
-    EXPECT_THAT(shares(host.chain(1), *host.health, 1), ::testing::ElementsAre(::testing::Key("n7")));
+    EXPECT_THAT(shares(host.chain(1), *host.health, 1),
+                ::testing::ElementsAre(::testing::Key("n7")));
 }
 
 TEST_F(Selection, RemoteKeepsAwayFromTheAnchorsHost) {

@@ -19,8 +19,8 @@
 #include "net/hash.hpp"
 #include "net/parse.hpp"
 
-// One host of the test topology with the stages of this feature, without engine or shell: packets on
-// the heap, stages called one at a time.
+// One host of the test topology with the stages of this feature, without engine or shell: packets
+// on the heap, stages called one at a time.
 namespace weir::chain::test {
 
 using dataplane::Packet;
@@ -176,8 +176,8 @@ private:
         v.transmit = [](void*, std::uint32_t, std::uint32_t, Packet**, std::uint32_t) {};
         v.allocate = [](void* host, std::uint32_t, Packet** out, std::uint32_t count) {
             for (std::uint32_t i = 0; i < count; ++i)
-                out[i] = &of(host).buffers_
-                              .emplace_back(std::vector<std::uint8_t>{}, 256u, 9000u)
+                out[i] = &of(host)
+                              .buffers_.emplace_back(std::vector<std::uint8_t>{}, 256u, 9000u)
                               .packet();
             return count;
         };

@@ -18,9 +18,12 @@ std::string item(std::string_view field, std::size_t index) {
 
 std::string_view transport_of(NodeMode mode) {
     switch (mode) {
-        case NodeMode::aware: return "nsh";
-        case NodeMode::l2: return "l2_bridge";
-        case NodeMode::l3: return "l3_routed";
+        case NodeMode::aware:
+            return "nsh";
+        case NodeMode::l2:
+            return "l2_bridge";
+        case NodeMode::l3:
+            return "l3_routed";
     }
     return "none";
 }
@@ -114,10 +117,11 @@ private:
         for (std::size_t i = 0; i < profiles.size(); ++i) {
             const ServiceProfile* profile = intent_.find(profiles[i]);
             if (!profile) continue;
-            const auto nodes = std::ranges::count_if(intent_.all<ServiceNode>(), [&](const auto& n) {
-                return n.second.service == profile->service &&
-                       n.second.service_segment == chain.service_segment;
-            });
+            const auto nodes =
+                std::ranges::count_if(intent_.all<ServiceNode>(), [&](const auto& n) {
+                    return n.second.service == profile->service &&
+                           n.second.service_segment == chain.service_segment;
+                });
             if (nodes == 0) {
                 fail(item(field, i), "service " + profile->service.name +
                                          " has no node in service segment " +
@@ -142,15 +146,15 @@ private:
             fail("chain", "set chain, or do_not_redirect: true");
         const bool has_ports = rule.protocol == Protocol::tcp || rule.protocol == Protocol::udp ||
                                rule.protocol == Protocol::sctp;
-        if (!rule.ports.empty() && !has_ports)
-            fail("ports", "only with protocol tcp, udp or sctp");
+        if (!rule.ports.empty() && !has_ports) fail("ports", "only with protocol tcp, udp or sctp");
         if (!rule.source_ports.empty() && !has_ports)
             fail("source_ports", "only with protocol tcp, udp or sctp");
         if (!rule.icmp_types.empty() && rule.protocol != Protocol::icmp)
             fail("icmp_types", "only with protocol icmp");
         if (rule.not_sources && rule.sources.empty() && rule.source_addresses.empty())
             fail("not_sources", "says which sources are not meant, but no source is named");
-        if (rule.not_destinations && rule.destinations.empty() && rule.destination_addresses.empty())
+        if (rule.not_destinations && rule.destinations.empty() &&
+            rule.destination_addresses.empty())
             fail("not_destinations",
                  "says which destinations are not meant, but no destination is named");
         check_guest_ports(rule.applied_to_ports, "applied_to_ports");
@@ -160,8 +164,9 @@ private:
         for (std::size_t i = 0; i < ports.size(); ++i) {
             const Port* port = intent_.find(ports[i]);
             if (port && port->service_segment)
-                fail(item(field, i), "port " + port->name +
-                                         " is in a service segment; only guest ports have services");
+                fail(item(field, i),
+                     "port " + port->name +
+                         " is in a service segment; only guest ports have services");
         }
     }
 

@@ -28,9 +28,9 @@ struct Case {
     const char* why;
 };
 
-using test::edit;
 using model::Port;
 using model::Ref;
+using test::edit;
 
 const Case cases[] = {
     {"a node's port in a guest segment",
@@ -42,8 +42,8 @@ const Case cases[] = {
      [](auto& s) { edit<Port>(s, "n1", [](Port& p) { p.service_segment = "other"; }); },
      "service-node/n1", "vnics[0]", "is in service segment other, the node is in plane"},
     {"a node's port on another host",
-     [](auto& s) { edit<Port>(s, "n2-right", [](Port& p) { p.host = "h1"; }); },
-     "service-node/n2", "vnics[1]", "is on host h1, the node is on h4"},
+     [](auto& s) { edit<Port>(s, "n2-right", [](Port& p) { p.host = "h1"; }); }, "service-node/n2",
+     "vnics[1]", "is on host h1, the node is on h4"},
     {"one port for two nodes",
      [](auto& s) {
          edit<ServiceNode>(s, "n6", [](ServiceNode& n) { n.vnics = {"n6-left", "n6-left"}; });
@@ -54,7 +54,10 @@ const Case cases[] = {
      "service-node/n3", "id", "number 1 belongs to service-node/n1 already"},
     {"an aware node with two ports",
      [](auto& s) {
-         edit<ServiceNode>(s, "n1", [](ServiceNode& n) { n.vnics.push_back("n1"); n.vnics[0] = "gone"; });
+         edit<ServiceNode>(s, "n1", [](ServiceNode& n) {
+             n.vnics.push_back("n1");
+             n.vnics[0] = "gone";
+         });
      },
      "service-node/n1", "vnics", "one port"},
     {"a bump in the wire with one port",
@@ -88,14 +91,13 @@ const Case cases[] = {
      "service-chain/c1", "forward[2]", "no node may be twice in a path"},
     {"a chain on a plane where its nodes are not",
      [](auto& s) {
-         edit<ServiceChain>(s, "c1", [](ServiceChain& c) {
-             c.service_segment = "other", c.forward.resize(1);
-         });
+         edit<ServiceChain>(
+             s, "c1", [](ServiceChain& c) { c.service_segment = "other", c.forward.resize(1); });
      },
      "service-chain/c1", "forward[0]", "has no node in service segment other"},
     {"two chains with one number",
-     [](auto& s) { s.put(test::make_chain("c2", 1, {"fw-default"})); },
-     "service-chain/c2", "sci", "number 1 belongs to service-chain/c1 already"},
+     [](auto& s) { s.put(test::make_chain("c2", 1, {"fw-default"})); }, "service-chain/c2", "sci",
+     "number 1 belongs to service-chain/c1 already"},
     {"a rule with two actions",
      [](auto& s) { edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.do_not_redirect = true; }); },
      "service-rule/web", "do_not_redirect", "not both"},
@@ -114,7 +116,9 @@ const Case cases[] = {
      [](auto& s) { edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.not_sources = true; }); },
      "service-rule/web", "not_sources", "no source is named"},
     {"a rule on a port of the service plane",
-     [](auto& s) { edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.applied_to_ports = {"n1"}; }); },
+     [](auto& s) {
+         edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.applied_to_ports = {"n1"}; });
+     },
      "service-rule/web", "applied_to_ports[0]", "only guest ports have services"},
     {"two rules with one number",
      [](auto& s) {

@@ -11,7 +11,8 @@ std::uint32_t rule_id(const Rule& rule) {
     return rule.id != 0 ? rule.id : 0x80000000u | dataplane::Digest{}.add(rule.name).value32();
 }
 
-const CompiledRule& Tables::decide(std::uint32_t port, const net::Tuple& initiator, bool outgoing) const {
+const CompiledRule& Tables::decide(std::uint32_t port, const net::Tuple& initiator,
+                                   bool outgoing) const {
     const CompiledRule* rule = dataplane::first_match(ports[port].rules, initiator, outgoing);
     return rule ? *rule : otherwise;
 }
@@ -22,9 +23,9 @@ bool Tables::still_holds(std::uint32_t port, std::uint32_t revision, std::uint32
     if (revision == now.revision) return true;
     if (now.all_changed || revision == 0 || revision != now.previous_revision) return false;
     if (rule_id == 0 && now.default_changed) return false;
-    return std::none_of(now.changed.begin(), now.changed.end(), [&](const dataplane::FlowMatch& match) {
-        return match.matches(initiator, outgoing);
-    });
+    return std::none_of(
+        now.changed.begin(), now.changed.end(),
+        [&](const dataplane::FlowMatch& match) { return match.matches(initiator, outgoing); });
 }
 
 namespace {
@@ -83,7 +84,8 @@ std::map<std::uint32_t, std::uint32_t> give_slots(const Order& rules, const Tabl
     return slots;
 }
 
-std::unique_ptr<CompiledRule> compile_rule(const Rule& rule, std::uint32_t slot, const model::Snapshot& snapshot) {
+std::unique_ptr<CompiledRule> compile_rule(const Rule& rule, std::uint32_t slot,
+                                           const model::Snapshot& snapshot) {
     auto out = std::make_unique<CompiledRule>();
     out->id = rule_id(rule);
     out->slot = slot;
@@ -110,7 +112,8 @@ std::vector<bool> ports_of(const Rule& rule, const dataplane::CompileInput& inpu
     std::vector<bool> out(input.ports.ports.size());
     for (const dataplane::PortEntry& port : input.ports.ports)
         out[port.index == net::no_port ? 0 : port.index] =
-            port.role == dataplane::PortRole::guest && (rule.applied_to.empty() || names.contains(port.name));
+            port.role == dataplane::PortRole::guest &&
+            (rule.applied_to.empty() || names.contains(port.name));
     return out;
 }
 
@@ -145,7 +148,8 @@ void compare(const PortRules& before, PortRules& now) {
     now.all_changed = kept_now != kept_before || now.changed.size() > 256;
 }
 
-void compile_ports(const dataplane::CompileInput& input, const Order& rules, Tables& out, const Tables* previous) {
+void compile_ports(const dataplane::CompileInput& input, const Order& rules, Tables& out,
+                   const Tables* previous) {
     out.ports.resize(input.ports.ports.size());
     for (std::size_t i = 0; i < rules.size(); ++i) {
         const std::vector<bool> on = ports_of(*rules[i], input);
@@ -165,11 +169,15 @@ void compile_ports(const dataplane::CompileInput& input, const Order& rules, Tab
 }
 
 bool same(const Tables& a, const Tables& b) {
-    const auto equal_port = [](const PortRules& x, const PortRules& y) { return x.revision == y.revision; };
+    const auto equal_port = [](const PortRules& x, const PortRules& y) {
+        return x.revision == y.revision;
+    };
     return a.slots == b.slots && a.rules.size() == b.rules.size() &&
            std::equal(a.ports.begin(), a.ports.end(), b.ports.begin(), b.ports.end(), equal_port) &&
            std::equal(a.rules.begin(), a.rules.end(), b.rules.begin(),
-                      [](const auto& x, const auto& y) { return x->name == y->name && x->digest == y->digest; });
+                      [](const auto& x, const auto& y) {
+                          return x->name == y->name && x->digest == y->digest;
+                      });
 }
 
 }  // namespace

@@ -14,13 +14,13 @@ namespace weir::firewall {
 inline constexpr std::size_t max_rules = 65536;  // counter slots of one host; slot 0: the default
 
 struct CompiledRule {
-    std::uint32_t id = 0;       // 0: the default
-    std::uint32_t slot = 0;     // of its counters, kept over changes of the rules
+    std::uint32_t id = 0;    // 0: the default
+    std::uint32_t slot = 0;  // of its counters, kept over changes of the rules
     std::string name;
     dataplane::FlowMatch match;
     Action action = Action::none;
     bool logged = false;
-    std::uint64_t digest = 0;   // of all but name and slot
+    std::uint64_t digest = 0;  // of all but name and slot
 };
 
 // What one guest port is judged by.
@@ -45,7 +45,8 @@ struct Tables {
     std::uint32_t port_epoch(std::uint32_t port) const {
         return port < ports.size() ? ports[port].revision : 0;
     }
-    const CompiledRule& decide(std::uint32_t port, const net::Tuple& initiator, bool outgoing) const;
+    const CompiledRule& decide(std::uint32_t port, const net::Tuple& initiator,
+                               bool outgoing) const;
     // Whether a decision made under `revision` (by rule `rule_id`) surely still holds.
     bool still_holds(std::uint32_t port, std::uint32_t revision, std::uint32_t rule_id,
                      const net::Tuple& initiator, bool outgoing) const;

@@ -14,7 +14,9 @@ namespace {
 
 using Random = std::mt19937_64;
 
-std::uint32_t pick(Random& random, std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); }
+std::uint32_t pick(Random& random, std::uint32_t n) {
+    return static_cast<std::uint32_t>(random() % n);
+}
 
 // A small world, so that rules and packets often meet.
 net::Ip random_ip(Random& random, bool ip4) {
@@ -47,7 +49,8 @@ Rule random_rule(Random& random, std::size_t i) {
     rule.not_destinations = !rule.destination_addresses.empty() && pick(random, 4) == 0;
     rule.ip_version = static_cast<model::IpVersion>(1 + pick(random, 3));
     rule.protocol = static_cast<model::Protocol>(1 + pick(random, 4));
-    const bool ported = rule.protocol == model::Protocol::tcp || rule.protocol == model::Protocol::udp;
+    const bool ported =
+        rule.protocol == model::Protocol::tcp || rule.protocol == model::Protocol::udp;
     if (ported && pick(random, 2)) {
         const auto low = static_cast<std::uint16_t>(1 + pick(random, 6));
         rule.ports = {{low, static_cast<std::uint16_t>(low + pick(random, 3))}};
@@ -69,7 +72,8 @@ Packet random_packet(Random& random) {
     const bool ip4 = pick(random, 2) == 0;
     p.tuple.src = random_ip(random, ip4);
     p.tuple.dst = random_ip(random, ip4);
-    const std::uint8_t protos[] = {net::proto_tcp, net::proto_udp, ip4 ? net::proto_icmp : net::proto_icmp6};
+    const std::uint8_t protos[] = {net::proto_tcp, net::proto_udp,
+                                   ip4 ? net::proto_icmp : net::proto_icmp6};
     p.tuple.proto = protos[pick(random, 3)];
     p.tuple.src_port = static_cast<std::uint16_t>(pick(random, 9));
     p.tuple.dst_port = static_cast<std::uint16_t>(pick(random, 10));
@@ -90,21 +94,32 @@ struct Twin {
         const bool icmp = t.proto == 1 || t.proto == 58;
         const std::uint8_t protos[] = {0, 0, 6, 17};
         const auto wanted = static_cast<std::size_t>(r.protocol);
-        if (wanted >= 2 && !(wanted < 4 ? t.proto == protos[wanted] : wanted == 4 ? icmp : t.proto == 132)) return false;
-        if (r.ip_version != model::IpVersion::any && (r.ip_version == model::IpVersion::ip4) != t.src.is4()) return false;
-        if (r.direction == (p.outgoing ? model::Direction::in : model::Direction::out)) return false;
+        if (wanted >= 2 && !(wanted < 4    ? t.proto == protos[wanted]
+                             : wanted == 4 ? icmp
+                                           : t.proto == 132))
+            return false;
+        if (r.ip_version != model::IpVersion::any &&
+            (r.ip_version == model::IpVersion::ip4) != t.src.is4())
+            return false;
+        if (r.direction == (p.outgoing ? model::Direction::in : model::Direction::out))
+            return false;
         const auto port_fits = [&](const model::PortRange& range) {
-            return range.first <= t.dst_port && (flip == 2 ? t.dst_port < range.last : t.dst_port <= range.last);
+            return range.first <= t.dst_port &&
+                   (flip == 2 ? t.dst_port < range.last : t.dst_port <= range.last);
         };
-        if (!r.ports.empty() && std::none_of(r.ports.begin(), r.ports.end(), port_fits)) return false;
+        if (!r.ports.empty() && std::none_of(r.ports.begin(), r.ports.end(), port_fits))
+            return false;
         if (!r.icmp_types.empty() && !(icmp && r.icmp_types[0] == t.dst_port)) return false;
-        return in(r.source_addresses, r.not_sources, t.src) && in(r.destination_addresses, r.not_destinations, t.dst);
+        return in(r.source_addresses, r.not_sources, t.src) &&
+               in(r.destination_addresses, r.not_destinations, t.dst);
     }
     const Rule* decide(const std::vector<Rule>& rules, const Packet& p) const {
         const Rule* best = nullptr;
         for (const Rule& r : rules) {
             if (!r.enabled || !fits(r, p)) continue;
-            const auto key = [](const Rule& x) { return std::tuple(x.section, x.priority, x.name); };
+            const auto key = [](const Rule& x) {
+                return std::tuple(x.section, x.priority, x.name);
+            };
             if (!best || (flip == 3 ? key(r) > key(*best) : key(r) < key(*best))) best = &r;
         }
         return best;
@@ -128,7 +143,8 @@ struct Fixture {
         snapshot = {};
         for (const Rule& rule : rules) snapshot.put(rule);
     }
-    std::shared_ptr<const Tables> tables(const std::shared_ptr<const Tables>& previous = nullptr) const {
+    std::shared_ptr<const Tables> tables(
+        const std::shared_ptr<const Tables>& previous = nullptr) const {
         auto made = compile({snapshot, topology, 1}, previous);
         EXPECT_TRUE(made.ok());
         return *made;
@@ -186,7 +202,8 @@ TEST(FirewallCompile, RestampsOnlyDecisionsThatStillHold) {
         Fixture fixture(random, 12);
         const auto before = fixture.tables();
         const std::size_t which = pick(random, 12);
-        if (pick(random, 3) == 0) fixture.rules.erase(fixture.rules.begin() + static_cast<std::ptrdiff_t>(which));
+        if (pick(random, 3) == 0)
+            fixture.rules.erase(fixture.rules.begin() + static_cast<std::ptrdiff_t>(which));
         else fixture.rules[which] = random_rule(random, which);
         fixture.settle();
         const auto after = fixture.tables(before);
@@ -195,7 +212,8 @@ TEST(FirewallCompile, RestampsOnlyDecisionsThatStillHold) {
             const CompiledRule& old = before->decide(0, p.tuple, p.outgoing);
             const CompiledRule& now = after->decide(0, p.tuple, p.outgoing);
             ++asked;
-            if (!after->still_holds(0, before->ports[0].revision, old.id, p.tuple, p.outgoing)) continue;
+            if (!after->still_holds(0, before->ports[0].revision, old.id, p.tuple, p.outgoing))
+                continue;
             ++promised;
             EXPECT_EQ(old.id, now.id);
             EXPECT_EQ(old.action, now.action);

@@ -28,20 +28,26 @@ std::vector<Error> validate(const model::Snapshot& intent) {
     std::map<std::uint32_t, std::string> ids;
     for (const auto& [name, rule] : intent.all<Rule>()) {
         const auto [at, added] = ids.try_emplace(rule_id(rule), name);
-        if (!added) refuse(name, "id", "also the number of firewall-rule/" + at->second + "; give one of them another");
+        if (!added)
+            refuse(name, "id",
+                   "also the number of firewall-rule/" + at->second + "; give one of them another");
         if ((!rule.ports.empty() || !rule.source_ports.empty()) && !has_ports(rule.protocol))
-            refuse(name, rule.ports.empty() ? "source_ports" : "ports", "needs protocol tcp, udp or sctp");
+            refuse(name, rule.ports.empty() ? "source_ports" : "ports",
+                   "needs protocol tcp, udp or sctp");
         if (!rule.icmp_types.empty() && rule.protocol != model::Protocol::icmp)
             refuse(name, "icmp_types", "needs protocol icmp");
         const bool no_sources = rule.sources.empty() && rule.source_addresses.empty();
-        const bool no_destinations = rule.destinations.empty() && rule.destination_addresses.empty();
-        if (rule.not_sources && no_sources) refuse(name, "not_sources", "needs sources or source_addresses");
+        const bool no_destinations =
+            rule.destinations.empty() && rule.destination_addresses.empty();
+        if (rule.not_sources && no_sources)
+            refuse(name, "not_sources", "needs sources or source_addresses");
         if (rule.not_destinations && no_destinations)
             refuse(name, "not_destinations", "needs destinations or destination_addresses");
     }
     for (const auto& [name, settings] : intent.all<Settings>())
         if (name != "default")
-            errors.push_back({Errc::invalid, "firewall-settings/" + name, "name", "must be \"default\""});
+            errors.push_back(
+                {Errc::invalid, "firewall-settings/" + name, "name", "must be \"default\""});
     return errors;
 }
 

@@ -42,12 +42,15 @@ struct Rule {
     static constexpr auto schema() {
         using namespace model;
         return resource(
-            "firewall-rule", "Allows or denies new flows of guest ports; the first rule that fits decides.",
+            "firewall-rule",
+            "Allows or denies new flows of guest ports; the first rule that fits decides.",
             key(&Rule::name, "name", "Unique among firewall rules."),
-            field(&Rule::id, "id", "Number in records and counters; 0: given by Weir.", 0, 0x7fffffff),
+            field(&Rule::id, "id", "Number in records and counters; 0: given by Weir.", 0,
+                  0x7fffffff),
             field(&Rule::section, "section", "Lower sections are looked at first.", 0, 65535),
             field(&Rule::priority, "priority",
-                  "Lower numbers are looked at first; rules of equal priority by name.", 0, 1000000),
+                  "Lower numbers are looked at first; rules of equal priority by name.", 0,
+                  1000000),
             field(&Rule::sources, "sources", "Groups the flow may come from.").count(0, 256),
             field(&Rule::source_addresses, "source_addresses",
                   "Networks the flow may come from, beside `sources`; both empty: any."),
@@ -70,9 +73,10 @@ struct Rule {
             field(&Rule::applied_to, "applied_to",
                   "Groups whose ports have the rule; empty: all guest ports.")
                 .count(0, 256),
-            field(&Rule::action, "action",
-                  "allow: the flow and its replies pass. drop: silently. reject: the sender is told "
-                  "(TCP reset, ICMP).")
+            field(
+                &Rule::action, "action",
+                "allow: the flow and its replies pass. drop: silently. reject: the sender is told "
+                "(TCP reset, ICMP).")
                 .required(),
             field(&Rule::logged, "logged", "Report each decision as an event."),
             field(&Rule::enabled, "enabled", "no: the rule is not there."));

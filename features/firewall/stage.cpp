@@ -21,9 +21,12 @@ constexpr std::uint32_t max_logged_per_second = 100;
 
 flow::Verdict verdict_of(Action action) {
     switch (action) {
-        case Action::allow: return flow::Verdict::allow;
-        case Action::reject: return flow::Verdict::reject;
-        default: return flow::Verdict::drop;
+        case Action::allow:
+            return flow::Verdict::allow;
+        case Action::reject:
+            return flow::Verdict::reject;
+        default:
+            return flow::Verdict::drop;
     }
 }
 
@@ -40,7 +43,8 @@ bool is_exempt(const Packet& p) {
 // Without allocating: this runs on a worker.
 void write_address(const net::Ip& ip, char (&out)[INET6_ADDRSTRLEN]) {
     const bool ip4 = ip.is4();
-    if (!::inet_ntop(ip4 ? AF_INET : AF_INET6, ip4 ? ip.data4() : ip.data6(), out, sizeof out)) out[0] = 0;
+    if (!::inet_ntop(ip4 ? AF_INET : AF_INET6, ip4 ? ip.data4() : ip.data6(), out, sizeof out))
+        out[0] = 0;
 }
 
 void log(const Packet& p, const CompiledRule& rule, Firewall::State& state, Emit& emit) {
@@ -54,13 +58,19 @@ void log(const Packet& p, const CompiledRule& rule, Firewall::State& state, Emit
     write_address(p.tuple.src, src);
     write_address(p.tuple.dst, dst);
     const dataplane::PortEntry* port = emit.ports->at(dataplane::context_port(p));
-    const int n = std::snprintf(
-        text, sizeof text,
-        "{\"event\":\"firewall\",\"rule\":\"%.63s\",\"action\":\"%s\",\"port\":\"%.63s\",\"proto\":%u,"
-        "\"src\":\"%s\",\"dst\":\"%s\",\"src_port\":%u,\"dst_port\":%u}",
-        rule.name.c_str(), rule.action == Action::allow ? "allow" : rule.action == Action::drop ? "drop" : "reject",
-        port ? port->name.c_str() : "", p.tuple.proto, src, dst, p.tuple.src_port, p.tuple.dst_port);
-    if (n > 0) emit.event({text, static_cast<std::size_t>(n) < sizeof text ? static_cast<std::size_t>(n) : sizeof text - 1});
+    const int n = std::snprintf(text, sizeof text,
+                                "{\"event\":\"firewall\",\"rule\":\"%.63s\",\"action\":\"%s\","
+                                "\"port\":\"%.63s\",\"proto\":%u,"
+                                "\"src\":\"%s\",\"dst\":\"%s\",\"src_port\":%u,\"dst_port\":%u}",
+                                rule.name.c_str(),
+                                rule.action == Action::allow  ? "allow"
+                                : rule.action == Action::drop ? "drop"
+                                                              : "reject",
+                                port ? port->name.c_str() : "", p.tuple.proto, src, dst,
+                                p.tuple.src_port, p.tuple.dst_port);
+    if (n > 0)
+        emit.event({text, static_cast<std::size_t>(n) < sizeof text ? static_cast<std::size_t>(n)
+                                                                    : sizeof text - 1});
 }
 
 // Tells the sender, where that is allowed and makes sense.
@@ -92,7 +102,7 @@ struct Judge {
     }
     void deny(Packet& p, flow::Verdict verdict, bool was_allowed) {
         if (verdict == flow::Verdict::reject) answer(p, emit);
-        exits.take(p, was_allowed                              ? Firewall::Exit::revoked
+        exits.take(p, was_allowed                        ? Firewall::Exit::revoked
                       : verdict == flow::Verdict::reject ? Firewall::Exit::rejected
                                                          : Firewall::Exit::denied);
     }
@@ -109,7 +119,8 @@ struct Judge {
         const std::uint32_t revision = tables.ports[port].revision;
         const bool outgoing = pair.initiator_outside == 0;
         const bool was_allowed = decision.verdict == flow::Verdict::allow;
-        if (was_allowed && tables.still_holds(port, decision.revision, decision.rule_id, pair.key.tuple, outgoing)) {
+        if (was_allowed && tables.still_holds(port, decision.revision, decision.rule_id,
+                                              pair.key.tuple, outgoing)) {
             state.restamps += decision.revision != revision;
             decision.revision = revision;
             emit.note(p, "verdict", "kept");
@@ -128,8 +139,8 @@ struct Judge {
 
 }  // namespace
 
-void Firewall::run(dataplane::Burst& burst, const Tables& tables, State& state, dataplane::Exits<Exit>& exits,
-                   Emit& emit) {
+void Firewall::run(dataplane::Burst& burst, const Tables& tables, State& state,
+                   dataplane::Exits<Exit>& exits, Emit& emit) {
     Judge judge{tables, state, exits, emit};
     for (Packet* p : burst.packets()) {
         if (dataplane::context_port(*p) >= tables.ports.size()) continue;
@@ -143,7 +154,8 @@ void Firewall::counters(const Tables& tables, const State& state, dataplane::Cou
     sink.add("weir_firewall_restamps_total", {}, state.restamps);
     sink.add("weir_firewall_rule_hits_total", {{"rule", "default"}}, state.counts[0].hits);
     for (const auto& rule : tables.rules)
-        sink.add("weir_firewall_rule_hits_total", {{"rule", rule->name}}, state.counts[rule->slot].hits);
+        sink.add("weir_firewall_rule_hits_total", {{"rule", rule->name}},
+                 state.counts[rule->slot].hits);
 }
 
 }  // namespace weir::firewall

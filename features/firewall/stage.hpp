@@ -10,31 +10,32 @@ namespace weir::firewall {
 // Decides each new flow of a guest port once and remembers the verdict in its record.
 //
 // The first rule that fits, in order of section, priority and name, decides about the initiator's
-// packet; replies and ICMP errors of an allowed flow pass. When the port's rules change, the next packet
-// of a flow meets the changed rules, and is decided again if one of them fits.
+// packet; replies and ICMP errors of an allowed flow pass. When the port's rules change, the next
+// packet of a flow meets the changed rules, and is decided again if one of them fits.
 struct Firewall {
     static constexpr std::string_view name = "firewall";
     using Tables = firewall::Tables;
     enum class Exit : std::uint8_t { denied, rejected, revoked, count_ };
-    static constexpr std::array<std::string_view, 3> exit_names = {"firewall.denied", "firewall.rejected",
-                                                                   "firewall.revoked"};
+    static constexpr std::array<std::string_view, 3> exit_names = {
+        "firewall.denied", "firewall.rejected", "firewall.revoked"};
 
     struct Count {
         std::uint64_t hits = 0;  // flows, or packets that have none, that the rule decided
     };
     struct State {
-        std::vector<Count> counts;       // by counter slot
+        std::vector<Count> counts;  // by counter slot
         std::uint64_t decisions = 0, restamps = 0;
         std::uint64_t logged_second_ns = 0;
-        std::uint32_t logged = 0;        // in that second
+        std::uint32_t logged = 0;  // in that second
         void open(const dataplane::OpenInput&) { counts.resize(max_rules); }
     };
 
-    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput& input,
-                                                         const std::shared_ptr<const Tables>& previous) {
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput& input, const std::shared_ptr<const Tables>& previous) {
         return firewall::compile(input, previous);
     }
-    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
 };
 static_assert(dataplane::Stage<Firewall>);

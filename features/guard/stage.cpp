@@ -15,7 +15,8 @@ using dataplane::PortEntry;
 
 bool owns(const PortEntry& port, const net::Ip& ip, const dataplane::Emit& emit) {
     if (ip.is_zero() || ip.is_link_local()) return true;
-    if (std::find(port.addresses.begin(), port.addresses.end(), ip) != port.addresses.end()) return true;
+    if (std::find(port.addresses.begin(), port.addresses.end(), ip) != port.addresses.end())
+        return true;
     if (!port.learn_addresses) return false;
     // A port that learns may use what nobody else in its segment has.
     const dataplane::SegmentEntry* segment = emit.ports->segment(port.vni);

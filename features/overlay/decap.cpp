@@ -15,14 +15,18 @@ using dataplane::Packet;
 
 DecapExit exit_of(net::GeneveError error) {
     switch (error) {
-        case net::GeneveError::duplicate_smd: return DecapExit::multi_smd;
+        case net::GeneveError::duplicate_smd:
+            return DecapExit::multi_smd;
         case net::GeneveError::bad_smd_length:
         case net::GeneveError::bad_smd_version:
-        case net::GeneveError::bad_smd_zz: return DecapExit::bad_smd;
+        case net::GeneveError::bad_smd_zz:
+            return DecapExit::bad_smd;
         case net::GeneveError::short_header:
         case net::GeneveError::bad_version:
-        case net::GeneveError::options_overrun: return DecapExit::bad_geneve;
-        default: return DecapExit::bad_option;
+        case net::GeneveError::options_overrun:
+            return DecapExit::bad_geneve;
+        default:
+            return DecapExit::bad_option;
     }
 }
 
@@ -63,7 +67,8 @@ void Decap::run(dataplane::Burst& burst, const Tables&, State& state, dataplane:
                 Emit& emit) {
     for (Packet* p : burst.packets()) {
         net::GeneveView view;
-        const auto payload = p->bytes().subspan(p->headers.payload, p->headers.l3_end - p->headers.payload);
+        const auto payload =
+            p->bytes().subspan(p->headers.payload, p->headers.l3_end - p->headers.payload);
         if (const auto error = net::decode(payload, view); error != net::GeneveError::none) {
             exits.take(*p, exit_of(error));
             continue;

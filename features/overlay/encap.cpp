@@ -18,7 +18,8 @@ constexpr std::uint8_t outer_ttl = 64;
 // The address to resolve on the underlay: the peer itself, or the gateway when it is off-link.
 net::Ip next_hop(const dataplane::Topology& topology, const net::Ip& peer) {
     if (topology.underlay_gateway.is_zero()) return peer;
-    const net::Prefix link = net::Prefix{topology.tunnel_address, topology.underlay_prefix_length}.network();
+    const net::Prefix link =
+        net::Prefix{topology.tunnel_address, topology.underlay_prefix_length}.network();
     return link.contains(peer) ? peer : topology.underlay_gateway;
 }
 
@@ -28,8 +29,9 @@ void ask(const net::Ip& address, Encap::State& state, Emit& emit) {
     if (!question) return;
     const net::Ip& self = emit.ports->tunnel_address;
     const net::Mac& mac = emit.ports->underlay_mac;
-    const bool built = address.is4() ? net::write_arp_request(*question, mac, self, address)
-                                     : net::write_neighbour_solicitation(*question, mac, self, address);
+    const bool built = address.is4()
+                           ? net::write_arp_request(*question, mac, self, address)
+                           : net::write_neighbour_solicitation(*question, mac, self, address);
     if (!built) {
         emit.release(*question);
         return;
@@ -61,14 +63,16 @@ bool push_tunnel_header(Packet& p, bool service) {
     }
     const net::SmdTrace trace{p.hand.trace_id, p.hand.trace_collector};
     if (trace.trace_id != 0) header.trace = &trace;
-    const net::Serviced serviced{p.hand.serviced_flags, p.hand.serviced_sci, p.hand.serviced_anchor};
+    const net::Serviced serviced{p.hand.serviced_flags, p.hand.serviced_sci,
+                                 p.hand.serviced_anchor};
     if (!service && serviced.flags != 0) header.serviced = &serviced;
     return net::push_geneve(p, header);
 }
 
 // The packet starts with its Geneve header; `peer` is known.
 bool push_outer(Packet& p, const dataplane::Peer& peer, const net::Mac& to, const Emit& emit) {
-    const net::OuterAddresses way{emit.ports->tunnel_address, peer.address, emit.ports->underlay_mac, to};
+    const net::OuterAddresses way{emit.ports->tunnel_address, peer.address,
+                                  emit.ports->underlay_mac, to};
     return net::push_outer(p, way, net::outer_source_port(p.hash), outer_ttl);
 }
 
@@ -77,7 +81,8 @@ bool push_outer(Packet& p, const dataplane::Peer& peer, const net::Mac& to, cons
 void Encap::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
                 Emit& emit) {
     for (Packet* p : burst.packets()) {
-        const bool service = static_cast<dataplane::Context>(p->context) == dataplane::Context::service;
+        const bool service =
+            static_cast<dataplane::Context>(p->context) == dataplane::Context::service;
         const dataplane::Peer* peer = emit.ports->peer(p->tunnel_peer);
         if (!peer) {
             exits.take(*p, Exit::unknown_peer);
@@ -119,7 +124,8 @@ void Encap::tick(const Tables&, State& state, dataplane::Exits<Exit>& exits, Emi
     for (Waiting& place : state.waiting) {
         if (!place.packet) continue;
         Packet& p = *place.packet;
-        const auto found = state.cache ? state.cache->find(place.next_hop) : NeighbourCache::Found{};
+        const auto found =
+            state.cache ? state.cache->find(place.next_hop) : NeighbourCache::Found{};
         const dataplane::Peer* peer = emit.ports->peer(p.tunnel_peer);
         if (found.known && peer && push_outer(p, *peer, found.mac, emit)) {
             emit.transmit(p, emit.ports->underlay_port);

@@ -20,16 +20,17 @@ struct Encap {
     };
     struct State : SharedNeighbours {
         std::array<Waiting, 64> waiting{};
-        net::Ip asked;                   // last address asked for,
-        std::uint64_t asked_ns = 0;      // and when: at most 10 questions a second each
+        net::Ip asked;               // last address asked for,
+        std::uint64_t asked_ns = 0;  // and when: at most 10 questions a second each
         std::uint64_t guest_packets = 0, service_packets = 0, questions = 0;
     };
 
-    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
-                                                         const std::shared_ptr<const Tables>& previous) {
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
         return Tables::compile(previous);
     }
-    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
         sink.add("weir_tunnel_sent_packets_total", {{"plane", "guest"}}, state.guest_packets);

@@ -7,8 +7,8 @@
 
 namespace weir::overlay {
 
-// Underlay address → MAC. One per host, in the vault; the underlay port's polling worker writes, every
-// worker reads. An entry is guarded by a sequence number: odd while it is being written.
+// Underlay address → MAC. One per host, in the vault; the underlay port's polling worker writes,
+// every worker reads. An entry is guarded by a sequence number: odd while it is being written.
 class NeighbourCache {
 public:
     static constexpr std::size_t capacity = 4096;

@@ -22,7 +22,8 @@ enum class Taken : std::uint8_t { no, ended, answered };
 Taken arp(Packet& p, Outer::State& state, Emit& emit) {
     const auto arp = net::read_arp(p);
     if (!arp) return Taken::ended;
-    if (!arp->sender.is_zero() && state.cache) state.cache->learn(arp->sender, arp->sender_mac, emit.now_ns);
+    if (!arp->sender.is_zero() && state.cache)
+        state.cache->learn(arp->sender, arp->sender_mac, emit.now_ns);
     if (arp->operation != net::ArpOperation::request || arp->target != emit.ports->tunnel_address)
         return Taken::ended;
     if (!net::write_arp_reply(p, *arp, emit.ports->underlay_mac)) return Taken::ended;
@@ -36,7 +37,8 @@ Taken neighbour_discovery(Packet& p, Outer::State& state, Emit& emit) {
     const net::Ip& speaker = neighbour->solicitation ? neighbour->src : neighbour->target;
     if (neighbour->link_address && !speaker.is_zero() && state.cache)
         state.cache->learn(speaker, *neighbour->link_address, emit.now_ns);
-    if (!neighbour->solicitation || neighbour->target != emit.ports->tunnel_address) return Taken::ended;
+    if (!neighbour->solicitation || neighbour->target != emit.ports->tunnel_address)
+        return Taken::ended;
     const net::Mac asker = net::Mac::from(p.data + 6);
     if (!net::write_neighbour_advertisement(p, *neighbour, asker, emit.ports->underlay_mac, false))
         return Taken::ended;
@@ -48,7 +50,8 @@ Taken neighbour_discovery(Packet& p, Outer::State& state, Emit& emit) {
 bool send_to_owner(Packet& p, Emit& emit) {
     if (emit.workers == 1 || p.hand.dispatched >= 2) return false;
     net::GeneveView view;
-    if (net::decode(p.bytes().subspan(p.headers.payload), view) != net::GeneveError::none) return false;
+    if (net::decode(p.bytes().subspan(p.headers.payload), view) != net::GeneveError::none)
+        return false;
     net::Headers inner_headers;
     net::Tuple inner;
     if (net::parse_inner(view.inner, inner_headers, inner) != net::ParseError::none) return false;
@@ -66,7 +69,8 @@ OuterExit check(const Packet& p, const Emit& emit) {
     if (p.headers.fragment != net::Fragment::whole) return OuterExit::fragment;
     if (p.headers.proto != net::proto_udp || p.tuple.dst_port != net::udp_port_geneve)
         return OuterExit::not_geneve;
-    if (net::load16(p.data + p.headers.l4 + 6) != 0 && !net::l4_checksum_ok(p)) return OuterExit::bad_checksum;
+    if (net::load16(p.data + p.headers.l4 + 6) != 0 && !net::l4_checksum_ok(p))
+        return OuterExit::bad_checksum;
     if (!emit.ports->peer_by_address.contains(p.tuple.src)) return OuterExit::unknown_tep;
     return OuterExit::count_;
 }

@@ -19,12 +19,14 @@ bool same(const Fragments::Datagram& d, const Packet& p) {
 
 bool same(const Packet& a, const Packet& b) {
     return a.headers.fragment_id == b.headers.fragment_id && a.vni == b.vni &&
-           a.tuple.proto == b.tuple.proto && a.tuple.src == b.tuple.src && a.tuple.dst == b.tuple.dst;
+           a.tuple.proto == b.tuple.proto && a.tuple.src == b.tuple.src &&
+           a.tuple.dst == b.tuple.dst;
 }
 
 std::size_t home_slot(const Packet& p, std::size_t slots) {
     return (net::address_hash(p.tuple.src, p.tuple.dst, p.tuple.proto) ^
-            p.headers.fragment_id * 0x9e3779b1u) % slots;
+            p.headers.fragment_id * 0x9e3779b1u) %
+           slots;
 }
 
 Fragments::Datagram* find(Fragments::State& state, const Packet& p, std::uint64_t now) {
@@ -51,8 +53,9 @@ void remember(Fragments::State& state, const Packet& p, std::uint64_t now) {
             if (d.expires_ns < place->expires_ns) place = &d;
         }
     }
-    *place = {p.tuple.src, p.tuple.dst, p.vni, p.headers.fragment_id, now + memory_ns,
-              p.tuple.src_port, p.tuple.dst_port, p.tuple.proto};
+    *place = {p.tuple.src,           p.tuple.dst,     p.vni,
+              p.headers.fragment_id, now + memory_ns, p.tuple.src_port,
+              p.tuple.dst_port,      p.tuple.proto};
     ++state.remembered;
 }
 
@@ -94,8 +97,8 @@ bool hold(Fragments::State& state, Packet& p, dataplane::Emit& emit) {
 
 }  // namespace
 
-void Fragments::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
-                    dataplane::Emit& emit) {
+void Fragments::run(dataplane::Burst& burst, const Tables&, State& state,
+                    dataplane::Exits<Exit>& exits, dataplane::Emit& emit) {
     for (Packet* p : burst.packets()) {
         if (!dataplane::is_fragment(p->headers) || p->hand.fragment_known) continue;
         if (p->headers.fragment == net::Fragment::first) {
@@ -110,7 +113,8 @@ void Fragments::run(dataplane::Burst& burst, const Tables&, State& state, datapl
     }
 }
 
-void Fragments::tick(const Tables&, State& state, dataplane::Exits<Exit>& exits, dataplane::Emit& emit) {
+void Fragments::tick(const Tables&, State& state, dataplane::Exits<Exit>& exits,
+                     dataplane::Emit& emit) {
     for (Held& held : state.held) {
         if (!held.packet || held.until_ns > emit.now_ns) continue;
         exits.note(Exit::orphan);

@@ -34,11 +34,12 @@ struct Fragments {
         std::uint64_t remembered = 0;
     };
 
-    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
-                                                         const std::shared_ptr<const Tables>& previous) {
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
         return Tables::compile(previous);
     }
-    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
 };
 static_assert(dataplane::Stage<Fragments>);

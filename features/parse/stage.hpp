@@ -18,25 +18,53 @@ struct Parse {
 
     // The reasons of net::ParseError, one for one, then our own.
     enum class Exit : std::uint8_t {
-        none, short_frame, bad_vlan, short_ip_header, bad_ip_version, bad_ip_header, bad_ip_length,
-        bad_ip_checksum, bad_address, source_routed, bad_extension, bad_fragment, short_l4,
-        bad_tcp_header, bad_udp_length, bad_icmp_embedded, port_not_realised, bad_l4_checksum,
+        none,
+        short_frame,
+        bad_vlan,
+        short_ip_header,
+        bad_ip_version,
+        bad_ip_header,
+        bad_ip_length,
+        bad_ip_checksum,
+        bad_address,
+        source_routed,
+        bad_extension,
+        bad_fragment,
+        short_l4,
+        bad_tcp_header,
+        bad_udp_length,
+        bad_icmp_embedded,
+        port_not_realised,
+        bad_l4_checksum,
         count_
     };
-    static constexpr std::array<std::string_view, 18> exit_names = {
-        "parse.none",           "parse.short_frame",    "parse.bad_vlan",
-        "parse.short_ip_header", "parse.bad_ip_version", "parse.bad_ip_header",
-        "parse.bad_ip_length",  "parse.bad_ip_checksum", "parse.bad_address",
-        "parse.source_routed",  "parse.bad_extension",  "parse.bad_fragment",
-        "parse.short_l4",       "parse.bad_tcp_header", "parse.bad_udp_length",
-        "parse.bad_icmp_embedded", "parse.port_not_realised", "parse.bad_l4_checksum"};
-    static_assert(static_cast<int>(net::ParseError::count_) == static_cast<int>(Exit::port_not_realised));
+    static constexpr std::array<std::string_view, 18> exit_names = {"parse.none",
+                                                                    "parse.short_frame",
+                                                                    "parse.bad_vlan",
+                                                                    "parse.short_ip_header",
+                                                                    "parse.bad_ip_version",
+                                                                    "parse.bad_ip_header",
+                                                                    "parse.bad_ip_length",
+                                                                    "parse.bad_ip_checksum",
+                                                                    "parse.bad_address",
+                                                                    "parse.source_routed",
+                                                                    "parse.bad_extension",
+                                                                    "parse.bad_fragment",
+                                                                    "parse.short_l4",
+                                                                    "parse.bad_tcp_header",
+                                                                    "parse.bad_udp_length",
+                                                                    "parse.bad_icmp_embedded",
+                                                                    "parse.port_not_realised",
+                                                                    "parse.bad_l4_checksum"};
+    static_assert(static_cast<int>(net::ParseError::count_) ==
+                  static_cast<int>(Exit::port_not_realised));
 
-    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
-                                                         const std::shared_ptr<const Tables>& previous) {
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
         return Tables::compile(previous);
     }
-    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
 };
 static_assert(dataplane::Stage<Parse>);
 

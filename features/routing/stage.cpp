@@ -26,7 +26,8 @@ net::Ip destination_of(const Packet& p) {
 bool answer_ping(Packet& p) {
     const bool ip4 = p.headers.family == net::Family::ip4;
     const std::uint8_t request = ip4 ? 8 : 128, reply = ip4 ? 0 : 129;
-    if (p.headers.l4 == 0 || p.headers.icmp_type != request || p.headers.fragment != net::Fragment::whole)
+    if (p.headers.l4 == 0 || p.headers.icmp_type != request ||
+        p.headers.fragment != net::Fragment::whole)
         return false;
     if (p.tuple.proto != (ip4 ? net::proto_icmp : net::proto_icmp6)) return false;
     const net::Mac src = net::Mac::from(p.data + 6), dst = net::Mac::from(p.data);
@@ -43,12 +44,13 @@ bool answer_ping(Packet& p) {
 
 const RouterEntry* router_of(const Packet& p, const Emit& emit) {
     const auto* segment = emit.ports->segment(p.vni);
-    return segment && segment->router != net::no_port ? &emit.ports->routers[segment->router] : nullptr;
+    return segment && segment->router != net::no_port ? &emit.ports->routers[segment->router]
+                                                      : nullptr;
 }
 
 // Writes where `to` is into the program; false if nobody in the segment has the address.
-bool aim(Packet& p, const RouterEntry& router, const dataplane::RouteEntry& route, const net::Ip& to,
-         Emit& emit) {
+bool aim(Packet& p, const RouterEntry& router, const dataplane::RouteEntry& route,
+         const net::Ip& to, Emit& emit) {
     const auto* segment = emit.ports->segment(route.vni);
     if (!segment) return false;
     const auto found = segment->by_address.find(to);
@@ -70,7 +72,8 @@ bool aim(Packet& p, const RouterEntry& router, const dataplane::RouteEntry& rout
 
 }  // namespace
 
-void Route::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>& exits, Emit& emit) {
+void Route::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>& exits,
+                Emit& emit) {
     for (Packet* p : burst.packets()) {
         if (p->program->egress != Egress::none) continue;  // switched
         const RouterEntry* router = router_of(*p, emit);

@@ -15,11 +15,12 @@ struct Route {
     static constexpr std::array<std::string_view, 3> exit_names = {
         "route.no_route", "route.no_neighbour", "route.to_router"};
 
-    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
-                                                         const std::shared_ptr<const Tables>& previous) {
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
         return Tables::compile(previous);
     }
-    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
 };
 static_assert(dataplane::Stage<Route>);
 

@@ -41,14 +41,16 @@ std::uint32_t limit_of(const ActionProgram& program, const Emit& emit) {
     std::uint32_t limit = program.mtu;
     if (program.egress == dataplane::Egress::tunnel) {
         const std::uint32_t overhead = dataplane::tunnel_overhead(*emit.ports);
-        const std::uint32_t room = emit.ports->underlay_mtu > overhead ? emit.ports->underlay_mtu - overhead : 0;
+        const std::uint32_t room =
+            emit.ports->underlay_mtu > overhead ? emit.ports->underlay_mtu - overhead : 0;
         limit = limit < room ? limit : room;
     }
     return limit;
 }
 
 // The pieces go on by themselves; the whole is freed.
-void send_pieces(Packet& whole, bool super_frame, std::uint32_t limit, Egress::State& state, Emit& emit) {
+void send_pieces(Packet& whole, bool super_frame, std::uint32_t limit, Egress::State& state,
+                 Emit& emit) {
     const auto make = [&](std::uint32_t) -> Packet* { return emit.allocate(); };
     const auto take = [&](Packet& piece) {
         piece.hand = whole.hand;
@@ -74,8 +76,8 @@ void send_pieces(Packet& whole, bool super_frame, std::uint32_t limit, Egress::S
 
 }  // namespace
 
-void Egress::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
-                 Emit& emit) {
+void Egress::run(dataplane::Burst& burst, const Tables&, State& state,
+                 dataplane::Exits<Exit>& exits, Emit& emit) {
     for (Packet* p : burst.packets()) {
         const ActionProgram& program = *p->program;
         if (program.egress == dataplane::Egress::none) {
@@ -83,11 +85,13 @@ void Egress::run(dataplane::Burst& burst, const Tables&, State& state, dataplane
             continue;
         }
         mark_current(*p, emit);
-        const std::uint32_t ip_bytes = static_cast<std::uint32_t>(p->headers.l3_end - p->headers.l3);
+        const std::uint32_t ip_bytes =
+            static_cast<std::uint32_t>(p->headers.l3_end - p->headers.l3);
         if (program.mtu != 0 && p->headers.family != net::Family::none) {
             const std::uint32_t limit = limit_of(program, emit);
             const bool super_frame = p->flags & net::packet_super_frame;
-            const bool dont_fragment = p->headers.family == net::Family::ip6 || (p->data[p->headers.l3 + 6] & 0x40);
+            const bool dont_fragment =
+                p->headers.family == net::Family::ip6 || (p->data[p->headers.l3 + 6] & 0x40);
             if (ip_bytes > limit && !super_frame && dont_fragment) {
                 emit.note(*p, "mtu", limit);
                 dataplane::reply_icmp(*p, net::IcmpErrorKind::too_big, limit, emit);

@@ -8,8 +8,8 @@ namespace weir::switching {
 
 // Sends a packet the way its program says: into the local port's context, or on to the tunnel.
 //
-// Last stage of the source context but one (encap). Packets larger than the way out takes are answered
-// with ICMP (DF, IPv6) or cut (IPv4 without DF).
+// Last stage of the source context but one (encap). Packets larger than the way out takes are
+// answered with ICMP (DF, IPv6) or cut (IPv4 without DF).
 struct Egress {
     static constexpr std::string_view name = "egress";
     using Tables = dataplane::NoTables;
@@ -19,11 +19,12 @@ struct Egress {
     enum class Exit : std::uint8_t { mtu, no_way, count_ };
     static constexpr std::array<std::string_view, 2> exit_names = {"egress.mtu", "egress.no_way"};
 
-    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
-                                                         const std::shared_ptr<const Tables>& previous) {
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
         return Tables::compile(previous);
     }
-    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
     static void counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
         sink.add("weir_fragmented_packets_total", {}, state.fragmented);
         sink.add("weir_segmented_packets_total", {}, state.segmented);

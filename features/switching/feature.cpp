@@ -9,9 +9,13 @@ namespace weir::switching {
 
 namespace {
 
-void add_kinds(model::Registry& registry) { registry.add<PortAddress>(); }
+void add_kinds(model::Registry& registry) {
+    registry.add<PortAddress>();
+}
 
-std::vector<Error> validate(const model::Snapshot&) { return {}; }
+std::vector<Error> validate(const model::Snapshot&) {
+    return {};
+}
 
 bool has(const model::Port& port, const net::Ip& address) {
     return std::find(port.addresses.begin(), port.addresses.end(), address) != port.addresses.end();
@@ -20,7 +24,8 @@ bool has(const model::Port& port, const net::Ip& address) {
 // Whether another port of the segment has the address: declared beats learned, first learned stays.
 bool is_taken(const model::Snapshot& ports, const model::Port& by, const net::Ip& address) {
     for (const auto& [name, port] : ports.all<model::Port>())
-        if (name != by.name && port.segment.name == by.segment.name && has(port, address)) return true;
+        if (name != by.name && port.segment.name == by.segment.name && has(port, address))
+            return true;
     return false;
 }
 

@@ -41,7 +41,8 @@ net::Ip heard(const Packet& p, const PortEntry& port) {
 // Somebody else of the segment has it, or everybody may have it.
 bool is_unfit(const net::Ip& address, const PortEntry& port, const Emit& emit) {
     if (address.is_zero() || address.is_multicast() || address.is_link_local()) return true;
-    if (std::find(port.addresses.begin(), port.addresses.end(), address) != port.addresses.end()) return true;
+    if (std::find(port.addresses.begin(), port.addresses.end(), address) != port.addresses.end())
+        return true;
     const dataplane::SegmentEntry* segment = emit.ports->segment(port.vni);
     return !segment || segment->by_address.contains(address) ||
            (segment->router != net::no_port && emit.ports->routers[segment->router].owns(address));
@@ -55,17 +56,20 @@ void report(const net::Ip& address, const PortEntry& port, Learn::State& state, 
     if (state.in_second++ >= max_reports_per_second) return;
     char text[INET6_ADDRSTRLEN], json[192];
     const bool ip4 = address.is4();
-    if (!::inet_ntop(ip4 ? AF_INET : AF_INET6, ip4 ? address.data4() : address.data6(), text, sizeof text)) return;
-    const int n = std::snprintf(json, sizeof json,
-                                "{\"event\":\"address-learned\",\"port\":\"%.63s\",\"address\":\"%s\"}",
-                                port.name.c_str(), text);
+    if (!::inet_ntop(ip4 ? AF_INET : AF_INET6, ip4 ? address.data4() : address.data6(), text,
+                     sizeof text))
+        return;
+    const int n = std::snprintf(
+        json, sizeof json, "{\"event\":\"address-learned\",\"port\":\"%.63s\",\"address\":\"%s\"}",
+        port.name.c_str(), text);
     ++state.reported;
     if (n > 0) emit.event({json, static_cast<std::size_t>(n)});
 }
 
 }  // namespace
 
-void Learn::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>&, Emit& emit) {
+void Learn::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>&,
+                Emit& emit) {
     for (const Packet* p : burst.packets()) {
         const PortEntry* port = emit.ports->at(dataplane::context_port(*p));
         if (!port || !port->learn_addresses) continue;

@@ -28,7 +28,8 @@ bool replicate(Packet& p, const dataplane::SegmentEntry& segment, Emit& emit) {
 
 }  // namespace
 
-void Locate::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>& exits, Emit& emit) {
+void Locate::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>& exits,
+                 Emit& emit) {
     for (Packet* p : burst.packets()) {
         const dataplane::SegmentEntry* segment = emit.ports->segment(p->vni);
         const net::Mac to = net::Mac::from(p->data);
@@ -41,7 +42,8 @@ void Locate::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exit
             continue;
         }
         const auto found = segment->by_mac.find(to);
-        const PortEntry* port = found == segment->by_mac.end() ? nullptr : emit.ports->at(found->second.port);
+        const PortEntry* port =
+            found == segment->by_mac.end() ? nullptr : emit.ports->at(found->second.port);
         if (!port) {
             exits.take(*p, Exit::unknown_destination);
             continue;
@@ -51,8 +53,8 @@ void Locate::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exit
     }
 }
 
-void Deliver::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
-                  Emit& emit) {
+void Deliver::run(dataplane::Burst& burst, const Tables&, State& state,
+                  dataplane::Exits<Exit>& exits, Emit& emit) {
     for (Packet* p : burst.packets()) {
         const PortEntry* port = emit.ports->at(p->destination_port);
         if (!port) {

@@ -15,11 +15,12 @@ struct Locate {
     static constexpr std::array<std::string_view, 2> exit_names = {"locate.unknown_destination",
                                                                    "locate.no_receiver"};
 
-    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
-                                                         const std::shared_ptr<const Tables>& previous) {
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
         return Tables::compile(previous);
     }
-    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
 };
 static_assert(dataplane::Stage<Locate>);
 
@@ -31,13 +32,15 @@ struct Deliver {
         std::uint64_t delivered = 0;
     };
     enum class Exit : std::uint8_t { port_gone, traced, count_ };
-    static constexpr std::array<std::string_view, 2> exit_names = {"deliver.port_gone", "deliver.traced"};
+    static constexpr std::array<std::string_view, 2> exit_names = {"deliver.port_gone",
+                                                                   "deliver.traced"};
 
-    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
-                                                         const std::shared_ptr<const Tables>& previous) {
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
         return Tables::compile(previous);
     }
-    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
     static void counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
         sink.add("weir_delivered_packets_total", {}, state.delivered);
     }

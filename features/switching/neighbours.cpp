@@ -21,7 +21,8 @@ struct Answer {
 };
 
 // Who has `target` in the segment: its router or one of its ports.
-Answer look_up(const SegmentEntry& segment, const net::Ip& target, std::uint32_t asker, const Emit& emit) {
+Answer look_up(const SegmentEntry& segment, const net::Ip& target, std::uint32_t asker,
+               const Emit& emit) {
     if (segment.router != net::no_port) {
         const dataplane::RouterEntry& router = emit.ports->routers[segment.router];
         for (const auto& interface : router.interfaces)
@@ -50,13 +51,16 @@ Neighbours::Exit arp(Packet& p, const SegmentEntry& segment, Neighbours::State& 
     return Neighbours::Exit::count_;
 }
 
-Neighbours::Exit discovery(Packet& p, const SegmentEntry& segment, Neighbours::State& state, Emit& emit) {
+Neighbours::Exit discovery(Packet& p, const SegmentEntry& segment, Neighbours::State& state,
+                           Emit& emit) {
     const auto neighbour = net::read_neighbour(p);
     if (!neighbour) return Neighbours::Exit::malformed;
     if (!neighbour->solicitation) {
-        // An answer to somebody whose question was flooded goes to the asker; others are not needed.
-        return net::Mac::from(p.data).is_multicast() && !segment.learns ? Neighbours::Exit::announcement
-                                                                        : Neighbours::Exit::count_;
+        // An answer to somebody whose question was flooded goes to the asker; others are not
+        // needed.
+        return net::Mac::from(p.data).is_multicast() && !segment.learns
+                   ? Neighbours::Exit::announcement
+                   : Neighbours::Exit::count_;
     }
     const Answer answer = look_up(segment, neighbour->target, p.source_port, emit);
     if (answer.known == Known::own) return Neighbours::Exit::own_address;
@@ -77,8 +81,8 @@ bool is_discovery(const Packet& p) {
 
 }  // namespace
 
-void Neighbours::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
-                     Emit& emit) {
+void Neighbours::run(dataplane::Burst& burst, const Tables&, State& state,
+                     dataplane::Exits<Exit>& exits, Emit& emit) {
     for (Packet* p : burst.packets()) {
         const SegmentEntry* segment = emit.ports->segment(p->vni);
         if (!segment) continue;

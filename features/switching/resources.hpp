@@ -5,8 +5,8 @@
 
 namespace weir::switching {
 
-// An address that a guest was heard to use, on a port that learns (`learn_addresses`). Reported by the
-// port's host; every host then knows it like a declared one.
+// An address that a guest was heard to use, on a port that learns (`learn_addresses`). Reported by
+// the port's host; every host then knows it like a declared one.
 struct PortAddress {
     std::string name;
     std::string port;

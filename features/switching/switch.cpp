@@ -42,7 +42,8 @@ bool replicate(Packet& p, const SegmentEntry& segment, Switch::State& state, Emi
     };
     for (const std::uint32_t port : segment.local_ports)
         if (port != p.source_port) receive({Egress::local_port, port, 0});
-    for (const std::uint32_t host : segment.remote_hosts) receive({Egress::tunnel, net::no_port, host});
+    for (const std::uint32_t host : segment.remote_hosts)
+        receive({Egress::tunnel, net::no_port, host});
     if (last.egress == Egress::none) return false;
     address(p, last, segment, emit);
     return true;
@@ -50,8 +51,8 @@ bool replicate(Packet& p, const SegmentEntry& segment, Switch::State& state, Emi
 
 }  // namespace
 
-void Switch::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
-                 Emit& emit) {
+void Switch::run(dataplane::Burst& burst, const Tables&, State& state,
+                 dataplane::Exits<Exit>& exits, Emit& emit) {
     for (Packet* p : burst.packets()) {
         if (p->program->egress != Egress::none) continue;  // a copy that has its way
         const SegmentEntry* segment = emit.ports->segment(p->vni);

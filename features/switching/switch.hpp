@@ -17,11 +17,12 @@ struct Switch {
     static constexpr std::array<std::string_view, 3> exit_names = {
         "switch.unknown_destination", "switch.hairpin", "switch.no_receiver"};
 
-    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
-                                                         const std::shared_ptr<const Tables>& previous) {
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
         return Tables::compile(previous);
     }
-    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
     static void counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
         sink.add("weir_replicated_packets_total", {}, state.replicated);
     }

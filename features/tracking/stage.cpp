@@ -71,7 +71,8 @@ void Track::State::open(const dataplane::OpenInput& input) {
     programs.resize(2 * flows->capacity());
 }
 
-dataplane::ActionProgram& Track::State::program_of(const flow::FlowPair& pair, std::uint8_t direction) {
+dataplane::ActionProgram& Track::State::program_of(const flow::FlowPair& pair,
+                                                   std::uint8_t direction) {
     return programs[2 * flows->slot(pair) + direction];
 }
 
@@ -88,9 +89,10 @@ flow::FlowPair* insert(const Packet& p, const PortEntry& port, Emit& emit) {
 
 // A TCP segment with its headers whole; later fragments carry none.
 bool read_segment(const Packet& p, flow::TcpSegment& segment) {
-    return p.tuple.proto == net::proto_tcp && p.headers.fragment != net::Fragment::later && p.headers.l4 != 0 &&
-           flow::read_tcp(p.data + p.headers.l4, static_cast<std::uint32_t>(p.headers.l3_end - p.headers.l4),
-                          segment);
+    return p.tuple.proto == net::proto_tcp && p.headers.fragment != net::Fragment::later &&
+           p.headers.l4 != 0 &&
+           flow::read_tcp(p.data + p.headers.l4,
+                          static_cast<std::uint32_t>(p.headers.l3_end - p.headers.l4), segment);
 }
 
 // Finds or makes the record of a packet; what keeps it from having one, or count_.
@@ -113,12 +115,14 @@ Track::Exit follow(Packet& p, const PortEntry& port, Emit& emit) {
         if (!tcp) return Track::Exit::count_;
         const flow::TcpVerdict verdict = flow::track(*p.flow, p.direction, segment).verdict;
         if (verdict == flow::TcpVerdict::pass) return Track::Exit::count_;
-        if (verdict == flow::TcpVerdict::reopen) {  // the ports of a closed connection are used again
+        if (verdict ==
+            flow::TcpVerdict::reopen) {  // the ports of a closed connection are used again
             emit.flows->erase(*p.flow);
             continue;
         }
         if (p.flow_is_new) emit.forget(*p.flow);
-        return verdict == flow::TcpVerdict::invalid ? Track::Exit::invalid_flags : Track::Exit::out_of_state;
+        return verdict == flow::TcpVerdict::invalid ? Track::Exit::invalid_flags
+                                                    : Track::Exit::out_of_state;
     }
     return Track::Exit::out_of_state;
 }
@@ -156,18 +160,18 @@ void Track::tick(const Tables&, State& state, dataplane::Exits<Exit>&, Emit& emi
 }
 
 void Track::counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
-    static constexpr std::array<std::string_view, 5> kind_names = {"", "half-open", "closing", "other",
-                                                                   "established"};
+    static constexpr std::array<std::string_view, 5> kind_names = {"", "half-open", "closing",
+                                                                   "other", "established"};
     const flow::Stats& stats = state.flows->stats();
     sink.add("weir_flows", {}, state.flows->size());
     sink.add("weir_flows_inserted_total", {}, stats.inserted);
     sink.add("weir_flows_expired_total", {}, stats.expired);
     for (std::size_t kind = 1; kind < static_cast<std::size_t>(flow::Kind::count_); ++kind)
-        sink.add("weir_flows_evicted_total", {{"kind", kind_names[kind]}},
-                 stats.evicted[kind]);
+        sink.add("weir_flows_evicted_total", {{"kind", kind_names[kind]}}, stats.evicted[kind]);
 }
 
-void Settle::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>&, Emit& emit) {
+void Settle::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>&,
+                 Emit& emit) {
     for (Packet* p : burst.packets()) {
         if (!p->flow || p->flow->condemned) continue;
         flow::Hot& hot = p->flow->hot[p->direction];

@@ -12,7 +12,13 @@ namespace weir::tracking {
 struct Track {
     static constexpr std::string_view name = "flow";
     using Tables = dataplane::NoTables;
-    enum class Exit : std::uint8_t { out_of_state, invalid_flags, table_full, no_flow_for_error, count_ };
+    enum class Exit : std::uint8_t {
+        out_of_state,
+        invalid_flags,
+        table_full,
+        no_flow_for_error,
+        count_
+    };
     static constexpr std::array<std::string_view, 4> exit_names = {
         "flow.out_of_state", "flow.invalid_flags", "flow.table_full", "flow.no_flow_for_error"};
 
@@ -23,11 +29,12 @@ struct Track {
         dataplane::ActionProgram& program_of(const flow::FlowPair&, std::uint8_t direction);
     };
 
-    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
-                                                         const std::shared_ptr<const Tables>& previous) {
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
         return Tables::compile(previous);
     }
-    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
 };
@@ -41,11 +48,12 @@ struct Settle {
     enum class Exit : std::uint8_t { count_ };
     static constexpr std::array<std::string_view, 0> exit_names = {};
 
-    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
-                                                         const std::shared_ptr<const Tables>& previous) {
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
         return Tables::compile(previous);
     }
-    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
 };
 static_assert(dataplane::Stage<Settle>);
 

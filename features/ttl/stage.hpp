@@ -14,11 +14,12 @@ struct Ttl {
     enum class Exit : std::uint8_t { expired, count_ };
     static constexpr std::array<std::string_view, 1> exit_names = {"ttl.expired"};
 
-    static Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput&,
-                                                         const std::shared_ptr<const Tables>& previous) {
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
         return Tables::compile(previous);
     }
-    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
 };
 static_assert(dataplane::Stage<Ttl>);
 

@@ -25,8 +25,7 @@ constexpr std::uint16_t rx_descriptors = 128;
 constexpr std::uint16_t tx_descriptors = 512;
 
 Error device_error(const DeviceSpec& spec, const std::string& what, int code) {
-    return {Errc::io, spec.text(), {},
-            what + ": " + rte_strerror(code < 0 ? -code : code)};
+    return {Errc::io, spec.text(), {}, what + ": " + rte_strerror(code < 0 ? -code : code)};
 }
 
 // The driver's name and arguments. Names never repeat within one process.
@@ -79,14 +78,13 @@ Status DpdkDevice::start(MbufPool& pool) {
     if (leaves_checksums_) conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
     if (int e = rte_eth_dev_configure(port_, 1, 1, &conf); e < 0)
         return device_error(spec_, "cannot be configured", e);
-    if (int e = rte_eth_rx_queue_setup(port_, 0, rx_descriptors, SOCKET_ID_ANY, nullptr,
-                                       pool.handle());
+    if (int e =
+            rte_eth_rx_queue_setup(port_, 0, rx_descriptors, SOCKET_ID_ANY, nullptr, pool.handle());
         e < 0)
         return device_error(spec_, "no receive queue", e);
     if (int e = rte_eth_tx_queue_setup(port_, 0, tx_descriptors, SOCKET_ID_ANY, nullptr); e < 0)
         return device_error(spec_, "no transmit queue", e);
-    if (int e = rte_eth_dev_start(port_); e < 0)
-        return device_error(spec_, "cannot be started", e);
+    if (int e = rte_eth_dev_start(port_); e < 0) return device_error(spec_, "cannot be started", e);
     return {};
 }
 
@@ -155,7 +153,8 @@ std::uint32_t DpdkDevice::transmit(std::uint32_t worker, Packet** packets, std::
         const std::uint16_t sent = rte_eth_tx_burst(port_, 0, burst, ready);
         tallies_.tx_packets.add(sent);
         tallies_.tx_bytes.add(std::accumulate(length, length + sent, std::uint64_t{0}));
-        const auto left = static_cast<std::uint32_t>(ready - sent);  // stay the caller's, at the end
+        const auto left =
+            static_cast<std::uint32_t>(ready - sent);  // stay the caller's, at the end
         for (std::uint32_t i = 0; i < left; ++i)
             packets[done - left + i] = &MbufPool::packet_of(*burst[sent + i]);
         if (left > 0) return done - left;

@@ -12,8 +12,8 @@
 namespace weir::ports {
 namespace {
 
-// Drivers start a frame RTE_PKTMBUF_HEADROOM behind the mbuf's buffer. The rest of our headroom lies
-// in front of that buffer, behind the descriptor, where drivers do not look.
+// Drivers start a frame RTE_PKTMBUF_HEADROOM behind the mbuf's buffer. The rest of our headroom
+// lies in front of that buffer, behind the descriptor, where drivers do not look.
 constexpr std::uint16_t front_bytes = limits::packet_headroom_bytes - RTE_PKTMBUF_HEADROOM;
 constexpr std::uint16_t private_bytes = net::packet_bytes + front_bytes;
 constexpr std::uint16_t data_room = RTE_PKTMBUF_HEADROOM + limits::max_frame_bytes + 64;
@@ -32,8 +32,8 @@ void describe(net::Packet& p, rte_mbuf& m) {
 }  // namespace
 
 Result<std::unique_ptr<MbufPool>> MbufPool::create(const std::string& name, std::uint32_t packets) {
-    rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), packets, cache_packets,
-                                                private_bytes, data_room, SOCKET_ID_ANY);
+    rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), packets, cache_packets, private_bytes,
+                                                data_room, SOCKET_ID_ANY);
     if (!pool)
         return Error{Errc::io, "packet pool", "packets",
                      std::to_string(packets) + " packets need more memory than DPDK was given: " +
@@ -41,13 +41,23 @@ Result<std::unique_ptr<MbufPool>> MbufPool::create(const std::string& name, std:
     return std::unique_ptr<MbufPool>(new MbufPool(pool));
 }
 
-MbufPool::~MbufPool() { rte_mempool_free(pool_); }
+MbufPool::~MbufPool() {
+    rte_mempool_free(pool_);
+}
 
-std::size_t MbufPool::capacity() const { return pool_->size; }
-std::size_t MbufPool::in_use() const { return rte_mempool_in_use_count(pool_); }
+std::size_t MbufPool::capacity() const {
+    return pool_->size;
+}
+std::size_t MbufPool::in_use() const {
+    return rte_mempool_in_use_count(pool_);
+}
 
-rte_mbuf* MbufPool::mbuf_of(net::Packet& p) { return reinterpret_cast<rte_mbuf*>(&p) - 1; }
-net::Packet& MbufPool::packet_of(rte_mbuf& m) { return *static_cast<net::Packet*>(rte_mbuf_to_priv(&m)); }
+rte_mbuf* MbufPool::mbuf_of(net::Packet& p) {
+    return reinterpret_cast<rte_mbuf*>(&p) - 1;
+}
+net::Packet& MbufPool::packet_of(rte_mbuf& m) {
+    return *static_cast<net::Packet*>(rte_mbuf_to_priv(&m));
+}
 
 std::uint32_t MbufPool::allocate(std::uint32_t, net::Packet** out, std::uint32_t count) {
     std::uint32_t made = 0;

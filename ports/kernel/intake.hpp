@@ -12,7 +12,7 @@ namespace weir::ports {
 // What the sender of a frame left for others to do: struct virtio_net_hdr of the virtio
 // specification (§5.1.6), whose header is no C++. Byte order of the machine.
 struct Todo {
-    static constexpr std::uint8_t needs_checksum = 1;  // flags
+    static constexpr std::uint8_t needs_checksum = 1;              // flags
     static constexpr std::uint8_t no_gso = 0, tcp4 = 1, tcp6 = 4;  // gso_type
     static constexpr std::uint8_t ecn = 0x80;                      // with a TCP gso_type
 
@@ -35,8 +35,9 @@ struct KernelFrame {
     std::uint16_t tag = 0;  // TCI
 };
 
-// Makes complete packets of what the kernel's offloads left half done: puts VLAN tags back, computes
-// checksums, cuts super-frames into segments. What comes out needs nobody's further attention.
+// Makes complete packets of what the kernel's offloads left half done: puts VLAN tags back,
+// computes checksums, cuts super-frames into segments. What comes out needs nobody's further
+// attention.
 class Intake {
 public:
     Intake(dataplane::PacketPool& pool, dataplane::PortTallies& tallies, std::uint32_t mtu)

@@ -35,7 +35,8 @@ protected:
         KernelFrame frame;
     };
 
-    KernelDevice(dataplane::DeviceSpec spec, dataplane::PacketPool& pool, KernelLink link, int file);
+    KernelDevice(dataplane::DeviceSpec spec, dataplane::PacketPool& pool, KernelLink link,
+                 int file);
 
     // Fills slots from the front; how many. Never waits.
     virtual std::uint32_t fetch(std::array<Slot, batch>& slots) = 0;

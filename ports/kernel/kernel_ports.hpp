@@ -13,7 +13,8 @@ Result<std::unique_ptr<dataplane::Device>> open_tap(dataplane::DeviceSpec spec,
                                                     dataplane::PacketPool& pool);
 
 // Takes over the interface `spec.interface`, e.g. our end of a veth pair: all frames, VLAN tags
-// included; an MTU of 0 means that of the interface. The host's own IPv6 is switched off on it; addresses of the host do not belong there.
+// included; an MTU of 0 means that of the interface. The host's own IPv6 is switched off on it;
+// addresses of the host do not belong there.
 Result<std::unique_ptr<dataplane::Device>> open_packet_socket(dataplane::DeviceSpec spec,
                                                               dataplane::PacketPool& pool);
 

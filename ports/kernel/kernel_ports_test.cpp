@@ -64,7 +64,8 @@ protected:
         spec.kind = kind;
         spec.interface = interface;
         spec.mtu = mtu;
-        auto device = kind == "tap" ? ports::open_tap(spec, pool_) : open_packet_socket(spec, pool_);
+        auto device =
+            kind == "tap" ? ports::open_tap(spec, pool_) : open_packet_socket(spec, pool_);
         ASSERT_TRUE(device.ok()) << device.error().text();
         device_ = std::move(*device);
     }
@@ -145,8 +146,8 @@ TEST_F(KernelPorts, TapCarriesFramesAndTags) {
     expect_out(tagged(plain_frame(0x88b5, 100), {7, 9}));
 }
 
-// The guest's TCP with all its offloads: super-frames and partial checksums. What the device makes of
-// them must be ordinary segments with right checksums, in order and complete.
+// The guest's TCP with all its offloads: super-frames and partial checksums. What the device makes
+// of them must be ordinary segments with right checksums, in order and complete.
 void expect_whole_segments(Device& device, dataplane::PacketPool& pool, std::size_t bytes) {
     std::size_t payload = 0, packets = 0, largest = 0;
     eventually([&] {
@@ -205,11 +206,26 @@ Frame fragment(std::uint16_t offset, bool more, std::size_t payload) {
     std::uint8_t* ip = f.data() + 14;
     const auto total = static_cast<std::uint16_t>(20 + payload);
     const auto field = static_cast<std::uint16_t>(offset / 8 | (more ? 0x2000 : 0));
-    const std::uint8_t header[20] = {0x45, 0, static_cast<std::uint8_t>(total >> 8),
-                                     static_cast<std::uint8_t>(total), 0x12, 0x34,
+    const std::uint8_t header[20] = {0x45,
+                                     0,
+                                     static_cast<std::uint8_t>(total >> 8),
+                                     static_cast<std::uint8_t>(total),
+                                     0x12,
+                                     0x34,
                                      static_cast<std::uint8_t>(field >> 8),
-                                     static_cast<std::uint8_t>(field), 64, 17, 0, 0, 10, 0, 0, 1,
-                                     10, 0, 0, 2};
+                                     static_cast<std::uint8_t>(field),
+                                     64,
+                                     17,
+                                     0,
+                                     0,
+                                     10,
+                                     0,
+                                     0,
+                                     1,
+                                     10,
+                                     0,
+                                     0,
+                                     2};
     std::copy(header, header + 20, ip);
     net::fill_ip4_checksum({ip, 20});
     return f;
@@ -226,9 +242,10 @@ TEST_F(KernelPorts, AfPacketResolvesPartialChecksums) {
 TEST_F(KernelPorts, AfPacketCutsSuperFrames) {
     open_af_packet(1500);
     for (const bool ip6 : {false, true}) {
-        for (const std::size_t payload : {std::size_t{1461}, std::size_t{8000}, std::size_t{60000}}) {
-            ASSERT_TRUE(wire_->send_unfinished(bytes_of(todo_of(ip6, 1400)),
-                                               unfinished_tcp(ip6, payload)));
+        for (const std::size_t payload :
+             {std::size_t{1461}, std::size_t{8000}, std::size_t{60000}}) {
+            ASSERT_TRUE(
+                wire_->send_unfinished(bytes_of(todo_of(ip6, 1400)), unfinished_tcp(ip6, payload)));
             expect_whole_segments(*device_, pool_, payload);
         }
     }
@@ -239,8 +256,8 @@ TEST_F(KernelPorts, TapResolvesChecksumsAndCutsSuperFrames) {
     for (const bool ip6 : {false, true}) {
         ASSERT_TRUE(wire_->send_unfinished(bytes_of(todo_of(ip6, 0)), unfinished_tcp(ip6, 101)));
         expect_whole_segments(*device_, pool_, 101);
-        ASSERT_TRUE(wire_->send_unfinished(bytes_of(todo_of(ip6, 1400)),
-                                           unfinished_tcp(ip6, 60000)));
+        ASSERT_TRUE(
+            wire_->send_unfinished(bytes_of(todo_of(ip6, 1400)), unfinished_tcp(ip6, 60000)));
         expect_whole_segments(*device_, pool_, 60000);
     }
 }

@@ -51,7 +51,8 @@ Status set_up(int file, const DeviceSpec& spec, int index) {
     return {};
 }
 
-// The host's own IPv6 keeps quiet on an interface that is Weir's; no harm where that is not allowed.
+// The host's own IPv6 keeps quiet on an interface that is Weir's; no harm where that is not
+// allowed.
 void silence_host(const std::string& interface) {
     const std::string path = "/proc/sys/net/ipv6/conf/" + interface + "/disable_ipv6";
     const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
@@ -106,9 +107,8 @@ std::uint32_t PacketSocket::fetch(std::array<Slot, batch>& slots) {
     for (int i = 0; i < got; ++i) {
         KernelFrame& frame = slots[static_cast<std::size_t>(i)].frame;
         const unsigned length = messages[i].msg_len;
-        frame.length = length < sizeof frame.todo
-                           ? 0
-                           : length - static_cast<unsigned>(sizeof frame.todo);
+        frame.length =
+            length < sizeof frame.todo ? 0 : length - static_cast<unsigned>(sizeof frame.todo);
         read_tag(messages[i].msg_hdr, frame);
     }
     return got > 0 ? static_cast<std::uint32_t>(got) : 0;

@@ -31,7 +31,8 @@ std::uint32_t MemoryDevice::receive(std::uint32_t worker, net::Packet** out, std
         const Incoming& frame = incoming_.front();
         net::Packet* p = pool_.make(worker, frame.bytes.data(), frame.bytes.size());
         if (!p) {
-            tallies_.drop(frame.bytes.size() > mtu_ + 22 ? PortDrop::too_long : PortDrop::no_buffer);
+            tallies_.drop(frame.bytes.size() > mtu_ + 22 ? PortDrop::too_long
+                                                         : PortDrop::no_buffer);
         } else if (!(frame.flags & net::packet_super_frame) && !dataplane::fits_mtu(*p, mtu_)) {
             tallies_.drop(PortDrop::too_long);
             pool_.release(worker, &p, 1);

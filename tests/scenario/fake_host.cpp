@@ -32,11 +32,13 @@ FakeHost::FakeHost(std::string name, std::uint32_t workers)
     vtable_.abi_version = weir_abi_version;
     vtable_.workers = workers;
     vtable_.host = this;
-    vtable_.transmit = [](void* h, std::uint32_t, std::uint32_t port, net::Packet** packets, std::uint32_t n) {
+    vtable_.transmit = [](void* h, std::uint32_t, std::uint32_t port, net::Packet** packets,
+                          std::uint32_t n) {
         FakeHost& self = of(h);
         for (std::uint32_t i = 0; i < n; ++i) {
             net::Packet& p = *packets[i];
-            self.sent_.push_back({self.name_, self.names_.at(port), Frame(p.data, p.data + p.length)});
+            self.sent_.push_back(
+                {self.name_, self.names_.at(port), Frame(p.data, p.data + p.length)});
             self.free_packet(&p);
         }
     };
@@ -54,9 +56,8 @@ FakeHost::FakeHost(std::string name, std::uint32_t workers)
     vtable_.hand_to_engine = [](void* h, std::uint32_t, net::Packet** packets, std::uint32_t n) {
         for (std::uint32_t i = 0; i < n; ++i) of(h).to_engine_.push_back(packets[i]);
     };
-    vtable_.pool = [](void* h, const char* pool_name, std::size_t bytes, std::uint32_t, std::uint32_t* adoption) {
-        return of(h).pool(pool_name, bytes, adoption);
-    };
+    vtable_.pool = [](void* h, const char* pool_name, std::size_t bytes, std::uint32_t,
+                      std::uint32_t* adoption) { return of(h).pool(pool_name, bytes, adoption); };
     vtable_.event = [](void* h, const char* json, std::size_t bytes) {
         of(h).events.emplace_back(json, bytes);
     };
@@ -77,7 +78,8 @@ void FakeHost::restart_engine() {
     WEIR_CHECK(engine_ != nullptr, error.c_str());
     for (const auto& [name, index] : ports_) attach(name, index);
     if (!last_snapshot_.empty())
-        api_->publish(engine_, last_snapshot_.data(), last_snapshot_.size(), last_revision_, into(error));
+        api_->publish(engine_, last_snapshot_.data(), last_snapshot_.size(), last_revision_,
+                      into(error));
 }
 
 void* FakeHost::pool(const char* name, std::size_t bytes, std::uint32_t* adoption) {
@@ -126,7 +128,8 @@ std::string FakeHost::attach(const std::string& name, std::uint32_t index) {
 std::string FakeHost::apply(const std::string& canonical, std::uint64_t revision,
                             const std::vector<std::string>& port_names) {
     std::string error;
-    if (api_->publish(engine_, canonical.data(), canonical.size(), revision, into(error)) == 0) return error;
+    if (api_->publish(engine_, canonical.data(), canonical.size(), revision, into(error)) == 0)
+        return error;
     last_snapshot_ = canonical;
     last_revision_ = revision;
     for (const std::string& port : port_names) {
@@ -137,7 +140,8 @@ std::string FakeHost::apply(const std::string& canonical, std::uint64_t revision
         if (std::string refused = attach(port, index); !refused.empty()) return refused;
     }
     for (auto it = ports_.begin(); it != ports_.end();) {
-        const bool wanted = std::find(port_names.begin(), port_names.end(), it->first) != port_names.end();
+        const bool wanted =
+            std::find(port_names.begin(), port_names.end(), it->first) != port_names.end();
         if (!wanted) api_->detach(engine_, it->second);
         it = wanted ? std::next(it) : ports_.erase(it);
     }
@@ -194,7 +198,8 @@ model::Value FakeHost::query(const model::Value& request, std::uint64_t now_ns) 
     return joined;
 }
 
-std::uint64_t FakeHost::counter(const std::string& metric, const std::string& label, const std::string& value) {
+std::uint64_t FakeHost::counter(const std::string& metric, const std::string& label,
+                                const std::string& value) {
     model::Value request = model::Value::object();
     request.set("what", "counters");
     std::uint64_t sum = 0;
@@ -207,7 +212,9 @@ std::uint64_t FakeHost::counter(const std::string& metric, const std::string& la
     return sum;
 }
 
-std::vector<Sent> FakeHost::take_sent() { return std::exchange(sent_, {}); }
+std::vector<Sent> FakeHost::take_sent() {
+    return std::exchange(sent_, {});
+}
 
 std::vector<std::string> FakeHost::port_names() const {
     std::vector<std::string> out;

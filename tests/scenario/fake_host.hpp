@@ -19,15 +19,16 @@ struct Sent {
     Frame frame;
 };
 
-// The smallest shell there is: one engine through its C ABI, heap packets, memory ports, virtual time.
-// Workers are called one after the other, so that every run is the same.
+// The smallest shell there is: one engine through its C ABI, heap packets, memory ports, virtual
+// time. Workers are called one after the other, so that every run is the same.
 class FakeHost {
 public:
     FakeHost(std::string name, std::uint32_t workers);
     ~FakeHost();
     FakeHost(const FakeHost&) = delete;
 
-    // Opens the ports of `port_names` that are not open yet, closes others, publishes. Empty: applied.
+    // Opens the ports of `port_names` that are not open yet, closes others, publishes. Empty:
+    // applied.
     std::string apply(const std::string& canonical, std::uint64_t revision,
                       const std::vector<std::string>& port_names);
     void receive(const std::string& port, const Frame& frame, std::uint64_t now_ns);
@@ -36,7 +37,8 @@ public:
     void restart_engine();
 
     model::Value query(const model::Value& request, std::uint64_t now_ns);  // rows of all workers
-    std::uint64_t counter(const std::string& metric, const std::string& label, const std::string& value);
+    std::uint64_t counter(const std::string& metric, const std::string& label,
+                          const std::string& value);
 
     // Frames that left since the last call, in order.
     std::vector<Sent> take_sent();

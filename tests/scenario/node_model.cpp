@@ -15,17 +15,19 @@ namespace {
 bool is_dropped(const NodeModel& node, std::span<const std::uint8_t> frame) {
     net::Headers headers;
     net::Tuple tuple;
-    if (node.drop_port == 0 || net::parse_inner(frame, headers, tuple) != net::ParseError::none) return false;
+    if (node.drop_port == 0 || net::parse_inner(frame, headers, tuple) != net::ParseError::none)
+        return false;
     return tuple.dst_port == node.drop_port || tuple.src_port == node.drop_port;
 }
 
 std::string visit_text(const net::Smd& smd) {
-    return "sci=" + std::to_string(smd.sci) + " spi=" + std::to_string(smd.spi) + " si=" + std::to_string(smd.si) +
-           " d=" + std::to_string(smd.reverse ? 1 : 0);
+    return "sci=" + std::to_string(smd.sci) + " spi=" + std::to_string(smd.spi) +
+           " si=" + std::to_string(smd.si) + " d=" + std::to_string(smd.reverse ? 1 : 0);
 }
 
 std::optional<FromNodeModel> through_aware(NodeModel& node, const Frame& frame) {
-    if (frame.size() < net::ethernet_bytes || net::load16(frame.data() + 12) != net::ethertype_nsh) return {};
+    if (frame.size() < net::ethernet_bytes || net::load16(frame.data() + 12) != net::ethertype_nsh)
+        return {};
     net::NshView view;
     const std::span<const std::uint8_t> bytes(frame);
     if (net::decode_nsh(bytes.subspan(net::ethernet_bytes), view) != net::NshError::none) return {};
@@ -61,7 +63,8 @@ std::optional<FromNodeModel> through_node(NodeModel& node, std::size_t vnic, con
     if (node.hung) return {};
     if (node.aware) return through_aware(node, frame);
     const Frame inner = untagged(frame);
-    const bool heartbeat = inner.size() >= 14 && net::load16(inner.data() + 12) == net::ethertype_heartbeat;
+    const bool heartbeat =
+        inner.size() >= 14 && net::load16(inner.data() + 12) == net::ethertype_heartbeat;
     if (!heartbeat) {
         if (is_dropped(node, inner)) return {};
         node.visits.push_back(vnic == 0 ? "left" : "right");

@@ -7,7 +7,8 @@
 #include "model/yaml.hpp"
 #include "tests/scenario/world.hpp"
 
-// Configuration, packets and time through the whole pipeline of two hosts and the wire between them.
+// Configuration, packets and time through the whole pipeline of two hosts and the wire between
+// them.
 //
 // Input: a list of orders, one byte each: low 3 bits what, the rest which. Frames follow as length
 // (2 bytes) and content. The world lives on from input to input, as a host does.
@@ -28,7 +29,8 @@ constexpr const char* changes[] = {
 void put(World& world, std::string_view yaml) {
     weir::model::Errors errors;
     const auto documents = weir::model::parse_documents(yaml, errors);
-    WEIR_CHECK(errors.empty() && world.put(documents).empty(), "the fuzzer's own configuration is valid");
+    WEIR_CHECK(errors.empty() && world.put(documents).empty(),
+               "the fuzzer's own configuration is valid");
 }
 
 World& world() {
@@ -50,7 +52,8 @@ struct Input {
         return *at++;
     }
     Frame frame() {
-        const std::size_t wanted = byte() | std::size_t{byte()} << 8, n = wanted < left ? wanted : left;
+        const std::size_t wanted = byte() | std::size_t{byte()} << 8,
+                          n = wanted < left ? wanted : left;
         Frame out(at, at + n);
         at += n;
         left -= n;
@@ -70,12 +73,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const std::uint8_t order = in.byte();
         const std::size_t which = order >> 3;
         switch (order & 7) {
-            case 0: w.inject_underlay(which & 1 ? "h2" : "h1", in.frame()); break;
-            case 1: w.advance((1 + which) * 1'000'000); break;
+            case 0:
+                w.inject_underlay(which & 1 ? "h2" : "h1", in.frame());
+                break;
+            case 1:
+                w.advance((1 + which) * 1'000'000);
+                break;
             case 2:
                 if (which % 16 == 0) put(w, changes[in.byte() % std::size(changes)]);
                 break;
-            default: w.send(ports[which % std::size(ports)], in.frame()); break;
+            default:
+                w.send(ports[which % std::size(ports)], in.frame());
+                break;
         }
     }
     w.take_delivered();

@@ -57,13 +57,14 @@ std::string missing_word(const std::string& wanted, const std::string& descripti
 bool is_tunnel(const Frame& frame) {
     net::Headers headers;
     net::Tuple tuple;
-    return net::parse_inner(frame, headers, tuple) == net::ParseError::none && tuple.proto == net::proto_udp &&
-           tuple.dst_port == net::udp_port_geneve;
+    return net::parse_inner(frame, headers, tuple) == net::ParseError::none &&
+           tuple.proto == net::proto_udp && tuple.dst_port == net::udp_port_geneve;
 }
 
 class Story {
 public:
-    Story(std::string setup_dir, std::uint32_t workers) : setup_dir_(std::move(setup_dir)), world_(workers) {}
+    Story(std::string setup_dir, std::uint32_t workers)
+        : setup_dir_(std::move(setup_dir)), world_(workers) {}
 
     std::string run(const std::string& path) {
         std::istringstream text(read_file(path));
@@ -71,33 +72,48 @@ public:
         std::string line;
         for (int number = 1; std::getline(text, line); ++number) {
             const std::size_t hash = line.find('#');
-            if (hash != std::string::npos && (hash == 0 || line[hash - 1] == ' ')) line.resize(hash);
+            if (hash != std::string::npos && (hash == 0 || line[hash - 1] == ' '))
+                line.resize(hash);
             if (words_of(line).empty()) continue;
             if (std::string why = step(line); !why.empty())
                 return path + ":" + std::to_string(number) + ": " + line + "\n    " + why;
         }
         if (std::string why = nothing_left(); !why.empty()) return path + ": at the end: " + why;
         for (const auto& [name, host] : world_.hosts())
-            if (world_.drops("pipeline.no_outcome") != 0) return path + ": a packet had no outcome on " + name;
+            if (world_.drops("pipeline.no_outcome") != 0)
+                return path + ": a packet had no outcome on " + name;
         return {};
     }
 
 private:
-    using Verb = std::string (Story::*)(const std::string& line, const std::vector<std::string>& words);
+    using Verb = std::string (Story::*)(const std::string& line,
+                                        const std::vector<std::string>& words);
 
     std::string step(const std::string& line) {
-        static const std::map<std::string, Verb> verbs = {
-            {"setup", &Story::setup},     {"given", &Story::put},       {"change", &Story::put},
-            {"refused", &Story::refused}, {"delete", &Story::erase},    {"send", &Story::send},
-            {"wire-send", &Story::wire_send}, {"->", &Story::arrives},  {"wire", &Story::wire},
-            {"visit", &Story::visit},     {"wait", &Story::wait},       {"node", &Story::node},
-            {"hang", &Story::node_state}, {"resume", &Story::node_state}, {"cut", &Story::link},
-            {"mend", &Story::link},       {"restart", &Story::restart}, {"expect", &Story::expect},
-            {"forget-wire", &Story::forget_wire}};
+        static const std::map<std::string, Verb> verbs = {{"setup", &Story::setup},
+                                                          {"given", &Story::put},
+                                                          {"change", &Story::put},
+                                                          {"refused", &Story::refused},
+                                                          {"delete", &Story::erase},
+                                                          {"send", &Story::send},
+                                                          {"wire-send", &Story::wire_send},
+                                                          {"->", &Story::arrives},
+                                                          {"wire", &Story::wire},
+                                                          {"visit", &Story::visit},
+                                                          {"wait", &Story::wait},
+                                                          {"node", &Story::node},
+                                                          {"hang", &Story::node_state},
+                                                          {"resume", &Story::node_state},
+                                                          {"cut", &Story::link},
+                                                          {"mend", &Story::link},
+                                                          {"restart", &Story::restart},
+                                                          {"expect", &Story::expect},
+                                                          {"forget-wire", &Story::forget_wire}};
         const auto words = words_of(line);
         const auto verb = verbs.find(words[0]);
         if (verb == verbs.end()) return "unknown verb " + words[0];
-        const bool follows = words[0] == "->" || words[0] == "wire" || words[0] == "visit" || words[0] == "expect";
+        const bool follows =
+            words[0] == "->" || words[0] == "wire" || words[0] == "visit" || words[0] == "expect";
         if (!follows)
             if (std::string why = nothing_left(); !why.empty()) return why;
         return (this->*verb->second)(line, words);
@@ -154,14 +170,17 @@ private:
             headers.family == net::Family::none)
             return out;
         const std::uint8_t* ip = frame->data() + headers.l3;
-        const net::Ip to = headers.family == net::Family::ip4 ? net::Ip::from4(ip + 16) : net::Ip::from6(ip + 24);
+        const net::Ip to =
+            headers.family == net::Family::ip4 ? net::Ip::from4(ip + 16) : net::Ip::from6(ip + 24);
         for (const auto& [name, other] : world_.intent().all<model::Port>())
             if (other.segment.name == port->segment.name &&
-                std::find(other.addresses.begin(), other.addresses.end(), to) != other.addresses.end())
+                std::find(other.addresses.begin(), other.addresses.end(), to) !=
+                    other.addresses.end())
                 return out + " dmac=" + other.mac.text();
         for (const auto& [name, router] : world_.intent().all<model::Router>())
             for (const auto& interface : router.interfaces)
-                if (interface.segment.name == port->segment.name) return out + " dmac=" + router.mac.text();
+                if (interface.segment.name == port->segment.name)
+                    return out + " dmac=" + router.mac.text();
         return out;
     }
 
@@ -198,15 +217,18 @@ private:
         if (words[1] == "dropped") {
             const std::uint64_t now = world_.drops(words.at(2)), before = seen_drops_[words[2]];
             seen_drops_[words[2]] = now;
-            return now > before ? "" : words[2] + " did not rise (it is " + std::to_string(now) + ")";
+            return now > before ? ""
+                                : words[2] + " did not rise (it is " + std::to_string(now) + ")";
         }
         std::size_t times = 1, skip = 2;
-        if (words.size() > 2 && words[2][0] == 'x' && words[2].size() > 1 && std::isdigit(words[2][1])) {
+        if (words.size() > 2 && words[2][0] == 'x' && words[2].size() > 1 &&
+            std::isdigit(words[2][1])) {
             times = std::stoul(words[2].substr(1));
             skip = 3;
         }
         for (std::size_t i = 0; i < times; ++i)
-            if (std::string why = arrives_once(words[1], rest_of(line, skip)); !why.empty()) return why;
+            if (std::string why = arrives_once(words[1], rest_of(line, skip)); !why.empty())
+                return why;
         return {};
     }
     std::string arrives_once(const std::string& port, const std::string& wanted) {
@@ -217,8 +239,9 @@ private:
         arrived_.erase(at);
         const std::string description = net::describe(sent.frame);
         if (words_of(wanted) == std::vector<std::string>{"same"})
-            return sent.frame == last_sent_ ? ""
-                                            : "arrived: " + description + "\n    sent:    " + net::describe(last_sent_);
+            return sent.frame == last_sent_
+                       ? ""
+                       : "arrived: " + description + "\n    sent:    " + net::describe(last_sent_);
         const std::string missing = missing_word(wanted, description);
         return missing.empty() ? "" : "no word \"" + missing + "\" in: " + description;
     }
@@ -236,11 +259,13 @@ private:
         return out;
     }
 
-    // "wire h1 geneve vni=9001 …": the next tunnel packet on the underlay; "wire end": there is none.
+    // "wire h1 geneve vni=9001 …": the next tunnel packet on the underlay; "wire end": there is
+    // none.
     std::string wire(const std::string& line, const std::vector<std::string>& words) {
         if (words.at(1) == "end") {
             if (wire_.empty()) return {};
-            return "still on the wire, from " + wire_.front().host + ": " + net::describe(wire_.front().frame);
+            return "still on the wire, from " + wire_.front().host + ": " +
+                   net::describe(wire_.front().frame);
         }
         if (wire_.empty()) return "nothing more on the wire" + drops_text();
         const Sent sent = wire_.front();
@@ -258,7 +283,8 @@ private:
     // "visit n1 sci=7 si=2 d=0" or "visit n2 left": the next one; "visit n1 end": there is none.
     std::string visit(const std::string& line, const std::vector<std::string>& words) {
         auto& visits = world_.nodes[words.at(1)].visits;
-        if (words.size() > 2 && words[2] == "end") return visits.empty() ? "" : "also: " + visits.front();
+        if (words.size() > 2 && words[2] == "end")
+            return visits.empty() ? "" : "also: " + visits.front();
         if (visits.empty()) return words[1] + " was not visited" + drops_text();
         const std::string first = visits.front();
         visits.erase(visits.begin());
@@ -285,7 +311,8 @@ private:
             else if (words[i] == "l2") model.aware = false;
             else if (words[i] == "decrements") model.decrements = true;
             else if (words[i] == "wrong-side") model.wrong_side = true;
-            else if (words[i].starts_with("drop=")) model.drop_port = static_cast<std::uint32_t>(std::stoul(words[i].substr(5)));
+            else if (words[i].starts_with("drop="))
+                model.drop_port = static_cast<std::uint32_t>(std::stoul(words[i].substr(5)));
             else return "unknown word " + words[i];
         }
         return {};
@@ -304,7 +331,8 @@ private:
         return {};
     }
 
-    // "expect METRIC[{label=value}][@host] =|>= N"; a name with a dot or in capitals is a drop reason.
+    // "expect METRIC[{label=value}][@host] =|>= N"; a name with a dot or in capitals is a drop
+    // reason.
     std::string expect(const std::string&, const std::vector<std::string>& words) {
         if (words.size() != 4) return "expect NAME = N";
         std::string name = words[1], label, value, host;
@@ -338,7 +366,8 @@ private:
 
 }  // namespace
 
-std::string run_story(const std::string& path, const std::string& setup_dir, std::uint32_t workers) {
+std::string run_story(const std::string& path, const std::string& setup_dir,
+                      std::uint32_t workers) {
     try {
         return Story(setup_dir, workers).run(path);
     } catch (const std::exception& e) {

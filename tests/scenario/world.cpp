@@ -105,7 +105,8 @@ void World::advance(std::uint64_t ns) {
     }
 }
 
-// Carries frames until none is on its way; whether there was any. Bounded: a scenario that never ends is a failure.
+// Carries frames until none is on its way; whether there was any. Bounded: a scenario that never
+// ends is a failure.
 bool World::settle() {
     for (int round = 0; round < 10000; ++round) {
         std::vector<Sent> all;

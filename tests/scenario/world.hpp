@@ -16,9 +16,9 @@ namespace weir::scenario {
 struct NodeModel {
     bool aware = false;
     bool hung = false;
-    bool wrong_side = false;     // l2: sends frames back where they came in
-    bool decrements = false;     // aware: takes one from SI itself
-    std::uint32_t drop_port = 0; // drops TCP/UDP to this port
+    bool wrong_side = false;          // l2: sends frames back where they came in
+    bool decrements = false;          // aware: takes one from SI itself
+    std::uint32_t drop_port = 0;      // drops TCP/UDP to this port
     std::vector<std::string> visits;  // "sci=… si=… d=…" (aware) or "left"/"right" (l2), in order
 };
 
@@ -32,21 +32,22 @@ public:
     std::string erase(const std::string& kind, const std::string& name);
 
     void send(const std::string& port, const Frame& frame);
-    void inject_underlay(const std::string& host, const Frame& frame);  // from outside, to that host
-    void advance(std::uint64_t ns);   // ticks every millisecond on the way
+    void inject_underlay(const std::string& host,
+                         const Frame& frame);  // from outside, to that host
+    void advance(std::uint64_t ns);            // ticks every millisecond on the way
 
     FakeHost& host(const std::string& name);
     FakeHost& host_of(const std::string& port);
     const model::Snapshot& intent() const { return intent_; }
     const std::map<std::string, std::unique_ptr<FakeHost>>& hosts() const { return hosts_; }
-    std::uint64_t drops(const std::string& reason);   // over all hosts
+    std::uint64_t drops(const std::string& reason);  // over all hosts
     std::uint64_t now_ns() const { return now_ns_; }
 
     // Frames that reached guests, and frames on the underlay, since the last call.
     std::vector<Sent> take_delivered() { return std::exchange(delivered_, {}); }
     std::vector<Sent> take_underlay() { return std::exchange(underlay_, {}); }
-    std::map<std::string, NodeModel> nodes;   // by service node name
-    std::set<std::string> cut_hosts;          // their underlay link is down
+    std::map<std::string, NodeModel> nodes;  // by service node name
+    std::set<std::string> cut_hosts;         // their underlay link is down
 
 private:
     std::string publish();

@@ -1,7 +1,8 @@
+#include <pthread.h>
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
-#include <pthread.h>
 #include <string>
 #include <thread>
 
@@ -36,7 +37,8 @@ void add_run(CLI::App& app, weir::host::HostOptions& o, std::string& level, std:
     run.add_option("--cert-dir", o.cert_dir, "This host's certificate, key and authority.");
     run.add_option("--socket", o.socket, "Local HTTP; default: host.sock in the run directory.");
     run.add_option("--metrics", o.metrics, "IP:PORT to serve Prometheus metrics on.");
-    run.add_option("--workers", o.workers, "Threads that handle packets.")->check(CLI::Range(1, 16));
+    run.add_option("--workers", o.workers, "Threads that handle packets.")
+        ->check(CLI::Range(1, 16));
     run.add_option("--packets", o.packets, "Packet buffers.")->check(CLI::Range(1024, 262144));
     run.add_flag("--busy-poll", o.busy_poll, "Workers never sleep.");
     run.add_flag("--huge-pages", o.huge_pages, "Packet memory in huge pages.");

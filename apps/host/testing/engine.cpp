@@ -1,9 +1,9 @@
 // The smallest engine there is: what port 2n receives goes out of port 2n+1 and back. It keeps one
 // counter per port, in a vault pool, so that tests see what survives what.
 //
-//   publish   the bytes are kept; "refuse publish" is refused; "refuse attach" makes attach() refuse
-//   run       bytes go through as they are
-//   save      the port's count, as eight bytes; restore compares it with what the pool says.
+//   publish   the bytes are kept; "refuse publish" is refused; "refuse attach" makes attach()
+//   refuse run       bytes go through as they are save      the port's count, as eight bytes;
+//   restore compares it with what the pool says.
 //             "refuse save of b" refuses that of port 1
 //   query     {"rows":[{"metric":"test_packets_total","labels":{"port":"0"},"value":n},…]}
 #include <atomic>
@@ -60,7 +60,9 @@ struct weir_engine {
 
 namespace {
 
-std::uint64_t next_ticket(weir_engine* e) { return e->ticket.fetch_add(1) + 1; }
+std::uint64_t next_ticket(weir_engine* e) {
+    return e->ticket.fetch_add(1) + 1;
+}
 
 void note(weir_engine* e, std::uint32_t worker) {
     e->seen[worker].ticket.store(e->ticket.load());
@@ -209,9 +211,8 @@ void worker_query(weir_engine* e, std::uint32_t worker, const char*, std::size_t
 }
 
 const weir_engine_api api = {
-    TEST_ABI_VERSION, TEST_BUILD_ID, "0.1-test", create,  destroy, publish, settled,
-    attach,           detach,        quiesce,    save,    restore, run_side, tick,
-    query,            worker_query};
+    TEST_ABI_VERSION, TEST_BUILD_ID, "0.1-test", create,  destroy,  publish, settled, attach,
+    detach,           quiesce,       save,       restore, run_side, tick,    query,   worker_query};
 
 }  // namespace
 

@@ -23,7 +23,9 @@
 // Network namespaces and raw frames for tests that need the kernel at the other end.
 namespace weir::ports::testing {
 
-inline bool may_use_namespaces() { return geteuid() == 0; }
+inline bool may_use_namespaces() {
+    return geteuid() == 0;
+}
 
 // Runs a shell command; throws with its text when it fails.
 inline void run(const std::string& command) {
@@ -51,7 +53,8 @@ public:
     // Moves the calling thread into it.
     void enter() const {
         const int fd = open(("/var/run/netns/" + name_).c_str(), O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || setns(fd, CLONE_NEWNET) != 0) throw std::runtime_error("cannot enter " + name_);
+        if (fd < 0 || setns(fd, CLONE_NEWNET) != 0)
+            throw std::runtime_error("cannot enter " + name_);
         close(fd);
     }
     // Does something inside, on a thread of its own, and gives back its answer.
@@ -76,7 +79,8 @@ public:
     using Frame = std::vector<std::uint8_t>;
 
     RawSocket(const NetNs& ns, const std::string& interface) {
-        fd_ = ns.inside([] { return socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL)); });
+        fd_ =
+            ns.inside([] { return socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL)); });
         sockaddr_ll address{};
         address.sll_family = AF_PACKET;
         address.sll_protocol = htons(ETH_P_ALL);
@@ -96,8 +100,8 @@ public:
     bool send(std::span<const std::uint8_t> frame) {
         return ::send(fd_, frame.data(), frame.size(), 0) == static_cast<ssize_t>(frame.size());
     }
-    // Sends as a guest's kernel with offloads would: `todo` is a struct virtio_net_hdr. From then on
-    // this socket can do nothing else.
+    // Sends as a guest's kernel with offloads would: `todo` is a struct virtio_net_hdr. From then
+    // on this socket can do nothing else.
     bool send_unfinished(std::span<const std::uint8_t> todo, std::span<const std::uint8_t> frame) {
         const int on = 1;
         if (setsockopt(fd_, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) != 0) return false;
