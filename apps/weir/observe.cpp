@@ -47,13 +47,15 @@ std::string pair_text(const Value& pair) {
 struct Names {
     std::map<std::uint64_t, std::string> firewall, service, chains;
     explicit Names(const Session& session) {
-        for (const Value& rule : session.get("/v1/firewall-rule")["items"].items()) {
+        const Value rules = session.get("/v1/firewall-rule");
+        for (const Value& rule : rules["items"].items()) {
             firewall::Rule one;
             one.name = rule["name"].as_text();
             one.id = static_cast<std::uint32_t>(rule["id"].as_uint());
             firewall[firewall::rule_id(one)] = one.name;
         }
-        for (const Value& chain : session.get("/v1/service-chain")["items"].items())
+        const Value all_chains = session.get("/v1/service-chain");
+        for (const Value& chain : all_chains["items"].items())
             chains[chain["sci"].as_uint()] = chain["name"].as_text();
     }
     static std::string find(const std::map<std::uint64_t, std::string>& in, std::uint64_t id,

@@ -1,10 +1,10 @@
-// The guest's end of a vhost-user port, without a virtual machine: DPDK's virtio-user on one side, a
-// TAP for the kernel of a network namespace on the other.
+// The guest's end of a vhost-user port, without a virtual machine: DPDK's virtio-user on one side,
+// a TAP for the kernel of a network namespace on the other.
 //
 //   virtio-guest SOCKET TAP MAC [partial]
 //
-// It listens on SOCKET, so it outlives the host. `partial`: it leaves TCP checksums to the device, as
-// guests do.
+// It listens on SOCKET, so it outlives the host. `partial`: it leaves TCP checksums to the device,
+// as guests do.
 #include <time.h>
 
 #include <cstdio>
@@ -29,7 +29,8 @@ int fail(const weir::Error& error) {
 }
 
 void leave_checksum(Packet& p) {
-    if (weir::net::parse(p) == weir::net::ParseError::none && p.headers.proto == weir::net::proto_tcp)
+    const bool readable = weir::net::parse(p) == weir::net::ParseError::none;
+    if (readable && p.headers.proto == weir::net::proto_tcp)
         weir::net::make_partial_checksum(p);
 }
 
