@@ -16,8 +16,8 @@ namespace weir::host {
 
 // What the link asks of the host. Called on the link's own thread, one at a time.
 struct LinkDuties {
-    std::function<model::Snapshot()> running;              // what the host runs now
-    std::function<Status(const model::Delta&)> change;     // apply it, or say why not
+    std::function<model::Snapshot()> running;           // what the host runs now
+    std::function<Status(const model::Delta&)> change;  // apply it, or say why not
     std::function<model::Value(const model::Value&)> query;
 };
 
@@ -27,7 +27,8 @@ public:
     // `controller`: "IP:PORT"; `cert_dir`: ca.pem, cert.pem, key.pem of this host.
     static Result<std::unique_ptr<ControllerLink>> start(const std::string& controller,
                                                          const std::string& cert_dir,
-                                                         const std::string& host, LinkDuties duties);
+                                                         const std::string& host,
+                                                         LinkDuties duties);
     ~ControllerLink();
     void stop();  // waits for the call under way
     void send_event(const std::string& json);

@@ -72,7 +72,8 @@ private:
 class PortTraffic : public ::testing::Test {
 protected:
     void SetUp() override {
-        if (!ports::testing::may_use_namespaces()) GTEST_SKIP() << "needs root for network namespaces";
+        if (!ports::testing::may_use_namespaces())
+            GTEST_SKIP() << "needs root for network namespaces";
         ASSERT_NE(packet_pool(), nullptr);
         host_ = std::make_unique<NetNs>("host");
         a_ = std::make_unique<NetNs>("a");
@@ -138,7 +139,8 @@ protected:
         EXPECT_TRUE(eventually([&] {
             shell_->ports().refresh();
             return shell_->ports().find(port)->link == wanted;
-        })) << "link of " << port << " is not " << device_state_name(wanted);
+        })) << "link of "
+            << port << " is not " << device_state_name(wanted);
     }
     void expect_tcp_both_ways() {
         expect_link("a", DeviceState::up);
@@ -146,11 +148,11 @@ protected:
         EXPECT_EQ(transfer(*a_, *b_, "10.1.0.2"), "");
         EXPECT_EQ(transfer(*b_, *a_, "10.1.0.1"), "");
     }
-    // While it runs, links are looked after as in a host: virtio goes up and down a few times first.
+    // While it runs, links are looked after as in a host: virtio goes up and down a few times
+    // first.
     std::string transfer(const NetNs& from, const NetNs& to, const std::string& address) {
-        auto trouble = std::async(std::launch::async, [&] {
-            return TcpTransfer::run(from, to, address, 8 * megabyte);
-        });
+        auto trouble = std::async(
+            std::launch::async, [&] { return TcpTransfer::run(from, to, address, 8 * megabyte); });
         while (trouble.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready)
             shell_->ports().refresh();
         return trouble.get();
@@ -186,7 +188,8 @@ protected:
                                                " " + socket() + " ga " + mac_of_a + " " + options);
         EXPECT_TRUE(eventually([&] {
             shell_->ports().refresh();
-            return std::system(("ip -n " + a_->name() + " link show dev ga >/dev/null 2>&1").c_str()) == 0;
+            return std::system(
+                       ("ip -n " + a_->name() + " link show dev ga >/dev/null 2>&1").c_str()) == 0;
         }));
         configure_a();
         return guest;

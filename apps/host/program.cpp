@@ -81,7 +81,9 @@ struct HostProgram::Core {
 };
 
 HostProgram::HostProgram(std::unique_ptr<Core> core) : core_(std::move(core)) {}
-HostProgram::~HostProgram() { core_->close(); }
+HostProgram::~HostProgram() {
+    core_->close();
+}
 
 Result<std::unique_ptr<HostProgram>> HostProgram::start(HostOptions options) {
     auto core = std::make_unique<Core>(std::move(options));
@@ -118,7 +120,8 @@ Status HostProgram::Core::start_serving() {
     const auto ask = [this](const model::Value& request) {
         return loop.call([&] { return answer_query(*shell, request); });
     };
-    const std::string socket = options.socket.empty() ? options.run_dir + "/host.sock" : options.socket;
+    const std::string socket =
+        options.socket.empty() ? options.run_dir + "/host.sock" : options.socket;
     auto served = LocalServer::start(socket, options.metrics, ask);
     if (!served) return served.error();
     server = std::move(*served);
@@ -178,7 +181,8 @@ Result<std::unique_ptr<dataplane::Device>> HostProgram::Core::open_device(
 
 Status HostProgram::Core::apply(model::Snapshot snapshot) {
     if (Status applied = shell->apply(config_of(snapshot, options.name)); !applied) {
-        log::error("host.refused", {{"revision", snapshot.revision}, {"why", applied.error().text()}});
+        log::error("host.refused",
+                   {{"revision", snapshot.revision}, {"why", applied.error().text()}});
         return applied;
     }
     planned = std::move(snapshot);
@@ -207,7 +211,8 @@ Status HostProgram::Core::load_config() {
 
 void HostProgram::run() {
     Core& core = *core_;
-    log::info("host.ready", {{"revision", core.planned.revision}, {"workers", core.options.workers}});
+    log::info("host.ready",
+              {{"revision", core.planned.revision}, {"workers", core.options.workers}});
     notify("READY=1\nSTATUS=revision " + std::to_string(core.planned.revision));
     core.loop.run(look_around_interval, [&] { core.shell->look_around(); });
     notify("STOPPING=1");

@@ -48,7 +48,8 @@ public:
     // that runs it: those not yet moved with the old one.
     Status swap_engine(const std::string& library);
 
-    // Collects events and looks after links, less often when all are up; about twenty times a second.
+    // Collects events and looks after links, less often when all are up; about twenty times a
+    // second.
     void look_around();
 
     const HostConfig& applied() const { return applied_; }
