@@ -33,7 +33,7 @@ class HungNodeWithAlternative(Scenario):
             download.must_grow(10_000)
         before = self.paths()
         self.assertEqual(len(before), 2, f"both paths are used: {before}")
-        through_n2 = next(p["spi"] for p in self.weir.ask("h1", "chain.paths")
+        through_n2 = next(p["spi"] for p in self.weir.ask("h1", "insert.paths")
                           if any(hop["node"] == "n2" for hop in p["forward"]))
         moving = before[through_n2]
         switched = self.switched()

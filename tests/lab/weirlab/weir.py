@@ -173,9 +173,13 @@ class Weir:
     def flows(self, host: str, **filters: object) -> list[dict]:
         return self.ask(host, "flows", **filters)
 
-    def node_state(self, node: str) -> str:
-        """up, down or unknown, as reported by the node's host."""
-        return self.get("service-node-status", node)["state"]
+    def node_state(self, node: str, host: str = "h1") -> str:
+        """up or down, as the host sees it when it chooses paths."""
+        for path in self.ask(host, "insert.paths"):
+            for hop in path["forward"]:
+                if hop["node"] == node:
+                    return hop["state"]
+        return "on no path"
 
     def record_exits(self) -> None:
         """For tools/check_exits: which exits this run has taken."""
