@@ -39,11 +39,8 @@ def chain(d: Set) -> None:
         _order(d)
         flow = d.weir.describe("flow", "g1", "--service", "tcp/80")
         d.story.show("weir describe flow g1 --service tcp/80", flow, 16)
-        path = d.weir.ask("h1", "insert.paths")[0]
-        hops = [hop["node"] for hop in path["forward"]]
-        d.story.expect("`weir describe flow` agrees: the chain, and the path through both nodes",
-                       "web-inspect" in flow and str(path["spi"]) in flow and hops == ["n1", "n2"],
-                       f"path {path['spi']}: {' → '.join(hops)}")
+        d.story.expect("`weir describe flow` names the chain and both nodes in order",
+                       "web-inspect" in flow and -1 < flow.find("n1") < flow.find("n2"))
     with d.story.step("The same between g1 and g3, which are on one host but not in one segment"):
         for family, name in FAMILIES:
             _download(d, d.fabric.g1, d.fabric.g3, family, name)

@@ -91,7 +91,7 @@ class HungNodeWithoutAlternative(Scenario):
         self.under.clear()
         wait_until("the bypassed flow goes on", lambda: bypassed.size > size + 100_000)
         number = next(f["src_port"] for f in self.weir.flows("h1", port="g1", l4_port=80)
-                      if f["insertion"]["verdict"][0] == "bypass_fail")
+                      if f["insertion"]["verdict"][0] == "bypass-fail")
         stays("it stays bypassed", lambda: not any(leg.packet.vni == 9001 for leg in
                                                    self.under.legs(src_port=number)), 0.5)
         bypassed.daemon.stop()

@@ -80,7 +80,7 @@ class T0:
                  port: int = 80, name: str = "redirect", **more: object) -> None:
         """A service rule for flows that `source` opens, realised when this returns."""
         self.weir.put({
-            "kind": "service-rule", "name": name, "protocol": protocol, "ports": [port],
+            "kind": "service-rule", "name": name, "protocol": protocol, "ports": [str(port)],
             "source_addresses": [f"{GUESTS[source][2]}/32"],
             "destination_addresses": [f"{GUESTS[target][2]}/32"],
             "applied_to_ports": [source], "chain": chain, **more})
