@@ -222,10 +222,14 @@ Status Engine::save(std::uint32_t port, bool in_place, bool, weir_sink) {
 }
 
 // attach(), which follows, takes the port's scope over.
-Status Engine::restore(std::uint32_t, bool in_place, std::string_view) {
+// The port may be restored before it is attached: attach() takes its scope over.
+Status Engine::restore(std::uint32_t port, bool in_place, std::string_view) {
     if (!in_place)
         return Error{Errc::unavailable, "port", "",
                      "only a transfer in place is supported between engines of one layout"};
+    const AttachedPort* entry = port_of(port);
+    if (!entry) return {};
+    for (const auto& worker : workers_) worker->flows.set_owner(entry->scope, instance_);
     return {};
 }
 

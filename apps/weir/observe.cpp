@@ -102,6 +102,24 @@ void print_json(const Session& session, const std::vector<Value>& rows) {
     session.print(list);
 }
 
+// The nodes of a flow's path in order, for both directions, as its host knows them.
+std::vector<std::pair<const char*, std::string>> nodes_of(const Session& session,
+                                                          const Value& flow) {
+    const Value answer = session.ask(flow["host"].as_text(), question("insert.paths"));
+    const auto in_order = [](const Value& hops) {
+        std::string text;
+        for (const Value& hop : hops.items())
+            text += (text.empty() ? "" : ", ") + hop["node"].as_text();
+        return text;
+    };
+    for (const Value& path : answer["rows"].items()) {
+        if (path["spi"].as_uint() != flow["insertion"]["spi"].as_uint()) continue;
+        return {{"nodes there", in_order(path["forward"])},
+                {"nodes back", in_order(path["reverse"])}};
+    }
+    return {};
+}
+
 std::map<std::string, std::uint64_t> counters_of(const Session& session, const std::string& host) {
     std::map<std::string, std::uint64_t> out;
     const Value answer = session.ask(host, question("counters"));
@@ -187,6 +205,7 @@ void describe_flows(const Session& session, const FlowFilter& filter) {
             line("service chain", Names::find(names.chains, insertion["sci"].as_uint(), "-"));
             line("service path", std::to_string(insertion["spi"].as_uint()) + ", epoch " +
                                      std::to_string(insertion["path_epoch"].as_uint()));
+            for (const auto& [key, nodes] : nodes_of(session, flow)) line(key, nodes);
             line("skipped hops", pair_text(insertion["skip"]));
         }
     }
