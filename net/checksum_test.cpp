@@ -90,6 +90,18 @@ TEST(IncrementalUpdate, equals_a_recomputation) {
     }
 }
 
+TEST(IncrementalUpdate, carries_twice_where_needed) {
+    const std::uint16_t edges[] = {0, 1, 2, 0x7fff, 0x8000, 0xfffd, 0xfffe, 0xffff};
+    for (std::uint16_t checksum : edges)
+        for (std::uint16_t from : edges)
+            for (std::uint16_t to : edges) {
+                // RFC 1624 eqn. 3 in plain arithmetic modulo 2^16 - 1; its zero is ffff unless all are 0.
+                const unsigned sum = (0xffffu - checksum) + (0xffffu - from) + to;
+                const unsigned folded = sum == 0 ? 0 : (sum - 1) % 0xffff + 1;
+                ASSERT_EQ(update_checksum16(checksum, from, to), 0xffff - folded);
+            }
+}
+
 // RFC 1624 §4: the case in which the older equation gives the wrong zero.
 TEST(IncrementalUpdate, rfc1624_example) {
     EXPECT_EQ(update_checksum16(0xdd2f, 0x5555, 0x3285), 0x0000);

@@ -147,6 +147,7 @@ TEST(SegmentTcp, segments_carry_the_stream_in_order) {
         builder.tcp(1, 2, tcp_ack | tcp_psh | tcp_fin | 0x80, 0xfffff000, 7);
         builder.tcp_options({1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2}).payload(payload);
         if (i % 2) builder.fragment(0xfffe, 0, false);
+        if (i % 4 == 1) builder.ip4_options({0x94, 4, 0, 0, 1, 1, 1, 1, 7, 8, 4, 0, 0, 0, 0, 0});
         if (i % 3 == 0) builder.bad_l4_checksum();
         PacketBuffer super = parsed(builder);
         Pool pool;

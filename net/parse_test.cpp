@@ -123,6 +123,7 @@ TEST(Parse, unknown_transport_has_no_ports) {
     ASSERT_EQ(p.error, ParseError::none);
     EXPECT_EQ(p.headers.l4, 0);
     EXPECT_EQ(p.tuple, tuple4(47, 0, 0));
+    EXPECT_EQ(parsed(ip4().proto(99)).error, ParseError::none);  // and perhaps no content
 }
 
 TEST(Parse, sctp_has_ports) {
