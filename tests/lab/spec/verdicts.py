@@ -18,7 +18,7 @@ class FastPath(Scenario):
         packets = ("weir_insertion_packets_total", "egress", "g1")
         self.assertGreater(self.g1.iperf3_bytes(self.g2.ip4, 1_000_000), 0)
         before, looked = self.weir.counters(["h1"])[packets], self.lookups()
-        self.g1.iperf3_bytes(self.g2.ip4, 15_000_000)
+        self.g1.iperf3_bytes(self.g2.ip4, 20_000_000)
         sent = self.weir.counters(["h1"])[packets] - before
         self.assertGreater(sent, 10_000)
         # Two new connections, of control and of data, and not one packet more.
