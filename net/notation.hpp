@@ -33,7 +33,8 @@
 //            about {packet} quotes a packet, quote=N of its bytes
 //   geneve, nsh   spi= si=SI/INITIAL sci= tenant= host= port= handle= tag= epoch= skip= hops= (the
 //            metadata's TTL) orig-smac= orig-dmac= oam reverse at-ingress returning copy live-query
-//            live-ack trace moved; geneve: vni= smd trace-id= collector= serviced=FLAGS:SCI:HOST;
+//            live-ack trace moved; geneve: vni= smd trace-id= collector= serviced=FLAGS:SCI:HOST
+//            ctrl=HEX (28 bytes);
 //            nsh: md1 cookie= action= control=OP:SCOPE:REASON:PARAM
 namespace weir::net {
 

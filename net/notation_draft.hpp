@@ -46,6 +46,7 @@ struct Draft {
     Nsh nsh;
     std::optional<SmdTrace> trace;
     std::optional<Serviced> serviced;
+    Bytes ctrl;  // content of a CTRL option; empty: none
 };
 
 // The words behind the addresses, up to the end of the line.

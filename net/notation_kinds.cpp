@@ -184,10 +184,16 @@ Result<Bytes> finish_geneve(Draft& draft, NotationReader& reader) {
     PacketBuffer out(draft.inner.value_or(Bytes{}), 512);
     const bool oam = draft.nsh.smd.oam;
     const OuterAddresses way{spec.src, spec.dst, spec.src_mac, spec.dst_mac, spec.traffic_class};
-    const bool fits = push_geneve(out.packet(), draft.vni, draft.has_smd ? &draft.nsh.smd : nullptr,
-                                  draft.trace ? &*draft.trace : nullptr,
-                                  draft.serviced ? &*draft.serviced : nullptr, oam) &&
-                      push_outer(out.packet(), way, spec.src_port, spec.ttl);
+    GeneveHeader header;
+    header.vni = draft.vni;
+    header.oam = oam;
+    header.smd = draft.has_smd ? &draft.nsh.smd : nullptr;
+    header.trace = draft.trace ? &*draft.trace : nullptr;
+    header.serviced = draft.serviced ? &*draft.serviced : nullptr;
+    header.ctrl[0] = draft.ctrl;
+    header.ctrl_count = draft.ctrl.empty() ? 0 : 1;
+    const bool fits =
+        push_geneve(out.packet(), header) && push_outer(out.packet(), way, spec.src_port, spec.ttl);
     if (!fits) return bad_word("geneve", "makes the packet longer than 65535");
     return with_tags(std::move(out), spec);
 }

@@ -187,6 +187,13 @@ Taken take_tuple(Draft& draft, std::string_view word, const KeyValue& pair) {
                      narrow<std::uint32_t>((*values)[2])};
         return true;
     }
+    if (pair.key == "ctrl" && draft.kind == kind_geneve) {
+        auto bytes = read_hex(word, pair.value);
+        if (!bytes) return bytes.error();
+        if (bytes->size() != ctrl_bytes) return bad_word(word, "needs 28 bytes");
+        draft.ctrl = *std::move(bytes);
+        return true;
+    }
     if (pair.key == "control" && draft.kind == kind_nsh) {
         const auto values = read_numbers(word, pair.value, ':', {255, 255, 255, 0xffffffff});
         if (!values) return values.error();

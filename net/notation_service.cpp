@@ -61,7 +61,8 @@ std::string describe_geneve(const Packet& packet, unsigned depth) {
                                   std::to_string(view.serviced->sci) + ":" +
                                   std::to_string(view.serviced->anchor_host));
     if (!view.auth.empty()) line.word("+auth");
-    if (view.ctrl_count > 0) line.number("+ctrl", view.ctrl_count);
+    if (view.ctrl_count == 1) line.hex("ctrl", view.ctrl[0]);
+    if (view.ctrl_count > 1) line.number("+ctrl", view.ctrl_count);
     if (view.live) line.word("+live");
     line.number_unless("ttl", headers.ttl, 64);
     const std::uint8_t* ip = packet.data + headers.l3;

@@ -63,6 +63,8 @@ const char* const canonical[] = {
     "handle=19 tag=3 epoch=4 skip=1 hops=62 si=2/3 reverse at-ingress orig-smac=02:00:00:00:00:0a "
     "orig-dmac=02:00:00:00:00:0b trace-id=9 collector=1 tos=184 {tcp 10.0.0.1:1 > 10.0.0.2:2 syn} "
     "smac=02:00:00:00:00:08",
+    "geneve 10.9.0.1:50000 > 10.9.0.2 vni=9001 oam smd host=1 hops=62 si=0/0 returning "
+    "ctrl=000a04010000000000000002000003e8000000000000000000000000 {eth type=0x88b5 len=46}",
     "nsh spi=7 sci=5 si=2/2 live-query cookie=99 control=4:3:0:0 {tcp 10.0.0.1:1 > 10.0.0.2:2 ack}",
     "nsh md1 spi=7 si=1/2 action=4 {tcp 10.0.0.1:1 > 10.0.0.2:2 ack} vlan=7",
     "nsh oam si=0/0 live-ack",
@@ -143,6 +145,7 @@ TEST(Notation, an_error_names_the_word) {
         {"geneve 10.0.0.1:1 > 10.0.0.2 vni=16777216", "vni=16777216"},
         {"geneve 10.0.0.1:1 > 10.0.0.2 smd si=1", "si=1"},
         {"geneve 10.0.0.1:1 > 10.0.0.2 serviced=1:2:3:4", "serviced=1:2:3:4"},
+        {"geneve 10.0.0.1:1 > 10.0.0.2 ctrl=0001", "ctrl=0001"},
         {"nsh si=2/3/4", "si=2/3/4"},
         {"nsh hops=64", "hops=64"},
     };

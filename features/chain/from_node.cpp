@@ -242,7 +242,7 @@ void FromNode::run(dataplane::Burst& burst, const Tables& table, State& state,
         Work work{table, state, emit};
         const Exit why = !place  ? Exit::not_a_node
                          : ready ? receive(*p, *place, work)
-                                 : Exit::not_ready;
+                                 : Exit::no_context;
         if (why != goes_on) exits.take(*p, why);
     }
 }

@@ -56,7 +56,6 @@ struct FromNode {
     };
     enum class Exit : std::uint8_t {
         not_a_node,    // the port belongs to no service node
-        not_ready,     // the memory of the nodes could not be had
         no_context,    // nothing that was given to the node (DP-16, step 5)
         wrong_source,  // source MAC is not the node's (aware) or the guest's (L2) (SEC-10)
         wrong_side,    // came back where it went in
@@ -69,8 +68,7 @@ struct FromNode {
         bad_frame,      // the guest's frame is unreadable
         count_
     };
-    static constexpr std::array<std::string_view, 12> exit_names = {"from_node.not_a_node",
-                                                                    "from_node.not_ready",
+    static constexpr std::array<std::string_view, 11> exit_names = {"from_node.not_a_node",
                                                                     "NO_CONTEXT",
                                                                     "from_node.wrong_source",
                                                                     "WRONG_SIDE",

@@ -23,17 +23,21 @@ using State = Liveness::State;
 
 constexpr dataplane::LivenessTimes times{};
 constexpr std::uint64_t second_ns = 1'000'000'000;
+constexpr std::uint64_t tell_again_ns = 30 * second_ns;
 constexpr std::uint8_t reason_liveness = 1;
 constexpr unsigned messages_per_tick = 64;  // 4096 hosts within 64 ms (LV-7)
 constexpr std::uint64_t message_rate = 10'000, message_burst = 2'000;  // a second; an issuer
 constexpr std::uint64_t replay_memory_ns = 60 * second_ns;  // an issuer's host may have rebooted
 
-void report(Emit& emit, const char* event, std::string_view node, std::uint32_t node_id) {
+// `again`: nothing changed; for a controller that was not there to hear it.
+void report(Emit& emit, const char* event, std::string_view node, std::uint32_t node_id,
+            bool again = false) {
     char text[256];
     const int n = std::snprintf(
-        text, sizeof text, R"({"event":"%s","node":"%.*s","node_id":%u,"at_ms":%llu})", event,
+        text, sizeof text, R"({"event":"%s","node":"%.*s","node_id":%u,"at_ms":%llu%s})", event,
         static_cast<int>(std::min<std::size_t>(node.size(), limits::max_name_bytes)), node.data(),
-        node_id, static_cast<unsigned long long>(emit.now_ns / 1'000'000));
+        node_id, static_cast<unsigned long long>(emit.now_ns / 1'000'000),
+        again ? R"(,"again":true)" : "");
     if (n > 0) emit.event({text, std::min(static_cast<std::size_t>(n), sizeof text - 1)});
 }
 
@@ -126,9 +130,13 @@ Judge::Outcome outcome(const LocalNode& node, const NodeSlot& slot) {
 // --- telling
 // --------------------------------------------------------------------------------------
 
+const char* event_of(Judge::Verdict verdict) {
+    return verdict == Judge::Verdict::up ? "node-up" : "node-down";
+}
+
 void publish(const LocalNode& node, const NodeSlot& slot, State& state, Emit& emit) {
     const bool up = slot.judge.verdict() == Judge::Verdict::up;
-    report(emit, up ? "node-up" : "node-down", node.name, node.id);
+    report(emit, event_of(slot.judge.verdict()), node.name, node.id);
     State::Publication* place = nullptr;
     for (State::Publication& message : state.publications) {
         if (message.node_id == node.id) message = {};  // overtaken
@@ -189,17 +197,28 @@ void send_publications(const Tables& tables, State& state, Emit& emit) {
 // --- judging
 // --------------------------------------------------------------------------------------
 
+// The board may be younger than the verdict, and the controller may have been away.
+void keep_telling(const LocalNode& node, const NodeSlot& slot, bool changed, std::uint64_t& told_ns,
+                  Emit& emit) {
+    const Judge::Verdict verdict = slot.judge.verdict();
+    emit.health->set(
+        node.id, verdict == Judge::Verdict::up ? HealthBoard::State::up : HealthBoard::State::down,
+        emit.now_ns);
+    if (changed || told_ns == 0) {
+        told_ns = emit.now_ns;
+    } else if (emit.now_ns - told_ns >= tell_again_ns) {
+        report(emit, event_of(verdict), node.name, node.id, true);
+        told_ns = emit.now_ns;
+    }
+}
+
 void judge(const LocalNode& node, std::size_t n, const Tables& tables, State& state, Emit& emit) {
     NodeSlot& slot = state.binding.slot(n);
     if (slot.judge.due(emit.now_ns)) {
         const bool changed = slot.judge.advance(emit.now_ns, outcome(node, slot), times);
         if (changed) publish(node, slot, state, emit);
-        // Again each time: the board may be younger than the verdict.
         if (slot.judge.verdict() != Judge::Verdict::unknown)
-            emit.health->set(node.id,
-                             slot.judge.verdict() == Judge::Verdict::up ? HealthBoard::State::up
-                                                                        : HealthBoard::State::down,
-                             emit.now_ns);
+            keep_telling(node, slot, changed, state.told_ns[n], emit);
         begin_interval(node, slot, emit);
     }
     if (node.mode == NodeMode::aware) ask_alone(node, tables.nodes, slot, emit);
@@ -295,7 +314,7 @@ void Liveness::run(dataplane::Burst& burst, const Tables& tables, State& state,
             p->smd.anchor_host != tables.nodes.host_id)
             continue;
         const Exit why = state.binding.follow(tables.nodes, false) ? accept(*p, tables, state, emit)
-                                                                   : Exit::not_ready;
+                                                                   : Exit::unknown_issuer;
         if (why != Exit::count_) {
             exits.take(*p, why);
         } else {
@@ -308,6 +327,7 @@ void Liveness::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&,
     if (!state.binding.follow(tables.nodes, false)) return;
     if (state.watched_digest != tables.nodes.digest) {
         state.watches = {};
+        state.told_ns = {};
         state.watched_digest = tables.nodes.digest;
     }
     apply_statuses(tables, state, emit);

@@ -60,6 +60,7 @@ struct Liveness {
         NodeBinding binding;
         std::array<Publication, max_local_nodes> publications{};  // in any order
         std::array<Watch, max_local_nodes> watches{};
+        std::array<std::uint64_t, max_local_nodes> told_ns{};  // last report of the verdict
         std::array<Bucket, dataplane::HealthBoard::capacity> buckets{};
         std::uint64_t watched_digest = 0;
         std::uint64_t status_digest = 0;  // of the statuses applied last
@@ -74,12 +75,11 @@ struct Liveness {
         wrong_host,      // not from the host that the issuer is on
         replay,
         rate_limit,
-        not_ready,  // the memory of the nodes could not be had
         count_
     };
-    static constexpr std::array<std::string_view, 7> exit_names = {
+    static constexpr std::array<std::string_view, 6> exit_names = {
         "ctrl.bad_ctrl", "ctrl.unsupported_op", "ctrl.unknown_issuer", "ctrl.wrong_host",
-        "REPLAY",        "RATE_LIMIT",          "liveness.not_ready"};
+        "REPLAY",        "RATE_LIMIT"};
 
     static Result<std::shared_ptr<const Tables>> compile(
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);

@@ -160,7 +160,7 @@ TEST(LivenessMessages, WithoutMemoryNothingIsBelieved) {
     p->smd.oam = p->smd.returning = true;
     p->smd.anchor_host = 3;
     p->ctrl_count = 1;
-    EXPECT_EQ(engine.hear(*p), "liveness.not_ready");
+    EXPECT_EQ(engine.hear(*p), "ctrl.unknown_issuer");
     machine.free(*p);
 }
 

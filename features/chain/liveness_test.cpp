@@ -104,6 +104,9 @@ TEST(Liveness, NodesThatAnswerAreUp) {
     EXPECT_EQ(w.events("node-down"), 0u);
     w.run(10'000);
     EXPECT_EQ(w.machine.events.size(), 2u);
+    w.run(20'000);
+    EXPECT_EQ(w.machine.events.size(), 4u);  // said again, in case the controller was away
+    EXPECT_NE(w.machine.events.back().find(R"("again":true)"), std::string::npos);
     EXPECT_EQ(w.machine.in_use, 0u);
     EXPECT_EQ(w.machine.events[0].substr(0, 30), R"({"event":"node-up","node":"n1")");
 }

@@ -59,9 +59,8 @@ Exit to_aware(Packet& p, const NodeTable::Place& place, Work& work) {
     const LocalNode& node = work.tables.nodes.nodes[place.node];
     const LocalNode::Vnic& vnic = node.vnics[0];
     NodeSlot& slot = work.state.binding.slot(place.node);
-    if (p.smd.oam && !node.liveness_support) return Exit::oam;
     if (p.length + net::nsh_md2_bytes > vnic.mtu) return Exit::mtu;
-    if (p.headroom < net::nsh_md2_bytes + net::ethernet_bytes) return Exit::no_headroom;
+    if (p.headroom < net::nsh_md2_bytes + net::ethernet_bytes) return Exit::bad_frame;
     const bool timed =
         !p.smd.copy && take_timing(slot, work.state.time_from_ns[place.node], work.emit.now_ns);
     net::Nsh nsh;
@@ -100,9 +99,9 @@ Exit to_l2(Packet& p, const NodeTable::Place& place, Work& work) {
     const LocalNode& node = work.tables.nodes.nodes[place.node];
     // Forward packets enter on the left, reverse ones on the right, whichever port was resolved.
     const LocalNode::Vnic& vnic = node.vnics[p.smd.reverse ? 1 : 0];
-    if (p.smd.oam) return Exit::oam;
+    if (vnic.port == net::no_port) return without_context(p, work);
     if (p.length - net::ethernet_bytes > vnic.mtu) return Exit::mtu;
-    if (p.headroom < net::vlan_bytes) return Exit::no_headroom;
+    if (p.headroom < net::vlan_bytes) return Exit::bad_frame;
     Contexts& contexts = work.state.binding.contexts(place.node);
     Context* context =
         contexts.refresh(p.smd, p.headers.proto, p.headers.tcp_flags, work.emit.now_ns);
@@ -116,7 +115,8 @@ Exit to_l2(Packet& p, const NodeTable::Place& place, Work& work) {
     return hand_over(p, place, vnic.port, work);
 }
 
-// What was negotiated between guest and host means nothing to the node (DP-25).
+// What was negotiated between guest and host means nothing to the node (DP-25). Control packets
+// never come here: Arrive and Resolve leave them to those who read messages (HD-5).
 Exit deliver(Packet& p, const NodeTable::Place& place, Work& work) {
     const LocalNode& node = work.tables.nodes.nodes[place.node];
     if (!net::resolve_partial_checksum(p)) return Exit::bad_frame;
@@ -175,10 +175,10 @@ void ToNode::run(dataplane::Burst& burst, const Tables& tables, State& state,
     for (Packet* p : burst.packets()) {
         const NodeTable::Place* place = tables.nodes.at(p->destination_port);
         if (!place) continue;
-        Exit why = Exit::not_ready;
-        if (ready)
-            why = p->flags & net::packet_super_frame ? deliver_segments(*p, *place, work, exits)
-                                                     : deliver(*p, *place, work);
+        const Exit why = !ready ? without_context(*p, work)
+                         : p->flags & net::packet_super_frame
+                             ? deliver_segments(*p, *place, work, exits)
+                             : deliver(*p, *place, work);
         if (why != sent) exits.take(*p, why);
     }
 }

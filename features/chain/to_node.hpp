@@ -42,19 +42,12 @@ struct ToNode {
     };
     enum class Exit : std::uint8_t {
         mtu,        // larger than the node's port takes
-        ctx_full,   // all VLAN ids of the node are in use, and the chain's policy is BLOCK
-        oam,        // a control packet for a node that does not answer such (HD-5)
-        bad_frame,  // a super-frame or partial checksum that cannot be resolved (DP-25)
-        no_headroom,
-        not_ready,  // the memory of the nodes could not be had
+        ctx_full,   // no VLAN id or no memory is left, and the chain's policy is BLOCK
+        bad_frame,  // cannot be given the form that the node needs (DP-25), or no room in front
         count_
     };
-    static constexpr std::array<std::string_view, 6> exit_names = {"MTU",
-                                                                   "CTX_FULL",
-                                                                   "to_node.oam",
-                                                                   "to_node.bad_frame",
-                                                                   "to_node.no_headroom",
-                                                                   "to_node.not_ready"};
+    static constexpr std::array<std::string_view, 3> exit_names = {"MTU", "CTX_FULL",
+                                                                   "to_node.bad_frame"};
 
     static Result<std::shared_ptr<const Tables>> compile(
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);

@@ -92,22 +92,21 @@ TEST(ToNode, WithoutRoomInFrontThePacketIsDropped) {
     for (const std::uint32_t port : {aware_port, left_port}) {
         Packet& p = w.service_packet(guest_frame(1), smd_of(1), port);
         p.headroom = 3;
-        EXPECT_EQ(w.engine.to_node(p), "to_node.no_headroom");
+        EXPECT_EQ(w.engine.to_node(p), "to_node.bad_frame");
         w.machine.free(p);
     }
 }
 
-TEST(ToNode, ControlPacketsReachOnlyNodesThatAnswerThem) {
-    net::Smd oam = smd_of(1);
-    oam.oam = true;
-    World w;
-    w.deliver(guest_frame(1), oam, aware_port);
-    EXPECT_EQ(w.fate, taken);
-    w.deliver(guest_frame(1), oam, left_port);
-    EXPECT_EQ(w.fate, "to_node.oam");
-    World silent(1, two_services());
-    silent.deliver(guest_frame(1), oam, aware_port);
-    EXPECT_EQ(silent.fate, "to_node.oam");
+TEST(ToNode, HalfAnL2NodeIsNoHop) {
+    const model::Snapshot intent = node_intent();
+    dataplane::Topology ports = node_ports(intent);
+    ports.ports[right_port].role = dataplane::PortRole::none;
+    Machine machine;
+    Engine engine(machine, intent, ports);
+    World w;  // to make packets
+    Packet& p = w.service_packet(guest_frame(1, true), smd_of(1, true), left_port);
+    EXPECT_EQ(engine.to_node(p), "CTX_FULL");
+    w.machine.free(p);
 }
 
 TEST(ToNode, PartialChecksumsAreResolved) {
@@ -242,9 +241,12 @@ TEST(ToNode, WithoutMemoryNothingIsDelivered) {
     Packet* p = machine.make();
     p->destination_port = left_port;
     p->hand.port = left_port;
-    EXPECT_EQ(engine.to_node(*p), "to_node.not_ready");
-    EXPECT_EQ(engine.from_node(*p), "from_node.not_ready");
+    EXPECT_EQ(engine.to_node(*p), "CTX_FULL");
+    EXPECT_EQ(engine.from_node(*p), "NO_CONTEXT");
     engine.tick();
+    Collected counters;
+    Liveness::counters(*engine.live_tables, engine.workers[0]->live, counters);
+    EXPECT_EQ(counters.values["weir_service_node_memory_missing"], 1u);
     machine.free(*p);
 }
 

@@ -69,7 +69,9 @@ std::optional<FromNodeModel> through_node(NodeModel& node, std::size_t vnic, con
         if (is_dropped(node, inner)) return {};
         node.visits.push_back(vnic == 0 ? "left" : "right");
     }
-    return FromNodeModel{node.wrong_side && !heartbeat ? vnic : 1 - vnic, frame};
+    Frame out = frame;
+    if (node.corrupts && !heartbeat && out.size() > 18) out[18] ^= 0x20;
+    return FromNodeModel{node.wrong_side && !heartbeat ? vnic : 1 - vnic, out};
 }
 
 }  // namespace weir::scenario

@@ -184,17 +184,29 @@ private:
         return out;
     }
 
-    // "send g1 x20 tcp …": twenty times.
+    // The line with its first source port raised by `by`.
+    static std::string raised(const std::string& notation, std::size_t by) {
+        const std::size_t end = notation.find(" > "), colon = notation.rfind(':', end);
+        if (by == 0 || end == std::string::npos || colon == std::string::npos) return notation;
+        const std::size_t port = std::stoul(notation.substr(colon + 1, end - colon - 1));
+        return notation.substr(0, colon + 1) + std::to_string(port + by) + notation.substr(end);
+    }
+
+    // "send g1 x20 tcp …": twenty times; "x20+": each from the next source port.
     std::string send(const std::string& line, const std::vector<std::string>& words) {
         std::size_t skip = 2, times = 1;
         if (words.at(2)[0] == 'x' && words.at(2).size() > 1 && std::isdigit(words.at(2)[1])) {
             times = std::stoul(words.at(2).substr(1));
             skip = 3;
         }
-        const auto frame = net::parse_notation(with_macs(words.at(1), rest_of(line, skip)));
-        if (!frame) return frame.error().text();
-        last_sent_ = *frame;
-        for (std::size_t i = 0; i < times; ++i) world_.send(words.at(1), *frame);
+        const std::string notation = with_macs(words.at(1), rest_of(line, skip));
+        const bool raise = skip == 3 && words[2].back() == '+';
+        for (std::size_t i = 0; i < times; ++i) {
+            const auto frame = net::parse_notation(raised(notation, raise ? i : 0));
+            if (!frame) return frame.error().text();
+            last_sent_ = *frame;
+            world_.send(words.at(1), *frame);
+        }
         collect();
         return {};
     }
@@ -302,7 +314,7 @@ private:
         collect();
         return {};
     }
-    // "node n1 aware [decrements] [drop=8080] [wrong-side]"
+    // "node n1 aware [decrements] [drop=8080] [wrong-side] [corrupts]"
     std::string node(const std::string&, const std::vector<std::string>& words) {
         NodeModel& model = world_.nodes[words.at(1)];
         model = {};
@@ -311,6 +323,7 @@ private:
             else if (words[i] == "l2") model.aware = false;
             else if (words[i] == "decrements") model.decrements = true;
             else if (words[i] == "wrong-side") model.wrong_side = true;
+            else if (words[i] == "corrupts") model.corrupts = true;
             else if (words[i].starts_with("drop="))
                 model.drop_port = static_cast<std::uint32_t>(std::stoul(words[i].substr(5)));
             else return "unknown word " + words[i];

@@ -16,6 +16,7 @@ namespace weir::scenario {
 struct NodeModel {
     bool aware = false;
     bool hung = false;
+    bool corrupts = false;            // l2: damages the IP version of what it passes
     bool wrong_side = false;          // l2: sends frames back where they came in
     bool decrements = false;          // aware: takes one from SI itself
     std::uint32_t drop_port = 0;      // drops TCP/UDP to this port
