@@ -12,7 +12,7 @@ namespace weir::model {
 struct TextLimits {
     std::size_t max_bytes = std::size_t{16} << 20;
     std::size_t max_depth = 32;
-    std::size_t max_values = std::size_t{8} << 20;  // scalars, lists and maps together
+    std::size_t max_values = std::size_t{4} << 20;  // scalars, lists and maps together
 };
 
 // Limits for what our own programs exchange, e.g. whole snapshots.

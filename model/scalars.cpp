@@ -154,6 +154,7 @@ bool decode_labels(const Value& value, Labels& out, const Path& path, const Sink
     Labels labels;
     bool good = true;
     for (const auto& [key, item] : value.members()) {
+        if (sink.errors.full()) return false;
         std::string text;
         const Path here = path.field(key);
         if (!decode_text(item, text, here, sink)) {
