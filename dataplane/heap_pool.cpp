@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::align_val_t line{64};
 
-constexpr std::size_t to_lines(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+constexpr std::size_t to_lines(std::size_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
 
 }  // namespace
 
@@ -18,13 +20,15 @@ HeapPool::HeapPool(std::size_t packets, std::size_t data_bytes)
     : capacity_(packets),
       data_bytes_(data_bytes),
       slot_bytes_(net::packet_bytes + to_lines(limits::packet_headroom_bytes + data_bytes)) {
-    memory_ = static_cast<std::uint8_t*>(::operator new(capacity_ * slot_bytes_, line));
+    memory_ = static_cast<std::uint8_t*>(::operator new(capacity_* slot_bytes_, line));
     free_.reserve(capacity_);
     for (std::size_t i = capacity_; i-- > 0;)
         free_.push_back(new (memory_ + i * slot_bytes_) net::Packet);
 }
 
-HeapPool::~HeapPool() { ::operator delete(memory_, line); }
+HeapPool::~HeapPool() {
+    ::operator delete(memory_, line);
+}
 
 void HeapPool::refill(Cache& cache) {
     const std::lock_guard lock(mutex_);
@@ -51,10 +55,10 @@ std::uint32_t HeapPool::allocate(std::uint32_t worker, net::Packet** out, std::u
         if (have == 0) return i;
         net::Packet* p = cache.packets[have - 1];
         cache.count.store(have - 1, std::memory_order_relaxed);
-        std::uint8_t* data = reinterpret_cast<std::uint8_t*>(p) + net::packet_bytes +
-                             limits::packet_headroom_bytes;
+        std::uint8_t* data =
+            reinterpret_cast<std::uint8_t*>(p) + net::packet_bytes + limits::packet_headroom_bytes;
         describe_packet(*p, data, 0, limits::packet_headroom_bytes,
-                                   static_cast<std::uint32_t>(data_bytes_), this);
+                        static_cast<std::uint32_t>(data_bytes_), this);
         out[i] = p;
     }
     return count;

@@ -14,8 +14,7 @@ namespace weir::dataplane {
 // themselves and go to the common list, under its lock, a handful at a time.
 class HeapPool final : public PacketPool {
 public:
-    explicit HeapPool(std::size_t packets,
-                        std::size_t data_bytes = limits::max_frame_bytes);
+    explicit HeapPool(std::size_t packets, std::size_t data_bytes = limits::max_frame_bytes);
     ~HeapPool() override;
 
     std::uint32_t allocate(std::uint32_t worker, net::Packet** out, std::uint32_t count) override;

@@ -59,7 +59,9 @@ Result<std::unique_ptr<ControllerLink>> ControllerLink::start(const std::string&
     return std::unique_ptr<ControllerLink>(new ControllerLink(std::move(*link)));
 }
 
-void ControllerLink::stop() { link_->stop(); }
+void ControllerLink::stop() {
+    link_->stop();
+}
 
 void ControllerLink::send_event(const std::string& json) {
     if (const Result<model::Value> fields = model::parse_json(json)) link_->send_event(*fields);

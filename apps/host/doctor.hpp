@@ -12,9 +12,12 @@ class Shell;
 struct Finding {
     enum class Level : std::uint8_t { fine, note, warning, problem };
     Level level = Level::fine;
-    std::string what;
-    std::string why;     // it matters
-    std::string action;  // what to do; empty where nothing is
+    std::string check;  // what was looked at: "privileges", "port g1"
+    std::string found;
+    std::string why;     // it matters; empty where all is fine
+    std::string advice;  // what to do
+
+    bool ok() const { return level == Level::fine || level == Level::note; }
 };
 std::string_view finding_level_name(Finding::Level level);
 

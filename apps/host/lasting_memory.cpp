@@ -1,6 +1,5 @@
 #include "apps/host/lasting_memory.hpp"
 
-
 namespace weir::host {
 namespace {
 

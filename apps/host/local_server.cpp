@@ -46,7 +46,9 @@ Response answer(const rest::Request& request, const LocalServer::Ask& ask) {
 
 LocalServer::LocalServer(std::unique_ptr<rest::Server> server) : server_(std::move(server)) {}
 LocalServer::~LocalServer() = default;
-void LocalServer::stop() { server_->stop(); }
+void LocalServer::stop() {
+    server_->stop();
+}
 
 Result<std::unique_ptr<LocalServer>> LocalServer::start(const std::string& socket,
                                                         const std::string& metrics, Ask ask) {
@@ -69,7 +71,7 @@ std::string metrics_page(const Value& counters) {
     metrics::Page page;
     for (const auto& [name, rows] : families) {
         const auto type = name.ends_with("_total") ? metrics::Type::counter : metrics::Type::gauge;
-        page.family(name, type, "See docs/operate/metrics.md.");
+        page.family(name, type, "See dataplane/queries.md.");
         for (const Value* row : rows) {
             std::vector<metrics::Label> labels;
             for (const auto& [key, text] : (*row)["labels"].members())

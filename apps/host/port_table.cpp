@@ -35,7 +35,9 @@ Result<PortTable::Place> PortTable::take(std::string_view name) {
         row.used = 1;
         return Place{index_of(&row), row.incarnation};
     }
-    return Error{Errc::limit, "port " + std::string(name), {},
+    return Error{Errc::limit,
+                 "port " + std::string(name),
+                 {},
                  "a host has at most " + std::to_string(limits::max_ports) + " ports"};
 }
 

@@ -72,8 +72,7 @@ private:
 class PortTraffic : public ::testing::Test {
 protected:
     void SetUp() override {
-        if (!ports::testing::may_use_namespaces())
-            GTEST_SKIP() << "needs root for network namespaces";
+        ASSERT_TRUE(ports::testing::may_use_namespaces()) << "needs root: ./dev test as root";
         ASSERT_NE(packet_pool(), nullptr);
         host_ = std::make_unique<NetNs>("host");
         a_ = std::make_unique<NetNs>("a");

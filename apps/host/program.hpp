@@ -9,9 +9,9 @@ namespace weir::host {
 
 struct HostOptions {
     std::string name;
-    std::string run_dir;    // on tmpfs: what outlives the process but not the machine
-    std::string state_dir;  // what outlives both
-    std::string config;     // a file of resources instead of a controller
+    std::string run_dir;     // on tmpfs: what outlives the process but not the machine
+    std::string state_dir;   // what outlives both
+    std::string config;      // a file of resources instead of a controller
     std::string controller;  // "IP:PORT"
     std::string cert_dir;    // this host's certificate and its authority's
     std::string engine;      // libweir-engine.so

@@ -169,10 +169,12 @@ Value host_doctor(Shell& shell) {
     Value rows = Value::array();
     for (const Finding& finding : examine(shell)) {
         Value row = Value::object();
+        row.set("check", finding.check);
+        row.set("ok", finding.ok());
         row.set("level", finding_level_name(finding.level));
-        row.set("what", finding.what);
+        row.set("found", finding.found);
         row.set("why", finding.why);
-        row.set("do", finding.action);
+        row.set("advice", finding.advice);
         rows.push(std::move(row));
     }
     return rows_answer(std::move(rows));

@@ -54,9 +54,9 @@ struct Shell::Calls {
 };
 
 Shell::Shell(ShellOptions options) : options_(std::move(options)) {
-    vtable_ = {weir_abi_version,    options_.workers.workers, this,
-               &Calls::transmit,    &Calls::allocate,         &Calls::release,
-               &Calls::hand_to_worker, &Calls::hand_to_engine, &Calls::pool,
+    vtable_ = {weir_abi_version,       options_.workers.workers, this,
+               &Calls::transmit,       &Calls::allocate,         &Calls::release,
+               &Calls::hand_to_worker, &Calls::hand_to_engine,   &Calls::pool,
                &Calls::event};
 }
 
@@ -107,8 +107,8 @@ void Shell::drop_engine(const LoadedEngine* engine) {
     const std::unique_ptr<LoadedEngine> leaving = std::move(*at);
     engines_.erase(at);
     tell_workers_of_engines();
-    log::info("engine.unloaded", {{"build", leaving->build_id()},
-                                  {"instance", leaving->instance()}});
+    log::info("engine.unloaded",
+              {{"build", leaving->build_id()}, {"instance", leaving->instance()}});
 }
 
 void Shell::tell_workers_of_engines() {

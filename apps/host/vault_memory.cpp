@@ -9,10 +9,14 @@ namespace {
 
 std::uint32_t adoption_of(vault::Adoption adoption) {
     switch (adoption) {
-        case vault::Adoption::adopted_clean: return weir_pool_adopted;
-        case vault::Adoption::adopted_after_crash: return weir_pool_recovered;
-        case vault::Adoption::shared: return weir_pool_shared;
-        default: return weir_pool_created;
+        case vault::Adoption::adopted_clean:
+            return weir_pool_adopted;
+        case vault::Adoption::adopted_after_crash:
+            return weir_pool_recovered;
+        case vault::Adoption::shared:
+            return weir_pool_shared;
+        default:
+            return weir_pool_created;
     }
 }
 

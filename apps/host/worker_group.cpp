@@ -44,7 +44,9 @@ WorkerGroup::WorkerGroup(WorkerOptions options, dataplane::PacketPool& pool)
         workers_.push_back(std::make_unique<Worker>(i, pool, *waiters_[i], std::move(peers[i])));
 }
 
-WorkerGroup::~WorkerGroup() { stop(); }
+WorkerGroup::~WorkerGroup() {
+    stop();
+}
 
 Status WorkerGroup::start() {
     if (!options_.threads) return {};

@@ -133,9 +133,8 @@ bool DpdkDevice::leave_checksum(const Packet& p, rte_mbuf& m) const {
     if (!leaves_checksums_ || p.headers.proto != net::proto_tcp) return false;
     m.l2_len = std::uint64_t{p.headers.l3} & 0x7f;
     m.l3_len = static_cast<std::uint64_t>(p.headers.l4 - p.headers.l3) & 0x1ff;
-    m.ol_flags = RTE_MBUF_F_TX_TCP_CKSUM | (p.headers.family == net::Family::ip4
-                                                ? RTE_MBUF_F_TX_IPV4
-                                                : RTE_MBUF_F_TX_IPV6);
+    m.ol_flags = RTE_MBUF_F_TX_TCP_CKSUM |
+                 (p.headers.family == net::Family::ip4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
     return true;
 }
 

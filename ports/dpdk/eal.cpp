@@ -30,11 +30,17 @@ std::string unpinned_cores() {
 }
 
 std::vector<std::string> arguments(const EalOptions& options) {
-    std::vector<std::string> args = {
-        options.name,    "--no-pci", "--no-telemetry", "--file-prefix",
-        options.name + "-" + std::to_string(getpid()),
-        "--lcores",      unpinned_cores(), "--log-level", "error",
-        "-m",            std::to_string(options.memory_mb)};
+    std::vector<std::string> args = {options.name,
+                                     "--no-pci",
+                                     "--no-telemetry",
+                                     "--file-prefix",
+                                     options.name + "-" + std::to_string(getpid()),
+                                     "--lcores",
+                                     unpinned_cores(),
+                                     "--log-level",
+                                     "error",
+                                     "-m",
+                                     std::to_string(options.memory_mb)};
     if (options.huge_pages) {
         args.emplace_back("--in-memory");  // DPDK does not allow it together with --no-huge
     } else {
@@ -70,6 +76,8 @@ Status register_eal_thread() {
     return {};
 }
 
-void unregister_eal_thread() { rte_thread_unregister(); }
+void unregister_eal_thread() {
+    rte_thread_unregister();
+}
 
 }  // namespace weir::ports

@@ -8,9 +8,9 @@ namespace weir::ports {
 
 // How DPDK is started; once per process.
 struct EalOptions {
-    std::string name = "weir";        // tells processes of one machine apart
-    std::uint32_t memory_mb = 192;    // all of DPDK's memory
-    bool huge_pages = false;          // false: ordinary pages, no set-up of the machine needed
+    std::string name = "weir";      // tells processes of one machine apart
+    std::uint32_t memory_mb = 192;  // all of DPDK's memory
+    bool huge_pages = false;        // false: ordinary pages, no set-up of the machine needed
 };
 
 // Starts DPDK without PCI devices, shared files or its own pinned threads.

@@ -20,9 +20,12 @@ PortDrop refusal(int error) {
         case ENXIO:
         case ENODEV:
         case EIO:
-        case EBADFD: return PortDrop::link_down;
-        case EMSGSIZE: return PortDrop::too_long;
-        default: return PortDrop::tx_error;
+        case EBADFD:
+            return PortDrop::link_down;
+        case EMSGSIZE:
+            return PortDrop::too_long;
+        default:
+            return PortDrop::tx_error;
     }
 }
 

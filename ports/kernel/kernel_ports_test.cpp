@@ -43,7 +43,7 @@ bool eventually(const std::function<bool()>& done) {
 class KernelPorts : public ::testing::Test {
 protected:
     void SetUp() override {
-        if (!testing::may_use_namespaces()) GTEST_SKIP() << "needs root for network namespaces";
+        ASSERT_TRUE(testing::may_use_namespaces()) << "needs root: ./dev test as root";
         host_ = std::make_unique<NetNs>("host");
         guest_ = std::make_unique<NetNs>("guest");
         host_->enter();

@@ -26,7 +26,9 @@ ifreq request(const std::string& name) {
 }
 
 // One ioctl about an interface in the namespace of the socket `asker`; false when there is none.
-bool ask(int asker, unsigned long what, ifreq& r) { return ioctl(asker, what, &r) == 0; }
+bool ask(int asker, unsigned long what, ifreq& r) {
+    return ioctl(asker, what, &r) == 0;
+}
 
 DeviceState by_flags(int asker, const std::string& name) {
     ifreq r = request(name);
@@ -59,7 +61,9 @@ Result<KernelLink> KernelLink::of_interface(const std::string& name) {
     ifreq index = request(name), mtu = index;
     if (name.size() >= IFNAMSIZ || !ask(link.asker_, SIOCGIFINDEX, index) ||
         !ask(link.asker_, SIOCGIFMTU, mtu))
-        return Error{Errc::not_found, "interface " + name, {},
+        return Error{Errc::not_found,
+                     "interface " + name,
+                     {},
                      "there is no such interface in the host's network namespace"};
     link.name_ = name;
     link.index_ = index.ifr_ifindex;
@@ -103,7 +107,7 @@ DeviceState KernelLink::tap_state() const {
     if (name.empty()) return DeviceState::gone;
     const int ns = ioctl(tap_fd_, TUNGETDEVNETNS, 0);
     if (ns < 0) return DeviceState::up;  // a kernel before 5.2 does not tell
-    struct stat identity{};
+    struct stat identity {};
     fstat(ns, &identity);
     if (asker_ < 0 || identity.st_ino != asker_place_) {
         if (asker_ >= 0) close(asker_);

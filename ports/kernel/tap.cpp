@@ -43,8 +43,8 @@ std::uint32_t Tap::fetch(std::array<Slot, batch>& slots) {
                                 {slot.spill, spill_bytes}};
         const ssize_t n = readv(file_, parts, 3);
         if (n < static_cast<ssize_t>(sizeof slot.frame.todo)) break;
-        slot.frame.length = static_cast<std::uint32_t>(n) -
-                            static_cast<std::uint32_t>(sizeof slot.frame.todo);
+        slot.frame.length =
+            static_cast<std::uint32_t>(n) - static_cast<std::uint32_t>(sizeof slot.frame.todo);
         slot.frame.has_tag = false;  // TAPs leave tags in the frame
     }
     return got;

@@ -123,8 +123,8 @@ Result<std::unique_ptr<dataplane::Device>> open_pcap_device(const DeviceSpec& sp
     }
     DeviceSpec known = spec;
     if (known.mtu == 0) known.mtu = 1500;
-    return std::unique_ptr<dataplane::Device>(std::make_unique<PcapDevice>(
-        std::move(known), pool, std::move(reader), std::move(writer)));
+    return std::unique_ptr<dataplane::Device>(
+        std::make_unique<PcapDevice>(std::move(known), pool, std::move(reader), std::move(writer)));
 }
 
 }  // namespace weir::ports

@@ -17,11 +17,12 @@ using weir::host::Finding;
 int doctor() {
     bool problem = false;
     for (const Finding& finding : weir::host::examine_machine()) {
-        std::printf("%-8s %s\n", std::string(finding_level_name(finding.level)).c_str(),
-                    finding.what.c_str());
-        if (!finding.why.empty()) std::printf("         why: %s\n", finding.why.c_str());
-        if (!finding.action.empty()) std::printf("         do:  %s\n", finding.action.c_str());
         problem |= finding.level == Finding::Level::problem;
+        std::printf("%-8s %s: %s\n", std::string(finding_level_name(finding.level)).c_str(),
+                    finding.check.c_str(), finding.found.c_str());
+        if (finding.why.empty()) continue;
+        std::printf("         why it matters: %s\n", finding.why.c_str());
+        std::printf("         what to do:     %s\n", finding.advice.c_str());
     }
     return problem ? 1 : 0;
 }

@@ -89,7 +89,7 @@ struct Rig {
     ports::MemoryDevice& device(const std::string& name) { return *devices.at(name); }
 
     TestDir dir;
-    dataplane::HeapPool pool{4096};
+    dataplane::HeapPool pool{6000, 2048};
     HeapMemory memory;
     ShellOptions options;
     std::map<std::string, ports::MemoryDevice*> devices;

@@ -87,9 +87,8 @@ private:
             buffer.clear();
             for (std::size_t i = sent; i < bytes && buffer.size() < 65536; ++i)
                 buffer.push_back(byte_at(i));
-            const ssize_t n = ready(fd, POLLOUT)
-                                  ? ::send(fd, buffer.data(), buffer.size(), MSG_NOSIGNAL)
-                                  : -1;
+            const ssize_t n =
+                ready(fd, POLLOUT) ? ::send(fd, buffer.data(), buffer.size(), MSG_NOSIGNAL) : -1;
             if (n < 0) trouble = "sending stopped after " + std::to_string(sent) + " bytes";
             sent += n > 0 ? static_cast<std::size_t>(n) : 0;
         }

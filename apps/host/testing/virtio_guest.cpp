@@ -29,8 +29,8 @@ int fail(const weir::Error& error) {
 }
 
 void leave_checksum(Packet& p) {
-    const bool readable = weir::net::parse(p) == weir::net::ParseError::none;
-    if (readable && p.headers.proto == weir::net::proto_tcp)
+    if (weir::net::parse(p) == weir::net::ParseError::none &&
+        p.headers.proto == weir::net::proto_tcp)
         weir::net::make_partial_checksum(p);
 }
 
