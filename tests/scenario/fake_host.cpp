@@ -72,7 +72,10 @@ FakeHost::~FakeHost() {
 }
 
 void FakeHost::restart_engine() {
-    if (engine_) api_->destroy(engine_);
+    if (engine_) {
+        add_exits(exits_of_past_engines_);
+        api_->destroy(engine_);
+    }
     std::string error;
     engine_ = api_->create(&vtable_, name_.c_str(), ++instance_, into(error));
     WEIR_CHECK(engine_ != nullptr, error.c_str());
@@ -210,6 +213,17 @@ std::uint64_t FakeHost::counter(const std::string& metric, const std::string& la
         sum += row["value"].as_uint();
     }
     return sum;
+}
+
+void FakeHost::add_exits(std::map<std::string, std::uint64_t>& taken) {
+    if (&taken != &exits_of_past_engines_)
+        for (const auto& [reason, count] : exits_of_past_engines_) taken[reason] += count;
+    model::Value request = model::Value::object();
+    request.set("what", "counters");
+    const model::Value rows = query(request, now_ns_);
+    for (const model::Value& row : rows.items())
+        if (row["metric"].as_text() == "weir_drops_total")
+            taken[row["labels"]["reason"].as_text()] += row["value"].as_uint();
 }
 
 std::vector<Sent> FakeHost::take_sent() {

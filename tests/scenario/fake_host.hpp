@@ -42,6 +42,8 @@ public:
 
     // Frames that left since the last call, in order.
     std::vector<Sent> take_sent();
+    // Adds the exits that this host's engines have counted, those before a restart among them.
+    void add_exits(std::map<std::string, std::uint64_t>& taken);
     std::uint32_t packets_in_use() const { return in_use_; }
     const std::string& name() const { return name_; }
     std::vector<std::string> port_names() const;
@@ -76,6 +78,7 @@ private:
     std::uint64_t now_ns_ = 0;
     std::string last_snapshot_;
     std::uint64_t last_revision_ = 0;
+    std::map<std::string, std::uint64_t> exits_of_past_engines_;
 };
 
 }  // namespace weir::scenario

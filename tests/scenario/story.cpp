@@ -12,6 +12,7 @@
 #include "net/notation.hpp"
 #include "net/parse.hpp"
 #include "net/wire.hpp"
+#include "tests/scenario/world.hpp"
 
 namespace weir::scenario {
 
@@ -83,6 +84,10 @@ public:
             if (world_.drops("pipeline.no_outcome") != 0)
                 return path + ": a packet had no outcome on " + name;
         return {};
+    }
+
+    void add_exits(ExitCounts& exits) {
+        for (const auto& [name, host] : world_.hosts()) host->add_exits(exits);
     }
 
 private:
@@ -379,10 +384,13 @@ private:
 
 }  // namespace
 
-std::string run_story(const std::string& path, const std::string& setup_dir,
-                      std::uint32_t workers) {
+std::string run_story(const std::string& path, const std::string& setup_dir, std::uint32_t workers,
+                      ExitCounts& exits) {
     try {
-        return Story(setup_dir, workers).run(path);
+        Story story(setup_dir, workers);
+        std::string why = story.run(path);
+        story.add_exits(exits);
+        return why;
     } catch (const std::exception& e) {
         return path + ": a line is cut short or has a number that is none (" + e.what() + ")";
     }
