@@ -7,24 +7,18 @@
 #include "net/ethernet.hpp"
 #include "net/smd_codec.hpp"
 
-// Insert, Resolve, Arrive and Return, stage by stage on hosts of the test topology.
+// Insert, Resolve and Arrive, stage by stage on hosts of the test topology.
 namespace weir::chain {
 namespace {
 
 using dataplane::Context;
 using dataplane::Packet;
+using test::bytes_of;
 using test::count;
+using test::remote_path;
 using test::TestHost;
 
 const dataplane::StageBits insertion_bit = 2;
-
-// Only n1@h3 and n2@h4 are there.
-model::Snapshot remote_path() {
-    model::Snapshot intent = test::two_services();
-    intent.erase<ServiceNode>("n3");
-    intent.erase<ServiceNode>("n6");
-    return intent;
-}
 
 // Chain of n3@h1 alone.
 model::Snapshot local_path() {
@@ -34,15 +28,12 @@ model::Snapshot local_path() {
     return intent;
 }
 
-std::vector<std::uint8_t> bytes_of(const Packet& p) {
-    return {p.data, p.data + p.length};
-}
-
 void set_chain(model::Snapshot& intent, FailurePolicy policy) {
     test::edit<ServiceChain>(intent, "c1", [&](ServiceChain& c) { c.failure_policy = policy; });
 }
 
-// The packet as the node's proxy on this host gives it back: hand-over of the port, index counted down.
+// The packet as the node's proxy on this host gives it back: hand-over of the port, index counted
+// down.
 void pass_node(TestHost& host, Packet& p, const std::string& vnic) {
     p.hand = {};
     p.hand.port = host.port(vnic);
@@ -193,7 +184,8 @@ TEST(Insert, ReportsLoggedRulesWithinBounds) {
         host.in_service();
     }
     EXPECT_EQ(host.events.size(), 100u);
-    EXPECT_THAT(host.events.front(), ::testing::HasSubstr("\"rule\":\"web\",\"port\":\"g1\",\"chain\":\"c1\""));
+    EXPECT_THAT(host.events.front(),
+                ::testing::HasSubstr("\"rule\":\"web\",\"port\":\"g1\",\"chain\":\"c1\""));
 }
 
 TEST(Insert, ShowsRulesChainsAndPaths) {
@@ -220,7 +212,8 @@ TEST(Insert, CompilesEqualInputToTheSameTables) {
     EXPECT_EQ(host.returns, returns);
     model::Snapshot intent = remote_path();
     set_chain(intent, FailurePolicy::allow);
-    const std::uint32_t g1 = inserts->revision(host.port("g1")), g3 = inserts->revision(host.port("g3"));
+    const std::uint32_t g1 = inserts->revision(host.port("g1")),
+                        g3 = inserts->revision(host.port("g3"));
     host.apply(intent);
     EXPECT_NE(host.inserts, inserts);
     EXPECT_NE(host.inserts->revision(host.port("g1")), g1);
@@ -284,7 +277,8 @@ TEST(Resolve, TellsWhyPacketsCannotGoOn) {
 
 TEST(Resolve, SendsCopiesBesideTheOriginal) {  // scenario 31
     model::Snapshot intent = remote_path();
-    test::edit<ServiceProfile>(intent, "fw-default", [](ServiceProfile& p) { p.action = HopAction::copy; });
+    test::edit<ServiceProfile>(intent, "fw-default",
+                               [](ServiceProfile& p) { p.action = HopAction::copy; });
     TestHost host(intent);
     Packet& p = host.first_leg(host.tracked("g1", CallPoint::egress, test::tcp(4000, 80)));
     EXPECT_EQ(p.tunnel_peer, 4u) << "the original goes to n2 at once";
@@ -306,7 +300,8 @@ TEST(Resolve, SendsCopiesBesideTheOriginal) {  // scenario 31
 
 TEST(Resolve, CutsSuperFramesBeforeATunnel) {  // DP-25
     TestHost host(remote_path());
-    Packet& p = host.tracked("g1", CallPoint::egress, test::tcp(4000, 80, net::tcp_ack).payload(3000));
+    Packet& p =
+        host.tracked("g1", CallPoint::egress, test::tcp(4000, 80, net::tcp_ack).payload(3000));
     p.flags |= net::packet_super_frame | net::packet_partial_checksum;
     p.segment_bytes = 1400;
     p.flow->insertion = {};
@@ -332,7 +327,8 @@ TEST(Resolve, CutsSuperFramesBeforeATunnel) {  // DP-25
 class ArriveTest : public ::testing::Test {
 protected:
     Packet& leg(std::uint16_t src_port = 4000) {
-        Packet& sent = anchor.first_leg(anchor.tracked("g1", CallPoint::egress, test::tcp(src_port, 80)));
+        Packet& sent =
+            anchor.first_leg(anchor.tracked("g1", CallPoint::egress, test::tcp(src_port, 80)));
         Packet& p = host.packet(bytes_of(sent));
         EXPECT_EQ(net::parse(p), net::ParseError::none);
         p.context = static_cast<std::uint8_t>(Context::service);
@@ -378,7 +374,8 @@ TEST_F(ArriveTest, RefusesWhatTheMetadataMayNotSay) {  // §10.2, scenario 37
     EXPECT_EQ(with([](Packet& p) { p.smd.initial_si = 9; }), Exit::bad_si);
     EXPECT_EQ(with([](Packet& p) { p.smd.returning = true; }), Exit::bad_smd);
     EXPECT_EQ(with([](Packet& p) { p.smd.si = 0; }), Exit::bad_smd);
-    EXPECT_EQ(with([](Packet& p) { p.smd.si = 0, p.smd.returning = p.smd.copy = true; }), Exit::bad_smd);
+    EXPECT_EQ(with([](Packet& p) { p.smd.si = 0, p.smd.returning = p.smd.copy = true; }),
+              Exit::bad_smd);
     EXPECT_EQ(with([](Packet& p) { p.data[0] |= 1; }), Exit::bad_smd);
     EXPECT_EQ(with([](Packet& p) { p.trim_to(13); }), Exit::bad_smd);
     EXPECT_EQ(with([](Packet& p) { p.smd.copy = true; }), Exit::bad_smd);
@@ -421,183 +418,6 @@ TEST_F(ArriveTest, LeavesPacketsOfThisHostAlone) {
     p.tunnel_peer = net::no_port;
     p.smd.ttl = 0;
     EXPECT_EQ(arrive(p), passed);
-}
-
-// g1's host, with packets as n2's host sends them back.
-class ReturnTest : public ::testing::Test {
-protected:
-    explicit ReturnTest(std::uint32_t workers = 1) : host(remote_path(), "h1", workers) {}
-    // The packet of one direction of g1:src_port ↔ g2:80, past its last service.
-    Packet& returning(CallPoint point, std::uint16_t src_port = 4000) {
-        host.insert(host.tracked("g1", CallPoint::egress, test::tcp(src_port, 80)));
-        Packet* sent = host.in_service();
-        if (point == CallPoint::ingress) {
-            host.insert(host.tracked("g1", CallPoint::ingress, test::tcp_reply(src_port, 80)));
-            sent = host.in_service();
-        }
-        Packet& p = host.packet(bytes_of(*sent));
-        p.context = static_cast<std::uint8_t>(Context::service);
-        p.smd = sent->smd;
-        p.smd.si = 0;
-        p.smd.returning = true;
-        p.smd.ttl = 60;
-        net::set_macs(p, net::service_plane_mac(1), node_mac(2));
-        p.vni = 9001;
-        p.tunnel_peer = 4;
-        p.destination_port = p.source_port = net::no_port;
-        p.oam = false;
-        return p;
-    }
-    Return::Exit give_back(Packet& p) {
-        host.arrive(p);
-        EXPECT_EQ(p.exit, net::no_exit);
-        host.give_back(p);
-        return static_cast<Return::Exit>(p.exit);
-    }
-
-    TestHost host;
-    static constexpr auto passed = static_cast<Return::Exit>(net::no_exit);
-};
-
-TEST_F(ReturnTest, ForwardPacketsGoOnBehindTheInsertionPoint) {
-    Packet& p = returning(CallPoint::egress);
-    EXPECT_EQ(give_back(p), passed);
-    ASSERT_EQ(host.entered(Context::source), &p);
-    EXPECT_EQ(bytes_of(p), test::tcp(4000, 80).build());
-    EXPECT_EQ(p.pending, host.emit.stages->behind_insertion[0]);
-    EXPECT_EQ(p.source_port, host.port("g1"));
-    EXPECT_EQ(p.destination_port, net::no_port);
-    EXPECT_EQ(p.vni, 5001u);
-    EXPECT_EQ(p.hand.vni, 5001u);
-    EXPECT_EQ(p.hand.call_points_done, 1);
-    EXPECT_EQ(p.hand.serviced_sci, 1u);
-    EXPECT_EQ(p.hand.serviced_anchor, 1u);
-    EXPECT_EQ(p.hand.serviced_flags, net::serviced_flag);
-    EXPECT_EQ(p.direction, 0);
-    ASSERT_NE(p.flow, nullptr);
-    EXPECT_NE(p.program, nullptr);
-    EXPECT_EQ(host.return_state.ttl[60], 1u);
-    host.insert(p);
-    EXPECT_EQ(host.in_service(), nullptr) << "not inserted a second time";
-}
-
-TEST_F(ReturnTest, RepliesGoOnTowardsTheGuest) {
-    Packet& p = returning(CallPoint::ingress);
-    EXPECT_EQ(give_back(p), passed);
-    ASSERT_EQ(host.entered(Context::destination), &p);
-    EXPECT_EQ(bytes_of(p), test::tcp_reply(4000, 80).build());
-    EXPECT_EQ(p.destination_port, host.port("g1"));
-    EXPECT_EQ(p.source_port, net::no_port);
-    EXPECT_EQ(p.direction, 1);
-    EXPECT_EQ(p.hand.call_points_done, 2);
-    EXPECT_EQ(p.hand.serviced_flags, 0);
-    EXPECT_EQ(host.return_state.ports[2 * host.port("g1") + 1].returned, 1u);
-}
-
-TEST_F(ReturnTest, RefusesWhatIsNotOurs) {  // R1
-    const auto with = [&](auto&& change) {
-        Packet& p = returning(CallPoint::egress);
-        change(p);
-        return give_back(p);
-    };
-    EXPECT_EQ(with([](Packet& p) { p.smd.anchor_host = 2; }), Return::Exit::not_anchor);
-    EXPECT_EQ(with([](Packet& p) { net::service_plane_mac(2).store(p.data); }), Return::Exit::not_anchor);
-}
-
-TEST_F(ReturnTest, RefusesOtherPlanes) {
-    model::Snapshot intent = remote_path();
-    model::ServiceSegment other;
-    other.name = "other";
-    other.svni = 9002;
-    intent.put(other);
-    host.apply(intent);
-    Packet& p = returning(CallPoint::egress);
-    p.vni = 9002;
-    EXPECT_EQ(give_back(p), Return::Exit::not_anchor);
-}
-
-TEST_F(ReturnTest, RefusesPortsThatAreGone) {  // R2
-    const auto with = [&](auto&& change) {
-        Packet& p = returning(CallPoint::egress);
-        change(p);
-        return give_back(p);
-    };
-    EXPECT_EQ(with([](Packet& p) { p.smd.anchor_port += 1u << 24; }), Return::Exit::stale_anchor);
-    EXPECT_EQ(with([](Packet& p) { p.smd.anchor_port |= 0xfff; }), Return::Exit::stale_anchor);
-    EXPECT_EQ(with([](Packet& p) { p.smd.tenant_vni = 5002; }), Return::Exit::stale_anchor);
-}
-
-TEST_F(ReturnTest, RefusesChangedAddresses) {  // R4
-    const auto with = [&](const net::FrameBuilder& frame) {
-        Packet& p = returning(CallPoint::egress);
-        Packet& changed = host.packet(frame.build());
-        std::copy(p.data, p.data + 12, changed.data);
-        changed.smd = p.smd;
-        changed.vni = p.vni;
-        changed.tunnel_peer = p.tunnel_peer;
-        changed.destination_port = net::no_port;
-        return give_back(changed);
-    };
-    EXPECT_EQ(with(test::tcp(4000, 81)), Return::Exit::tuple_changed);
-    EXPECT_EQ(with(test::tcp(4001, 80)), Return::Exit::tuple_changed);
-    EXPECT_EQ(with(net::FrameBuilder().ip("192.168.10.99", "192.168.10.12").tcp(4000, 80, 0)),
-              Return::Exit::tuple_changed);
-    EXPECT_EQ(with(net::FrameBuilder().ip("192.168.10.11", "192.168.10.12").proto(6)),
-              Return::Exit::tuple_changed);
-    EXPECT_EQ(with(test::tcp(4000, 80, net::tcp_ack)), passed);
-}
-
-TEST_F(ReturnTest, ResumesWithoutARecord) {  // R6
-    Packet& p = returning(CallPoint::egress);
-    host.flows.erase(*host.flows.at_handle(p.smd.flow_handle));
-    EXPECT_EQ(give_back(p), passed);
-    ASSERT_EQ(host.entered(Context::source), &p);
-    EXPECT_EQ(p.flow, nullptr);
-    EXPECT_NE(p.program, nullptr);
-    EXPECT_EQ(host.return_state.ports[2 * host.port("g1")].no_record, 1u);
-}
-
-TEST_F(ReturnTest, ASlotThatAnotherFlowGotIsNoRecord) {
-    Packet& p = returning(CallPoint::egress);
-    p.smd.flow_handle ^= 0x01000000;  // another nonce
-    EXPECT_EQ(give_back(p), passed);
-    EXPECT_EQ(p.flow, nullptr);
-}
-
-TEST_F(ReturnTest, CarriesLaterFragmentsByTheirAddresses) {
-    Packet& p = returning(CallPoint::egress);
-    Packet& fragment = host.packet(net::FrameBuilder()
-                                       .ip("192.168.10.11", "192.168.10.12")
-                                       .fragment(7, 1480, false)
-                                       .proto(6)
-                                       .payload(100)
-                                       .build());
-    std::copy(p.data, p.data + 12, fragment.data);
-    fragment.smd = p.smd;
-    fragment.vni = p.vni;
-    fragment.tunnel_peer = p.tunnel_peer;
-    fragment.destination_port = net::no_port;
-    EXPECT_EQ(give_back(fragment), passed);
-    EXPECT_NE(fragment.flow, nullptr);
-}
-
-class ReturnOfTwoWorkers : public ReturnTest {
-protected:
-    ReturnOfTwoWorkers() : ReturnTest(2) {}
-};
-
-TEST_F(ReturnOfTwoWorkers, HandsPacketsToTheWorkerOfTheFlow) {
-    Packet& p = returning(CallPoint::ingress);
-    p.smd.flow_handle |= 1u << flow::slot_bits;
-    EXPECT_EQ(give_back(p), passed);
-    host.end_burst();
-    EXPECT_THAT(host.to_workers, ::testing::ElementsAre(&p));
-    EXPECT_EQ(host.last_worker, 1u);
-    EXPECT_EQ(p.hand.entry, net::Entry::deliver);
-    EXPECT_EQ(p.hand.port, host.port("g1"));
-    EXPECT_EQ(p.hand.call_points_done, 2);
-    EXPECT_EQ(bytes_of(p), test::tcp_reply(4000, 80).build());
-    EXPECT_EQ(host.return_state.handed_on, 1u);
 }
 
 }  // namespace

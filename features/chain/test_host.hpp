@@ -231,6 +231,10 @@ std::uint64_t count(const dataplane::Exits<Exit>& exits, Exit why) {
     return exits.count[static_cast<std::size_t>(why)];
 }
 
+inline std::vector<std::uint8_t> bytes_of(const Packet& p) {
+    return {p.data, p.data + p.length};
+}
+
 // g1 → g2 of the topology.
 inline net::FrameBuilder tcp(std::uint16_t src_port, std::uint16_t dst_port,
                              std::uint8_t flags = net::tcp_syn) {

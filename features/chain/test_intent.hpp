@@ -12,8 +12,12 @@
 // segment "plane", nodes by add_node(), services by name.
 namespace weir::chain::test {
 
-inline net::Ip ip(const char* text) { return net::Ip::parse(text).value(); }
-inline net::Mac mac(std::uint8_t last) { return net::Mac{{0x02, 0, 0, 0, 0, last}}; }
+inline net::Ip ip(const char* text) {
+    return net::Ip::parse(text).value();
+}
+inline net::Mac mac(std::uint8_t last) {
+    return net::Mac{{0x02, 0, 0, 0, 0, last}};
+}
 
 inline model::Port guest(std::string name, std::string host, std::uint8_t number) {
     model::Port port;
@@ -121,6 +125,14 @@ inline model::Snapshot two_services() {
     rule.destinations = {model::Ref<model::Group>("web-guests")};
     rule.chain = model::Ref<ServiceChain>("c1");
     intent.put(rule);
+    return intent;
+}
+
+// The same with n1@h3 and n2@h4 alone.
+inline model::Snapshot remote_path() {
+    model::Snapshot intent = two_services();
+    intent.erase<ServiceNode>("n3");
+    intent.erase<ServiceNode>("n6");
     return intent;
 }
 

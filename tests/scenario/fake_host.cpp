@@ -6,6 +6,8 @@
 #include "base/check.hpp"
 #include "base/limits.hpp"
 #include "model/json.hpp"
+#include "net/checksum.hpp"
+#include "net/parse.hpp"
 
 namespace weir::scenario {
 
@@ -151,12 +153,18 @@ std::string FakeHost::apply(const std::string& canonical, std::uint64_t revision
     return {};
 }
 
-void FakeHost::receive(const std::string& port, const Frame& frame, std::uint64_t now_ns) {
+void FakeHost::receive(const std::string& port, const Frame& frame, std::uint64_t now_ns,
+                       const Offload& offload) {
     const auto found = ports_.find(port);
     WEIR_CHECK(found != ports_.end(), "the scenario sends at a port that the host does not have");
     const std::uint32_t index = found->second, worker = index % vtable_.workers;
     net::Packet* p = make_packet();
     std::memcpy(p->append(static_cast<std::uint32_t>(frame.size())), frame.data(), frame.size());
+    if (offload.flags & net::packet_partial_checksum)
+        WEIR_CHECK(net::parse(*p) == net::ParseError::none && net::make_partial_checksum(*p),
+                   "the scenario leaves a checksum partial that the frame does not have");
+    p->flags = offload.flags;
+    p->segment_bytes = offload.segment_bytes;
     p->hand = {};
     p->hand.port = index;
     p->received_ns = now_ns_ = now_ns;

@@ -19,6 +19,12 @@ struct Sent {
     Frame frame;
 };
 
+// What a device with offloads left to the host (net/packet.hpp).
+struct Offload {
+    std::uint16_t flags = 0;
+    std::uint16_t segment_bytes = 0;
+};
+
 // The smallest shell there is: one engine through its C ABI, heap packets, memory ports, virtual
 // time. Workers are called one after the other, so that every run is the same.
 class FakeHost {
@@ -31,7 +37,9 @@ public:
     // applied.
     std::string apply(const std::string& canonical, std::uint64_t revision,
                       const std::vector<std::string>& port_names);
-    void receive(const std::string& port, const Frame& frame, std::uint64_t now_ns);
+    // `frame` is complete; what `offload` says was left undone is undone first.
+    void receive(const std::string& port, const Frame& frame, std::uint64_t now_ns,
+                 const Offload& offload = {});
     void tick(std::uint64_t now_ns);
     // Replaces the engine by a fresh one that finds the flows in the same pools (a restart).
     void restart_engine();

@@ -12,47 +12,16 @@
 #include "net/notation.hpp"
 #include "net/parse.hpp"
 #include "net/wire.hpp"
+#include "tests/scenario/line.hpp"
 #include "tests/scenario/world.hpp"
 
 namespace weir::scenario {
 
 namespace {
 
-std::vector<std::string> words_of(const std::string& line) {
-    std::istringstream in(line);
-    return {std::istream_iterator<std::string>(in), {}};
-}
-
-std::string rest_of(const std::string& line, std::size_t skip_words) {
-    std::size_t at = 0;
-    for (std::size_t i = 0; i < skip_words; ++i) {
-        at = line.find_first_not_of(" \t", at);
-        if (at == std::string::npos) return {};
-        at = line.find_first_of(" \t", at);
-        if (at == std::string::npos) return {};
-    }
-    at = line.find_first_not_of(" \t", at);
-    return at == std::string::npos ? "" : line.substr(at);
-}
-
 std::string read_file(const std::string& path) {
     std::ifstream in(path);
     return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// Every word of `wanted` stands in the description of the frame.
-std::string missing_word(const std::string& wanted, const std::string& description) {
-    const auto has = words_of(description);
-    std::string spaced = description;
-    for (char& c : spaced)
-        if (c == '{' || c == '}') c = ' ';
-    const auto inner = words_of(spaced);
-    for (const std::string& word : words_of(wanted)) {
-        const bool found = std::find(has.begin(), has.end(), word) != has.end() ||
-                           std::find(inner.begin(), inner.end(), word) != inner.end();
-        if (!found) return word;
-    }
-    return {};
 }
 
 bool is_tunnel(const Frame& frame) {
@@ -95,25 +64,18 @@ private:
                                         const std::vector<std::string>& words);
 
     std::string step(const std::string& line) {
-        static const std::map<std::string, Verb> verbs = {{"setup", &Story::setup},
-                                                          {"given", &Story::put},
-                                                          {"change", &Story::put},
-                                                          {"refused", &Story::refused},
-                                                          {"delete", &Story::erase},
-                                                          {"send", &Story::send},
-                                                          {"wire-send", &Story::wire_send},
-                                                          {"->", &Story::arrives},
-                                                          {"wire", &Story::wire},
-                                                          {"visit", &Story::visit},
-                                                          {"wait", &Story::wait},
-                                                          {"node", &Story::node},
-                                                          {"hang", &Story::node_state},
-                                                          {"resume", &Story::node_state},
-                                                          {"cut", &Story::link},
-                                                          {"mend", &Story::link},
-                                                          {"restart", &Story::restart},
-                                                          {"expect", &Story::expect},
-                                                          {"forget-wire", &Story::forget_wire}};
+        static const std::map<std::string, Verb> verbs = {
+            {"setup", &Story::setup},         {"given", &Story::put},
+            {"change", &Story::put},          {"refused", &Story::refused},
+            {"delete", &Story::erase},        {"send", &Story::send},
+            {"wire-send", &Story::wire_send}, {"again", &Story::again},
+            {"->", &Story::arrives},          {"wire", &Story::wire},
+            {"visit", &Story::visit},         {"wait", &Story::wait},
+            {"node", &Story::node},           {"hang", &Story::node_state},
+            {"resume", &Story::node_state},   {"hold", &Story::node_holds},
+            {"release", &Story::node_holds},  {"cut", &Story::link},
+            {"mend", &Story::link},           {"restart", &Story::restart},
+            {"expect", &Story::expect},       {"forget-wire", &Story::forget_wire}};
         const auto words = words_of(line);
         const auto verb = verbs.find(words[0]);
         if (verb == verbs.end()) return "unknown verb " + words[0];
@@ -189,36 +151,46 @@ private:
         return out;
     }
 
-    // The line with its first source port raised by `by`.
-    static std::string raised(const std::string& notation, std::size_t by) {
-        const std::size_t end = notation.find(" > "), colon = notation.rfind(':', end);
-        if (by == 0 || end == std::string::npos || colon == std::string::npos) return notation;
-        const std::size_t port = std::stoul(notation.substr(colon + 1, end - colon - 1));
-        return notation.substr(0, colon + 1) + std::to_string(port + by) + notation.substr(end);
-    }
-
-    // "send g1 x20 tcp …": twenty times; "x20+": each from the next source port.
+    // "send g1 x20 tcp …": twenty times; "x20+": each from the next source port; "partial",
+    // "super=1400": with what a device with offloads leaves to be done.
     std::string send(const std::string& line, const std::vector<std::string>& words) {
-        std::size_t skip = 2, times = 1;
-        if (words.at(2)[0] == 'x' && words.at(2).size() > 1 && std::isdigit(words.at(2)[1])) {
-            times = std::stoul(words.at(2).substr(1));
-            skip = 3;
+        std::size_t skip = 2;
+        Times times{1, false};
+        Offload offload;
+        for (; skip < words.size(); ++skip) {
+            if (times_of(words[skip]).count != 0) times = times_of(words[skip]);
+            else if (words[skip] == "partial") offload.flags |= net::packet_partial_checksum;
+            else if (words[skip].starts_with("super=")) {
+                offload.flags |= net::packet_super_frame;
+                offload.segment_bytes =
+                    static_cast<std::uint16_t>(std::stoul(words[skip].substr(6)));
+            } else break;
         }
         const std::string notation = with_macs(words.at(1), rest_of(line, skip));
-        const bool raise = skip == 3 && words[2].back() == '+';
-        for (std::size_t i = 0; i < times; ++i) {
-            const auto frame = net::parse_notation(raised(notation, raise ? i : 0));
+        for (std::size_t i = 0; i < times.count; ++i) {
+            const auto frame = net::parse_notation(raised(notation, times.raise ? i : 0));
             if (!frame) return frame.error().text();
             last_sent_ = *frame;
-            world_.send(words.at(1), *frame);
+            world_.send(words[1], *frame, offload);
         }
         collect();
         return {};
     }
     std::string wire_send(const std::string& line, const std::vector<std::string>& words) {
-        const auto frame = net::parse_notation(rest_of(line, 2));
-        if (!frame) return frame.error().text();
-        world_.inject_underlay(words.at(1), *frame);
+        const std::size_t count = times_of(words.at(2)).count;
+        return from_underlay(words[1], rest_of(line, count != 0 ? 3 : 2), count != 0 ? count : 1);
+    }
+    // "again h3 epoch=7 -returning": what the last `wire` met reaches h3 with these words changed.
+    std::string again(const std::string&, const std::vector<std::string>& words) {
+        if (last_wire_.empty()) return "no `wire` has met a packet yet";
+        const std::vector<std::string> changes(words.begin() + 2, words.end());
+        return from_underlay(words.at(1), changed(net::describe(last_wire_), changes), 1);
+    }
+    std::string from_underlay(const std::string& host, const std::string& notation,
+                              std::size_t times) {
+        const auto frame = net::parse_notation(notation);
+        if (!frame) return frame.error().text() + " in: " + notation;
+        for (std::size_t i = 0; i < times; ++i) world_.inject_underlay(host, *frame);
         collect();
         return {};
     }
@@ -237,15 +209,10 @@ private:
             return now > before ? ""
                                 : words[2] + " did not rise (it is " + std::to_string(now) + ")";
         }
-        std::size_t times = 1, skip = 2;
-        if (words.size() > 2 && words[2][0] == 'x' && words[2].size() > 1 &&
-            std::isdigit(words[2][1])) {
-            times = std::stoul(words[2].substr(1));
-            skip = 3;
-        }
-        for (std::size_t i = 0; i < times; ++i)
-            if (std::string why = arrives_once(words[1], rest_of(line, skip)); !why.empty())
-                return why;
+        const std::size_t times = words.size() > 2 ? times_of(words[2]).count : 0;
+        const std::string wanted = rest_of(line, times != 0 ? 3 : 2);
+        for (std::size_t i = 0; i < std::max<std::size_t>(times, 1); ++i)
+            if (std::string why = arrives_once(words[1], wanted); !why.empty()) return why;
         return {};
     }
     std::string arrives_once(const std::string& port, const std::string& wanted) {
@@ -287,6 +254,7 @@ private:
         if (wire_.empty()) return "nothing more on the wire" + drops_text();
         const Sent sent = wire_.front();
         wire_.erase(wire_.begin());
+        last_wire_ = sent.frame;
         const std::string description = net::describe(sent.frame);
         if (sent.host != words[1]) return "from " + sent.host + ": " + description;
         const std::string missing = missing_word(rest_of(line, 2), description);
@@ -319,7 +287,7 @@ private:
         collect();
         return {};
     }
-    // "node n1 aware [decrements] [drop=8080] [wrong-side] [corrupts]"
+    // "node n1 aware [decrements] [drop=8080] [wrong-side] [corrupts] [rewrites=81]"
     std::string node(const std::string&, const std::vector<std::string>& words) {
         NodeModel& model = world_.nodes[words.at(1)];
         model = {};
@@ -331,12 +299,21 @@ private:
             else if (words[i] == "corrupts") model.corrupts = true;
             else if (words[i].starts_with("drop="))
                 model.drop_port = static_cast<std::uint32_t>(std::stoul(words[i].substr(5)));
+            else if (words[i].starts_with("rewrites="))
+                model.rewrite_port = static_cast<std::uint16_t>(std::stoul(words[i].substr(9)));
             else return "unknown word " + words[i];
         }
         return {};
     }
     std::string node_state(const std::string&, const std::vector<std::string>& words) {
         world_.nodes[words.at(1)].hung = words[0] == "hang";
+        return {};
+    }
+    // Guests' packets stay inside the node until it is told to let them go.
+    std::string node_holds(const std::string&, const std::vector<std::string>& words) {
+        world_.nodes[words.at(1)].holds = words[0] == "hold";
+        if (words[0] == "release") world_.release(words[1]);
+        collect();
         return {};
     }
     std::string link(const std::string&, const std::vector<std::string>& words) {
@@ -377,7 +354,7 @@ private:
 
     const std::string setup_dir_;
     World world_;
-    Frame last_sent_;
+    Frame last_sent_, last_wire_;
     std::vector<Sent> arrived_, wire_;
     std::map<std::string, std::uint64_t> seen_drops_;
 };

@@ -74,9 +74,9 @@ FakeHost& World::host_of(const std::string& port) {
     return host(resource->host.name);
 }
 
-void World::send(const std::string& port, const Frame& frame) {
+void World::send(const std::string& port, const Frame& frame, const Offload& offload) {
     now_ns_ += 20'000;  // guests take their time
-    host_of(port).receive(port, frame, now_ns_);
+    host_of(port).receive(port, frame, now_ns_, offload);
     settle();
     tick();
 }
@@ -144,11 +144,24 @@ void World::on_node_port(const Sent& sent) {
     for (const auto& [name, node] : intent_.all<chain::ServiceNode>()) {
         for (std::size_t i = 0; i < node.vnics.size(); ++i) {
             if (node.vnics[i].name != sent.port) continue;
-            const auto back = through_node(nodes[name], i, sent.frame);
-            if (back) host(sent.host).receive(node.vnics[back->vnic].name, back->frame, now_ns_);
+            give_to_node(node, i, sent.frame);
             return;
         }
     }
+}
+
+void World::give_to_node(const chain::ServiceNode& node, std::size_t vnic, const Frame& frame) {
+    const auto back = through_node(nodes[node.name], vnic, frame);
+    if (back) host(node.host.name).receive(node.vnics[back->vnic].name, back->frame, now_ns_);
+}
+
+void World::release(const std::string& name) {
+    const auto* node = intent_.find<chain::ServiceNode>(name);
+    WEIR_CHECK(node != nullptr, "the scenario releases a node that is not there");
+    for (const auto& [vnic, frame] : std::exchange(nodes[name].held, {}))
+        give_to_node(*node, vnic, frame);
+    settle();
+    tick();
 }
 
 // The controller's part: what a host reports reaches every host with the next plan.

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "features/chain/resources.hpp"
 #include "model/documents.hpp"
 #include "model/registry.hpp"
 #include "model/snapshot.hpp"
@@ -16,11 +17,14 @@ namespace weir::scenario {
 struct NodeModel {
     bool aware = false;
     bool hung = false;
-    bool corrupts = false;            // l2: damages the IP version of what it passes
-    bool wrong_side = false;          // l2: sends frames back where they came in
-    bool decrements = false;          // aware: takes one from SI itself
-    std::uint32_t drop_port = 0;      // drops TCP/UDP to this port
+    bool corrupts = false;           // l2: damages the IP version of what it passes
+    bool wrong_side = false;         // l2: sends frames back where they came in
+    bool decrements = false;         // aware: takes one from SI itself
+    std::uint32_t drop_port = 0;     // drops TCP/UDP to this port
+    std::uint16_t rewrite_port = 0;  // l2: forward TCP/UDP packets leave for this port instead
+    bool holds = false;              // keeps guests' packets in `held`, by vNIC
     std::vector<std::string> visits;  // "sci=… si=… d=…" (aware) or "left"/"right" (l2), in order
+    std::vector<std::pair<std::size_t, Frame>> held;
 };
 
 // Hosts, the wire between them, and service nodes, all in one process and in virtual time.
@@ -32,10 +36,11 @@ public:
     std::string put(const std::vector<model::Document>& documents);
     std::string erase(const std::string& kind, const std::string& name);
 
-    void send(const std::string& port, const Frame& frame);
+    void send(const std::string& port, const Frame& frame, const Offload& offload = {});
     void inject_underlay(const std::string& host,
                          const Frame& frame);  // from outside, to that host
     void advance(std::uint64_t ns);            // ticks every millisecond on the way
+    void release(const std::string& node);     // what the node has held goes on
 
     FakeHost& host(const std::string& name);
     FakeHost& host_of(const std::string& port);
@@ -56,6 +61,7 @@ private:
     void tick();
     void route(const Sent& sent);
     void on_node_port(const Sent& sent);
+    void give_to_node(const chain::ServiceNode& node, std::size_t vnic, const Frame& frame);
     void on_event(const std::string& host, const std::string& json);
 
     const std::uint32_t workers_;

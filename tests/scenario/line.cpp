@@ -1,0 +1,74 @@
+#include "tests/scenario/line.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <iterator>
+#include <sstream>
+
+namespace weir::scenario {
+
+std::vector<std::string> words_of(const std::string& line) {
+    std::istringstream in(line);
+    return {std::istream_iterator<std::string>(in), {}};
+}
+
+std::string rest_of(const std::string& line, std::size_t skip_words) {
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < skip_words; ++i) {
+        at = line.find_first_not_of(" \t", at);
+        if (at == std::string::npos) return {};
+        at = line.find_first_of(" \t", at);
+        if (at == std::string::npos) return {};
+    }
+    at = line.find_first_not_of(" \t", at);
+    return at == std::string::npos ? "" : line.substr(at);
+}
+
+std::string missing_word(const std::string& wanted, const std::string& description) {
+    const auto has = words_of(description);
+    std::string spaced = description;
+    for (char& c : spaced)
+        if (c == '{' || c == '}') c = ' ';
+    const auto inner = words_of(spaced);
+    for (const std::string& word : words_of(wanted)) {
+        const bool found = std::find(has.begin(), has.end(), word) != has.end() ||
+                           std::find(inner.begin(), inner.end(), word) != inner.end();
+        if (!found) return word;
+    }
+    return {};
+}
+
+std::string raised(const std::string& notation, std::size_t by) {
+    const std::size_t end = notation.find(" > "), colon = notation.rfind(':', end);
+    if (by == 0 || end == std::string::npos || colon == std::string::npos) return notation;
+    const std::size_t port = std::stoul(notation.substr(colon + 1, end - colon - 1));
+    return notation.substr(0, colon + 1) + std::to_string(port + by) + notation.substr(end);
+}
+
+std::string changed(const std::string& notation, const std::vector<std::string>& changes) {
+    const std::size_t brace = notation.find('{');
+    auto words = words_of(notation.substr(0, brace));
+    for (const std::string& change : changes) {
+        if (change[0] == '-') {
+            std::erase(words, change.substr(1));
+            continue;
+        }
+        const std::size_t equals = change.find('=');
+        const auto at = std::find_if(words.begin(), words.end(), [&](const std::string& word) {
+            return equals != std::string::npos && word.starts_with(change.substr(0, equals + 1));
+        });
+        if (at == words.end()) words.push_back(change);
+        else *at = change;
+    }
+    std::string out;
+    for (const std::string& word : words) out += word + " ";
+    return brace == std::string::npos ? out : out + notation.substr(brace);
+}
+
+Times times_of(const std::string& word) {
+    if (word.size() < 2 || word[0] != 'x' || !std::isdigit(static_cast<unsigned char>(word[1])))
+        return {};
+    return {std::stoul(word.substr(1)), word.back() == '+'};
+}
+
+}  // namespace weir::scenario

@@ -1,0 +1,32 @@
+#pragma once
+#include <cstddef>
+#include <string>
+#include <vector>
+
+// Lines of a scenario, as words.
+namespace weir::scenario {
+
+std::vector<std::string> words_of(const std::string& line);
+// What stands behind the first `skip_words` words.
+std::string rest_of(const std::string& line, std::size_t skip_words);
+
+// The first of `wanted` that does not stand in the description of a frame; empty: all do.
+std::string missing_word(const std::string& wanted, const std::string& description);
+
+// The notation with its first source port raised by `by`.
+std::string raised(const std::string& notation, std::size_t by);
+
+// The notation with other words outside of braces: "key=value" takes the place of what has that
+// key,
+// "-word" takes the word away, anything else is added.
+std::string changed(const std::string& notation, const std::vector<std::string>& changes);
+
+// How often "x20" or "x20+" (`raise`: each from the next source port) says; 0: the word says
+// nothing of the kind.
+struct Times {
+    std::size_t count = 0;
+    bool raise = false;
+};
+Times times_of(const std::string& word);
+
+}  // namespace weir::scenario
