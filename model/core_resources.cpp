@@ -79,12 +79,19 @@ void claim_device(DeviceNames& names, const std::string& host, const std::string
 void check_hosts(const Snapshot& snapshot, Complaints& out, DeviceNames& devices) {
     Unique<std::uint32_t> ids(out);
     Unique<net::Ip> tunnels(out);
-    for (const auto& [name, host] : snapshot.all<Host>()) {
+    const auto& hosts = snapshot.all<Host>();
+    const net::Ip first_tunnel = hosts.empty() ? net::Ip{} : hosts.begin()->second.tunnel_address;
+    for (const auto& [name, host] : hosts) {
         const std::string object = object_name(host);
         ids.claim(host.id, object, "id", std::to_string(host.id));
         tunnels.claim(host.tunnel_address, object, "tunnel_address", host.tunnel_address.text());
         if (std::string why = why_no_unicast(host.tunnel_address); !why.empty())
             complain(out, object, "tunnel_address", why);
+        if (!host.tunnel_address.is_zero() && !first_tunnel.is_zero() &&
+            host.tunnel_address.is4() != first_tunnel.is4())
+            complain(out, object, "tunnel_address",
+                     host.tunnel_address.text() + " is of another family than " +
+                         first_tunnel.text() + " of another host");
         if (host.tunnel_address.is4() && host.underlay_prefix_length > 32)
             complain(out, object, "underlay_prefix_length", "is above 32");
         const bool has_gateway = host.underlay_gateway != net::Ip{};

@@ -82,6 +82,9 @@ TEST(CoreResources, AHostIsReachable) {
     EXPECT_THAT(with("{kind: host, name: h3, id: 3, tunnel_address: 192.0.2.3, "
                      "underlay_prefix_length: 64}"),
                 ElementsAre("host/h3: underlay_prefix_length: is above 32"));
+    EXPECT_THAT(with("{kind: host, name: h3, id: 3, tunnel_address: 2001:db8::3}"),
+                ElementsAre("host/h3: tunnel_address: 2001:db8::3 is of another family than "
+                            "192.0.2.1 of another host"));
     EXPECT_THAT(with("{kind: host, name: h3, id: 0, tunnel_address: '::', workers: 17}"),
                 ElementsAre(HasSubstr("host/h3: id: 0 is below 1"),
                             HasSubstr("host/h3: workers: 17 is above 16"),

@@ -24,7 +24,8 @@
 //   nsh spi=7 si=2/3 sci=5 … {tcp …}
 //
 // Options, in any order (numbers decimal or 0x…):
-//   all      smac= dmac= vlan= (twice: outer, inner)
+//   all      smac= dmac= vlan= (twice: outer, inner); put=OFFSET:HEX (over the finished frame, as
+//            often as needed) and then cut=N (only its first N bytes), to damage it
 //   IP       ttl= tos= df ipid= ipopts=HEX frag=OFFSET:more or frag=OFFSET:last, bad-ip-checksum,
 //   bad-checksum payload  len=N (bytes 0 1 2 …) or data=HEX tcp      fin syn rst psh ack urg ece
 //   cwr seq= ack= win= opts=HEX udp      no-checksum icmp     echo echo-reply (id= seq=)

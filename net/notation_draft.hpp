@@ -47,6 +47,13 @@ struct Draft {
     std::optional<SmdTrace> trace;
     std::optional<Serviced> serviced;
     Bytes ctrl;  // content of a CTRL option; empty: none
+    // What is done to the finished frame, in this order.
+    struct Put {
+        std::size_t offset = 0;
+        Bytes bytes;
+    };
+    std::vector<Put> puts;
+    std::optional<std::uint64_t> cut;
 };
 
 // The words behind the addresses, up to the end of the line.

@@ -48,6 +48,7 @@ constexpr NumberKey number_keys[] = {
      [](Draft& d, std::uint64_t v) { d.spec.ethertype = narrow<std::uint16_t>(v); }},
     {"vlan", kinds_all, 65535,
      [](Draft& d, std::uint64_t v) { d.spec.vlans.push_back(narrow<std::uint16_t>(v)); }},
+    {"cut", kinds_all, 65535, [](Draft& d, std::uint64_t v) { d.cut = v; }},
     {"vni", kind_geneve, 0xffffff,
      [](Draft& d, std::uint64_t v) { d.vni = narrow<std::uint32_t>(v); }},
     {"trace-id", kind_geneve, 0xffffffff,
@@ -205,6 +206,19 @@ Taken take_tuple(Draft& draft, std::string_view word, const KeyValue& pair) {
     return false;
 }
 
+// put=OFFSET:HEX, bytes of the finished frame.
+Taken take_put(Draft& draft, std::string_view word, const KeyValue& pair) {
+    if (pair.key != "put") return false;
+    const std::size_t colon = pair.value.find(':');
+    if (colon == pair.value.npos) return bad_word(word, "needs OFFSET:HEX");
+    const auto offset = read_number(word, pair.value.substr(0, colon), 65535);
+    if (!offset) return offset.error();
+    auto bytes = read_hex(word, pair.value.substr(colon + 1));
+    if (!bytes) return bytes.error();
+    draft.puts.push_back({*offset, *std::move(bytes)});
+    return true;
+}
+
 Status take_inner(Draft& draft, std::string_view line) {
     const bool may = draft.wants_inner || (draft.kind & (kind_geneve | kind_nsh));
     if (!may || draft.inner) return bad_word("{", "a packet has no place here");
@@ -221,7 +235,7 @@ Status take_word(Draft& draft, std::string_view word) {
         taken = take_flag(draft, word);
     } else {
         taken = take_number(draft, word, pair);
-        for (auto take : {take_mac, take_bytes, take_tuple})
+        for (auto take : {take_mac, take_bytes, take_tuple, take_put})
             if (taken.ok() && !*taken) taken = take(draft, word, pair);
         if (taken.ok() && !*taken && pair.key == "frag" && (draft.kind & kinds_ip))
             taken = take_fragment(draft, word, pair.value);

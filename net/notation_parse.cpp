@@ -27,6 +27,23 @@ constexpr KindWord kind_words[] = {
     {"nsh", kind_nsh, 0, finish_nsh},
 };
 
+// Overwrites and cuts the frame as the line says.
+Status damage(const Draft& draft, Bytes& frame) {
+    for (const Draft::Put& put : draft.puts) {
+        if (put.offset > frame.size() || put.bytes.size() > frame.size() - put.offset)
+            return bad_word(
+                "put", "reaches beyond the frame of " + std::to_string(frame.size()) + " bytes");
+        std::copy(put.bytes.begin(), put.bytes.end(),
+                  frame.begin() + static_cast<std::ptrdiff_t>(put.offset));
+    }
+    if (!draft.cut) return {};
+    if (*draft.cut > frame.size())
+        return bad_word("cut",
+                        "is more than the " + std::to_string(frame.size()) + " bytes of the frame");
+    frame.resize(*draft.cut);
+    return {};
+}
+
 }  // namespace
 
 Result<Bytes> parse_at_depth(std::string_view line, unsigned depth) {
@@ -42,6 +59,8 @@ Result<Bytes> parse_at_depth(std::string_view line, unsigned depth) {
         Result<Bytes> frame = entry.finish(draft, reader);
         if (frame.ok() && frame->size() > max_frame_bytes)
             return bad_word(word, "makes a frame of more than 65535 bytes");
+        if (frame.ok())
+            if (const Status status = damage(draft, *frame); !status) return status.error();
         return frame;
     }
     return bad_word(word,

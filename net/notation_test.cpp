@@ -91,6 +91,20 @@ TEST(Notation, makes_the_frame_that_the_builder_makes) {
               FrameBuilder().ip("10.0.0.1", "10.0.0.2").udp(1, 2).payload(1).build());
 }
 
+TEST(Notation, damages_the_finished_frame) {
+    const Bytes whole = frame_of("udp 10.0.0.1:1 > 10.0.0.2:2 len=4");
+    Bytes damaged = whole;
+    damaged[14] = 0x55;
+    damaged[40] = 0xab;
+    damaged[41] = 0xcd;
+    EXPECT_EQ(frame_of("udp 10.0.0.1:1 > 10.0.0.2:2 put=14:55 len=4 put=40:abcd"), damaged);
+    damaged.resize(41);
+    EXPECT_EQ(frame_of("udp 10.0.0.1:1 > 10.0.0.2:2 cut=41 len=4 put=14:55 put=40:abcd"), damaged);
+    EXPECT_EQ(frame_of("udp 10.0.0.1:1 > 10.0.0.2:2 len=4 cut=0"), Bytes{});
+    const Bytes outer = frame_of("geneve 10.9.0.1:50000 > 10.9.0.2 vni=1 {eth type=0x88cc cut=7}");
+    EXPECT_EQ(outer.size(), 14u + 20 + 8 + 8 + 7);
+}
+
 TEST(Notation, frames_are_valid_unless_told_otherwise) {
     for (const char* line : canonical) {
         PacketBuffer buffer(frame_of(line));
@@ -147,6 +161,11 @@ TEST(Notation, an_error_names_the_word) {
         {"geneve 10.0.0.1:1 > 10.0.0.2 serviced=1:2:3:4", "serviced=1:2:3:4"},
         {"geneve 10.0.0.1:1 > 10.0.0.2 ctrl=0001", "ctrl=0001"},
         {"nsh si=2/3/4", "si=2/3/4"},
+        {"eth type=1 put=14", "put=14"},
+        {"eth type=1 put=12:1", "put=12:1"},
+        {"eth type=1 put=13:0000", "put"},
+        {"eth type=1 put=99999:00", "put=99999:00"},
+        {"eth type=1 cut=15", "cut"},
         {"nsh hops=64", "hops=64"},
     };
     for (const auto& [line, word] : cases) {

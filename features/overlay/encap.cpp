@@ -23,6 +23,14 @@ net::Ip next_hop(const dataplane::Topology& topology, const net::Ip& peer) {
     return link.contains(peer) ? peer : topology.underlay_gateway;
 }
 
+// What is known of the neighbour, unless it has been silent for too long.
+NeighbourCache::Found look_up(const net::Ip& address, const Encap::State& state, const Emit& emit) {
+    NeighbourCache::Found found =
+        state.cache ? state.cache->find(address) : NeighbourCache::Found{};
+    found.known = found.known && emit.now_ns - found.learned_ns < forget_ns;
+    return found;
+}
+
 void ask(const net::Ip& address, Encap::State& state, Emit& emit) {
     if (address == state.asked && emit.now_ns - state.asked_ns < ask_again_ns) return;
     Packet* question = emit.allocate();
@@ -94,29 +102,21 @@ void Encap::run(dataplane::Burst& burst, const Tables&, State& state, dataplane:
         }
         emit.note(*p, "peer", peer->name);
         emit.note(*p, "vni", p->vni);
-        if (!push_tunnel_header(*p, service)) {
-            exits.take(*p, Exit::no_headroom);
-            continue;
-        }
         const std::uint32_t outer = peer->address.is4() ? 20 + 8 : 40 + 8;
-        if (p->length + outer > emit.ports->underlay_mtu) {
+        if (!push_tunnel_header(*p, service) || p->length + outer > emit.ports->underlay_mtu) {
             exits.take(*p, Exit::mtu);
             continue;
         }
         ++(service ? state.service_packets : state.guest_packets);
         const net::Ip hop = next_hop(*emit.ports, peer->address);
-        const auto found = state.cache ? state.cache->find(hop) : NeighbourCache::Found{};
-        const bool usable = found.known && emit.now_ns - found.learned_ns < forget_ns;
-        if (!usable || emit.now_ns - found.learned_ns > refresh_ns) ask(hop, state, emit);
-        if (!usable) {
+        const auto found = look_up(hop, state, emit);
+        if (!found.known || emit.now_ns - found.learned_ns > refresh_ns) ask(hop, state, emit);
+        if (!found.known) {
             if (!wait(*p, hop, state, emit)) exits.take(*p, Exit::no_neighbour);
             continue;
         }
-        if (!push_outer(*p, *peer, found.mac, emit)) {
-            exits.take(*p, Exit::no_headroom);
-            continue;
-        }
-        emit.transmit(*p, emit.ports->underlay_port);
+        if (push_outer(*p, *peer, found.mac, emit)) emit.transmit(*p, emit.ports->underlay_port);
+        else exits.take(*p, Exit::mtu);
     }
 }
 
@@ -124,13 +124,12 @@ void Encap::tick(const Tables&, State& state, dataplane::Exits<Exit>& exits, Emi
     for (Waiting& place : state.waiting) {
         if (!place.packet) continue;
         Packet& p = *place.packet;
-        const auto found =
-            state.cache ? state.cache->find(place.next_hop) : NeighbourCache::Found{};
+        const auto found = look_up(place.next_hop, state, emit);
         const dataplane::Peer* peer = emit.ports->peer(p.tunnel_peer);
         if (found.known && peer && push_outer(p, *peer, found.mac, emit)) {
             emit.transmit(p, emit.ports->underlay_port);
         } else if (emit.now_ns >= place.until_ns || !peer) {
-            exits.note(Exit::no_neighbour);
+            exits.note(peer ? Exit::no_neighbour : Exit::unknown_peer);
             emit.release(p);
         } else {
             ask(place.next_hop, state, emit);

@@ -20,15 +20,15 @@ inline constexpr std::array<std::string_view, 7> outer_exit_names = {
     "outer.bad_checksum", "UNKNOWN_TEP",    "outer.neighbour"};
 
 enum class DecapExit : std::uint8_t {
-    bad_geneve,        // header or options run beyond the packet, unknown version
-    bad_option,        // unknown critical option, a companion option twice or of wrong length
-    unknown_svni,      // neither a segment nor a service segment of this host
+    bad_geneve,    // header or options run beyond the packet, unknown version
+    bad_option,    // unknown critical option, a companion option twice or of wrong length
+    unknown_svni,  // neither a segment nor a service segment of this host
     no_smd,
     multi_smd,
     bad_smd,
     smd_on_guest_vni,  // SMD, AUTH or CTRL on a guest segment
     oam_on_guest_vni,
-    bad_inner,         // unreadable inner frame
+    bad_inner,  // unreadable inner frame
     count_
 };
 inline constexpr std::array<std::string_view, 9> decap_exit_names = {
@@ -36,14 +36,13 @@ inline constexpr std::array<std::string_view, 9> decap_exit_names = {
     "BAD_SMD",          "SMD_ON_GUEST_VNI", "decap.oam_on_guest_vni", "decap.bad_inner"};
 
 enum class EncapExit : std::uint8_t {
-    unknown_peer,  // no such host
+    unknown_peer,  // no such host, or not any more
     no_underlay,   // this host has no underlay port (yet)
-    mtu,           // larger than the underlay takes
-    no_headroom,
+    mtu,           // larger than the underlay takes, tunnel headers included
     no_neighbour,  // the underlay did not answer for the other host, or too many packets wait
     count_
 };
-inline constexpr std::array<std::string_view, 5> encap_exit_names = {
-    "encap.unknown_peer", "encap.no_underlay", "MTU", "encap.no_headroom", "encap.no_neighbour"};
+inline constexpr std::array<std::string_view, 4> encap_exit_names = {
+    "encap.unknown_peer", "encap.no_underlay", "MTU", "encap.no_neighbour"};
 
 }  // namespace weir::overlay

@@ -68,12 +68,25 @@ bool proceed(Packet& p, std::uint16_t src_port, std::uint16_t dst_port, dataplan
     return dataplane::dispatch(p, emit);
 }
 
+// The program may have changed since: the port may be gone, or its index another port's.
+bool port_is_there(const Fragments::Held& held, const dataplane::Emit& emit) {
+    const dataplane::PortEntry* port = emit.ports->at(dataplane::context_port(*held.packet));
+    return port && port->incarnation == held.incarnation;
+}
+
 // Later fragments that came before their first one go on now.
-void free_held(Fragments::State& state, const Packet& first, dataplane::Emit& emit) {
+void free_held(Fragments::State& state, const Packet& first,
+               dataplane::Exits<Fragments::Exit>& exits, dataplane::Emit& emit) {
     for (Fragments::Held& held : state.held) {
         Packet* p = held.packet;
         if (!p || !same(*p, first)) continue;
+        const bool there = port_is_there(held, emit);
         held.packet = nullptr;
+        if (!there) {
+            exits.note(Fragments::Exit::port_gone);
+            emit.release(*p);
+            continue;
+        }
         if (proceed(*p, first.tuple.src_port, first.tuple.dst_port, emit)) continue;
         emit.enter(*p, held.context);
     }
@@ -90,7 +103,9 @@ bool hold(Fragments::State& state, Packet& p, dataplane::Emit& emit) {
         }
     }
     if (!place || mine >= held_per_datagram) return false;
-    *place = {&p, emit.now_ns + hold_ns, static_cast<dataplane::Context>(p.context)};
+    const dataplane::PortEntry* port = emit.ports->at(dataplane::context_port(p));
+    *place = {&p, emit.now_ns + hold_ns, static_cast<dataplane::Context>(p.context),
+              port ? port->incarnation : 0};
     emit.keep(p);
     return true;
 }
@@ -103,7 +118,7 @@ void Fragments::run(dataplane::Burst& burst, const Tables&, State& state,
         if (!dataplane::is_fragment(p->headers) || p->hand.fragment_known) continue;
         if (p->headers.fragment == net::Fragment::first) {
             remember(state, *p, emit.now_ns);
-            free_held(state, *p, emit);
+            free_held(state, *p, exits, emit);
             proceed(*p, p->tuple.src_port, p->tuple.dst_port, emit);
         } else if (const Datagram* d = find(state, *p, emit.now_ns)) {
             proceed(*p, d->src_port, d->dst_port, emit);

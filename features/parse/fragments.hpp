@@ -12,9 +12,14 @@ namespace weir::parse {
 struct Fragments {
     static constexpr std::string_view name = "fragments";
     using Tables = dataplane::NoTables;
-    enum class Exit : std::uint8_t { orphan, hold_full, count_ };
-    static constexpr std::array<std::string_view, 2> exit_names = {"fragments.orphan",
-                                                                   "fragments.hold_full"};
+    enum class Exit : std::uint8_t {
+        orphan,     // the first fragment did not come in time
+        hold_full,  // too many wait
+        port_gone,  // its port went while it waited
+        count_
+    };
+    static constexpr std::array<std::string_view, 3> exit_names = {
+        "fragments.orphan", "fragments.hold_full", "fragments.port_gone"};
 
     struct Datagram {
         net::Ip src, dst;
@@ -27,6 +32,7 @@ struct Fragments {
         dataplane::Packet* packet = nullptr;
         std::uint64_t until_ns = 0;
         dataplane::Context context = dataplane::Context::source;
+        std::uint32_t incarnation = 0;  // of the port whose context it waits in
     };
     struct State {
         std::array<Datagram, 1024> datagrams{};

@@ -17,7 +17,7 @@ void Parse::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits
         p->vni = p->hand.vni = port->vni;
         p->hand.source_port = port->index;
         if (const net::ParseError error = net::parse(*p); error != net::ParseError::none) {
-            exits.take(*p, static_cast<Exit>(error));
+            exits.take(*p, exit_of(error));
             continue;
         }
         if (p->hand.fragment_known) {

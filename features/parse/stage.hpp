@@ -16,9 +16,8 @@ struct Parse {
     using Tables = dataplane::NoTables;
     using State = dataplane::NoState;
 
-    // The reasons of net::ParseError, one for one, then our own.
+    // The reasons of net::ParseError in their order (without "none"), then our own.
     enum class Exit : std::uint8_t {
-        none,
         short_frame,
         bad_vlan,
         short_ip_header,
@@ -38,25 +37,18 @@ struct Parse {
         bad_l4_checksum,
         count_
     };
-    static constexpr std::array<std::string_view, 18> exit_names = {"parse.none",
-                                                                    "parse.short_frame",
-                                                                    "parse.bad_vlan",
-                                                                    "parse.short_ip_header",
-                                                                    "parse.bad_ip_version",
-                                                                    "parse.bad_ip_header",
-                                                                    "parse.bad_ip_length",
-                                                                    "parse.bad_ip_checksum",
-                                                                    "parse.bad_address",
-                                                                    "parse.source_routed",
-                                                                    "parse.bad_extension",
-                                                                    "parse.bad_fragment",
-                                                                    "parse.short_l4",
-                                                                    "parse.bad_tcp_header",
-                                                                    "parse.bad_udp_length",
-                                                                    "parse.bad_icmp_embedded",
-                                                                    "parse.port_not_realised",
-                                                                    "parse.bad_l4_checksum"};
-    static_assert(static_cast<int>(net::ParseError::count_) ==
+    static constexpr std::array<std::string_view, 17> exit_names = {
+        "parse.short_frame",       "parse.bad_vlan",       "parse.short_ip_header",
+        "parse.bad_ip_version",    "parse.bad_ip_header",  "parse.bad_ip_length",
+        "parse.bad_ip_checksum",   "parse.bad_address",    "parse.source_routed",
+        "parse.bad_extension",     "parse.bad_fragment",   "parse.short_l4",
+        "parse.bad_tcp_header",    "parse.bad_udp_length", "parse.bad_icmp_embedded",
+        "parse.port_not_realised", "parse.bad_l4_checksum"};
+    static constexpr Exit exit_of(net::ParseError error) {
+        return static_cast<Exit>(static_cast<std::uint8_t>(error) - 1);
+    }
+    static_assert(static_cast<int>(net::ParseError::none) == 0);
+    static_assert(static_cast<int>(net::ParseError::count_) - 1 ==
                   static_cast<int>(Exit::port_not_realised));
 
     static Result<std::shared_ptr<const Tables>> compile(

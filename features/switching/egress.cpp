@@ -39,7 +39,8 @@ void send(Packet& p, const ActionProgram& program, Emit& emit) {
 // Largest IP packet that this way takes.
 std::uint32_t limit_of(const ActionProgram& program, const Emit& emit) {
     std::uint32_t limit = program.mtu;
-    if (program.egress == dataplane::Egress::tunnel) {
+    // Without an underlay there is no size that would fit: encap says so.
+    if (program.egress == dataplane::Egress::tunnel && emit.ports->underlay_port != net::no_port) {
         const std::uint32_t overhead = dataplane::tunnel_overhead(*emit.ports);
         const std::uint32_t room =
             emit.ports->underlay_mtu > overhead ? emit.ports->underlay_mtu - overhead : 0;
@@ -80,10 +81,6 @@ void Egress::run(dataplane::Burst& burst, const Tables&, State& state,
                  dataplane::Exits<Exit>& exits, Emit& emit) {
     for (Packet* p : burst.packets()) {
         const ActionProgram& program = *p->program;
-        if (program.egress == dataplane::Egress::none) {
-            exits.take(*p, Exit::no_way);
-            continue;
-        }
         mark_current(*p, emit);
         const std::uint32_t ip_bytes =
             static_cast<std::uint32_t>(p->headers.l3_end - p->headers.l3);

@@ -16,8 +16,8 @@ struct Egress {
     struct State {
         std::uint64_t fragmented = 0, segmented = 0;
     };
-    enum class Exit : std::uint8_t { mtu, no_way, count_ };
-    static constexpr std::array<std::string_view, 2> exit_names = {"egress.mtu", "egress.no_way"};
+    enum class Exit : std::uint8_t { mtu, count_ };
+    static constexpr std::array<std::string_view, 1> exit_names = {"egress.mtu"};
 
     static Result<std::shared_ptr<const Tables>> compile(
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {

@@ -56,11 +56,7 @@ void Locate::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exit
 void Deliver::run(dataplane::Burst& burst, const Tables&, State& state,
                   dataplane::Exits<Exit>& exits, Emit& emit) {
     for (Packet* p : burst.packets()) {
-        const PortEntry* port = emit.ports->at(p->destination_port);
-        if (!port) {
-            exits.take(*p, Exit::port_gone);
-            continue;
-        }
+        const PortEntry* port = emit.ports->at(dataplane::context_port(*p));
         if (p->flow && !p->flow->condemned) {
             p->program->act_behind = emit.stages->deliver;
             p->program->behind_epoch = port->epoch;

@@ -31,9 +31,8 @@ struct Deliver {
     struct State {
         std::uint64_t delivered = 0;
     };
-    enum class Exit : std::uint8_t { port_gone, traced, count_ };
-    static constexpr std::array<std::string_view, 2> exit_names = {"deliver.port_gone",
-                                                                   "deliver.traced"};
+    enum class Exit : std::uint8_t { traced, count_ };
+    static constexpr std::array<std::string_view, 1> exit_names = {"deliver.traced"};
 
     static Result<std::shared_ptr<const Tables>> compile(
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {

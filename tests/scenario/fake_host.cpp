@@ -137,13 +137,7 @@ std::string FakeHost::apply(const std::string& canonical, std::uint64_t revision
         return error;
     last_snapshot_ = canonical;
     last_revision_ = revision;
-    for (const std::string& port : port_names) {
-        if (ports_.contains(port)) continue;
-        const auto index = static_cast<std::uint32_t>(names_.size());
-        ports_[port] = index;
-        names_[index] = port;
-        if (std::string refused = attach(port, index); !refused.empty()) return refused;
-    }
+    for (const std::string& port : port_names) open(port);
     for (auto it = ports_.begin(); it != ports_.end();) {
         const bool wanted =
             std::find(port_names.begin(), port_names.end(), it->first) != port_names.end();
@@ -153,6 +147,15 @@ std::string FakeHost::apply(const std::string& canonical, std::uint64_t revision
     return {};
 }
 
+void FakeHost::open(const std::string& port) {
+    if (ports_.contains(port)) return;
+    const auto index = static_cast<std::uint32_t>(names_.size());
+    ports_[port] = index;
+    names_[index] = port;
+    const std::string refused = attach(port, index);
+    WEIR_CHECK(refused.empty(), refused.c_str());
+}
+
 void FakeHost::receive(const std::string& port, const Frame& frame, std::uint64_t now_ns,
                        const Offload& offload) {
     const auto found = ports_.find(port);
@@ -160,9 +163,9 @@ void FakeHost::receive(const std::string& port, const Frame& frame, std::uint64_
     const std::uint32_t index = found->second, worker = index % vtable_.workers;
     net::Packet* p = make_packet();
     std::memcpy(p->append(static_cast<std::uint32_t>(frame.size())), frame.data(), frame.size());
-    if (offload.flags & net::packet_partial_checksum)
-        WEIR_CHECK(net::parse(*p) == net::ParseError::none && net::make_partial_checksum(*p),
-                   "the scenario leaves a checksum partial that the frame does not have");
+    // A frame without a checksum that could be left partial is flagged all the same: devices err.
+    if ((offload.flags & net::packet_partial_checksum) && net::parse(*p) == net::ParseError::none)
+        (void)net::make_partial_checksum(*p);
     p->flags = offload.flags;
     p->segment_bytes = offload.segment_bytes;
     p->hand = {};
@@ -193,17 +196,27 @@ void FakeHost::tick(std::uint64_t now_ns) {
     run_pending(now_ns);
 }
 
+model::Value FakeHost::ask_worker(std::uint32_t worker, const model::Value& request,
+                                  std::uint64_t now_ns) {
+    const std::string text = model::dump_json(request);
+    std::string answer;
+    api_->worker_query(engine_, worker, text.data(), text.size(), now_ns, into(answer));
+    auto value = model::parse_json(answer, model::trusted_limits);
+    WEIR_CHECK(value.ok(), "the engine answers in JSON");
+    return std::move(value).value();
+}
+
+model::Value FakeHost::ask(const model::Value& request, std::uint64_t now_ns) {
+    model::Value answer = ask_worker(0, request, now_ns);
+    run_pending(now_ns);
+    return answer;
+}
+
 model::Value FakeHost::query(const model::Value& request, std::uint64_t now_ns) {
     model::Value joined = model::Value::array();
-    const std::string text = model::dump_json(request);
     for (std::uint32_t w = 0; w < inbox_.size(); ++w) {
-        std::string answer;
-        api_->worker_query(engine_, w, text.data(), text.size(), now_ns, into(answer));
-        auto value = model::parse_json(answer, model::trusted_limits);
-        WEIR_CHECK(value.ok(), "the engine answers in JSON");
-        const model::Value rows = (*value)["rows"];
+        const model::Value rows = ask_worker(w, request, now_ns)["rows"];
         for (const model::Value& row : rows.items()) joined.push(row);
-        if (request["what"].as_text() == "trace") break;
     }
     run_pending(now_ns);
     return joined;

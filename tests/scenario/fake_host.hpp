@@ -37,6 +37,8 @@ public:
     // applied.
     std::string apply(const std::string& canonical, std::uint64_t revision,
                       const std::vector<std::string>& port_names);
+    // A device comes up that no resource names yet.
+    void open(const std::string& port);
     // `frame` is complete; what `offload` says was left undone is undone first.
     void receive(const std::string& port, const Frame& frame, std::uint64_t now_ns,
                  const Offload& offload = {});
@@ -44,6 +46,8 @@ public:
     // Replaces the engine by a fresh one that finds the flows in the same pools (a restart).
     void restart_engine();
 
+    // The answer of the first worker.
+    model::Value ask(const model::Value& request, std::uint64_t now_ns);
     model::Value query(const model::Value& request, std::uint64_t now_ns);  // rows of all workers
     std::uint64_t counter(const std::string& metric, const std::string& label,
                           const std::string& value);
@@ -67,6 +71,8 @@ private:
     static FakeHost& of(void* host) { return *static_cast<FakeHost*>(host); }
     net::Packet* make_packet();
     void free_packet(net::Packet* p);
+    model::Value ask_worker(std::uint32_t worker, const model::Value& request,
+                            std::uint64_t now_ns);
     void run_pending(std::uint64_t now_ns);
     void* pool(const char* name, std::size_t bytes, std::uint32_t* adoption);
     std::string attach(const std::string& name, std::uint32_t index);

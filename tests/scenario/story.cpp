@@ -74,6 +74,8 @@ private:
             {"node", &Story::node},           {"hang", &Story::node_state},
             {"resume", &Story::node_state},   {"hold", &Story::node_holds},
             {"release", &Story::node_holds},  {"cut", &Story::link},
+            {"trace", &Story::trace},         {"open", &Story::open},
+            {"unplug", &Story::unplug},
             {"mend", &Story::link},           {"restart", &Story::restart},
             {"expect", &Story::expect},       {"forget-wire", &Story::forget_wire}};
         const auto words = words_of(line);
@@ -174,6 +176,21 @@ private:
             world_.send(words[1], *frame, offload);
         }
         collect();
+        return {};
+    }
+    // "trace g1 tcp …": asks for the way of a packet instead of sending one.
+    std::string trace(const std::string& line, const std::vector<std::string>& words) {
+        std::string why = world_.trace(words.at(1), rest_of(line, 2));
+        collect();
+        return why;
+    }
+    std::string open(const std::string&, const std::vector<std::string>& words) {
+        world_.open(words.at(1), words.at(2));
+        return {};
+    }
+    std::string unplug(const std::string&, const std::vector<std::string>& words) {
+        if (world_.hosts().contains(words.at(1))) return "a host is unplugged before its setup";
+        world_.without_underlay.insert(words.at(1));
         return {};
     }
     std::string wire_send(const std::string& line, const std::vector<std::string>& words) {

@@ -12,17 +12,17 @@
 
 namespace weir::scenario {
 
-namespace {
-
 // The ports a host opens for its plan.
-std::vector<std::string> ports_of(const model::Snapshot& plan, const std::string& host) {
-    std::vector<std::string> out = {"underlay"};
+std::vector<std::string> World::ports_of(const model::Snapshot& plan,
+                                         const std::string& host) const {
+    std::vector<std::string> out;
+    if (!without_underlay.contains(host)) out.push_back("underlay");
+    for (const auto& [name, on] : opened_)
+        if (on == host) out.push_back(name);
     for (const auto& [name, port] : plan.all<model::Port>())
         if (port.host.name == host) out.push_back(name);
     return out;
 }
-
-}  // namespace
 
 World::World(std::uint32_t workers) : workers_(workers) {
     for (const features::Feature& feature : features::all()) {
@@ -69,6 +69,8 @@ FakeHost& World::host(const std::string& name) {
 }
 
 FakeHost& World::host_of(const std::string& port) {
+    if (const auto opened = opened_.find(port); opened != opened_.end())
+        return host(opened->second);
     const auto* resource = intent_.find<model::Port>(port);
     WEIR_CHECK(resource != nullptr, "the scenario names a port that is not there");
     return host(resource->host.name);
@@ -79,6 +81,23 @@ void World::send(const std::string& port, const Frame& frame, const Offload& off
     host_of(port).receive(port, frame, now_ns_, offload);
     settle();
     tick();
+}
+
+void World::open(const std::string& name, const std::string& port) {
+    opened_[port] = name;
+    host(name).open(port);
+}
+
+std::string World::trace(const std::string& port, const std::string& packet) {
+    model::Value request = model::Value::object();
+    request.set("what", "trace");
+    request.set("port", port);
+    request.set("trace_id", ++traces_);
+    request.set("packet", packet);
+    const model::Value answer = host_of(port).ask(request, now_ns_);
+    settle();
+    tick();
+    return answer["error"].as_text();
 }
 
 // What waits for an answer of the underlay goes on now; a chain may wait once at each of its hosts.
@@ -130,7 +149,8 @@ void World::route(const Sent& sent) {
         underlay_.push_back(sent);
         if (cut_hosts.contains(sent.host)) return;
         for (auto& [name, fake] : hosts_) {
-            if (name == sent.host || cut_hosts.contains(name)) continue;
+            if (name == sent.host || cut_hosts.contains(name) || without_underlay.contains(name))
+                continue;
             fake->receive("underlay", sent.frame, now_ns_);
         }
         return;

@@ -37,6 +37,10 @@ public:
     std::string erase(const std::string& kind, const std::string& name);
 
     void send(const std::string& port, const Frame& frame, const Offload& offload = {});
+    // Opens the device of a port before any resource names it; the host must exist.
+    void open(const std::string& host, const std::string& port);
+    // Asks the host of the port to trace `packet` (notation). The refusal, or empty.
+    std::string trace(const std::string& port, const std::string& packet);
     void inject_underlay(const std::string& host,
                          const Frame& frame);  // from outside, to that host
     void advance(std::uint64_t ns);            // ticks every millisecond on the way
@@ -54,9 +58,11 @@ public:
     std::vector<Sent> take_underlay() { return std::exchange(underlay_, {}); }
     std::map<std::string, NodeModel> nodes;  // by service node name
     std::set<std::string> cut_hosts;         // their underlay link is down
+    std::set<std::string> without_underlay;  // they have no underlay device
 
 private:
     std::string publish();
+    std::vector<std::string> ports_of(const model::Snapshot& plan, const std::string& host) const;
     bool settle();
     void tick();
     void route(const Sent& sent);
@@ -68,6 +74,8 @@ private:
     model::Registry registry_;
     model::Snapshot intent_, reported_;
     std::map<std::string, std::unique_ptr<FakeHost>> hosts_;
+    std::map<std::string, std::string> opened_;  // port → host, by open()
+    std::uint32_t traces_ = 0;
     std::vector<Sent> delivered_, underlay_;
     std::uint64_t now_ns_ = 1'000'000'000;
     std::uint64_t revision_ = 0;
