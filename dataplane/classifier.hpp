@@ -1,5 +1,10 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "model/core_resources.hpp"
@@ -34,13 +39,49 @@ Members resolve(const model::Snapshot& snapshot,
                 const std::vector<model::Ref<model::Group>>& groups,
                 const std::vector<net::Prefix>& prefixes);
 
-// The first rule, in order, that means the flow. A linear scan: right by inspection, and what the
-// faster classifiers to come are held against.
+// What the words of one rule mean, groups resolved. `Rule` has the fields of firewall and service
+// rules (model/match.hpp).
 template <class Rule>
-const Rule* first_match(const std::vector<const Rule*>& rules, const net::Tuple& tuple,
-                        bool outgoing) {
-    for (const Rule* rule : rules)
-        if (rule->match.matches(tuple, outgoing)) return rule;
+FlowMatch compile_match(const Rule& rule, const model::Snapshot& snapshot) {
+    Members sources = resolve(snapshot, rule.sources, rule.source_addresses);
+    Members destinations = resolve(snapshot, rule.destinations, rule.destination_addresses);
+    FlowMatch match;
+    match.sources = std::move(sources.prefixes);
+    match.any_source = sources.any;
+    match.not_sources = rule.not_sources;
+    match.destinations = std::move(destinations.prefixes);
+    match.any_destination = destinations.any;
+    match.not_destinations = rule.not_destinations;
+    match.ip_version = rule.ip_version;
+    match.protocol = rule.protocol;
+    match.ports = rule.ports;
+    match.source_ports = rule.source_ports;
+    match.icmp_types = rule.icmp_types;
+    match.in = rule.direction != model::Direction::out;
+    match.out = rule.direction != model::Direction::in;
+    return match;
+}
+
+// The enabled rules by section, priority and name (OBJ-18).
+template <class Rule>
+std::vector<const Rule*> in_order(const model::Snapshot& snapshot) {
+    std::vector<const Rule*> rules;
+    for (const auto& row : snapshot.all<Rule>())
+        if (row.second.enabled) rules.push_back(&row.second);
+    std::ranges::sort(rules, {}, [](const Rule* rule) {
+        return std::tie(rule->section, rule->priority, rule->name);
+    });
+    return rules;
+}
+
+// The first rule, in order, that means the flow; null: none. `rule_of` makes a pointer to a rule of
+// an element of `order`. A linear scan: right by inspection, and what the faster classifiers to
+// come are held against.
+template <class Order, class RuleOf = std::identity>
+auto first_match(const Order& order, const net::Tuple& tuple, bool outgoing, RuleOf rule_of = {})
+    -> std::decay_t<decltype(rule_of(*order.begin()))> {
+    for (const auto& place : order)
+        if (const auto* rule = rule_of(place); rule->match.matches(tuple, outgoing)) return rule;
     return nullptr;
 }
 

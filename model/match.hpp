@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/result.hpp"
 
@@ -64,5 +65,26 @@ private:
     }
 };
 
+constexpr bool has_ports(Protocol protocol) {
+    return protocol == Protocol::tcp || protocol == Protocol::udp || protocol == Protocol::sctp;
+}
+
+// What bounds and references cannot say of the words of one rule: calls fail(field, why) for every
+// mistake. `Rule` has the fields of firewall and service rules.
+template <class Rule, class Fail>
+void check_match(const Rule& rule, Fail&& fail) {
+    const auto needs_ports = [&](const std::vector<PortRange>& ports, const char* field) {
+        if (!ports.empty() && !has_ports(rule.protocol))
+            fail(field, "needs protocol tcp, udp or sctp");
+    };
+    needs_ports(rule.ports, "ports");
+    needs_ports(rule.source_ports, "source_ports");
+    if (!rule.icmp_types.empty() && rule.protocol != Protocol::icmp)
+        fail("icmp_types", "needs protocol icmp");
+    if (rule.not_sources && rule.sources.empty() && rule.source_addresses.empty())
+        fail("not_sources", "needs sources or source_addresses");
+    if (rule.not_destinations && rule.destinations.empty() && rule.destination_addresses.empty())
+        fail("not_destinations", "needs destinations or destination_addresses");
+}
 
 }  // namespace weir::model

@@ -13,7 +13,7 @@ std::uint32_t revision_of(const InsertTables& tables, std::uint32_t port) {
     Digest digest;
     digest.add(tables.rules.digest(port));
     std::set<std::uint32_t> chains;
-    for (const std::uint16_t index : tables.rules.of_port(port))
+    for (const std::uint32_t index : tables.rules.of_port(port))
         chains.insert(tables.rules.rules()[index].sci);
     for (const std::uint32_t sci : chains)
         if (const Chain* chain = tables.plane->chain(sci)) digest.add(chain->digest());

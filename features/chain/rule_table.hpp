@@ -28,7 +28,7 @@ public:
     // The first rule of the port that means the flow; null: none. `tuple` is the initiator's,
     // `outgoing`: the guest of the port is the initiator.
     const CompiledRule* find(std::uint32_t port, const net::Tuple& tuple, bool outgoing) const;
-    const std::vector<std::uint16_t>& of_port(std::uint32_t port) const;
+    const std::vector<std::uint32_t>& of_port(std::uint32_t port) const;
     const std::vector<CompiledRule>& rules() const { return rules_; }
     bool excluded(std::uint32_t port) const {
         return port < ports_.size() && ports_[port].excluded;
@@ -40,7 +40,7 @@ public:
 
 private:
     struct PortRules {
-        std::vector<std::uint16_t> rules;  // indices, none if excluded
+        std::vector<std::uint32_t> rules;  // indices, none if excluded
         bool excluded = false;             // never an anchor (OBJ-19)
         friend bool operator==(const PortRules&, const PortRules&) = default;
     };

@@ -144,19 +144,7 @@ private:
             fail("do_not_redirect", "set either chain or do_not_redirect, not both");
         if (!rule.chain && !rule.do_not_redirect)
             fail("chain", "set chain, or do_not_redirect: true");
-        const bool has_ports = rule.protocol == Protocol::tcp || rule.protocol == Protocol::udp ||
-                               rule.protocol == Protocol::sctp;
-        if (!rule.ports.empty() && !has_ports) fail("ports", "only with protocol tcp, udp or sctp");
-        if (!rule.source_ports.empty() && !has_ports)
-            fail("source_ports", "only with protocol tcp, udp or sctp");
-        if (!rule.icmp_types.empty() && rule.protocol != Protocol::icmp)
-            fail("icmp_types", "only with protocol icmp");
-        if (rule.not_sources && rule.sources.empty() && rule.source_addresses.empty())
-            fail("not_sources", "says which sources are not meant, but no source is named");
-        if (rule.not_destinations && rule.destinations.empty() &&
-            rule.destination_addresses.empty())
-            fail("not_destinations",
-                 "says which destinations are not meant, but no destination is named");
+        model::check_match(rule, [&](const char* field, const char* why) { fail(field, why); });
         check_guest_ports(rule.applied_to_ports, "applied_to_ports");
     }
 

@@ -111,10 +111,10 @@ const Case cases[] = {
      "service-rule/web", "ports", "tcp, udp or sctp"},
     {"ICMP types of something else",
      [](auto& s) { edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.icmp_types = {8}; }); },
-     "service-rule/web", "icmp_types", "only with protocol icmp"},
+     "service-rule/web", "icmp_types", "needs protocol icmp"},
     {"a negation of nothing",
      [](auto& s) { edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.not_sources = true; }); },
-     "service-rule/web", "not_sources", "no source is named"},
+     "service-rule/web", "not_sources", "needs sources or source_addresses"},
     {"a rule on a port of the service plane",
      [](auto& s) {
          edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.applied_to_ports = {"n1"}; });

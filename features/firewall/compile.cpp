@@ -32,36 +32,6 @@ namespace {
 
 using Order = std::vector<const Rule*>;
 
-Order in_order(const model::Snapshot& snapshot) {
-    Order rules;
-    for (const auto& [name, rule] : snapshot.all<Rule>())
-        if (rule.enabled) rules.push_back(&rule);
-    std::stable_sort(rules.begin(), rules.end(), [](const Rule* a, const Rule* b) {
-        return std::tie(a->section, a->priority) < std::tie(b->section, b->priority);
-    });
-    return rules;
-}
-
-dataplane::FlowMatch match_of(const Rule& rule, const model::Snapshot& snapshot) {
-    dataplane::FlowMatch match;
-    auto sources = dataplane::resolve(snapshot, rule.sources, rule.source_addresses);
-    auto destinations = dataplane::resolve(snapshot, rule.destinations, rule.destination_addresses);
-    match.sources = std::move(sources.prefixes);
-    match.any_source = sources.any;
-    match.not_sources = rule.not_sources;
-    match.destinations = std::move(destinations.prefixes);
-    match.any_destination = destinations.any;
-    match.not_destinations = rule.not_destinations;
-    match.ip_version = rule.ip_version;
-    match.protocol = rule.protocol;
-    match.ports = rule.ports;
-    match.source_ports = rule.source_ports;
-    match.icmp_types = rule.icmp_types;
-    match.in = rule.direction != model::Direction::out;
-    match.out = rule.direction != model::Direction::in;
-    return match;
-}
-
 // Slots of rules that stay are kept; new rules take the lowest free ones.
 std::map<std::uint32_t, std::uint32_t> give_slots(const Order& rules, const Tables* previous) {
     std::map<std::uint32_t, std::uint32_t> slots;
@@ -90,7 +60,7 @@ std::unique_ptr<CompiledRule> compile_rule(const Rule& rule, std::uint32_t slot,
     out->id = rule_id(rule);
     out->slot = slot;
     out->name = rule.name;
-    out->match = match_of(rule, snapshot);
+    out->match = dataplane::compile_match(rule, snapshot);
     out->action = rule.action;
     out->logged = rule.logged;
     out->digest = dataplane::Digest{}
@@ -184,7 +154,7 @@ bool same(const Tables& a, const Tables& b) {
 
 Result<std::shared_ptr<const Tables>> compile(const dataplane::CompileInput& input,
                                               const std::shared_ptr<const Tables>& previous) {
-    const Order rules = in_order(input.snapshot);
+    const Order rules = dataplane::in_order<Rule>(input.snapshot);
     if (rules.size() >= max_rules)
         return Error{Errc::limit, "firewall-rule", "", "more than 65535 rules on one host"};
     auto out = std::make_shared<Tables>();

@@ -15,11 +15,6 @@ void add_kinds(model::Registry& registry) {
     if (!registry.kind("group")) registry.add<model::Group>();
 }
 
-bool has_ports(model::Protocol protocol) {
-    return protocol == model::Protocol::tcp || protocol == model::Protocol::udp ||
-           protocol == model::Protocol::sctp;
-}
-
 std::vector<Error> validate(const model::Snapshot& intent) {
     std::vector<Error> errors;
     const auto refuse = [&](const std::string& name, const char* field, std::string message) {
@@ -31,18 +26,9 @@ std::vector<Error> validate(const model::Snapshot& intent) {
         if (!added)
             refuse(name, "id",
                    "also the number of firewall-rule/" + at->second + "; give one of them another");
-        if ((!rule.ports.empty() || !rule.source_ports.empty()) && !has_ports(rule.protocol))
-            refuse(name, rule.ports.empty() ? "source_ports" : "ports",
-                   "needs protocol tcp, udp or sctp");
-        if (!rule.icmp_types.empty() && rule.protocol != model::Protocol::icmp)
-            refuse(name, "icmp_types", "needs protocol icmp");
-        const bool no_sources = rule.sources.empty() && rule.source_addresses.empty();
-        const bool no_destinations =
-            rule.destinations.empty() && rule.destination_addresses.empty();
-        if (rule.not_sources && no_sources)
-            refuse(name, "not_sources", "needs sources or source_addresses");
-        if (rule.not_destinations && no_destinations)
-            refuse(name, "not_destinations", "needs destinations or destination_addresses");
+        model::check_match(rule, [&, &object = name](const char* field, const char* why) {
+            refuse(object, field, why);
+        });
     }
     for (const auto& [name, settings] : intent.all<Settings>())
         if (name != "default")
