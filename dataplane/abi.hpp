@@ -71,11 +71,6 @@ struct weir_sink {
     bool (*write)(void* context, const char* bytes, std::size_t count);
 };
 
-enum weir_side : std::uint8_t {
-    weir_side_receive = 0,  // from the device, or sent on by another worker
-    weir_side_deliver = 1,  // handed over by another engine
-};
-
 // What the engine offers. Where 0 or false means "refused", `error` receives
 // {"object":…,"field":…,"message":…}.
 struct weir_engine_api {
@@ -96,22 +91,29 @@ struct weir_engine_api {
     // True once every worker runs the program of that ticket or a later one.
     bool (*settled)(weir_engine*, std::uint64_t ticket);
 
-    // The engine handles the port's packets from now on / no more. Both return a ticket like
-    // publish. attach() also takes a quiesced port back.
+    // All four return a ticket like publish, or 0 when refused.
+    // introduce(): the port is in another engine's hands; packets for it go to hand_to_engine. A
+    // second engine hears of every port before the first one is moved to it.
+    std::uint64_t (*introduce)(weir_engine*, const weir_port_info* port, weir_sink error);
+    // The engine handles the port's packets from now on; also takes a quiesced port back.
     std::uint64_t (*attach)(weir_engine*, const weir_port_info* port, weir_sink error);
-    std::uint64_t (*detach)(weir_engine*, std::uint32_t port);
-    // Packets for the port go to hand_to_engine from the next burst on; ticket.
+    // From the next burst on the port counts as introduced: it moves, or has moved, elsewhere.
     std::uint64_t (*quiesce)(weir_engine*, std::uint32_t port);
+    // The port is gone, and its flows with it once every worker has seen that.
+    std::uint64_t (*detach)(weir_engine*, std::uint32_t port);
 
     // What the port owns beside the vault (`in_place`), or all of it, as TLVs; `delta`: since the
     // last save. A port is saved while it is quiesced, and restored before it is attached: from the
-    // moment it is attached, packets of other ports may reach it.
+    // moment it is attached, packets of other ports may reach it. In place, restore() makes the
+    // port's records in the vault this engine's; attach() refuses a port whose records another
+    // engine of this process has.
     bool (*save)(weir_engine*, std::uint32_t port, bool in_place, bool delta, weir_sink out,
                  weir_sink error);
     bool (*restore)(weir_engine*, std::uint32_t port, bool in_place, const char* bytes,
                     std::size_t count, weir_sink error);
 
-    void (*run)(weir_engine*, std::uint32_t worker, weir_side side, weir::net::Packet** packets,
+    // Packets of any ports, each entering where its HandOver says (port, entry).
+    void (*run)(weir_engine*, std::uint32_t worker, weir::net::Packet** packets,
                 std::uint32_t count, std::uint64_t now_ns);
     void (*tick)(weir_engine*, std::uint32_t worker, std::uint64_t now_ns);
 

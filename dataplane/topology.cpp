@@ -124,7 +124,7 @@ PortEntry& port_slot(Topology& out, const AttachedPort& open) {
     entry.incarnation = open.info.incarnation & 0xff;
     entry.polling_worker = open.info.polling_worker;
     entry.scope = open.scope;
-    entry.foreign = !open.attached || open.quiesced;
+    entry.foreign = !open.attached;
     return entry;
 }
 

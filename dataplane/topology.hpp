@@ -104,8 +104,7 @@ struct Topology : PortMap {
 struct AttachedPort {
     weir_port_info info{};
     std::uint32_t scope = 0;
-    bool attached = false;  // packets of it come to this engine
-    bool quiesced = false;  // frozen: packets for it are handed over
+    bool attached = false;  // else another engine's: packets for it are handed over
 };
 
 // Pure: equal input gives equal output, digests included.

@@ -48,9 +48,9 @@ using Source = StageList<parse::Parse,           //
 using Destination = StageList<parse::Fragments,    //
                               switching::Learn,    //
                               tracking::Track,     //
+                              tracking::Settle,    //
                               chain::Insert,       //
                               firewall::Firewall,  //
-                              tracking::Settle,    //
                               switching::Deliver>;
 
 // The underlay port received a frame.

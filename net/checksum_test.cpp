@@ -95,7 +95,8 @@ TEST(IncrementalUpdate, carries_twice_where_needed) {
     for (std::uint16_t checksum : edges)
         for (std::uint16_t from : edges)
             for (std::uint16_t to : edges) {
-                // RFC 1624 eqn. 3 in plain arithmetic modulo 2^16 - 1; its zero is ffff unless all are 0.
+                // RFC 1624 eqn. 3 in plain arithmetic modulo 2^16 - 1; its zero is ffff unless all
+                // are 0.
                 const unsigned sum = (0xffffu - checksum) + (0xffffu - from) + to;
                 const unsigned folded = sum == 0 ? 0 : (sum - 1) % 0xffff + 1;
                 ASSERT_EQ(update_checksum16(checksum, from, to), 0xffff - folded);

@@ -124,7 +124,6 @@ struct alignas(64) Packet {
     std::uint8_t context = 0;     // dataplane::Context
     std::uint8_t direction = 0;   // 0: initiator → responder of `flow`
     bool flow_is_new = false;
-    bool flow_is_stale = false;
     std::uint32_t hash = 0;       // symmetric, of `tuple`
     std::uint32_t vni = 0;
     std::uint32_t source_port = no_port;       // guest port the packet left, if on this host

@@ -1,3 +1,5 @@
+#include "apps/engine/abi.hpp"
+
 #include <string>
 
 #include "apps/engine/engine.hpp"
@@ -72,6 +74,11 @@ bool settled(weir_engine* engine, std::uint64_t ticket) {
     return of(engine).settled(ticket);
 }
 
+std::uint64_t introduce(weir_engine* engine, const weir_port_info* port, weir_sink error) {
+    return guarded<std::uint64_t>(
+        error, 0, [&] { return ticket_or_refusal(of(engine).introduce(*port), error); });
+}
+
 std::uint64_t attach(weir_engine* engine, const weir_port_info* port, weir_sink error) {
     return guarded<std::uint64_t>(
         error, 0, [&] { return ticket_or_refusal(of(engine).attach(*port), error); });
@@ -104,9 +111,9 @@ bool restore(weir_engine* engine, std::uint32_t port, bool in_place, const char*
     });
 }
 
-void run(weir_engine* engine, std::uint32_t worker, weir_side side, weir::net::Packet** packets,
+void run(weir_engine* engine, std::uint32_t worker, weir::net::Packet** packets,
          std::uint32_t count, std::uint64_t now_ns) {
-    of(engine).run(worker, side, packets, count, now_ns);
+    of(engine).run(worker, packets, count, now_ns);
 }
 
 void tick(weir_engine* engine, std::uint32_t worker, std::uint64_t now_ns) {
@@ -136,25 +143,10 @@ void worker_query(weir_engine* engine, std::uint32_t worker, const char* request
            [&](const weir::model::Value& q) { return of(engine).worker_query(worker, q, now_ns); });
 }
 
-constexpr weir_engine_api api = {weir_abi_version,
-                                 WEIR_BUILD_ID,
-                                 WEIR_VERSION,
-                                 create,
-                                 destroy,
-                                 publish,
-                                 settled,
-                                 attach,
-                                 detach,
-                                 quiesce,
-                                 save,
-                                 restore,
-                                 run,
-                                 tick,
-                                 query,
-                                 worker_query};
-
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) const weir_engine_api* weir_engine_entry(void) {
-    return &api;
+weir_engine_api weir::engine::engine_api(const char* build_id, const char* version) {
+    return {weir_abi_version, build_id,  version, create,  destroy,     publish,
+            settled,          introduce, attach,  quiesce, detach,      save,
+            restore,          run,       tick,    query,   worker_query};
 }

@@ -1,12 +1,14 @@
 #include "apps/engine/engine.hpp"
 
 #include <algorithm>
+#include <array>
 #include <new>
 
 #include "dataplane/digest.hpp"
 #include "dataplane/enter.hpp"
 #include "features/feature.hpp"
 #include "model/canonical.hpp"
+#include "net/bytes.hpp"
 #include "net/hash.hpp"
 #include "net/parse.hpp"
 
@@ -37,6 +39,12 @@ Result<Plane::Tables> compile_tables(const dataplane::CompileInput& input,
     return tables;
 }
 
+AttachedPort no_attached_port() {
+    AttachedPort none;
+    none.info.index = net::no_port;
+    return none;
+}
+
 // The epoch of a port is the digest of all that was compiled for it, by every stage.
 void mix_epochs(dataplane::Topology& topology, const Plane::Tables& tables) {
     for (dataplane::PortEntry& port : topology.ports) {
@@ -55,12 +63,17 @@ void mix_epochs(dataplane::Topology& topology, const Plane::Tables& tables) {
 }  // namespace
 
 Engine::Engine(const weir_host_vtable& host, std::string_view host_name, std::uint32_t instance)
-    : host_(host), host_name_(host_name), instance_(instance), ports_(limits::max_ports) {
-    for (AttachedPort& port : ports_) port.info.index = net::no_port;
+    : host_(host),
+      host_name_(host_name),
+      instance_(instance),
+      ports_(limits::max_ports, no_attached_port()) {
     for (const features::Feature& feature : features::all()) feature.add_kinds(registry_);
 }
 
-Engine::~Engine() = default;
+Engine::~Engine() {
+    for (const auto& worker : workers_)
+        if (worker->flows) worker->flows.close();
+}
 
 Result<std::unique_ptr<Engine>> Engine::create(const weir_host_vtable& host,
                                                std::string_view host_name, std::uint32_t instance) {
@@ -91,7 +104,16 @@ Result<flow::Table> Engine::open_flows(std::uint32_t worker) {
     const std::span<std::byte> span(static_cast<std::byte*>(memory), bytes);
     if (adoption == weir_pool_shared) return flow::Table::attach(span);
     flow::AdoptReport report;
-    return flow::Table::open(span, limits, worker, &report);
+    auto table = flow::Table::open(span, limits, worker, &report);
+    // The engines that had these records ended with their process.
+    if (table)
+        table->for_each_scope(
+            [&](std::uint32_t scope, const flow::Scope&) { table->set_owner(scope, 0); });
+    return table;
+}
+
+void Engine::own(std::uint32_t scope, std::uint32_t engine) {
+    for (const auto& worker : workers_) worker->flows.set_owner(scope, engine);
 }
 
 Status Engine::open_workers() {
@@ -120,7 +142,8 @@ Status Engine::open_workers() {
 }
 
 Result<std::uint64_t> Engine::rebuild(const model::Snapshot& snapshot,
-                                      const std::vector<AttachedPort>& ports) {
+                                      const std::vector<AttachedPort>& ports,
+                                      std::uint32_t closed_scope) {
     auto topology = dataplane::compile_topology(snapshot, host_name_, ports);
     if (!topology) return topology.error();
     auto program = std::make_unique<Program>();
@@ -132,6 +155,7 @@ Result<std::uint64_t> Engine::rebuild(const model::Snapshot& snapshot,
     program->tables = std::move(tables).value();
     mix_epochs(program->topology, program->tables);
     program->revision = snapshot.revision;
+    program->closed_scope = closed_scope;
     program->ticket = next_ticket_++;
     const std::uint64_t ticket = program->ticket;
     current_.store(program.get(), std::memory_order_release);
@@ -181,20 +205,45 @@ Result<std::uint32_t> Engine::open_scope(const char* name) {
     return wanted;
 }
 
-Result<std::uint64_t> Engine::attach(const weir_port_info& info) {
+Result<std::uint64_t> Engine::take_port(const weir_port_info& info, bool attached) {
     if (info.index >= ports_.size()) return invalid("index", "beyond the limit of ports");
     auto scope = open_scope(info.name);
     if (!scope) return scope.error();
     auto ports = ports_;
-    ports[info.index] = {info, *scope, true, false};
+    for (AttachedPort& port : ports)  // the name may have had another index before
+        if (std::string_view(port.info.name) == info.name) port = no_attached_port();
+    ports[info.index] = {info, *scope, attached};
     auto ticket = rebuild(snapshot_, ports);
-    if (!ticket) return ticket;
-    ports_ = std::move(ports);
-    for (const auto& worker : workers_) worker->flows.set_owner(*scope, instance_);
+    if (ticket) ports_ = std::move(ports);
+    return ticket;
+}
+
+Result<std::uint64_t> Engine::introduce(const weir_port_info& info) {
+    return take_port(info, false);
+}
+
+Result<std::uint64_t> Engine::attach(const weir_port_info& info) {
+    auto scope = open_scope(info.name);
+    if (!scope) return scope.error();
+    const std::uint32_t owner = workers_.front()->flows.owner(*scope);
+    if (owner != 0 && owner != instance_)
+        return Error{Errc::conflict, std::string("port ") + info.name, "flows",
+                     "belong to engine " + std::to_string(owner) + "; save and restore first"};
+    auto ticket = take_port(info, true);
+    if (ticket) own(*scope, instance_);
     return ticket;
 }
 
 std::uint64_t Engine::detach(std::uint32_t port) {
+    AttachedPort* entry = port_of(port);
+    if (!entry) return 0;
+    const std::uint32_t scope = entry->scope;
+    *entry = no_attached_port();
+    auto ticket = rebuild(snapshot_, ports_, scope);
+    return ticket ? *ticket : 0;
+}
+
+std::uint64_t Engine::quiesce(std::uint32_t port) {
     AttachedPort* entry = port_of(port);
     if (!entry) return 0;
     entry->attached = false;
@@ -202,46 +251,60 @@ std::uint64_t Engine::detach(std::uint32_t port) {
     return ticket ? *ticket : 0;
 }
 
-std::uint64_t Engine::quiesce(std::uint32_t port) {
-    AttachedPort* entry = port_of(port);
-    if (!entry) return 0;
-    entry->quiesced = true;
-    auto ticket = rebuild(snapshot_, ports_);
-    return ticket ? *ticket : 0;
+namespace {
+
+// What save() hands to restore() in place: record layout and scope, big-endian.
+constexpr std::size_t ticket_bytes = 8;
+
+Error only_in_place() {
+    return {Errc::unavailable, "port", "",
+            "only a transfer in place is supported between engines of one layout"};
 }
 
+}  // namespace
+
 // Everything a port owns lives in the vault that both engines of a host see: flow records under the
-// port's scope, contexts and learned neighbours in pools. In place there is nothing beside it to
-// carry.
-Status Engine::save(std::uint32_t port, bool in_place, bool, weir_sink) {
-    if (!port_of(port)) return Error{Errc::not_found, "port", "index", "no such port"};
-    if (!in_place)
-        return Error{Errc::unavailable, "port", "",
-                     "only a transfer in place is supported between engines of one layout"};
+// port's scope, contexts and learned neighbours in pools. In place only the scope changes hands.
+Status Engine::save(std::uint32_t port, bool in_place, bool, weir_sink out) {
+    const AttachedPort* entry = port_of(port);
+    if (!entry) return Error{Errc::not_found, "port", "index", "no such port"};
+    if (!in_place) return only_in_place();
+    std::array<std::uint8_t, ticket_bytes> bytes;
+    net::store32(bytes.data(), flow::record_layout_version);
+    net::store32(bytes.data() + 4, entry->scope);
+    if (!out.write(out.context, reinterpret_cast<const char*>(bytes.data()), bytes.size()))
+        return Error{Errc::io, "port", "", "what was saved could not be written"};
     return {};
 }
 
-// attach(), which follows, takes the port's scope over.
-// The port may be restored before it is attached: attach() takes its scope over.
-Status Engine::restore(std::uint32_t port, bool in_place, std::string_view) {
-    if (!in_place)
-        return Error{Errc::unavailable, "port", "",
-                     "only a transfer in place is supported between engines of one layout"};
+Status Engine::restore(std::uint32_t port, bool in_place, std::string_view bytes) {
     const AttachedPort* entry = port_of(port);
-    if (!entry) return {};
-    for (const auto& worker : workers_) worker->flows.set_owner(entry->scope, instance_);
+    if (!entry) return Error{Errc::not_found, "port", "index", "no such port"};
+    if (!in_place) return only_in_place();
+    if (bytes.size() != ticket_bytes) return invalid("saved", "must be 8 bytes");
+    const auto* saved = reinterpret_cast<const std::uint8_t*>(bytes.data());
+    if (net::load32(saved) != flow::record_layout_version)
+        return invalid("saved.layout", "another layout of flow records");
+    if (net::load32(saved + 4) != entry->scope)
+        return invalid("saved.scope", "is not the scope of this port");
+    own(entry->scope, instance_);
     return {};
 }
 
 const Program& Engine::start_burst(Worker& worker, std::uint64_t now_ns) {
     const Program* program = current_.load(std::memory_order_acquire);
+    if (program != worker.last) [[unlikely]] {
+        worker.last = program;
+        if (program->closed_scope != flow::no_index)
+            worker.flows.close_scope(program->closed_scope);
+    }
     worker.seen_ticket.store(program->ticket, std::memory_order_release);
     worker.emit.now_ns = now_ns;
     worker.emit.ports = &program->topology;
     return *program;
 }
 
-void Engine::receive(Worker& worker, const Program& program, weir_side side, net::Packet& p) {
+void Engine::receive(Worker& worker, const Program& program, net::Packet& p) {
     p.flow = nullptr;
     p.program = nullptr;
     p.exit = net::no_exit;
@@ -253,7 +316,7 @@ void Engine::receive(Worker& worker, const Program& program, weir_side side, net
     p.source_port = p.destination_port = p.tunnel_peer = net::no_port;
     dataplane::Emit& emit = worker.emit;
     const dataplane::PortEntry* port = program.topology.at(p.hand.port);
-    if (side == weir_side_deliver || p.hand.entry == net::Entry::deliver) {
+    if (p.hand.entry == net::Entry::deliver) {
         p.source_port = p.hand.source_port;
         if (port && net::parse(p) == net::ParseError::none) {
             if (p.hand.fragment_known) {
@@ -275,11 +338,11 @@ void Engine::receive(Worker& worker, const Program& program, weir_side side, net
     }
 }
 
-void Engine::run(std::uint32_t index, weir_side side, net::Packet** packets, std::uint32_t count,
+void Engine::run(std::uint32_t index, net::Packet** packets, std::uint32_t count,
                  std::uint64_t now_ns) {
     Worker& worker = *workers_[index];
     const Program& program = start_burst(worker, now_ns);
-    for (std::uint32_t i = 0; i < count; ++i) receive(worker, program, side, *packets[i]);
+    for (std::uint32_t i = 0; i < count; ++i) receive(worker, program, *packets[i]);
     worker.pipeline.drain(program.tables);
 }
 

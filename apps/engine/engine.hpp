@@ -24,6 +24,7 @@ struct Program {
     std::uint64_t revision = 0;
     dataplane::Topology topology;
     Plane::Tables tables;
+    std::uint32_t closed_scope = flow::no_index;  // whose flows each worker forgets now
 };
 
 // One worker's half: packets, flows, the state of its stages. Only its own thread comes here.
@@ -32,6 +33,7 @@ struct alignas(64) Worker {
     dataplane::Emit emit;
     Plane::Worker pipeline;
     flow::Table flows;
+    const Program* last = nullptr;  // never read through: it may be gone
     alignas(64) std::atomic<std::uint64_t> seen_ticket{0};
 };
 
@@ -45,6 +47,7 @@ public:
 
     Result<std::uint64_t> publish(std::string_view bytes, std::uint64_t revision);
     bool settled(std::uint64_t ticket);
+    Result<std::uint64_t> introduce(const weir_port_info& info);
     Result<std::uint64_t> attach(const weir_port_info& info);
     std::uint64_t detach(std::uint32_t port);
     std::uint64_t quiesce(std::uint32_t port);
@@ -52,7 +55,7 @@ public:
     Status restore(std::uint32_t port, bool in_place, std::string_view bytes);
     model::Value query(const model::Value& request);
 
-    void run(std::uint32_t worker, weir_side side, net::Packet** packets, std::uint32_t count,
+    void run(std::uint32_t worker, net::Packet** packets, std::uint32_t count,
              std::uint64_t now_ns);
     void tick(std::uint32_t worker, std::uint64_t now_ns);
     model::Value worker_query(std::uint32_t worker, const model::Value& request,
@@ -62,17 +65,20 @@ private:
     Engine(const weir_host_vtable& host, std::string_view host_name, std::uint32_t instance);
     Status open_workers();
     Result<flow::Table> open_flows(std::uint32_t worker);
+    void own(std::uint32_t scope, std::uint32_t engine);
     void* open_pool(std::string_view name, std::size_t bytes, std::uint32_t layout, bool& fresh);
     Result<std::uint64_t> rebuild(const model::Snapshot& snapshot,
-                                  const std::vector<dataplane::AttachedPort>& ports);
+                                  const std::vector<dataplane::AttachedPort>& ports,
+                                  std::uint32_t closed_scope = flow::no_index);
     Result<std::uint32_t> open_scope(const char* name);
+    Result<std::uint64_t> take_port(const weir_port_info& info, bool attached);
     dataplane::AttachedPort* port_of(std::uint32_t index);
     void drop_old_programs();
     const Program& start_burst(Worker& worker, std::uint64_t now_ns);
     model::Value counters(Worker& worker, const Program& program);
     model::Value start_trace(Worker& worker, const Program& program, const model::Value& request);
     model::Value stage_query(Worker& worker, const Program& program, std::string_view what);
-    void receive(Worker& worker, const Program& program, weir_side side, net::Packet& p);
+    void receive(Worker& worker, const Program& program, net::Packet& p);
 
     const weir_host_vtable host_;
     const std::string host_name_;

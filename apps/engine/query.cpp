@@ -240,7 +240,7 @@ Value Engine::start_trace(Worker& worker, const Program& program, const Value& r
     p->hand.port = port->index;
     p->hand.trace_id = trace_id;
     p->hand.trace_collector = program.topology.host_id;
-    receive(worker, program, weir_side_receive, *p);
+    receive(worker, program, *p);
     worker.pipeline.drain(program.tables);
     Value answer = Value::object();
     answer.set("trace_id", trace_id);

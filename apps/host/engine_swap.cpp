@@ -25,18 +25,19 @@ std::string progress(const LoadedEngine& from, const LoadedEngine& to, const std
 
 }  // namespace
 
-// Old to new, with nothing of the port in any engine's hands. On error the old one has it back.
-Status Shell::transfer(HostPort& port, LoadedEngine& from, LoadedEngine& to) {
-    TextSink saved, error;
-    if (!from.api().save(from.handle(), port.index, true, false, saved.sink(), error.sink()))
+// With nothing of the port in any engine's hands. Restored first: the moment the port is attached,
+// packets of ports already moved reach it.
+Status Shell::transfer(HostPort& port, LoadedEngine& to, const std::string& saved) {
+    TextSink error;
+    if (!to.api().restore(to.handle(), port.index, true, saved.data(), saved.size(), error.sink()))
         return engine_error(error.text());
-    // Restored first: the moment the port is attached, packets of ports already moved reach it.
-    if (!to.api().restore(to.handle(), port.index, true, saved.text().data(), saved.text().size(),
-                          error.sink()))
-        return engine_error(error.text());
-    Status attached = ports_->attach(port, to);
-    if (!attached) ports_->detach(port, to);
-    return attached;
+    return ports_->attach(port, to);
+}
+
+// What failed on the way to `to` goes on where it was.
+Status Shell::take_back(HostPort& port, LoadedEngine& to, const std::string& saved) {
+    to.api().quiesce(to.handle(), port.index);
+    return saved.empty() ? ports_->attach(port, *port.engine) : transfer(port, *port.engine, saved);
 }
 
 Status Shell::move_port(HostPort& port, LoadedEngine& to) {
@@ -45,16 +46,25 @@ Status Shell::move_port(HostPort& port, LoadedEngine& to) {
     port.state = PortState::frozen;
     const std::uint64_t ticket = from.api().quiesce(from.handle(), port.index);
     Status moved = wait_settled(*workers_, from, ticket);
-    if (moved) moved = transfer(port, from, to);
+    TextSink saved, error;
+    if (moved &&
+        !from.api().save(from.handle(), port.index, true, false, saved.sink(), error.sink()))
+        moved = engine_error(error.text());
+    if (moved) moved = transfer(port, to, saved.text());
     if (moved) {
-        ports_->detach(port, from);
         port.engine = &to;
-    } else if (const Status back = ports_->attach(port, from); !back) {
+    } else if (const Status back = take_back(port, to, saved.text()); !back) {
         log::error("engine.lost_port", {{"port", port.spec.name}, {"why", back.error().text()}});
     }
     if (port.device) port.state = PortState::running;
     ports_->show(port);
     return moved;
+}
+
+// Ports are made known first: compiling for them is cheap as long as there is no snapshot.
+Status Shell::prepare(LoadedEngine& engine) {
+    if (const Status known = ports_->introduce_all(engine); !known) return known;
+    return have_config_ ? publish_to(engine, applied_) : Status();
 }
 
 Status Shell::swap_engine(const std::string& library) {
@@ -64,11 +74,9 @@ Status Shell::swap_engine(const std::string& library) {
     const auto added = add_engine(library);
     if (!added) return added.error();
     LoadedEngine& to = **added;
-    if (have_config_) {
-        if (Status published = publish_to(to, applied_); !published) {
-            drop_engine(&to);
-            return published;
-        }
+    if (const Status ready = prepare(to); !ready) {
+        drop_engine(&to);
+        return ready;
     }
 
     std::vector<HostPort*> moved;

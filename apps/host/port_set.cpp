@@ -102,7 +102,7 @@ void PortSet::close(HostPort& port) {
 void PortSet::remove(const std::string& name, bool keep_place) {
     HostPort* port = find(name);
     if (!port) return;
-    unrealise(*port);
+    unrealise(*port, keep_place);
     close(*port);
     workers_.on_all([&](Worker& worker) { worker.discard_parked(port->index); });
     log::info("port.closed", {{"port", name}, {"index", port->index}});
@@ -117,6 +117,17 @@ Result<std::uint64_t> PortSet::ask_attach(HostPort& port, LoadedEngine& engine) 
     const std::uint64_t ticket = engine.api().attach(engine.handle(), &info, error.sink());
     if (ticket == 0) return engine_error(error.text());
     return ticket;
+}
+
+Status PortSet::introduce_all(LoadedEngine& engine) {
+    for (const auto& [name, port] : ports_) {
+        if (!port.engine || port.engine == &engine) continue;
+        const weir_port_info info = info_of(port);
+        TextSink error;
+        if (engine.api().introduce(engine.handle(), &info, error.sink()) == 0)
+            return engine_error(error.text());
+    }
+    return {};
 }
 
 Status PortSet::attach(HostPort& port, LoadedEngine& engine) {
@@ -157,11 +168,15 @@ Status PortSet::realise_all(LoadedEngine& engine) {
     return first;
 }
 
-void PortSet::unrealise(HostPort& port) {
+void PortSet::unrealise(HostPort& port, bool keep_flows) {
     if (!port.engine) return;
     LoadedEngine& engine = *std::exchange(port.engine, nullptr);
     show(port);
-    detach(port, engine);
+    if (keep_flows) {
+        engine.api().quiesce(engine.handle(), port.index);
+    } else {
+        detach(port, engine);
+    }
     if (port.device) port.state = PortState::opened;
 }
 

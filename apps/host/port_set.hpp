@@ -63,17 +63,20 @@ public:
 
     // A new port with its place in the table; its device is opened if it can be.
     Result<HostPort*> add(const PortSpec& spec);
-    // Closes the device and forgets the port; its index becomes free if `keep_place` is false.
+    // Closes the device and forgets the port; its index becomes free and its flows are forgotten
+    // if `keep_place` is false.
     void remove(const std::string& name, bool keep_place);
 
+    // Tells an engine of the ports that others have.
+    Status introduce_all(LoadedEngine& engine);
     // The engine knows the port (no more) once every worker runs that.
     Status attach(HostPort& port, LoadedEngine& engine);
     void detach(HostPort& port, LoadedEngine& engine);
     // Attaches all ports that no engine has, waits until that is realised, and polls them only
     // then. The first refusal is returned; the other ports are realised all the same.
     Status realise_all(LoadedEngine& engine);
-    // Stops polling and detaches; the device stays open.
-    void unrealise(HostPort& port);
+    // Stops polling and detaches, or quiesces if its flows are to go on; the device stays open.
+    void unrealise(HostPort& port, bool keep_flows);
     // What the workers see of the port, from what stands in it.
     void show(const HostPort& port, bool frozen = false);
 

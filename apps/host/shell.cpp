@@ -184,6 +184,9 @@ Status Shell::apply(const HostConfig& config) {
 void Shell::realise_ports() {
     if (const Status status = ports_->realise_all(*engines_.front()); !status)
         log::error("ports.refused", {{"why", status.error().text()}});
+    for (const auto& engine : engines_)  // more than one: a swap that could not be undone
+        if (const Status status = ports_->introduce_all(*engine); engines_.size() > 1 && !status)
+            log::error("ports.unknown", {{"why", status.error().text()}});
 }
 
 void Shell::look_around() {

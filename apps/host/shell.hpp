@@ -74,7 +74,9 @@ private:
     Result<std::vector<std::string>> open_new_ports(const HostConfig& config);
     void realise_ports();
     Status move_port(HostPort& port, LoadedEngine& to);
-    Status transfer(HostPort& port, LoadedEngine& from, LoadedEngine& to);
+    Status prepare(LoadedEngine& engine);
+    Status transfer(HostPort& port, LoadedEngine& to, const std::string& saved);
+    Status take_back(HostPort& port, LoadedEngine& to, const std::string& saved);
     void event(const std::string& json);
 
     ShellOptions options_;

@@ -71,7 +71,7 @@ std::uint32_t Worker::poll_ports() {
         }
         tallies_.received.add(n);
         moved += n;
-        run(view.engine, weir_side_receive, burst, n);
+        run(view.engine, burst, n);
     }
     return moved;
 }
@@ -98,7 +98,7 @@ std::uint32_t Worker::drain_rings() {
                 if (sending) {
                     send(ports_[burst[at]->egress_port], burst + at, end - at);
                 } else {
-                    route(burst + at, end - at, weir_side_receive);
+                    route(burst + at, end - at);
                 }
             }
         }
@@ -117,26 +117,26 @@ std::uint32_t Worker::deliver() {
             burst[n++] = deliveries_->pop();
             --left;
         }
-        route(burst, n, weir_side_deliver);
+        route(burst, n);
     }
     return moved;
 }
 
-void Worker::route(Packet** packets, std::uint32_t count, weir_side side) {
+void Worker::route(Packet** packets, std::uint32_t count) {
     for (std::uint32_t at = 0, end = 0; at < count; at = end) {
         const std::uint32_t port = port_of(packets[at]);
         end = at + 1;
         if (port >= ports_.size() || !ports_[port].engine.api) {
             drop(ShellDrop::no_owner, packets + at, 1);
         } else if (ports_[port].frozen) {
-            park(packets[at], port, side == weir_side_receive ? Way::receive : Way::deliver);
+            park(packets[at], port, Way::in);
         } else {
             const EngineRef& engine = ports_[port].engine;
             while (end < count && port_of(packets[end]) < ports_.size() &&
                    ports_[port_of(packets[end])].engine == engine &&
                    !ports_[port_of(packets[end])].frozen)
                 ++end;
-            run(engine, side, packets + at, end - at);
+            run(engine, packets + at, end - at);
         }
     }
 }
@@ -156,10 +156,10 @@ void Worker::release_parked(std::uint32_t port) {
         Parked one = parked_[i];
         if (one.port != port) {
             parked_[kept++] = one;
-        } else if (one.way == Way::transmit) {
+        } else if (one.way == Way::out) {
             transmit(port, &one.packet, 1);
         } else {
-            route(&one.packet, 1, one.way == Way::receive ? weir_side_receive : weir_side_deliver);
+            route(&one.packet, 1);
         }
     }
     parked_.resize(kept);
@@ -220,7 +220,7 @@ void Worker::transmit(std::uint32_t port, Packet** packets, std::uint32_t count)
     if (port >= ports_.size()) return drop(ShellDrop::not_realised, packets, count);
     PortView& view = ports_[port];
     if (view.frozen) [[unlikely]] {  // behind what is parked already, or it would overtake it
-        for (std::uint32_t i = 0; i < count; ++i) park(packets[i], port, Way::transmit);
+        for (std::uint32_t i = 0; i < count; ++i) park(packets[i], port, Way::out);
         return;
     }
     if (!view.device || view.polling_worker == index_) return send(view, packets, count);

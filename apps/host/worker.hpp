@@ -110,7 +110,7 @@ public:
     dataplane::PacketPool& pool() { return pool_; }
 
 private:
-    enum class Way : std::uint8_t { receive, deliver, transmit };
+    enum class Way : std::uint8_t { in, out };
     struct Parked {
         Packet* packet;
         std::uint32_t port;
@@ -122,11 +122,11 @@ private:
     std::uint32_t poll_ports();
     std::uint32_t drain_rings();
     std::uint32_t deliver();
-    void route(Packet** packets, std::uint32_t count, weir_side side);
+    void route(Packet** packets, std::uint32_t count);
     void park(Packet* p, std::uint32_t port, Way way);
     void release_parked(std::uint32_t port);
-    void run(const EngineRef& engine, weir_side side, Packet** packets, std::uint32_t count) {
-        engine.api->run(engine.handle, index_, side, packets, count, now_ns_);
+    void run(const EngineRef& engine, Packet** packets, std::uint32_t count) {
+        engine.api->run(engine.handle, index_, packets, count, now_ns_);
     }
     void push(std::uint32_t to, Packet** packets, std::uint32_t count);
     void send(PortView& view, Packet** packets, std::uint32_t count);

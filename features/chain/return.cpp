@@ -39,7 +39,7 @@ struct Work {
         restore(p, *port);
         const std::uint32_t owner = flow::Table::worker_of(smd.flow_handle);
         if (port->foreign || (owner != emit.worker && owner < emit.workers)) {
-            hand_on(p, *port, owner);
+            hand_on(p, owner);
             return goes_on;
         }
         if (const Exit why = find_record(p, *port); why != goes_on) return why;
@@ -70,14 +70,15 @@ struct Work {
     }
 
     // To another worker or engine, which starts the port's context again and skips insertion.
-    void hand_on(Packet& p, const PortEntry& port, std::uint32_t owner) {
+    void hand_on(Packet& p, std::uint32_t owner) {
         ++state.handed_on;
         p.hand.entry = p.smd.at_ingress ? net::Entry::deliver : net::Entry::receive;
         p.hand.dispatched = 2;
-        if (port.foreign) {
-            emit.hand_to_engine(p);
-        } else {
+        // First the worker: its shell finds the engine.
+        if (owner != emit.worker && owner < emit.workers) {
             emit.hand_to_worker(p, owner);
+        } else {
+            emit.hand_to_engine(p);
         }
     }
 
@@ -111,9 +112,6 @@ struct Work {
 
     void resume(Packet& p, const PortEntry& port) {
         p.flow_is_new = false;
-        p.flow_is_stale =
-            p.flow && (p.flow->hot[p.direction].epoch != port.epoch ||
-                       p.flow->hot[p.direction].engine != emit.engine);
         p.program = emit.scratch_program();
         emit.note(p, "port", port.name);
         emit.note(p, "call_point", p.smd.at_ingress ? "ingress" : "egress");

@@ -62,6 +62,12 @@ class EngineSwap(Lifecycle):
             self.same_records_that_counted_on(before[host], self.flows(host, port))
         self.assertEqual(self.connections.broken, [])
 
+    def test_without_save_and_restore_the_same_connections_do_not_go_on(self):
+        self.weir.ask("h1", "host-swap-engine", path=library("libweir-engine-forgetful.so"))
+        with self.assertRaises((NotInTime, AssertionError)):
+            self.connections.must_go_on(1, timeout_s=8)
+        self.assertGreater(self.weir.drops("h1").get("flow.out_of_state", 0), 0)
+
 
 class CrashRestart(Lifecycle):
     def test_flows_of_a_killed_host_are_adopted(self):

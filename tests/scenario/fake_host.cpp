@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "apps/engine/abi.hpp"
 #include "base/check.hpp"
 #include "base/limits.hpp"
 #include "model/json.hpp"
@@ -30,7 +31,7 @@ struct FakeHost::Buffer {
 };
 
 FakeHost::FakeHost(std::string name, std::uint32_t workers)
-    : name_(std::move(name)), api_(weir_engine_entry()), inbox_(workers) {
+    : name_(std::move(name)), api_(engine::engine_api("scenario", "0")), inbox_(workers) {
     vtable_.abi_version = weir_abi_version;
     vtable_.workers = workers;
     vtable_.host = this;
@@ -67,7 +68,7 @@ FakeHost::FakeHost(std::string name, std::uint32_t workers)
 }
 
 FakeHost::~FakeHost() {
-    api_->destroy(engine_);
+    api_.destroy(engine_);
     for (auto& box : inbox_)
         for (net::Packet* p : box) free_packet(p);
     for (net::Packet* p : to_engine_) free_packet(p);
@@ -76,15 +77,15 @@ FakeHost::~FakeHost() {
 void FakeHost::restart_engine() {
     if (engine_) {
         add_exits(exits_of_past_engines_);
-        api_->destroy(engine_);
+        api_.destroy(engine_);
     }
     std::string error;
-    engine_ = api_->create(&vtable_, name_.c_str(), ++instance_, into(error));
+    engine_ = api_.create(&vtable_, name_.c_str(), ++instance_, into(error));
     WEIR_CHECK(engine_ != nullptr, error.c_str());
     for (const auto& [name, index] : ports_) attach(name, index);
     if (!last_snapshot_.empty())
-        api_->publish(engine_, last_snapshot_.data(), last_snapshot_.size(), last_revision_,
-                      into(error));
+        api_.publish(engine_, last_snapshot_.data(), last_snapshot_.size(), last_revision_,
+                     into(error));
 }
 
 void* FakeHost::pool(const char* name, std::size_t bytes, std::uint32_t* adoption) {
@@ -127,13 +128,13 @@ std::string FakeHost::attach(const std::string& name, std::uint32_t index) {
     info.mtu = name == "underlay" ? 1700 : 9000;
     std::strncpy(info.name, name.c_str(), sizeof info.name - 1);
     std::string error;
-    return api_->attach(engine_, &info, into(error)) != 0 ? "" : error;
+    return api_.attach(engine_, &info, into(error)) != 0 ? "" : error;
 }
 
 std::string FakeHost::apply(const std::string& canonical, std::uint64_t revision,
                             const std::vector<std::string>& port_names) {
     std::string error;
-    if (api_->publish(engine_, canonical.data(), canonical.size(), revision, into(error)) == 0)
+    if (api_.publish(engine_, canonical.data(), canonical.size(), revision, into(error)) == 0)
         return error;
     last_snapshot_ = canonical;
     last_revision_ = revision;
@@ -141,7 +142,7 @@ std::string FakeHost::apply(const std::string& canonical, std::uint64_t revision
     for (auto it = ports_.begin(); it != ports_.end();) {
         const bool wanted =
             std::find(port_names.begin(), port_names.end(), it->first) != port_names.end();
-        if (!wanted) api_->detach(engine_, it->second);
+        if (!wanted) api_.detach(engine_, it->second);
         it = wanted ? std::next(it) : ports_.erase(it);
     }
     return {};
@@ -171,7 +172,7 @@ void FakeHost::receive(const std::string& port, const Frame& frame, std::uint64_
     p->hand = {};
     p->hand.port = index;
     p->received_ns = now_ns_ = now_ns;
-    api_->run(engine_, worker, weir_side_receive, &p, 1, now_ns);
+    api_.run(engine_, worker, &p, 1, now_ns);
     run_pending(now_ns);
 }
 
@@ -183,7 +184,7 @@ void FakeHost::run_pending(std::uint64_t now_ns) {
             if (inbox_[w].empty()) continue;
             net::Packet* p = inbox_[w].front();
             inbox_[w].pop_front();
-            api_->run(engine_, w, weir_side_receive, &p, 1, now_ns);
+            api_.run(engine_, w, &p, 1, now_ns);
             more = true;
         }
         for (; !to_engine_.empty(); to_engine_.pop_front()) free_packet(to_engine_.front());
@@ -192,7 +193,7 @@ void FakeHost::run_pending(std::uint64_t now_ns) {
 
 void FakeHost::tick(std::uint64_t now_ns) {
     now_ns_ = now_ns;
-    for (std::uint32_t w = 0; w < inbox_.size(); ++w) api_->tick(engine_, w, now_ns);
+    for (std::uint32_t w = 0; w < inbox_.size(); ++w) api_.tick(engine_, w, now_ns);
     run_pending(now_ns);
 }
 
@@ -200,7 +201,7 @@ model::Value FakeHost::ask_worker(std::uint32_t worker, const model::Value& requ
                                   std::uint64_t now_ns) {
     const std::string text = model::dump_json(request);
     std::string answer;
-    api_->worker_query(engine_, worker, text.data(), text.size(), now_ns, into(answer));
+    api_.worker_query(engine_, worker, text.data(), text.size(), now_ns, into(answer));
     auto value = model::parse_json(answer, model::trusted_limits);
     WEIR_CHECK(value.ok(), "the engine answers in JSON");
     return std::move(value).value();

@@ -79,7 +79,7 @@ private:
 
     const std::string name_;
     weir_host_vtable vtable_{};
-    const weir_engine_api* api_;
+    const weir_engine_api api_;
     weir_engine* engine_ = nullptr;
     std::map<std::string, Pool> pools_;
     std::map<std::string, std::uint32_t> ports_;

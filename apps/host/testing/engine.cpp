@@ -26,7 +26,7 @@ namespace {
 // A global on purpose: two loaded copies must have two of it.
 std::atomic<std::uint32_t> engines_alive{0};
 
-enum class PortState : std::uint32_t { none, attached, quiesced };
+enum class PortState : std::uint32_t { none, introduced, attached };
 
 struct Counts {
     std::atomic<std::uint64_t> packets[limits::max_workers][limits::max_ports];
@@ -107,6 +107,11 @@ bool settled(weir_engine* e, std::uint64_t ticket) {
     return true;
 }
 
+std::uint64_t introduce(weir_engine* e, const weir_port_info* port, weir_sink) {
+    e->ports[port->index].store(PortState::introduced);
+    return next_ticket(e);
+}
+
 std::uint64_t attach(weir_engine* e, const weir_port_info* port, weir_sink error) {
     if (e->published.find("refuse attach") != std::string::npos) {
         say(error, refusal("port", "asked to refuse"));
@@ -122,7 +127,7 @@ std::uint64_t detach(weir_engine* e, std::uint32_t port) {
 }
 
 std::uint64_t quiesce(weir_engine* e, std::uint32_t port) {
-    e->ports[port].store(PortState::quiesced);
+    e->ports[port].store(PortState::introduced);
     return next_ticket(e);
 }
 
@@ -154,33 +159,30 @@ bool restore(weir_engine* e, std::uint32_t port, bool, const char* bytes, std::s
     return false;
 }
 
-void run(weir_engine* e, std::uint32_t worker, weir_side side, Packet** packets,
-         std::uint32_t count, std::uint64_t) {
-    note(e, worker);
-    for (std::uint32_t i = 0; i < count; ++i) {
-        Packet* p = packets[i];
-        const std::uint32_t in = p->hand.port;
-        const std::uint32_t out = in ^ 1u;
-        if (side == weir_side_receive) e->counts->packets[worker][in].fetch_add(1);
-        if (e->ports[out].load() == PortState::attached) {
-            e->host->transmit(e->host->host, worker, out, &p, 1);
-        } else if (side == weir_side_receive) {  // the other port may be another engine's
-            p->hand.port = out;
-            p->hand.entry = weir::net::Entry::deliver;
-            e->host->hand_to_engine(e->host->host, worker, &p, 1);
-        } else {
-            e->host->release(e->host->host, worker, &p, 1);
-        }
+// To the port's partner, which may be another engine's.
+void forward(weir_engine* e, std::uint32_t worker, Packet* p) {
+    const std::uint32_t in = p->hand.port;
+    const std::uint32_t out = in ^ 1u;
+    e->counts->packets[worker][in].fetch_add(1);
+    if (e->ports[out].load() == PortState::attached) {
+        e->host->transmit(e->host->host, worker, out, &p, 1);
+    } else {
+        p->hand.port = out;
+        p->hand.entry = weir::net::Entry::deliver;
+        e->host->hand_to_engine(e->host->host, worker, &p, 1);
     }
 }
 
-// Delivered packets are for hand.port itself.
-void run_side(weir_engine* e, std::uint32_t worker, weir_side side, Packet** packets,
-              std::uint32_t count, std::uint64_t now) {
-    if (side == weir_side_receive) return run(e, worker, side, packets, count, now);
+void run(weir_engine* e, std::uint32_t worker, Packet** packets, std::uint32_t count,
+         std::uint64_t) {
     note(e, worker);
-    for (std::uint32_t i = 0; i < count; ++i)
-        e->host->transmit(e->host->host, worker, packets[i]->hand.port, packets + i, 1);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        if (packets[i]->hand.entry == weir::net::Entry::deliver) {
+            e->host->transmit(e->host->host, worker, packets[i]->hand.port, packets + i, 1);
+        } else {
+            forward(e, worker, packets[i]);
+        }
+    }
 }
 
 void tick(weir_engine* e, std::uint32_t worker, std::uint64_t) {
@@ -211,8 +213,9 @@ void worker_query(weir_engine* e, std::uint32_t worker, const char*, std::size_t
 }
 
 const weir_engine_api api = {
-    TEST_ABI_VERSION, TEST_BUILD_ID, "0.1-test", create,  destroy,  publish, settled, attach,
-    detach,           quiesce,       save,       restore, run_side, tick,    query,   worker_query};
+    TEST_ABI_VERSION, TEST_BUILD_ID, "0.1-test", create,  destroy,     publish,
+    settled,          introduce,     attach,     quiesce, detach,      save,
+    restore,          run,           tick,       query,   worker_query};
 
 }  // namespace
 
