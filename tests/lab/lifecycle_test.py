@@ -15,12 +15,14 @@ PORT = 5201  # passes the firewall and both nodes of the chain
 
 
 class Lifecycle(unittest.TestCase):
+    vhost = False
+
     def setUp(self):
         self.lab = Lab()
         self.addCleanup(self.lab.close)
-        self.fabric = TwoHosts(self.lab)
+        self.fabric = TwoHosts(self.lab, vhost=self.vhost)
         self.weir = Weir(self.fabric).start()
-        self.weir.apply(EXAMPLE)
+        self.weir.apply(self.fabric.intent())
         self.fabric.connect_taps()
         self.weir.wait()
         self.connections = Connections(self.fabric.g1, self.fabric.g2, PORT, FLOWS)
@@ -89,6 +91,11 @@ class CrashRestart(Lifecycle):
         self.weir.start_host("h2")
         wait_until("h2 is back", lambda: self.weir.connected() == {"h1", "h2"})
         self.weir.wait()
+
+
+class VhostUser(CrashRestart, EngineSwap):
+    """The same of a guest behind a vhost-user port."""
+    vhost = True
 
 
 class Certificates(unittest.TestCase):

@@ -7,11 +7,13 @@
              └─┤ ├──        └┤├──
                └── underlay ─┘            a bridge; its ends at the hosts have no kernel address
 """
+from .build import program
 from .bump import BumpInTheWire
 from .example_node import ExampleNode
 from .guest import Guest
 from .lab import Lab
 from .namespace import Namespace
+from .process import Daemon
 from .raw import RawPort
 from .wait import wait_until
 
@@ -36,6 +38,7 @@ class Fabric:
         self.aware: dict[str, ExampleNode] = {}
         self.bumps: dict[str, BumpInTheWire] = {}
         self._taps: list[tuple[Namespace, Guest]] = []
+        self._virtio: list[tuple[Daemon, Guest]] = []
 
     def tap_guest(self, name: str, host: str, mac: str, addresses: tuple[str, ...],
                   gateways: tuple[str, ...] = ()) -> Guest:
@@ -53,6 +56,21 @@ class Fabric:
         guest.configure()
         self.guests[name] = guest
         return guest
+
+    def vhost_guest(self, name: str, mac: str, addresses: tuple[str, ...],
+                    gateways: tuple[str, ...] = ()) -> Guest:
+        """A guest behind DPDK's virtio-user, which waits at vhost_socket(name) for Weir and outlives
+        it; connect_taps() gives it its addresses."""
+        space = self.lab.namespace(name)
+        daemon = self.lab.start(f"{name}-virtio", [program("virtio-guest"),
+                                                   self.vhost_socket(name), "eth0", mac], space)
+        guest = Guest(self.lab, space, "eth0", mac, addresses, gateways)
+        self._virtio.append((daemon, guest))
+        self.guests[name] = guest
+        return guest
+
+    def vhost_socket(self, name: str) -> str:
+        return str(self.lab.folder / f"{name}.sock")
 
     def aware_node(self, name: str, host: str, mac: str, **options) -> ExampleNode:
         """Weir's end is port-<name>."""
@@ -82,6 +100,9 @@ class Fabric:
             wait_until(f"Weir makes the TAP of {guest.name}",
                        lambda: guest.interface in host.links(), timeout_s=30)
             host.ip("link", "set", guest.interface, "netns", guest.space.full)
+            guest.configure()
+        for daemon, guest in self._virtio:
+            wait_until(f"Weir connects to {guest.name}", lambda: "ready" in daemon.output(), 30)
             guest.configure()
 
     def intruder(self, name: str = "intruder") -> RawPort:
