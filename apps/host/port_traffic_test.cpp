@@ -17,6 +17,8 @@
 #include "apps/host/testing/rig.hpp"
 #include "apps/host/testing/tcp_transfer.hpp"
 #include "dataplane/heap_pool.hpp"
+#include "net/builder.hpp"
+#include "net/wire.hpp"
 #include "ports/dpdk/dpdk_device.hpp"
 #include "ports/dpdk/eal.hpp"
 #include "ports/dpdk/mbuf_pool.hpp"
@@ -29,6 +31,7 @@ namespace {
 using dataplane::DeviceSpec;
 using dataplane::DeviceState;
 using ports::testing::NetNs;
+using ports::testing::RawSocket;
 using testing::eventually;
 using testing::TcpTransfer;
 
@@ -156,6 +159,22 @@ protected:
             shell_->ports().refresh();
         return trouble.get();
     }
+    // Whether a raw frame reaches the far end as it is; a frame behind it shows that it does not.
+    static void expect_carried(const NetNs& from, const std::string& out, const NetNs& to,
+                               const std::string& in, const RawSocket::Frame& frame, bool carried) {
+        RawSocket sender(from, out), receiver(to, in);
+        const auto last = ports::testing::plain_frame(0x88b6, 60);
+        ASSERT_TRUE(sender.send(frame));
+        ASSERT_TRUE(sender.send(last));
+        bool seen = false;
+        for (;;) {
+            const auto got = receiver.receive(10000);
+            ASSERT_TRUE(got.has_value()) << "not even the frame behind it came";
+            if (*got == last) break;
+            seen |= *got == frame;
+        }
+        EXPECT_EQ(seen, carried) << frame.size() << " bytes from " << out;
+    }
     // The kernel at the far end of a memory port: a TAP, pumped by a thread.
     void pump_memory_port() {
         DeviceSpec spec;
@@ -279,6 +298,35 @@ TEST_F(PortTraffic, VhostUserSeesItsGuestGoAndCome) {
     expect_link("a", DeviceState::link_down);
     guest = start_guest("");
     expect_tcp_both_ways();
+}
+
+// What is wrong stays wrong: the guest's mistakes are the receiver's to judge.
+TEST_F(PortTraffic, VhostUserDoesNotRepairABadChecksum) {
+    start("vhost_user");
+    const auto guest = start_guest("");
+    expect_tcp_both_ways();
+    const auto frame = net::FrameBuilder()
+                           .ip("10.1.0.1", "10.1.0.2")
+                           .tcp(4000, 80, net::tcp_ack)
+                           .payload(50)
+                           .bad_l4_checksum()
+                           .build();
+    expect_carried(*a_, "ga", *b_, "eth0", frame, true);
+    expect_carried(*b_, "eth0", *a_, "ga", frame, true);
+}
+
+TEST_F(PortTraffic, VhostUserMtuEdge) {
+    start("vhost_user");
+    const auto guest = start_guest("");
+    expect_tcp_both_ways();
+    using ports::testing::plain_frame;
+    a_->ip("link set dev ga mtu 1600");
+    b_->ip("link set dev eth0 mtu 1600");
+    host_->ip("link set dev vb mtu 1600");
+    for (const std::size_t length : {1500, 1501}) {
+        expect_carried(*a_, "ga", *b_, "eth0", plain_frame(0x88b5, length), length == 1500);
+        expect_carried(*b_, "eth0", *a_, "ga", plain_frame(0x88b5, length), length == 1500);
+    }
 }
 
 }  // namespace

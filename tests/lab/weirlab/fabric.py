@@ -59,7 +59,7 @@ class Fabric:
 
     def vhost_guest(self, name: str, mac: str, addresses: tuple[str, ...],
                     gateways: tuple[str, ...] = ()) -> Guest:
-        """A guest behind DPDK's virtio-user, which waits at vhost_socket(name) for Weir and outlives
+        """A guest behind virtio-user of DPDK, which waits at vhost_socket(name) for Weir, outlives
         it; connect_taps() gives it its addresses."""
         space = self.lab.namespace(name)
         daemon = self.lab.start(f"{name}-virtio", [program("virtio-guest"),
