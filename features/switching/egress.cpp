@@ -49,8 +49,9 @@ std::uint32_t limit_of(const ActionProgram& program, const Emit& emit) {
     return limit;
 }
 
-// The pieces go on by themselves; the whole is freed.
-void send_pieces(Packet& whole, bool super_frame, std::uint32_t limit, Egress::State& state,
+// The pieces go on by themselves; the whole is freed. False: it cannot be cut. Segments meet the
+// limit once more, each for itself; fragments were made for it.
+bool send_pieces(Packet& whole, bool super_frame, std::uint32_t limit, Egress::State& state,
                  Emit& emit) {
     const auto make = [&](std::uint32_t) -> Packet* { return emit.allocate(); };
     const auto take = [&](Packet& piece) {
@@ -62,17 +63,17 @@ void send_pieces(Packet& whole, bool super_frame, std::uint32_t limit, Egress::S
         piece.flow = nullptr;
         piece.program = emit.scratch_program();
         *piece.program = *whole.program;
-        piece.program->mtu = 0;
+        if (!super_frame) piece.program->mtu = 0;
         emit.enter(piece, dataplane::Context::source, emit.stages->egress);
     };
-    if (super_frame) {
-        ++state.segmented;
-        (void)net::segment_tcp(whole, whole.segment_bytes, make, take);
-    } else {
-        ++state.fragmented;
-        (void)net::fragment_ip4(whole, limit, make, take);
-    }
+    const net::SplitError error = super_frame
+                                      ? net::segment_tcp(whole, whole.segment_bytes, make, take)
+                                      : net::fragment_ip4(whole, limit, make, take);
+    // Without a buffer for each piece, those that there are go on; pipeline.no_buffer counts it.
+    if (error != net::SplitError::none && error != net::SplitError::no_packets) return false;
+    ++(super_frame ? state.segmented : state.fragmented);
     emit.release(whole);
+    return true;
 }
 
 }  // namespace
@@ -96,7 +97,8 @@ void Egress::run(dataplane::Burst& burst, const Tables&, State& state,
                 continue;
             }
             if (ip_bytes > limit || super_frame) {
-                send_pieces(*p, super_frame, limit, state, emit);
+                if (!send_pieces(*p, super_frame, limit, state, emit))
+                    exits.take(*p, Exit::not_cut);
                 continue;
             }
         }

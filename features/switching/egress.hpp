@@ -16,8 +16,12 @@ struct Egress {
     struct State {
         std::uint64_t fragmented = 0, segmented = 0;
     };
-    enum class Exit : std::uint8_t { mtu, count_ };
-    static constexpr std::array<std::string_view, 1> exit_names = {"egress.mtu"};
+    enum class Exit : std::uint8_t {
+        mtu,      // larger than the way out takes, and not to be cut
+        not_cut,  // a super-frame of a kind that we cannot segment
+        count_
+    };
+    static constexpr std::array<std::string_view, 2> exit_names = {"egress.mtu", "egress.not_cut"};
 
     static Result<std::shared_ptr<const Tables>> compile(
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
