@@ -15,7 +15,7 @@
 // number; everything else by the shell's one control thread, never two calls at once.
 extern "C" {
 
-inline constexpr std::uint32_t weir_abi_version = 1;
+inline constexpr std::uint32_t weir_abi_version = 2;
 
 struct weir_engine;  // opaque, the engine's own
 
@@ -54,6 +54,9 @@ struct weir_host_vtable {
     // One JSON object, shown to operators. From any thread; the shell copies it into a bounded
     // queue.
     void (*event)(void* host, const char* json, std::size_t bytes);
+
+    // Flow records that each worker's table holds; the same for all engines of a host.
+    std::uint32_t flows_per_worker;
 };
 
 // A port as the shell opened it.

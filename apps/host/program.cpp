@@ -157,6 +157,7 @@ Status HostProgram::Core::start_shell() {
     shell_options.host_name = options.name;
     shell_options.run_dir = options.run_dir;
     shell_options.workers.workers = options.workers;
+    shell_options.flows_per_worker = options.flows;
     shell_options.workers.busy_poll = options.busy_poll;
     shell_options.workers.started = &ports::register_eal_thread;
     shell_options.workers.stopped = &ports::unregister_eal_thread;

@@ -18,6 +18,7 @@ struct HostOptions {
     std::string socket;      // local HTTP; empty: <run_dir>/host.sock
     std::string metrics;     // "IP:PORT"; empty: none
     std::uint32_t workers = 2;
+    std::uint32_t flows = limits::default_flows_per_worker;  // records a worker's table holds
     std::uint32_t packets = 8192;  // of packet memory, each up to a jumbo frame
     bool busy_poll = false;
     bool huge_pages = false;

@@ -57,7 +57,7 @@ Shell::Shell(ShellOptions options) : options_(std::move(options)) {
     vtable_ = {weir_abi_version,       options_.workers.workers, this,
                &Calls::transmit,       &Calls::allocate,         &Calls::release,
                &Calls::hand_to_worker, &Calls::hand_to_engine,   &Calls::pool,
-               &Calls::event};
+               &Calls::event,          options_.flows_per_worker};
 }
 
 Shell::~Shell() {

@@ -17,6 +17,7 @@ struct ShellOptions {
     std::string host_name;
     std::string run_dir;  // engines are copied here
     WorkerOptions workers;
+    std::uint32_t flows_per_worker = limits::default_flows_per_worker;
     dataplane::PacketPool* pool = nullptr;
     LastingMemory* memory = nullptr;
     DeviceFactory open_device;

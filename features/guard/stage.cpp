@@ -13,6 +13,12 @@ namespace {
 using dataplane::Packet;
 using dataplane::PortEntry;
 
+// Who the IP header says it is; the tuple of an ICMP error is that of the packet it quotes.
+net::Ip source_of(const Packet& p) {
+    const std::uint8_t* ip = p.data + p.headers.l3;
+    return p.headers.family == net::Family::ip4 ? net::Ip::from4(ip + 12) : net::Ip::from6(ip + 8);
+}
+
 bool owns(const PortEntry& port, const net::Ip& ip, const dataplane::Emit& emit) {
     if (ip.is_zero() || ip.is_link_local()) return true;
     if (std::find(port.addresses.begin(), port.addresses.end(), ip) != port.addresses.end())
@@ -49,8 +55,7 @@ void Guard::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits
             continue;
         } else if (source != port->mac) {
             exits.take(*p, Exit::foreign_mac);
-        } else if (p->headers.family != net::Family::none &&
-                   !owns(*port, p->headers.icmp_error ? net::Ip{} : p->tuple.src, emit)) {
+        } else if (p->headers.family != net::Family::none && !owns(*port, source_of(*p), emit)) {
             exits.take(*p, Exit::foreign_address);
         } else if (!claim_is_own(*port, *p, emit)) {
             exits.take(*p, Exit::foreign_claim);

@@ -30,10 +30,11 @@ struct FakeHost::Buffer {
     std::uint8_t bytes[data_room];
 };
 
-FakeHost::FakeHost(std::string name, std::uint32_t workers)
+FakeHost::FakeHost(std::string name, std::uint32_t workers, std::uint32_t flows)
     : name_(std::move(name)), api_(engine::engine_api("scenario", "0")), inbox_(workers) {
     vtable_.abi_version = weir_abi_version;
     vtable_.workers = workers;
+    vtable_.flows_per_worker = flows;
     vtable_.host = this;
     vtable_.transmit = [](void* h, std::uint32_t, std::uint32_t port, net::Packet** packets,
                           std::uint32_t n) {

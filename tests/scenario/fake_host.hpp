@@ -29,7 +29,8 @@ struct Offload {
 // time. Workers are called one after the other, so that every run is the same.
 class FakeHost {
 public:
-    FakeHost(std::string name, std::uint32_t workers);
+    // `flows`: records that each worker's table holds.
+    FakeHost(std::string name, std::uint32_t workers, std::uint32_t flows);
     ~FakeHost();
     FakeHost(const FakeHost&) = delete;
 

@@ -38,9 +38,13 @@ std::string missing_word(const std::string& wanted, const std::string& descripti
     return {};
 }
 
-std::string raised(const std::string& notation, std::size_t by) {
-    const std::size_t end = notation.find(" > "), colon = notation.rfind(':', end);
-    if (by == 0 || end == std::string::npos || colon == std::string::npos) return notation;
+std::string raised(const std::string& notation, std::size_t by, bool destination) {
+    const std::size_t arrow = notation.find(" > ");
+    if (by == 0 || arrow == std::string::npos) return notation;
+    const std::size_t end =
+        destination ? std::min(notation.find(' ', arrow + 3), notation.size()) : arrow;
+    const std::size_t colon = notation.rfind(':', end);
+    if (colon == std::string::npos) return notation;
     const std::size_t port = std::stoul(notation.substr(colon + 1, end - colon - 1));
     return notation.substr(0, colon + 1) + std::to_string(port + by) + notation.substr(end);
 }
@@ -68,7 +72,8 @@ std::string changed(const std::string& notation, const std::vector<std::string>&
 Times times_of(const std::string& word) {
     if (word.size() < 2 || word[0] != 'x' || !std::isdigit(static_cast<unsigned char>(word[1])))
         return {};
-    return {std::stoul(word.substr(1)), word.back() == '+'};
+    const bool destination = word.back() == '>';
+    return {std::stoul(word.substr(1)), destination || word.back() == '+', destination};
 }
 
 }  // namespace weir::scenario

@@ -13,19 +13,20 @@ std::string rest_of(const std::string& line, std::size_t skip_words);
 // The first of `wanted` that does not stand in the description of a frame; empty: all do.
 std::string missing_word(const std::string& wanted, const std::string& description);
 
-// The notation with its first source port raised by `by`.
-std::string raised(const std::string& notation, std::size_t by);
+// The notation with its first source (or destination) port raised by `by`.
+std::string raised(const std::string& notation, std::size_t by, bool destination = false);
 
 // The notation with other words outside of braces: "key=value" takes the place of what has that
 // key,
 // "-word" takes the word away, anything else is added.
 std::string changed(const std::string& notation, const std::vector<std::string>& changes);
 
-// How often "x20" or "x20+" (`raise`: each from the next source port) says; 0: the word says
-// nothing of the kind.
+// How often "x20", "x20+" (each from the next source port) or "x20>" (each to the next destination
+// port) says; 0: the word says nothing of the kind.
 struct Times {
     std::size_t count = 0;
     bool raise = false;
+    bool destination = false;
 };
 Times times_of(const std::string& word);
 

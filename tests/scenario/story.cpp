@@ -65,24 +65,38 @@ private:
 
     std::string step(const std::string& line) {
         static const std::map<std::string, Verb> verbs = {
-            {"setup", &Story::setup},         {"given", &Story::put},
-            {"change", &Story::put},          {"refused", &Story::refused},
-            {"delete", &Story::erase},        {"send", &Story::send},
-            {"wire-send", &Story::wire_send}, {"again", &Story::again},
-            {"->", &Story::arrives},          {"wire", &Story::wire},
-            {"visit", &Story::visit},         {"wait", &Story::wait},
-            {"node", &Story::node},           {"hang", &Story::node_state},
-            {"resume", &Story::node_state},   {"hold", &Story::node_holds},
-            {"release", &Story::node_holds},  {"cut", &Story::link},
-            {"trace", &Story::trace},         {"open", &Story::open},
+            {"setup", &Story::setup},
+            {"given", &Story::put},
+            {"change", &Story::put},
+            {"refused", &Story::refused},
+            {"delete", &Story::erase},
+            {"send", &Story::send},
+            {"wire-send", &Story::wire_send},
+            {"again", &Story::again},
+            {"->", &Story::arrives},
+            {"wire", &Story::wire},
+            {"visit", &Story::visit},
+            {"wait", &Story::wait},
+            {"node", &Story::node},
+            {"hang", &Story::node_state},
+            {"resume", &Story::node_state},
+            {"hold", &Story::node_holds},
+            {"release", &Story::node_holds},
+            {"cut", &Story::link},
+            {"trace", &Story::trace},
+            {"open", &Story::open},
             {"unplug", &Story::unplug},
-            {"mend", &Story::link},           {"restart", &Story::restart},
-            {"expect", &Story::expect},       {"forget-wire", &Story::forget_wire}};
+            {"flows", &Story::flows},
+            {"forget-arrivals", &Story::forget_arrivals},
+            {"mend", &Story::link},
+            {"restart", &Story::restart},
+            {"expect", &Story::expect},
+            {"forget-wire", &Story::forget_wire}};
         const auto words = words_of(line);
         const auto verb = verbs.find(words[0]);
         if (verb == verbs.end()) return "unknown verb " + words[0];
-        const bool follows =
-            words[0] == "->" || words[0] == "wire" || words[0] == "visit" || words[0] == "expect";
+        const bool follows = words[0] == "->" || words[0] == "wire" || words[0] == "visit" ||
+                             words[0] == "expect" || words[0] == "forget-arrivals";
         if (!follows)
             if (std::string why = nothing_left(); !why.empty()) return why;
         return (this->*verb->second)(line, words);
@@ -153,11 +167,12 @@ private:
         return out;
     }
 
-    // "send g1 x20 tcp …": twenty times; "x20+": each from the next source port; "partial",
+    // "send g1 x20 tcp …": twenty times; "x20+": each from the next source port, "x20>": to the
+    // next destination port; "partial",
     // "super=1400": with what a device with offloads leaves to be done.
     std::string send(const std::string& line, const std::vector<std::string>& words) {
         std::size_t skip = 2;
-        Times times{1, false};
+        Times times{1};
         Offload offload;
         for (; skip < words.size(); ++skip) {
             if (times_of(words[skip]).count != 0) times = times_of(words[skip]);
@@ -170,7 +185,8 @@ private:
         }
         const std::string notation = with_macs(words.at(1), rest_of(line, skip));
         for (std::size_t i = 0; i < times.count; ++i) {
-            const auto frame = net::parse_notation(raised(notation, times.raise ? i : 0));
+            const auto frame =
+                net::parse_notation(raised(notation, times.raise ? i : 0, times.destination));
             if (!frame) return frame.error().text();
             last_sent_ = *frame;
             world_.send(words[1], *frame, offload);
@@ -186,6 +202,15 @@ private:
     }
     std::string open(const std::string&, const std::vector<std::string>& words) {
         world_.open(words.at(1), words.at(2));
+        return {};
+    }
+    std::string forget_arrivals(const std::string&, const std::vector<std::string>&) {
+        arrived_.clear();
+        return {};
+    }
+    std::string flows(const std::string&, const std::vector<std::string>& words) {
+        if (!world_.hosts().empty()) return "the size of tables is said before the setup";
+        world_.flows_per_worker = static_cast<std::uint32_t>(std::stoul(words.at(1)));
         return {};
     }
     std::string unplug(const std::string&, const std::vector<std::string>& words) {

@@ -51,7 +51,7 @@ std::string World::publish() {
     intent_.revision = ++revision_;
     for (const auto& [name, host] : intent_.all<model::Host>()) {
         auto& fake = hosts_[name];
-        if (!fake) fake = std::make_unique<FakeHost>(name, workers_);
+        if (!fake) fake = std::make_unique<FakeHost>(name, workers_, flows_per_worker);
         const model::Snapshot plan = features::plan_for(intent_, reported_, name);
         const std::string refused =
             fake->apply(model::encode_canonical(registry_, plan), revision_, ports_of(plan, name));

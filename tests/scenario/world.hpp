@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "features/chain/resources.hpp"
 #include "model/documents.hpp"
 #include "model/registry.hpp"
@@ -58,6 +59,7 @@ public:
     std::vector<Sent> take_underlay() { return std::exchange(underlay_, {}); }
     std::map<std::string, NodeModel> nodes;  // by service node name
     std::set<std::string> cut_hosts;         // their underlay link is down
+    std::uint32_t flows_per_worker = limits::default_flows_per_worker;  // of hosts to come
     std::set<std::string> without_underlay;  // they have no underlay device
 
 private:
