@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "base/limits.hpp"
 #include "base/result.hpp"
 
 namespace weir::host {

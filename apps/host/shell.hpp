@@ -10,6 +10,7 @@
 #include "apps/host/lasting_memory.hpp"
 #include "apps/host/port_set.hpp"
 #include "apps/host/worker_group.hpp"
+#include "base/limits.hpp"
 
 namespace weir::host {
 
