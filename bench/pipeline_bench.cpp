@@ -83,7 +83,8 @@ public:
                    drop_to_worker,
                    release,
                    pool,
-                   [](void*, const char*, std::size_t) {}};
+                   [](void*, const char*, std::size_t) {},
+                   limits::default_flows_per_worker};
         engine_ = api_.create(&vtable_, "h1", 1, {});
         WEIR_CHECK(engine_ != nullptr, "the engine starts");
         const std::string snapshot = snapshot_of_h1(rules);
