@@ -134,6 +134,15 @@ void Emit::forget(flow::FlowPair& pair) {
     forgotten_[forgotten_count_++] = &pair;
 }
 
+void Emit::use(flow::Table& shard) {
+    flows = &shard;
+    programs_.open(shard.capacity());
+}
+
+ActionProgram& Emit::program_of(const flow::FlowPair& pair, std::uint8_t direction) {
+    return programs_.at(flows->slot(pair), direction);
+}
+
 ActionProgram* Emit::scratch_program() {
     ActionProgram* program = &scratch_[scratch_used_++ % scratch_.size()];
     *program = {};

@@ -53,7 +53,7 @@ public:
     const std::uint32_t worker;
     const std::uint32_t workers;
     std::uint32_t engine = 1;         // instance, for Hot::engine
-    flow::Table* flows = nullptr;     // this worker's shard
+    flow::Table* flows = nullptr;     // this worker's shard; set by use()
     const Topology* ports = nullptr;  // of the running program
     const StageMap* stages = nullptr;
     HealthBoard* health = nullptr;  // of this host
@@ -82,6 +82,8 @@ public:
     void keep(Packet&);
     // The record is removed after this burst; other packets of the burst may still point at it.
     void forget(flow::FlowPair&);
+    // The program of one direction of a flow.
+    ActionProgram& program_of(const flow::FlowPair&, std::uint8_t direction);
     // A program for a packet that has no flow; valid for this burst.
     ActionProgram* scratch_program();
 
@@ -110,6 +112,7 @@ public:
     TraceLog trace;
 
     // The rest is the pipeline's.
+    void use(flow::Table& shard);  // before the first burst
     static constexpr std::size_t queue_capacity = 1024;
     PacketQueue<queue_capacity>& queue(Context c) { return queues_[static_cast<std::size_t>(c)]; }
     void drop(Packet& p);     // frees it, after this burst
@@ -142,6 +145,7 @@ private:
     Outbox released_{};
     std::array<flow::FlowPair*, 2 * limits::max_burst> forgotten_{};
     std::size_t forgotten_count_ = 0;
+    ProgramCache programs_;
     std::array<ActionProgram, 4 * limits::max_burst> scratch_{};
     std::size_t scratch_used_ = 0;
     std::uint64_t icmp_second_ns_ = 0;

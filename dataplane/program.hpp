@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "net/address.hpp"
 #include "net/packet.hpp"
@@ -28,6 +29,30 @@ struct ActionProgram {
     std::uint32_t peer = 0;                    // index into the overlay's peers
     std::uint32_t vni = 0;                     // segment behind routing
     net::Mac new_src, new_dst;                 // when routed
+
+    // Whether part two was compiled under this epoch by this engine instance.
+    bool behind_is(std::uint32_t epoch, std::uint32_t engine) const {
+        return behind_epoch == epoch && behind_engine == engine;
+    }
+    // The stages behind the insertion point write part two anew.
+    void drop_behind() {
+        const StageBits kept = act_before;
+        *this = {};
+        act_before = kept;
+    }
+};
+
+// The programs of a worker's flows: one for each record of its shard and direction. They live as
+// long as the engine; a record that gets the place of another is not current and starts afresh.
+class ProgramCache {
+public:
+    void open(std::size_t records) { programs_.resize(2 * records); }
+    ActionProgram& at(std::uint32_t slot, std::uint8_t direction) {
+        return programs_[2 * std::size_t{slot} + direction];
+    }
+
+private:
+    std::vector<ActionProgram> programs_;
 };
 
 }  // namespace weir::dataplane

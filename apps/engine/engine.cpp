@@ -131,7 +131,7 @@ Status Engine::open_workers() {
         auto flows = open_flows(i);
         if (!flows) return flows.error();
         worker->flows = std::move(flows).value();
-        worker->emit.flows = &worker->flows;
+        worker->emit.use(worker->flows);
         worker->emit.engine = instance_;
         worker->emit.stages = &stages_;
         worker->emit.health = health;

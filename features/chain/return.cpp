@@ -110,14 +110,32 @@ struct Work {
         return p.tuple == tuple;
     }
 
+    // Part two of the flow's program, as Track does with part one. A record that is not current any
+    // more has no valid part two either: its next packet starts the whole program afresh.
+    dataplane::StageBits pick_program(Packet& p, const PortEntry& port, std::size_t which) {
+        if (!p.flow) {
+            ++state.resumed.without_record;
+            p.program = emit.scratch_program();
+            return emit.stages->behind_insertion[which];
+        }
+        const flow::Hot& hot = p.flow->hot[p.direction];
+        const bool current = hot.epoch == port.epoch && hot.engine == emit.engine;
+        p.program = &emit.program_of(*p.flow, p.direction);
+        if (current && p.program->behind_is(port.epoch, emit.engine)) {
+            ++state.resumed.replayed;
+            return p.program->act_behind;
+        }
+        ++state.resumed.compiled;
+        p.program->drop_behind();
+        return emit.stages->behind_insertion[which];
+    }
+
     void resume(Packet& p, const PortEntry& port) {
-        p.flow_is_new = false;
-        p.program = emit.scratch_program();
         emit.note(p, "port", port.name);
         emit.note(p, "call_point", p.smd.at_ingress ? "ingress" : "egress");
         const std::size_t which = p.smd.at_ingress ? 1 : 0;
-        emit.enter(p, which == 1 ? Context::destination : Context::source,
-                   emit.stages->behind_insertion[which]);
+        const dataplane::StageBits pending = pick_program(p, port, which);
+        emit.enter(p, which == 1 ? Context::destination : Context::source, pending);
     }
 };
 
@@ -161,6 +179,9 @@ void Return::counters(const Tables& tables, const State& state, dataplane::Count
             sink.add("weir_service_return_ttl_total", {{"ttl", std::to_string(ttl)}},
                      state.ttl[ttl]);
     sink.add("weir_insertion_handed_on_total", {}, state.handed_on);
+    sink.add("weir_insertion_resumed_total", {{"program", "replayed"}}, state.resumed.replayed);
+    sink.add("weir_insertion_resumed_total", {{"program", "compiled"}}, state.resumed.compiled);
+    sink.add("weir_insertion_resumed_total", {{"program", "none"}}, state.resumed.without_record);
 }
 
 }  // namespace weir::chain

@@ -28,8 +28,14 @@ struct Return {
     struct PortCounters {
         std::uint64_t returned = 0, no_record = 0;
     };
+    // How packets went on: by the flow's program as it was, by one to be compiled again, or by one
+    // of their own, for want of a record.
+    struct Resumed {
+        std::uint64_t replayed = 0, compiled = 0, without_record = 0;
+    };
     struct State {
         State() : ports(2 * limits::max_ports) {}
+        Resumed resumed;
         std::vector<PortCounters> ports;      // 2 × port index + call point
         std::array<std::uint64_t, 64> ttl{};  // packets by TTL at their return
         std::uint64_t handed_on = 0;          // to the worker or engine of the flow

@@ -174,6 +174,103 @@ TEST_F(ReturnTest, CarriesLaterFragmentsByTheirAddresses) {
     EXPECT_NE(fragment.flow, nullptr);
 }
 
+// A flow whose record is current: both directions went through Track and Settle under the port's
+// epoch.
+class ReturnOfEstablishedFlow : public ReturnTest {
+protected:
+    Packet& resumed(CallPoint point) {
+        Packet& p = returning(point);
+        flow::FlowPair& pair = *host.flows.at_handle(p.smd.flow_handle);
+        if (pair.hot[0].engine == 0) settle(pair);
+        EXPECT_EQ(give_back(p), passed);
+        EXPECT_EQ(host.entered(point == CallPoint::egress ? Context::source : Context::destination),
+                  &p);
+        return p;
+    }
+    void settle(flow::FlowPair& pair) {
+        for (flow::Hot& hot : pair.hot) {
+            hot.epoch = host.entry("g1").epoch;
+            hot.engine = host.emit.engine;
+        }
+    }
+    // What Egress leaves behind.
+    void compile(dataplane::ActionProgram& program, std::uint32_t peer) {
+        program.act_behind = acting;
+        program.egress = dataplane::Egress::tunnel;
+        program.peer = peer;
+        program.behind_epoch = host.entry("g1").epoch;
+        program.behind_engine = host.emit.engine;
+    }
+    const Return::Resumed& counts() const { return host.return_state.resumed; }
+
+    static constexpr dataplane::StageBits acting = 0x40;
+};
+
+TEST_F(ReturnOfEstablishedFlow, CompilesPartTwoOnceADirection) {
+    Packet& first = resumed(CallPoint::egress);
+    EXPECT_EQ(first.pending, host.emit.stages->behind_insertion[0]);
+    EXPECT_EQ(first.program, &host.emit.program_of(*first.flow, 0));
+    EXPECT_EQ(first.program->egress, dataplane::Egress::none);
+    compile(*first.program, 2);
+    for (int i = 0; i < 3; ++i) {
+        Packet& p = resumed(CallPoint::egress);
+        EXPECT_EQ(p.pending, acting);
+        EXPECT_EQ(p.program, first.program);
+        EXPECT_EQ(p.program->peer, 2u);
+    }
+    EXPECT_EQ(counts().compiled, 1u);
+    EXPECT_EQ(counts().replayed, 3u);
+
+    Packet& reply = resumed(CallPoint::ingress);
+    EXPECT_EQ(reply.pending, host.emit.stages->behind_insertion[1]);
+    EXPECT_EQ(reply.program, &host.emit.program_of(*first.flow, 1));
+    compile(*reply.program, 0);
+    EXPECT_EQ(resumed(CallPoint::ingress).pending, acting);
+    EXPECT_EQ(counts().compiled, 2u);
+    EXPECT_EQ(counts().replayed, 4u);
+}
+
+TEST_F(ReturnOfEstablishedFlow, CompilesAgainAfterAChangeOfThePort) {
+    Packet& before = resumed(CallPoint::egress);
+    compile(*before.program, 2);
+    model::Snapshot changed = remote_path();
+    test::edit<ServiceRule>(changed, "web", [](ServiceRule& r) { r.source_ports = {{1, 9999}}; });
+    const std::uint32_t epoch = host.entry("g1").epoch;
+    host.apply(changed);
+    ASSERT_NE(host.entry("g1").epoch, epoch);
+
+    Packet& p = resumed(CallPoint::egress);  // inserted under the old program
+    EXPECT_EQ(p.pending, host.emit.stages->behind_insertion[0]);
+    EXPECT_EQ(p.program->egress, dataplane::Egress::none) << "nothing of the old way is left";
+    compile(*p.program, 4);
+    EXPECT_EQ(resumed(CallPoint::egress).pending, host.emit.stages->behind_insertion[0])
+        << "its next packet will start the program afresh, under our feet";
+    compile(*p.program, 4);
+    settle(*p.flow);
+    EXPECT_EQ(resumed(CallPoint::egress).program->peer, 4u);
+    EXPECT_EQ(counts().compiled, 3u);
+    EXPECT_EQ(counts().replayed, 1u);
+}
+
+TEST_F(ReturnOfEstablishedFlow, AnotherEnginesProgramIsNoProgram) {
+    Packet& before = resumed(CallPoint::egress);
+    compile(*before.program, 2);
+    before.program->behind_engine = host.emit.engine + 1;
+    EXPECT_EQ(resumed(CallPoint::egress).pending, host.emit.stages->behind_insertion[0]);
+    before.flow->hot[0].engine = host.emit.engine + 1;
+    compile(*before.program, 2);
+    EXPECT_EQ(resumed(CallPoint::egress).pending, host.emit.stages->behind_insertion[0]);
+    EXPECT_EQ(counts().replayed, 0u);
+}
+
+TEST_F(ReturnOfEstablishedFlow, ThePortsOtherFlowsHaveTheirOwn) {
+    compile(*resumed(CallPoint::egress).program, 2);
+    Packet& other = returning(CallPoint::egress, 4001);
+    settle(*host.flows.at_handle(other.smd.flow_handle));
+    EXPECT_EQ(give_back(other), passed);
+    EXPECT_EQ(other.pending, host.emit.stages->behind_insertion[0]);
+}
+
 class ReturnOfTwoWorkers : public ReturnTest {
 protected:
     ReturnOfTwoWorkers() : ReturnTest(2) {}

@@ -40,7 +40,7 @@ public:
         map_.behind_insertion = {4, 4};
         map_.service_from_anchor = 0x10;
         map_.service_from_tunnel = 0x20;
-        emit.flows = &flows;
+        emit.use(flows);
         emit.stages = &map_;
         emit.health = health.get();
         emit.now_ns = 1'000'000'000;

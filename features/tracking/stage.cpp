@@ -40,8 +40,8 @@ void plan_stages(Packet& p, const PortEntry& port, const Emit& emit) {
         p.pending = emit.stages->behind_tracking[which];
         return;
     }
-    const bool behind_current =
-        program.behind_epoch == port.epoch && program.behind_engine == emit.engine;
+    const bool behind_current = program.behind_is(port.epoch, emit.engine);
+    if (!behind_current) program.drop_behind();
     p.pending = program.act_before |
                 (behind_current ? program.act_behind : emit.stages->behind_insertion[which]);
 }
@@ -54,29 +54,15 @@ void count(Packet& p, Emit& emit) {
 }
 
 // An ICMP error belongs to the flow it quotes: it goes the flow's way and changes nothing of it.
-bool related_error(Packet& p, const PortEntry& port, Track::State& state, Emit& emit) {
+bool related_error(Packet& p, const PortEntry& port, Emit& emit) {
     const auto hit = find(p, port, emit);
     if (!hit) return false;
     p.flow = hit.pair;
     p.direction = hit.direction;
-    p.program = &state.program_of(*hit.pair, hit.direction);
+    p.program = &emit.program_of(*hit.pair, hit.direction);
     plan_stages(p, port, emit);
     return true;
 }
-
-}  // namespace
-
-void Track::State::open(const dataplane::OpenInput& input) {
-    flows = input.flows;
-    programs.resize(2 * flows->capacity());
-}
-
-dataplane::ActionProgram& Track::State::program_of(const flow::FlowPair& pair,
-                                                   std::uint8_t direction) {
-    return programs[2 * flows->slot(pair) + direction];
-}
-
-namespace {
 
 // A new record for the first packet of a flow; null when the table is full.
 flow::FlowPair* insert(const Packet& p, const PortEntry& port, Emit& emit) {
@@ -129,7 +115,7 @@ Track::Exit follow(Packet& p, const PortEntry& port, Emit& emit) {
 
 }  // namespace
 
-void Track::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
+void Track::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>& exits,
                 Emit& emit) {
     emit.flows->begin_burst();
     for (Packet* p : burst.packets()) {
@@ -140,14 +126,14 @@ void Track::run(dataplane::Burst& burst, const Tables&, State& state, dataplane:
             continue;
         }
         if (p->headers.icmp_error) {
-            if (!related_error(*p, port, state, emit)) exits.take(*p, Exit::no_flow_for_error);
+            if (!related_error(*p, port, emit)) exits.take(*p, Exit::no_flow_for_error);
             continue;
         }
         if (const Exit why = follow(*p, port, emit); why != Exit::count_) {
             exits.take(*p, why);
             continue;
         }
-        p->program = &state.program_of(*p->flow, p->direction);
+        p->program = &emit.program_of(*p->flow, p->direction);
         count(*p, emit);
         emit.note(*p, "flow", p->flow->id);
         emit.note(*p, "new", p->flow_is_new ? 1 : 0);

@@ -1,7 +1,6 @@
 #pragma once
 #include <array>
 #include <string_view>
-#include <vector>
 
 #include "dataplane/no_tables.hpp"
 #include "flow/record.hpp"
@@ -24,9 +23,7 @@ struct Track {
 
     struct State {
         flow::Table* flows = nullptr;
-        std::vector<dataplane::ActionProgram> programs;  // by 2 × slot + direction
-        void open(const dataplane::OpenInput&);
-        dataplane::ActionProgram& program_of(const flow::FlowPair&, std::uint8_t direction);
+        void open(const dataplane::OpenInput& input) { flows = input.flows; }
     };
 
     static Result<std::shared_ptr<const Tables>> compile(
