@@ -22,11 +22,16 @@ constexpr Outcome goes_on{}, taken{true, Exit::count_};
 
 Exit exit_of(Resolved what) {
     switch (what) {
-        case Resolved::ttl_expired: return Exit::ttl_expired;
-        case Resolved::no_next_hop: return Exit::no_next_hop;
-        case Resolved::bad_epoch: return Exit::bad_epoch;
-        case Resolved::hop_down: return Exit::hop_down;
-        default: return Exit::count_;
+        case Resolved::ttl_expired:
+            return Exit::ttl_expired;
+        case Resolved::no_next_hop:
+            return Exit::no_next_hop;
+        case Resolved::bad_epoch:
+            return Exit::bad_epoch;
+        case Resolved::hop_down:
+            return Exit::hop_down;
+        default:
+            return Exit::count_;
     }
 }
 
@@ -43,9 +48,13 @@ struct Work {
             state.skipped += step.skipped;
             state.fail_skipped += step.fail_skipped;
             switch (step.what) {
-                case Resolved::copy: send_copy(p, step); continue;
-                case Resolved::forward: return send_to(p, *step.hop);
-                case Resolved::to_anchor: return send_to_anchor(p);
+                case Resolved::copy:
+                    send_copy(p, step);
+                    continue;
+                case Resolved::forward:
+                    return send_to(p, *step.hop);
+                case Resolved::to_anchor:
+                    return send_to_anchor(p);
                 default:
                     if (step.hop) emit.note(p, "next", step.hop->node);
                     return {false, exit_of(step.what)};
@@ -102,7 +111,10 @@ struct Work {
             piece.ctrl_count = 0;
             emit.enter(piece, dataplane::Context::service, emit.stages->service_from_anchor);
         };
-        if (net::segment_tcp(whole, whole.segment_bytes, make, take) != net::SplitError::none)
+        const net::SplitError error = net::segment_tcp(whole, whole.segment_bytes, make, take);
+        // Without a buffer for each segment, those that there are go on; pipeline.no_buffer counts
+        // it.
+        if (error != net::SplitError::none && error != net::SplitError::no_packets)
             return {false, Exit::bad_frame};
         ++state.segmented;
         emit.release(whole);

@@ -142,7 +142,9 @@ Exit deliver_segments(Packet& whole, const NodeTable::Place& place, Work& work,
             work.emit.release(piece);
         }
     };
-    if (net::segment_tcp(whole, whole.segment_bytes, make, take) != net::SplitError::none)
+    const net::SplitError error = net::segment_tcp(whole, whole.segment_bytes, make, take);
+    // Without a buffer for each segment, those that there are go on; pipeline.no_buffer counts it.
+    if (error != net::SplitError::none && error != net::SplitError::no_packets)
         return Exit::bad_frame;
     ++work.state.segmented;
     work.emit.release(whole);
