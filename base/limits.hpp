@@ -15,6 +15,7 @@ inline constexpr std::size_t max_frame_bytes = 9216;  // one linear packet, tunn
 inline constexpr std::size_t packet_headroom_bytes = 256;
 inline constexpr std::uint32_t tunnel_headroom_bytes = 200;  // MTU head-room of every tunnel
 inline constexpr std::size_t default_flows_per_worker = 65536;
+inline constexpr std::size_t max_event_backlog = 4096;  // a host's, while no controller takes them
 inline constexpr std::size_t max_hops = 8;  // of a service path, one direction (OBJ-9)
 
 }  // namespace weir::limits

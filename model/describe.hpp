@@ -161,6 +161,10 @@ concept Textual = !Described<T> && requires(const T& t, std::string_view text) {
     { t.text() } -> std::convertible_to<std::string>;
 };
 
+// One whose notation may be a bare number, as 80 for a range of ports: JSON may then write one.
+template <class T>
+concept NumberTextual = Textual<T> && T::takes_numbers;
+
 template <class T>
 inline constexpr bool is_list = false;
 template <class T>

@@ -22,6 +22,7 @@ constexpr auto enum_names(Action) {
 struct PortRange {
     std::uint16_t first = 0, last = 0;
     static constexpr std::string_view notation = "80 or 8000-8080";
+    static constexpr bool takes_numbers = true;
     static Result<PortRange> parse(std::string_view text) {
         const std::size_t dash = text.find('-');
         const int first = std::atoi(std::string(text.substr(0, dash)).c_str());
@@ -110,6 +111,22 @@ TEST(Describe, DefaultsAreTheInitialisers) {
     EXPECT_FALSE(rule.log);
 }
 
+TEST(Describe, NotationsThatMayBeNumbersTakeThem) {
+    Rule rule;
+    ASSERT_THAT(decode(R"({"name":"web","action":"allow","matches":[{"ports":[80,"90-99"]}]})",
+                       &rule),
+                ElementsAre());
+    ASSERT_EQ(rule.matches.at(0).ports.size(), 2u);
+    EXPECT_EQ(rule.matches[0].ports[0], (PortRange{80, 80}));
+    EXPECT_EQ(rule.matches[0].ports[1], (PortRange{90, 99}));
+    EXPECT_THAT(decode(R"({"name":"web","action":"allow","matches":[{"ports":[70000]}]})"),
+                ElementsAre("rule/web: matches[0].ports[0]: is no range of ports"));
+    EXPECT_THAT(decode(R"({"name":"web","action":"allow","matches":[{"ports":[8.5]}]})"),
+                ElementsAre(testing::HasSubstr("matches[0].ports[0]: expected text")));
+    EXPECT_THAT(decode(R"({"name":"web","action":"allow","prefix":10})"),
+                ElementsAre("rule/web: prefix: expected text, found a number"));
+}
+
 TEST(Describe, ReadsEverySortOfField) {
     Rule rule;
     ASSERT_THAT(decode(R"({"name":"web","action":"drop","priority":9999,"log":true,
@@ -139,7 +156,7 @@ TEST(Describe, NamesObjectFieldAndReasonOfEveryError) {
                              "rule/web: log: expected true or false, found \"yes\"",
                              "rule/web: note: has 11 bytes, more than 10",
                              "rule/web: matches[0].numbers[1]: 0 is below 1",
-                             "rule/web: matches[1].\"port\": is unknown",
+                             "rule/web: matches[1].\"port\": is unknown; did you mean ports?",
                              "rule/web: best.numbers: has 4 entries, more than 3",
                              testing::StartsWith("rule/web: segments[0]: \"Blue\" is no name"),
                              testing::StartsWith("rule/web: prefix: "),

@@ -3,6 +3,8 @@
 #include <set>
 #include <utility>
 
+#include "base/closest.hpp"
+
 namespace weir::model {
 
 namespace {
@@ -59,7 +61,9 @@ void put_documents(const Registry& registry, const std::vector<Document>& docume
         const Kind* kind = registry.kind(document.kind);
         const std::string object = detail::object_of(document.kind, document.fields);
         if (!kind) {
-            refuse(errors, document.fields, in_quotes(document.kind) + " is no kind of resource",
+            refuse(errors, document.fields,
+                   in_quotes(document.kind) + " is no kind of resource" +
+                       did_you_mean(document.kind, registry.kind_names()),
                    object, "kind");
             continue;
         }

@@ -40,6 +40,7 @@ struct PortRange {
     std::uint16_t first = 0, last = 0;
 
     static constexpr std::string_view notation = "port range";
+    static constexpr bool takes_numbers = true;
     static Result<PortRange> parse(std::string_view text) {
         const auto dash = text.find('-');
         const auto low = number(text.substr(0, dash));

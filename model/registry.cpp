@@ -11,6 +11,12 @@ const Kind* Registry::kind(std::string_view name) const {
     return at == kinds_.end() ? nullptr : at->second.get();
 }
 
+std::vector<std::string_view> Registry::kind_names() const {
+    std::vector<std::string_view> names;
+    for (const Kind* kind : order_) names.push_back(kind->name());
+    return names;
+}
+
 void Registry::add_kind(std::unique_ptr<Kind> kind) {
     WEIR_CHECK(why_no_name(kind->name()).empty(), "a kind needs a name that can be a name");
     const auto keys = std::ranges::count_if(kind->fields(), &FieldInfo::is_key);

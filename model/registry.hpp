@@ -40,6 +40,7 @@ struct FieldInfo {
     std::uint64_t min_count = 0, max_count = 0;  // entries of a list or of labels
     std::vector<std::string_view> choices;       // of an enum
     std::string_view notation;      // "mac", "ip", "prefix", … where the type has one
+    bool takes_numbers = false;     // a notation that may also be written as a number
     std::string_view target_kind;   // of a reference
     Value fallback;                 // the default; null if unset
     std::vector<FieldInfo> fields;  // of a structure
@@ -105,6 +106,7 @@ public:
     // Null if there is none.
     const Kind* kind(std::string_view name) const;
     const std::vector<const Kind*>& kinds() const { return order_; }  // by name
+    std::vector<std::string_view> kind_names() const;
 
     struct Check {
         Validator validator;
@@ -163,6 +165,7 @@ void describe_type(FieldInfo& info, const Bounds& bounds) {
     } else if constexpr (Textual<T>) {
         info.type = FieldType::notation;
         info.notation = notation_of<T>();
+        info.takes_numbers = NumberTextual<T>;
     } else if constexpr (std::is_same_v<T, Labels>) {
         info.type = FieldType::labels;
     } else if constexpr (is_list<T>) {

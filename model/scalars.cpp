@@ -4,6 +4,7 @@
 #include <charconv>
 #include <limits>
 
+#include "base/closest.hpp"
 #include "base/limits.hpp"
 #include "model/walk.hpp"
 
@@ -121,6 +122,13 @@ bool decode_text(const Value& value, std::string& out, const Path& path, const S
     return true;
 }
 
+bool number_text(const Value& value, std::string& out) {
+    Integer number;
+    if (!value.is_integer() || !read_integer(value, number)) return false;
+    out = std::move(number.text);
+    return true;
+}
+
 bool decode_integer(const Value& value, std::uint64_t& out, IntegerLimits limits,
                     const Bounds& bounds, const Path& path, const Sink& sink) {
     Integer number;
@@ -190,7 +198,7 @@ void check_members(const Value& value, const std::vector<std::string_view>& know
     for (std::size_t i = 0; i < members.size() && !sink.errors.full(); ++i) {
         const auto& [key, item] = members[i];
         if (std::ranges::find(known, key) == known.end()) {
-            sink.fail(path.field(in_quotes(key)), "is unknown", &item);
+            sink.fail(path.field(in_quotes(key)), "is unknown" + did_you_mean(key, known), &item);
         } else if (value.find(key) != &item) {
             sink.fail(path.field(key), "is written twice", &item);
         }

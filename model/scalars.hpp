@@ -28,6 +28,8 @@ struct IntegerLimits {
 // Each gives false after telling the sink why.
 bool decode_bool(const Value& value, bool& out, const Path& path, const Sink& sink);
 bool decode_text(const Value& value, std::string& out, const Path& path, const Sink& sink);
+// The digits of an integer, where the notation of a field takes those; false for anything else.
+bool number_text(const Value& value, std::string& out);
 // The answer holds the bits of a signed or an unsigned integer, whichever `limits` speak of.
 bool decode_integer(const Value& value, std::uint64_t& out, IntegerLimits limits,
                     const Bounds& bounds, const Path& path, const Sink& sink);

@@ -1,5 +1,7 @@
 #include "model/validate.hpp"
 
+#include "base/closest.hpp"
+
 namespace weir::model {
 
 namespace {
@@ -8,8 +10,10 @@ void check_reference(const Registry& registry, const Snapshot& snapshot, const R
                      Errors& errors) {
     const Kind* kind = registry.kind(reference.target_kind);
     if (kind && kind->contains(snapshot, reference.target_name)) return;
-    errors.add({Errc::not_found, reference.object, reference.field,
-                reference.target_kind + "/" + reference.target_name + " does not exist"});
+    std::string message = reference.target_kind + "/" + reference.target_name + " does not exist";
+    if (kind && !errors.full())
+        message += did_you_mean(reference.target_name, kind->names(snapshot));
+    errors.add({Errc::not_found, reference.object, reference.field, std::move(message)});
 }
 
 }  // namespace

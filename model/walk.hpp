@@ -48,7 +48,9 @@ void decode_value(const Value& value, T& out, const Bounds& bounds, const Path& 
         sink.fail(path, in_quotes(text) + " is none of " + choices, &value);
     } else if constexpr (Textual<T>) {
         std::string text;
-        if (!decode_text(value, text, path, sink)) return;
+        if (!(NumberTextual<T> && number_text(value, text)) &&
+            !decode_text(value, text, path, sink))
+            return;
         Result<T> parsed = T::parse(text);
         if (parsed) return void(out = *std::move(parsed));
         sink.fail(path, parsed.error().message, &value);

@@ -27,29 +27,32 @@ Value reference(std::string_view name) {
     return object({{"$ref", "#/components/schemas/" + std::string(name)}});
 }
 
-Value object_schema(const std::vector<FieldInfo>& fields);
+Value object_schema(const std::vector<FieldInfo>& fields, std::string_view kind = {});
 
 Value item_schema(const FieldInfo& field) {
     switch (field.type) {
-        case FieldType::boolean: return object({{"type", "boolean"}});
+        case FieldType::boolean:
+            return object({{"type", "boolean"}});
         case FieldType::integer:
             return object({{"type", "integer"}, {"minimum", field.min}, {"maximum", field.max}});
         case FieldType::text:
-            return object(
-                {{"type", "string"}, {"minLength", field.min}, {"maxLength", field.max}});
+            return object({{"type", "string"}, {"minLength", field.min}, {"maxLength", field.max}});
         case FieldType::choice: {
             Value choices = Value::array();
             for (const std::string_view choice : field.choices) choices.push(choice);
             return object({{"type", "string"}, {"enum", std::move(choices)}});
         }
-        case FieldType::notation: return object({{"type", "string"}, {"format", field.notation}});
+        case FieldType::notation:
+            return object({{"type", field.takes_numbers ? list({"string", "integer"}) : "string"},
+                           {"format", field.notation}});
         case FieldType::reference:
             return object({{"type", "string"}, {"x-kind", field.target_kind}});
         case FieldType::labels:
             return object({{"type", "object"},
                            {"additionalProperties", object({{"type", "string"}})},
                            {"maxProperties", field.max_count}});
-        case FieldType::structure: return object_schema(field.fields);
+        case FieldType::structure:
+            return object_schema(field.fields);
     }
     return Value::object();
 }
@@ -68,8 +71,10 @@ Value field_schema(const FieldInfo& field) {
     return schema;
 }
 
-Value object_schema(const std::vector<FieldInfo>& fields) {
+// `kind`, if any, may stand beside the fields, as it does in answers.
+Value object_schema(const std::vector<FieldInfo>& fields, std::string_view kind) {
     Value properties = Value::object();
+    if (!kind.empty()) properties.set("kind", object({{"const", kind}}));
     Value required = Value::array();
     for (const FieldInfo& field : fields) {
         properties.set(std::string(field.name), field_schema(field));
@@ -108,15 +113,15 @@ Value parameter(std::string_view name, std::string_view where, std::string_view 
 
 void add_kind(Value& paths, Value& schemas, const model::Kind& kind) {
     const std::string name(kind.name());
-    Value schema = object_schema(kind.fields());
+    Value schema = object_schema(kind.fields(), kind.name());
     schema.set("description", kind.summary());
     schemas.set(name, std::move(schema));
-    schemas.set(name + "-list",
-                object({{"type", "object"},
-                        {"properties",
-                         object({{"revision", object({{"type", "integer"}})},
-                                 {"items", object({{"type", "array"},
-                                                   {"items", reference(name)}})}})}}));
+    schemas.set(
+        name + "-list",
+        object({{"type", "object"},
+                {"properties",
+                 object({{"revision", object({{"type", "integer"}})},
+                         {"items", object({{"type", "array"}, {"items", reference(name)}})}})}}));
     paths.set("/v1/" + name,
               object({{"get", operation("Every " + name + ", by name.", name + "-list")}}));
     Value put = operation("Creates or replaces the " + name + ".", "outcome");
@@ -133,10 +138,12 @@ void add_verbs(Value& paths) {
     apply.set("parameters",
               list({parameter("prune", "query", "Delete what is not written.", "boolean"),
                     parameter("dry_run", "query", "Only say what would change.", "boolean")}));
-    apply.set("requestBody",
-              object({{"description", "One resource, a list, or a map with `resources:`."},
-                      {"content", object({{"application/yaml", Value::object()},
-                                          {"application/json", Value::object()}})}}));
+    apply.set(
+        "requestBody",
+        object({{"description", "One resource, a list, or a map with `resources:`."},
+                {"content",
+                 object({{"application/yaml", Value::object()},
+                         {"application/json", object({{"schema", reference("resources")}})}})}}));
     paths.set("/v1/apply", object({{"post", std::move(apply)}}));
     const std::pair<const char*, const char*> reads[] = {
         {"/v1/revision", "The newest revision."},
@@ -162,7 +169,25 @@ void add_verbs(Value& paths) {
                       {"post", std::move(query)}}));
 }
 
-Value text_property() { return object({{"type", "string"}}); }
+// What may be applied in JSON: one resource of any kind, a list, or a map with `resources`.
+Value resources_schema(const model::Registry& registry) {
+    Value any = Value::array();
+    for (const model::Kind* kind : registry.kinds()) {
+        any.push(object(
+            {{"allOf", list({reference(kind->name()), object({{"required", list({"kind"})}})})}}));
+    }
+    const Value one = object({{"oneOf", std::move(any)}});
+    const Value many = object({{"type", "array"}, {"items", one}});
+    const Value map = object({{"type", "object"},
+                              {"properties", object({{"resources", many}})},
+                              {"required", list({"resources"})},
+                              {"additionalProperties", false}});
+    return object({{"oneOf", list({one, many, map})}});
+}
+
+Value text_property() {
+    return object({{"type", "string"}});
+}
 
 void add_common_schemas(Value& schemas) {
     schemas.set("anything", Value::object());
@@ -178,13 +203,13 @@ void add_common_schemas(Value& schemas) {
                                 {"properties", object({{"field", text_property()},
                                                        {"before", Value::object()},
                                                        {"after", Value::object()}})}});
-    const Value change = object(
-        {{"type", "object"},
-         {"properties",
-          object({{"type", object({{"enum", list({"created", "changed", "deleted"})}})},
-                  {"kind", text_property()},
-                  {"name", text_property()},
-                  {"fields", object({{"type", "array"}, {"items", field}})}})}});
+    const Value change =
+        object({{"type", "object"},
+                {"properties",
+                 object({{"type", object({{"enum", list({"created", "changed", "deleted"})}})},
+                         {"kind", text_property()},
+                         {"name", text_property()},
+                         {"fields", object({{"type", "array"}, {"items", field}})}})}});
     schemas.set("outcome",
                 object({{"type", "object"},
                         {"properties",
@@ -201,14 +226,15 @@ Value openapi_document(const model::Registry& registry) {
     add_verbs(paths);
     add_common_schemas(schemas);
     for (const model::Kind* kind : registry.kinds()) add_kind(paths, schemas, *kind);
+    schemas.set("resources", resources_schema(registry));
     Value token = object({{"type", "http"}, {"scheme", "bearer"}});
-    return object({{"openapi", "3.1.0"},
-                   {"info", object({{"title", "Weir"}, {"version", "1"}})},
-                   {"paths", std::move(paths)},
-                   {"components",
-                    object({{"schemas", std::move(schemas)},
-                            {"securitySchemes", object({{"token", std::move(token)}})}})},
-                   {"security", list({object({{"token", Value::array()}})})}});
+    return object(
+        {{"openapi", "3.1.0"},
+         {"info", object({{"title", "Weir"}, {"version", "1"}})},
+         {"paths", std::move(paths)},
+         {"components", object({{"schemas", std::move(schemas)},
+                                {"securitySchemes", object({{"token", std::move(token)}})}})},
+         {"security", list({object({{"token", Value::array()}})})}});
 }
 
 }  // namespace weir::openapi

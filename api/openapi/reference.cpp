@@ -6,6 +6,8 @@
 #include <sstream>
 
 #include "model/json.hpp"
+#include "model/validate.hpp"
+#include "model/yaml.hpp"
 
 namespace weir::openapi {
 namespace {
@@ -39,7 +41,7 @@ std::string item_type(const FieldInfo& field) {
         case FieldType::text:
             return "text";
         case FieldType::notation:
-            return std::string(field.notation);
+            return std::string(field.notation) + (field.takes_numbers ? " or number" : "");
         case FieldType::labels:
             return "map of texts";
         case FieldType::structure:
@@ -119,6 +121,11 @@ void add_structures(std::string& out, const std::vector<FieldInfo>& fields,
 
 std::string index_page(const model::Registry& registry) {
     std::string out = std::string(mark) + "\n# Reference\n\nEverything that can be configured.\n\n";
+    out +=
+        "Names of fields, types, bounds and defaults are the same in YAML (`weir apply`), in JSON "
+        "(`/v1/…`,\ndescribed by `/v1/openapi.json`) and in what `weir get -o yaml` prints. A "
+        "field without default is empty unless\nwritten. What Weir makes itself can only be "
+        "read.\n\n";
     out += "| kind | what it is |\n|---|---|\n";
     for (const model::Kind* kind : registry.kinds()) {
         const std::string name(kind->name());
@@ -151,25 +158,47 @@ std::vector<fs::path> leftovers(const std::map<std::string, std::string>& pages,
 
 }  // namespace
 
-std::string reference_page(const model::Kind& kind) {
+Result<Examples> read_examples(const model::Registry& registry,
+                               const std::vector<std::string>& files) {
+    std::vector<model::Document> documents;
+    model::Errors errors;
+    for (const std::string& file : files) {
+        const auto text = read_file(file);
+        if (!text.ok()) return text.error();
+        for (model::Document& one : model::parse_documents(*text, errors))
+            documents.push_back(std::move(one));
+    }
+    model::Snapshot whole;
+    model::put_documents(registry, documents, whole, errors);
+    if (errors.empty()) errors = model::validate(registry, whole);
+    if (!errors.empty()) return errors.list().front();
+    Examples out;
+    for (const model::Document& one : documents)
+        out.emplace(one.kind, model::dump_yaml(model::written(one)));
+    return out;
+}
+
+std::string reference_page(const model::Kind& kind, const Examples& examples) {
     const std::string name(kind.name());
     std::string out = std::string(mark) + "\n# " + name + "\n\n" + std::string(kind.summary()) +
                       "\n\n`weir get " + name + "`, `/v1/" + name +
                       "/{name}`; in YAML `kind: " + name + "`.\n\n";
     add_table(out, kind.fields());
     add_structures(out, kind.fields(), "");
+    if (const auto found = examples.find(name); found != examples.end())
+        out += "\n## Example\n\n```yaml\n" + found->second + "```\n";
     return out;
 }
 
-std::map<std::string, std::string> reference_pages(const model::Registry& registry) {
+std::map<std::string, std::string> reference_pages(const model::Registry& registry,
+                                                   const Examples& examples) {
     std::map<std::string, std::string> pages{{"README.md", index_page(registry)}};
     for (const model::Kind* kind : registry.kinds())
-        pages.emplace(std::string(kind->name()) + ".md", reference_page(*kind));
+        pages.emplace(std::string(kind->name()) + ".md", reference_page(*kind, examples));
     return pages;
 }
 
-Status write_reference(const model::Registry& registry, const std::string& folder) {
-    const auto pages = reference_pages(registry);
+Status write_reference(const std::map<std::string, std::string>& pages, const std::string& folder) {
     std::error_code error;
     fs::create_directories(folder, error);
     for (const auto& [name, content] : pages) {
@@ -184,10 +213,9 @@ Status write_reference(const model::Registry& registry, const std::string& folde
     return {};
 }
 
-std::vector<std::string> reference_drift(const model::Registry& registry,
+std::vector<std::string> reference_drift(const std::map<std::string, std::string>& pages,
                                          const std::string& folder) {
     std::vector<std::string> out;
-    const auto pages = reference_pages(registry);
     for (const auto& [name, content] : pages) {
         const auto found = read_file(fs::path(folder) / name);
         if (!found.ok()) out.push_back(name + " is missing");

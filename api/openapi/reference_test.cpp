@@ -15,6 +15,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 model::Registry core() {
     model::Registry registry;
@@ -41,7 +42,7 @@ private:
 
 TEST(Reference, SaysEverythingAboutAField) {
     const model::Registry registry = core();
-    const std::string page = reference_page(*registry.kind("port"));
+    const std::string page = reference_page(*registry.kind("port"), {});
     EXPECT_THAT(page, HasSubstr("# port\n\nWhere a guest or a service node is connected.\n"));
     EXPECT_THAT(page, HasSubstr("| `name` | text | required | at most 63 bytes: `a-z 0-9 - .` | "
                                 "Unique among ports. |\n"));
@@ -52,40 +53,61 @@ TEST(Reference, SaysEverythingAboutAField) {
                                 "of the segment. Unit: bytes. |\n"));
     EXPECT_THAT(page, HasSubstr("\n## device\n\n"));
     EXPECT_THAT(page, HasSubstr("| `type` | `none`, `tap`, "));
-    EXPECT_THAT(reference_page(*registry.kind("router")), HasSubstr("\n## interfaces\n\n"));
+    EXPECT_THAT(reference_page(*registry.kind("router"), {}), HasSubstr("\n## interfaces\n\n"));
 }
 
 TEST(Reference, ListsEveryKind) {
     const model::Registry registry = core();
-    const auto pages = reference_pages(registry);
+    const auto pages = reference_pages(registry, {});
     EXPECT_EQ(pages.size(), registry.kinds().size() + 1);
     for (const model::Kind* kind : registry.kinds())
         EXPECT_THAT(pages.at("README.md"), HasSubstr("](" + std::string(kind->name()) + ".md) | "));
 }
 
-TEST(Reference, DriftIsFoundAndRepaired) {
+TEST(Reference, ExamplesAreValidResources) {
     const model::Registry registry = core();
     Folder folder;
-    EXPECT_EQ(reference_drift(registry, folder.path()).size(), registry.kinds().size() + 1);
-    ASSERT_TRUE(write_reference(registry, folder.path()).ok());
-    EXPECT_THAT(reference_drift(registry, folder.path()), IsEmpty());
+    folder.write("good.yaml",
+                 "- {kind: segment, name: web, vni: 5001}\n"
+                 "- {kind: segment, name: app, vni: 5002}\n");
+    const auto examples = read_examples(registry, {folder.path() + "/good.yaml"});
+    ASSERT_TRUE(examples.ok());
+    EXPECT_THAT(reference_page(*registry.kind("segment"), *examples),
+                HasSubstr("\n## Example\n\n```yaml\nkind: segment\nname: web\nvni: 5001\n```\n"));
+    EXPECT_THAT(reference_page(*registry.kind("host"), *examples), Not(HasSubstr("## Example")));
+
+    folder.write("bad.yaml", "- {kind: segment, name: third, vni: 0}\n");
+    const auto refused =
+        read_examples(registry, {folder.path() + "/good.yaml", folder.path() + "/bad.yaml"});
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().object, "segment/third");
+}
+
+TEST(Reference, DriftIsFoundAndRepaired) {
+    const model::Registry registry = core();
+    const auto pages = reference_pages(registry, {});
+    Folder folder;
+    EXPECT_EQ(reference_drift(pages, folder.path()).size(), registry.kinds().size() + 1);
+    ASSERT_TRUE(write_reference(pages, folder.path()).ok());
+    EXPECT_THAT(reference_drift(pages, folder.path()), IsEmpty());
 
     folder.write("port.md", "nothing");
     folder.write("by-hand.md", "# Not ours\n");
-    folder.write("gone.md", reference_page(*registry.kind("host")));
+    folder.write("gone.md", reference_page(*registry.kind("host"), {}));
     std::filesystem::remove(folder.path() + "/group.md");
     EXPECT_THAT(
-        reference_drift(registry, folder.path()),
+        reference_drift(pages, folder.path()),
         ElementsAre("group.md is missing", "port.md is out of date", "gone.md describes no kind"));
-    ASSERT_TRUE(write_reference(registry, folder.path()).ok());
-    EXPECT_THAT(reference_drift(registry, folder.path()), IsEmpty());
+    ASSERT_TRUE(write_reference(pages, folder.path()).ok());
+    EXPECT_THAT(reference_drift(pages, folder.path()), IsEmpty());
     EXPECT_TRUE(std::filesystem::exists(folder.path() + "/by-hand.md"));
 }
 
 TEST(Reference, SaysWhatItCannotWrite) {
     Folder folder;
     folder.write("file", "");
-    const Status status = write_reference(core(), folder.path() + "/file/below");
+    const Status status =
+        write_reference(reference_pages(core(), {}), folder.path() + "/file/below");
     ASSERT_FALSE(status.ok());
     EXPECT_EQ(status.error().code, Errc::io);
 }

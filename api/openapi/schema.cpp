@@ -9,14 +9,22 @@ using model::Value;
 
 const char* name_of(FieldType type) {
     switch (type) {
-        case FieldType::boolean: return "boolean";
-        case FieldType::integer: return "integer";
-        case FieldType::text: return "text";
-        case FieldType::choice: return "choice";
-        case FieldType::notation: return "notation";
-        case FieldType::reference: return "reference";
-        case FieldType::labels: return "labels";
-        case FieldType::structure: return "structure";
+        case FieldType::boolean:
+            return "boolean";
+        case FieldType::integer:
+            return "integer";
+        case FieldType::text:
+            return "text";
+        case FieldType::choice:
+            return "choice";
+        case FieldType::notation:
+            return "notation";
+        case FieldType::reference:
+            return "reference";
+        case FieldType::labels:
+            return "labels";
+        case FieldType::structure:
+            return "structure";
     }
     return "text";
 }

@@ -27,6 +27,14 @@ struct HostLink::Core {
     std::uint64_t incarnation = 0;          // of the session; what came by an older one is void
     std::deque<std::function<void()>> work;
     bool is_stopping = false;
+    struct Event {
+        std::uint64_t number = 0;
+        std::string message;
+    };
+    std::deque<Event> backlog;    // events nobody is known to have taken, oldest first
+    std::uint64_t last_event = 0;  // number of the newest
+    std::uint64_t lost = 0, lost_when_up = 0;
+    bool tells_events = false;  // the backlog went out over this session: what is new may follow
 
     std::thread worker;
     std::unique_ptr<WatchClient> client;
@@ -40,6 +48,9 @@ struct HostLink::Core {
     void say_hello(std::uint64_t now);
     void apply(std::uint64_t now, const ChangeMessage& change);
     void answer(std::uint64_t now, const Query& query);
+    void add_event(const model::Value& fields);
+    void send_backlog(std::uint64_t now);
+    void forget_events(std::uint64_t up_to);
 };
 
 void HostLink::Core::open(std::shared_ptr<WatchSession> opened) {
@@ -50,7 +61,10 @@ void HostLink::Core::open(std::shared_ptr<WatchSession> opened) {
         now = ++incarnation;
     }
     if (events.on_link) events.on_link(true, {});
-    add_work([this, now] { say_hello(now); });
+    add_work([this, now] {
+        say_hello(now);
+        send_backlog(now);
+    });
 }
 
 void HostLink::Core::close(const Error& why) {
@@ -58,6 +72,7 @@ void HostLink::Core::close(const Error& why) {
         const std::lock_guard lock(mutex);
         session = nullptr;
         ++incarnation;
+        tells_events = false;
     }
     if (events.on_link) events.on_link(false, why);
 }
@@ -78,6 +93,8 @@ void HostLink::Core::receive(std::string_view text) {
     }
     if (auto* change = std::get_if<ChangeMessage>(&*message)) {
         add_work([this, now, change = std::move(*change)] { apply(now, change); });
+    } else if (const auto* taken = std::get_if<EventsTaken>(&*message)) {
+        forget_events(taken->number);
     } else {
         add_work([this, now, query = std::get<Query>(std::move(*message))] { answer(now, query); });
     }
@@ -139,6 +156,34 @@ void HostLink::Core::answer(std::uint64_t now, const Query& query) {
     say(now, QueryReply{query.id, events.on_query(query.body)});
 }
 
+// Older events go first, always: the last word on a node must be the newest.
+void HostLink::Core::add_event(const model::Value& fields) {
+    const std::lock_guard lock(mutex);
+    if (backlog.size() >= options.max_events) {
+        if (lost++ == lost_when_up)  // once for each time that nobody takes them
+            log::warn("link.events_lost", {{"kept", backlog.size()}, {"lost", "the oldest"}});
+        backlog.pop_front();
+    }
+    const std::uint64_t number = ++last_event;
+    backlog.push_back({number, encode(HostMessage(HostEvent{number, fields}))});
+    if (tells_events) session->send(backlog.back().message);
+}
+
+void HostLink::Core::send_backlog(std::uint64_t now) {
+    const std::lock_guard lock(mutex);
+    if (now != incarnation || !session) return;
+    for (const Event& event : backlog) session->send(event.message);
+    if (lost != lost_when_up)
+        log::warn("link.events_missing", {{"lost", lost - lost_when_up}, {"in_all", lost}});
+    lost_when_up = lost;
+    tells_events = true;
+}
+
+void HostLink::Core::forget_events(std::uint64_t up_to) {
+    const std::lock_guard lock(mutex);
+    while (!backlog.empty() && backlog.front().number <= up_to) backlog.pop_front();
+}
+
 HostLink::HostLink(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 
 HostLink::~HostLink() { stop(); }
@@ -175,13 +220,16 @@ void HostLink::stop() {
     core_->worker.join();
 }
 
-void HostLink::send_event(const model::Value& fields) {
-    std::shared_ptr<WatchSession> to;
-    {
-        const std::lock_guard lock(core_->mutex);
-        to = core_->session;
-    }
-    if (to) to->send(encode(HostMessage(HostEvent{fields})));
+void HostLink::send_event(const model::Value& fields) { core_->add_event(fields); }
+
+std::uint64_t HostLink::lost_events() const {
+    const std::lock_guard lock(core_->mutex);
+    return core_->lost;
+}
+
+std::size_t HostLink::kept_events() const {
+    const std::lock_guard lock(core_->mutex);
+    return core_->backlog.size();
 }
 
 bool HostLink::is_up() const {

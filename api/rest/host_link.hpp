@@ -5,6 +5,7 @@
 
 #include "api/rest/message.hpp"
 #include "api/rest/pki.hpp"
+#include "base/limits.hpp"
 #include "base/result.hpp"
 #include "model/canonical.hpp"
 #include "model/delta.hpp"
@@ -20,6 +21,7 @@ struct HostLinkOptions {
     std::string host;                   // as in the certificate
     Milliseconds watch_timeout{10'000};  // a controller silent for this long is reconnected to
     Milliseconds last_retry{2'000};     // longest pause between two attempts
+    std::size_t max_events = limits::max_event_backlog;
 };
 
 // What the host runs now.
@@ -46,8 +48,11 @@ public:
     ~HostLink();  // stops
     void stop();  // waits for the callback under way, if any
 
-    // Tells the controller, if the link is up; else the event is lost.
+    // Tells the controller: now, or when it is back. Events are kept until the controller has taken
+    // them; if there are more than `max_events`, the oldest is lost.
     void send_event(const model::Value& fields);
+    std::uint64_t lost_events() const;
+    std::size_t kept_events() const;  // that no controller is known to have taken
     bool is_up() const;
 
 private:

@@ -89,7 +89,14 @@ Value to_value(const QueryReply& reply) {
 
 Value to_value(const HostEvent& event) {
     Value value = message("event");
+    if (event.number != 0) value.set("number", event.number);
     value.set("fields", event.fields);
+    return value;
+}
+
+Value to_value(const EventsTaken& taken) {
+    Value value = message("events-taken");
+    value.set("number", taken.number);
     return value;
 }
 
@@ -145,6 +152,13 @@ Result<HostMessage> decode_reply(const Value& value) {
     return HostMessage(QueryReply{*id, value["body"]});
 }
 
+Result<HostMessage> decode_event(const Value& value) {
+    if (value.find("number") == nullptr) return HostMessage(HostEvent{0, value["fields"]});
+    const auto number = number_at(value, "number");
+    if (!number) return number.error();
+    return HostMessage(HostEvent{*number, value["fields"]});
+}
+
 Result<ControllerMessage> decode_change(const Value& value) {
     ChangeMessage change;
     const auto base = number_at(value, "base");
@@ -191,7 +205,7 @@ Result<HostMessage> decode_host_message(std::string_view text) {
     const std::string& type = (*value)["type"].as_text();
     if (type == "hello") return decode_hello(*value);
     if (type == "reply") return decode_reply(*value);
-    if (type == "event") return HostMessage(HostEvent{(*value)["fields"]});
+    if (type == "event") return decode_event(*value);
     if (type != "applied" && type != "refused") return unknown_type(*value);
     const auto revision = number_at(*value, "revision");
     if (!revision) return revision.error();
@@ -204,6 +218,11 @@ Result<ControllerMessage> decode_controller_message(std::string_view text) {
     if (!value) return value.error();
     const std::string& type = (*value)["type"].as_text();
     if (type == "change") return decode_change(*value);
+    if (type == "events-taken") {
+        const auto number = number_at(*value, "number");
+        if (!number) return number.error();
+        return ControllerMessage(EventsTaken{*number});
+    }
     if (type != "query") return unknown_type(*value);
     const auto id = number_at(*value, "id");
     if (!id) return id.error();

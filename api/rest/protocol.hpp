@@ -31,8 +31,10 @@ struct QueryReply {
     std::uint64_t id = 0;
     Result<model::Value> body = model::Value();
 };
-// Something worth telling, with members of the sender's choice.
+// Something worth telling, with members of the sender's choice. Sent again over the next watch
+// until it is known to be taken, so it may come twice.
 struct HostEvent {
+    std::uint64_t number = 0;  // counts up in the order of events; 0: needs no EventsTaken
     model::Value fields;
 };
 using HostMessage = std::variant<Hello, Applied, Refused, QueryReply, HostEvent>;
@@ -45,7 +47,11 @@ struct Query {
     std::uint64_t id = 0;
     model::Value body;
 };
-using ControllerMessage = std::variant<ChangeMessage, Query>;
+// What events up to this number mean for the controller is stored.
+struct EventsTaken {
+    std::uint64_t number = 0;
+};
+using ControllerMessage = std::variant<ChangeMessage, Query, EventsTaken>;
 
 std::string encode(const HostMessage& message);
 std::string encode(const ControllerMessage& message);

@@ -29,7 +29,9 @@ TEST(Protocol, HostMessagesSurviveTheRoundTrip) {
     const QueryReply failed = host_round_trip(QueryReply{4, invalid("what", "unknown")});
     ASSERT_FALSE(failed.body);
     EXPECT_EQ(failed.body.error().field, "what");
-    EXPECT_EQ(host_round_trip(HostEvent{body}).fields, body);
+    EXPECT_EQ(host_round_trip(HostEvent{0, body}).fields, body);
+    EXPECT_EQ(host_round_trip(HostEvent{0, body}).number, 0u);
+    EXPECT_EQ(host_round_trip(HostEvent{17, body}).number, 17u);
 }
 
 TEST(Protocol, ControllerMessagesSurviveTheRoundTrip) {
@@ -49,6 +51,9 @@ TEST(Protocol, ControllerMessagesSurviveTheRoundTrip) {
     const auto query = decode_controller_message(encode(ControllerMessage(Query{1, fields})));
     ASSERT_TRUE(query);
     EXPECT_EQ(std::get<Query>(*query).body, fields);
+    const auto taken = decode_controller_message(encode(ControllerMessage(EventsTaken{17})));
+    ASSERT_TRUE(taken);
+    EXPECT_EQ(std::get<EventsTaken>(*taken).number, 17u);
 }
 
 TEST(Protocol, EmptyChangeIsAChange) {
@@ -70,6 +75,7 @@ TEST(Protocol, MalformedMessagesAreRefusedByName) {
         {R"({"type":"hello","host":"h","applied":1,"digests":{"port":"00"}})", "digests"},
         {R"({"type":"hello","host":"h","applied":1,"digests":{"port/x":"0"}})", "digests.port/x"},
         {R"({"type":"reply","body":{}})", "id"},
+        {R"({"type":"event","number":"1"})", "number"},
     };
     for (const auto& [text, field] : cases) {
         const auto refused = decode_host_message(text);
@@ -82,6 +88,7 @@ TEST(Protocol, MalformedMessagesAreRefusedByName) {
     EXPECT_FALSE(
         decode_controller_message(R"({"type":"change","base":0,"target":1,"deletes":["x"]})"));
     EXPECT_FALSE(decode_controller_message(R"({"type":"query"})"));
+    EXPECT_FALSE(decode_controller_message(R"({"type":"events-taken"})"));
     EXPECT_FALSE(decode_controller_message(R"({"type":"hello","host":"h"})"));
 }
 

@@ -5,6 +5,7 @@
 
 #include "api/openapi/openapi.hpp"
 #include "apps/controller/encode.hpp"
+#include "base/closest.hpp"
 #include "base/log.hpp"
 #include "model/json.hpp"
 #include "model/yaml.hpp"
@@ -144,10 +145,14 @@ Response Api::resource(const Request& request) {
     const auto& parts = request.route.parts;
     const model::Kind* kind = parts.size() > 1 ? registry_.kind(parts[1]) : nullptr;
     if (kind == nullptr || parts.size() > 3) {
+        const auto names = registry_.kind_names();
+        const std::string& asked = parts.size() > 1 ? parts[1] : std::string();
+        if (const auto meant = closest(asked, names); !meant.empty() && kind == nullptr)
+            return no_such(asked,
+                           "is no kind of resource; did you mean " + std::string(meant) + "?");
         std::string kinds;
-        for (const model::Kind* known : registry_.kinds()) {
-            kinds += (kinds.empty() ? "" : ", ") + std::string(known->name());
-        }
+        for (const std::string_view name : names)
+            kinds += (kinds.empty() ? "" : ", ") + std::string(name);
         return no_such("request", "there is no such path; kinds are: " + kinds);
     }
     if (parts.size() == 2) {
@@ -181,7 +186,10 @@ Response Api::one(const model::Kind& kind, const std::string& name) const {
         if (!kind.contains(*snapshot, name)) continue;
         return json(model::written({std::string(kind.name()), kind.encode(*snapshot, name)}));
     }
-    return no_such(std::string(kind.name()) + "/" + name, "there is no such resource");
+    std::vector<std::string> names = kind.names(state->intent);
+    for (std::string& reported : kind.names(state->reported)) names.push_back(std::move(reported));
+    return no_such(std::string(kind.name()) + "/" + name,
+                   "there is no such resource" + did_you_mean(name, names));
 }
 
 ApplyOptions Api::options_of(const Request& request) const {

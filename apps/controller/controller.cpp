@@ -56,6 +56,7 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
         };
         const Status status = controller->intent_->report(report, "report of host/" + host);
         if (!status) log::error("report.not_stored", {{"why", status.error().text()}});
+        return status.ok();
     };
     c.hosts_ = std::make_unique<HostTable>(c.registry_, plan, take, c.events_);
     HostTable* const hosts = c.hosts_.get();

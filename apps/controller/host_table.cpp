@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "base/closest.hpp"
 #include "base/log.hpp"
 #include "model/core_resources.hpp"
 
@@ -105,7 +106,7 @@ void HostTable::receive(const std::string& name, std::uint64_t incarnation,
             return desk_.close(reply->id, name, std::move(reply->body));
         }
         if (const auto* event = std::get_if<rest::HostEvent>(&*message)) {
-            return take_event(name, event->fields);
+            return take_event(name, incarnation, *event);
         }
     }
     const std::lock_guard lock(mutex_);
@@ -123,10 +124,17 @@ void HostTable::receive(const std::string& name, std::uint64_t incarnation,
     }
 }
 
-void HostTable::take_event(const std::string& name, const model::Value& fields) {
-    const std::string& type = fields["event"].as_text();
-    events_.add(type.empty() ? "host.event" : type, name, fields);
-    take_report_(fields, name);
+// What is told "again", for a controller that may have missed it, is no news to people.
+void HostTable::take_event(const std::string& name, std::uint64_t incarnation,
+                           const rest::HostEvent& event) {
+    const std::string& type = event.fields["event"].as_text();
+    if (!event.fields["again"].as_bool())
+        events_.add(type.empty() ? "host.event" : type, name, event.fields);
+    if (!take_report_(event.fields, name) || event.number == 0) return;
+    const std::lock_guard lock(mutex_);
+    const Host& host = hosts_[name];
+    if (host.incarnation != incarnation || !host.session) return;
+    host.session->send(rest::encode(rest::ControllerMessage(rest::EventsTaken{event.number})));
 }
 
 void HostTable::take(const std::string& name, Host& host, rest::Hello hello) {
@@ -207,16 +215,20 @@ void HostTable::query(const std::string& host, const model::Value& body,
                       std::chrono::milliseconds timeout, QueryAnswer answer) {
     std::shared_ptr<rest::WatchSession> session;
     bool is_known = false;
+    std::string meant;
     {
         const std::lock_guard lock(mutex_);
         const auto found = hosts_.find(host);
         if (found != hosts_.end()) session = found->second.session;
         is_known = found != hosts_.end() || state_->intent.find<model::Host>(host) != nullptr;
+        std::vector<std::string> names;
+        for (const auto& [name, one] : state_->intent.all<model::Host>()) names.push_back(name);
+        if (!is_known) meant = did_you_mean(host, names);
     }
     if (!session) {
         const Errc code = is_known ? Errc::unavailable : Errc::not_found;
         return answer(Error{code, "host/" + host, {},
-                            is_known ? "is not connected" : "there is no such host"});
+                            is_known ? "is not connected" : "there is no such host" + meant});
     }
     const std::uint64_t id = desk_.open(host, timeout, std::move(answer));
     session->send(rest::encode(rest::ControllerMessage(rest::Query{id, body})));

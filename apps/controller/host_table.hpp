@@ -22,7 +22,7 @@ namespace weir::controller {
 // What one host needs to know. Pure.
 using Plan = std::function<model::Snapshot(const State& state, std::string_view host)>;
 // Takes an event of a host that may say something worth remembering.
-using ReportTaker = std::function<void(const model::Value& event, const std::string& host)>;
+using ReportTaker = std::function<bool(const model::Value& event, const std::string& host)>;
 
 struct HostStatus {
     std::string name;
@@ -73,7 +73,8 @@ private:
     };
 
     void receive(const std::string& name, std::uint64_t incarnation, std::string_view text);
-    void take_event(const std::string& name, const model::Value& fields);
+    void take_event(const std::string& name, std::uint64_t incarnation,
+                    const rest::HostEvent& event);
     void leave(const std::string& name, std::uint64_t incarnation, const std::string& reason);
     void take(const std::string& name, Host& host, rest::Hello hello);
     void take(const std::string& name, Host& host, rest::Applied applied);

@@ -253,6 +253,69 @@ TEST_F(HostsTest, WhatOneHostReportsReachesEveryHostAndOutlivesTheController) {
     EXPECT_NE(h2->snapshot().find<model::Segment>("heard"), nullptr);
 }
 
+TEST_F(HostsTest, WhatHappenedWhileTheControllerWasAwayIsToldInOrderWhenItIsBack) {
+    const auto h1 = host("h1");
+    h1->tell("segment-heard", "heard", 1);
+    ASSERT_TRUE(eventually([&] { return h1->link().kept_events() == 0; }));
+    EXPECT_EQ(revision(), 1u);
+    controller_.reset();
+    ASSERT_TRUE(h1->down.take());
+    for (std::uint64_t vni = 2; vni <= 100; ++vni) h1->tell("segment-heard", "heard", vni);
+    start();
+    ASSERT_TRUE(eventually([&] { return get("/v1/segment/heard")["vni"].as_uint() == 100; }));
+    EXPECT_EQ(revision(), 100u) << "every one of them, once";
+    const auto told = [&] {
+        const Value events = get("/v1/events?limit=1000");
+        std::vector<std::uint64_t> vnis;
+        for (const Value& event : events["items"].items())
+            if (event["type"].as_text() == "segment-heard") vnis.push_back(event["vni"].as_uint());
+        return vnis;
+    };
+    const std::vector<std::uint64_t> vnis = told();
+    EXPECT_EQ(vnis.size(), 99u) << "what the first controller had taken is not told again";
+    EXPECT_TRUE(std::is_sorted(vnis.begin(), vnis.end()));
+
+    ASSERT_TRUE(eventually([&] { return h1->link().kept_events() == 0; }));
+
+    // A third controller hears nothing of all that, only what is new.
+    controller_.reset();
+    ASSERT_TRUE(h1->down.take());
+    start();
+    h1->tell("segment-heard", "heard", 101);
+    ASSERT_TRUE(eventually([&] { return revision() == 101; }));
+    EXPECT_EQ(told(), std::vector<std::uint64_t>{101});
+    EXPECT_EQ(h1->link().lost_events(), 0u);
+}
+
+TEST_F(HostsTest, OfTooManyEventsTheOldestAreLostAndCounted) {
+    TestHost h1(registry_, port_, *authority_.issue({rest::Role::host, "h1"}), "h1", 4);
+    ASSERT_TRUE(eventually([&] { return h1.link().is_up(); }));
+    controller_.reset();
+    ASSERT_TRUE(h1.down.take());
+    for (std::uint64_t vni = 1; vni <= 10; ++vni) h1.tell("segment-heard", "heard", vni);
+    EXPECT_EQ(h1.link().lost_events(), 6u);
+    start();
+    ASSERT_TRUE(eventually([&] { return revision() == 4; }));
+    EXPECT_EQ(get("/v1/segment/heard")["vni"].as_uint(), 10u);
+}
+
+TEST_F(HostsTest, WhatIsToldAgainIsNoNews) {
+    const auto h1 = host("h1");
+    Value event;
+    event.set("event", "segment-heard");
+    event.set("name", "heard");
+    event.set("vni", 9);
+    event.set("again", true);
+    h1->link().send_event(event);
+    ASSERT_TRUE(eventually([&] { return revision() == 1; })) << "but it is taken";
+    h1->tell("last");
+    ASSERT_TRUE(eventually([&] {
+        const Value events = get("/v1/events");
+        return events["items"].items().back()["type"].as_text() == "last";
+    }));
+    EXPECT_EQ(get("/v1/events")["items"].size(), 2u) << "host.connected and last";
+}
+
 TEST_F(HostsTest, SlowHostIsCutOffAndComesBack) {
     controller_.reset();
     watch_queue_bytes_ = 4u << 20;

@@ -1,5 +1,6 @@
 #include "apps/controller/intent.hpp"
 
+#include "base/closest.hpp"
 #include "base/log.hpp"
 #include "model/json.hpp"
 #include "model/validate.hpp"
@@ -92,7 +93,9 @@ Outcome Intent::erase(const model::ResourceKey& key, const ApplyOptions& options
     const auto edit = [&](model::Snapshot& candidate, model::Errors& errors) {
         const model::Kind* kind = registry_.kind(key.kind);
         if (kind != nullptr && kind->erase(candidate, key.name)) return Outcome::Failure::invalid;
-        errors.add({Errc::not_found, key.text(), {}, "there is no such resource"});
+        std::string meant;
+        if (kind != nullptr) meant = did_you_mean(key.name, kind->names(candidate));
+        errors.add({Errc::not_found, key.text(), {}, "there is no such resource" + meant});
         return Outcome::Failure::missing;
     };
     return change(edit, options);

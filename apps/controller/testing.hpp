@@ -56,8 +56,12 @@ bool eventually(Ask ask) {
 class TestHost {
 public:
     TestHost(const model::Registry& registry, std::uint16_t port, rest::Credentials credentials,
-             std::string name)
-        : registry_(registry), port_(port), credentials_(std::move(credentials)), name_(name) {
+             std::string name, std::size_t max_events = limits::max_event_backlog)
+        : registry_(registry),
+          port_(port),
+          credentials_(std::move(credentials)),
+          name_(name),
+          max_events_(max_events) {
         start();
     }
     void start() {
@@ -66,6 +70,7 @@ public:
         options.credentials = credentials_;
         options.host = name_;
         options.last_retry = std::chrono::milliseconds(100);
+        options.max_events = max_events_;
         auto link = rest::HostLink::start(
             options, {[this] { return state(); }, [this](const auto& d) { return apply(d); },
                       [this](const Value& body) { return answer(body); },
@@ -77,6 +82,13 @@ public:
     }
     void stop() { link_.reset(); }
     rest::HostLink& link() { return *link_; }
+    void tell(std::string_view event, std::string_view name = {}, std::uint64_t vni = 0) {
+        Value fields;
+        fields.set("event", event);
+        if (!name.empty()) fields.set("name", name);
+        if (vni != 0) fields.set("vni", vni);
+        link_->send_event(fields);
+    }
 
     model::Snapshot snapshot() {
         const std::lock_guard lock(mutex_);
@@ -121,6 +133,7 @@ private:
     const std::uint16_t port_;
     const rest::Credentials credentials_;
     const std::string name_;
+    const std::size_t max_events_;
     std::mutex mutex_;
     model::Snapshot snapshot_;
     std::unique_ptr<rest::HostLink> link_;
@@ -134,6 +147,7 @@ protected:
         model::add_core_kinds(registry_);
         start();
     }
+    virtual std::span<const features::Feature> features() { return {&everything, 1}; }
     void TearDown() override {
         controller_.reset();
         std::filesystem::remove_all(dir_);
@@ -145,7 +159,7 @@ protected:
         auto store = cluster::open_sqlite(dir_ + "/store.sqlite");
         ASSERT_TRUE(store) << store.error().text();
         options.store = std::move(*store);
-        options.features = {&everything, 1};
+        options.features = features();
         options.token = "secret";
         options.server.credentials = *authority_.issue({rest::Role::controller, "c1"});
         options.server.max_watch_queue_bytes = watch_queue_bytes_;

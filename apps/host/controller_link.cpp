@@ -67,4 +67,8 @@ void ControllerLink::send_event(const std::string& json) {
     if (const Result<model::Value> fields = model::parse_json(json)) link_->send_event(*fields);
 }
 
+std::uint64_t ControllerLink::lost_events() const {
+    return link_->lost_events();
+}
+
 }  // namespace weir::host

@@ -31,7 +31,8 @@ public:
                                                          LinkDuties duties);
     ~ControllerLink();
     void stop();  // waits for the call under way
-    void send_event(const std::string& json);
+    void send_event(const std::string& json);  // now, or when the controller is back
+    std::uint64_t lost_events() const;
 
 private:
     explicit ControllerLink(std::unique_ptr<rest::HostLink> link);

@@ -48,6 +48,8 @@ public:
         return true;
     }
 
+    // Events that got lost further on; may be called by any thread.
+    void add_lost(std::uint64_t count) { lost_.fetch_add(count, std::memory_order_relaxed); }
     std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
 
 private:

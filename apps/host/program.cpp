@@ -17,6 +17,7 @@
 #include "apps/host/queries.hpp"
 #include "apps/host/vault_memory.hpp"
 #include "base/log.hpp"
+#include "model/json.hpp"
 #include "ports/dpdk/dpdk_device.hpp"
 #include "ports/dpdk/eal.hpp"
 #include "ports/dpdk/mbuf_pool.hpp"
@@ -54,6 +55,21 @@ void notify(const std::string& text) {
     close(file);
 }
 
+// "node-down", "node=n1 node_id=1". What is told again is no news.
+void log_event(const std::string& json) {
+    const Result<model::Value> event = model::parse_json(json);
+    if (!event) return log::warn("host.event", {{"unreadable", json}});
+    std::string details;
+    for (const auto& [key, value] : event->members()) {
+        if (key == "event" || key == "at_ms" || key == "again") continue;
+        details += (details.empty() ? "" : " ") + key + "=" +
+                   (value.is_text() ? value.as_text() : model::dump_json(value));
+    }
+    const bool is_news = !(*event)["again"].as_bool();
+    log::write(is_news ? log::Level::info : log::Level::debug, "host.event",
+               {{"what", (*event)["event"].as_text()}, {"details", details}});
+}
+
 }  // namespace
 
 struct HostProgram::Core {
@@ -68,6 +84,7 @@ struct HostProgram::Core {
     std::unique_ptr<LocalServer> server;
     std::unique_ptr<ControllerLink> link;
     model::Snapshot planned;
+    std::uint64_t lost_by_link = 0;  // events, as counted so far
 
     Status open();
     Status start_shell();
@@ -148,8 +165,11 @@ Status HostProgram::Core::change(const model::Delta& delta) {
 }
 
 void HostProgram::Core::event(const std::string& json) {
-    log::info("host.event", {{"event", json}});
-    if (link) link->send_event(json);
+    log_event(json);
+    if (!link) return;
+    link->send_event(json);
+    const std::uint64_t lost = link->lost_events();
+    shell->events().add_lost(lost - std::exchange(lost_by_link, lost));
 }
 
 Status HostProgram::Core::start_shell() {

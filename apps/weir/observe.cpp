@@ -1,12 +1,11 @@
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cstdio>
 #include <map>
-#include <thread>
 
 #include "api/cli/table.hpp"
 #include "apps/weir/verbs.hpp"
+#include "base/closest.hpp"
 #include "features/firewall/resources.hpp"
 #include "model/json.hpp"
 
@@ -15,12 +14,6 @@ namespace weir::command {
 namespace {
 
 using model::Value;
-
-Value question(std::string_view what) {
-    Value q = Value::object();
-    q.set("what", what);
-    return q;
-}
 
 std::string service_text(const Value& flow) {
     const auto proto = flow["proto"].as_uint();
@@ -34,6 +27,8 @@ std::string service_text(const Value& flow) {
 
 std::string endpoint(const Value& flow, const char* address, const char* port) {
     const std::string& ip = flow[address].as_text();
+    const auto proto = flow["proto"].as_uint();
+    if (proto == 1 || proto == 58) return ip;  // its "ports" are type and identifier
     const std::string number = std::to_string(flow[port].as_uint());
     return (ip.find(':') == std::string::npos ? ip : "[" + ip + "]") + ":" + number;
 }
@@ -65,6 +60,25 @@ struct Names {
     }
 };
 
+// "g1" or "h1": the port and its host, or the host alone.
+std::vector<std::string> hosts_of(const Session& session, const std::string& where, Value& q) {
+    std::vector<std::string> hosts = session.hosts();
+    if (where.empty()) return hosts;
+    if (std::find(hosts.begin(), hosts.end(), where) != hosts.end()) return {where};
+    const Value ports = session.get("/v1/port");
+    std::vector<std::string> names = hosts;
+    for (const Value& port : ports["items"].items()) {
+        if (port["name"].as_text() == where) {
+            q.set("port", where);
+            return {port["host"].as_text()};
+        }
+        names.push_back(port["name"].as_text());
+    }
+    throw Failure{1,
+                  {{Errc::not_found, where, "",
+                    "is neither a host nor a port" + did_you_mean(where, names)}}};
+}
+
 // Rows of all hosts that may have the wanted flows, each with its host.
 std::vector<Value> find_flows(const Session& session, const FlowFilter& filter) {
     Value q = question("flows");
@@ -75,18 +89,9 @@ std::vector<Value> find_flows(const Session& session, const FlowFilter& filter) 
         if (service.port != 0) q.set("l4_port", std::uint32_t{service.port});
     }
     if (!filter.address.empty()) q.set("address", filter.address);
-    std::vector<std::string> hosts = session.hosts();
-    if (!filter.where.empty() &&
-        std::find(hosts.begin(), hosts.end(), filter.where) == hosts.end()) {
-        const Value port = session.get("/v1/port/" + rest::escape(filter.where));
-        hosts = {port["host"].as_text()};
-        q.set("port", filter.where);
-    } else if (!filter.where.empty()) {
-        hosts = {filter.where};
-    }
+    const auto hosts = hosts_of(session, filter.where, q);
     std::vector<Value> out;
-    for (const std::string& host : hosts) {
-        const Value answer = session.ask(host, q);
+    for (const auto& [host, answer] : session.ask_each(hosts, q)) {
         for (const Value& row : answer["rows"].items()) {
             Value flow = row;
             flow.set("host", host);
@@ -120,9 +125,9 @@ std::vector<std::pair<const char*, std::string>> nodes_of(const Session& session
     return {};
 }
 
-std::map<std::string, std::uint64_t> counters_of(const Session& session, const std::string& host) {
+// "weir_drops_total{reason=flow.new}" → its value.
+std::map<std::string, std::uint64_t> counters_in(const Value& answer) {
     std::map<std::string, std::uint64_t> out;
-    const Value answer = session.ask(host, question("counters"));
     for (const Value& row : answer["rows"].items()) {
         std::string key = row["metric"].as_text();
         if (row["labels"].size() != 0) key += "{" + cli::inline_text(row["labels"]) + "}";
@@ -156,6 +161,7 @@ Service parse_service(const std::string& text) {
 void flows(const Session& session, const FlowFilter& filter) {
     const auto rows = find_flows(session, filter);
     if (session.json() || session.yaml()) return print_json(session, rows);
+    if (rows.empty()) return void(std::printf("no such flow\n"));
     const Names names(session);
     cli::Table table({"HOST", "PORT", "PROTO", "INITIATOR", "RESPONDER", "STATE", "PACKETS", "RULE",
                       "SERVICE", "AGE"});
@@ -216,8 +222,8 @@ void drops(const Session& session, const std::string& only) {
     const std::vector<std::string> hosts =
         only.empty() ? session.hosts() : std::vector<std::string>{only};
     std::vector<Value> rows;
-    for (const std::string& host : hosts) {
-        for (const auto& [key, value] : counters_of(session, host)) {
+    for (const auto& [host, answer] : session.ask_each(hosts, question("counters"))) {
+        for (const auto& [key, value] : counters_in(answer)) {
             const std::string prefix = "weir_drops_total{reason=";
             if (value == 0 || !key.starts_with(prefix)) continue;
             Value row = Value::object();
@@ -228,6 +234,7 @@ void drops(const Session& session, const std::string& only) {
         }
     }
     if (session.json() || session.yaml()) return print_json(session, rows);
+    if (rows.empty()) return void(std::printf("no packet was dropped\n"));
     cli::Table table({"HOST", "REASON", "PACKETS"});
     for (const Value& row : rows)
         table.add({row["host"].as_text(), row["reason"].as_text(),
@@ -238,53 +245,14 @@ void drops(const Session& session, const std::string& only) {
 void counters(const Session& session, const std::string& host, const std::string& pattern) {
     Value all = Value::object();
     cli::Table table({"COUNTER", "VALUE"});
-    for (const auto& [key, value] : counters_of(session, host)) {
+    for (const auto& [key, value] : counters_in(session.ask(host, question("counters")))) {
         if (!pattern.empty() && key.find(pattern) == std::string::npos) continue;
         all.set(key, value);
         table.add({key, std::to_string(value)});
     }
     if (session.json() || session.yaml()) return session.print(all);
+    if (table.empty()) return void(std::printf("no such counter\n"));
     std::fputs(table.text().c_str(), stdout);
-}
-
-void top(const Session& session, double interval_s, std::uint64_t rounds) {
-    using Clock = std::chrono::steady_clock;
-    std::map<std::string, std::map<std::string, std::uint64_t>> before;
-    auto then = Clock::now();
-    const auto sum = [](const std::map<std::string, std::uint64_t>& in, std::string_view prefix) {
-        std::uint64_t total = 0;
-        for (const auto& [key, value] : in)
-            if (key.starts_with(prefix)) total += value;
-        return total;
-    };
-    for (std::uint64_t round = 0; rounds == 0 || round <= rounds; ++round) {
-        std::map<std::string, std::map<std::string, std::uint64_t>> now;
-        for (const std::string& host : session.hosts()) now[host] = counters_of(session, host);
-        const auto at = Clock::now();
-        const double seconds = std::chrono::duration<double>(at - then).count();
-        if (round != 0) {
-            cli::Table table({"HOST", "FLOWS", "NEW/S", "DELIVERED/S", "TUNNEL OUT/S",
-                              "TUNNEL IN/S", "DROPS/S"});
-            for (const auto& [host, counts] : now) {
-                const auto rate = [&](std::string_view prefix) {
-                    const auto difference =
-                        static_cast<double>(sum(counts, prefix) - sum(before[host], prefix));
-                    return std::to_string(static_cast<std::uint64_t>(difference / seconds));
-                };
-                table.add({host,
-                           std::to_string(sum(counts, "weir_flows") - sum(counts, "weir_flows_")),
-                           rate("weir_flows_inserted_total"), rate("weir_delivered_packets_total"),
-                           rate("weir_tunnel_sent_packets_total"),
-                           rate("weir_tunnel_received_packets_total"), rate("weir_drops_total")});
-            }
-            std::printf("%s\n", table.text().c_str());
-            std::fflush(stdout);
-            if (round == rounds) return;
-        }
-        before = std::move(now);
-        then = at;
-        std::this_thread::sleep_for(std::chrono::duration<double>(interval_s));
-    }
 }
 
 void query(const Session& session, const std::string& host, const std::string& what) {

@@ -35,10 +35,11 @@ void print_outcome(const Session& session, const model::Value& outcome, bool dry
     for (const model::Value& change : outcome["changes"].items()) print_change(change);
     const std::size_t n = outcome["changes"].size();
     const auto revision = static_cast<unsigned long long>(outcome["revision"].as_uint());
+    const char* changes = n == 1 ? "change" : "changes";
     if (n == 0) std::printf("unchanged, revision %llu\n", revision);
     else if (dry_run)
-        std::printf("%zu changes, not applied (dry run); revision is %llu\n", n, revision);
-    else std::printf("%zu changes applied, revision %llu\n", n, revision);
+        std::printf("%zu %s, not applied (dry run); revision is %llu\n", n, changes, revision);
+    else std::printf("%zu %s applied, revision %llu\n", n, changes, revision);
 }
 
 std::string path_of(const std::string& kind, const std::string& name) {
@@ -59,6 +60,63 @@ void print_lines(const model::Value& value, const std::string& indent) {
     }
 }
 
+// The described fields of a kind, in their order.
+model::Value fields_of(const Session& session, const std::string& kind) {
+    const model::Value schema = session.get("/v1/schema");
+    for (const model::Value& one : schema["kinds"].items())
+        if (one["kind"].as_text() == kind) return one["fields"];
+    return model::Value::array();
+}
+
+bool is_default(const model::Value& value, const model::Value& field);
+
+// Fields of a structure that say more than their description does.
+model::Value without_defaults(const model::Value& value, const model::Value& fields) {
+    if (!value.is_object()) return value;
+    model::Value out = model::Value::object();
+    for (const auto& member : value.members()) {
+        const auto& all = fields.items();
+        const auto field = std::find_if(all.begin(), all.end(), [&](const model::Value& one) {
+            return one["name"].as_text() == member.key;
+        });
+        if (field == all.end() || !is_default(member.value, *field))
+            out.set(member.key, member.value);
+    }
+    return out;
+}
+
+bool is_default(const model::Value& value, const model::Value& field) {
+    if (value.is_null() || value == field["default"]) return true;
+    return field["type"].as_text() == "structure" && !field["list"].as_bool() &&
+           without_defaults(value, field["fields"]).size() == 0;
+}
+
+// A column for every field that is not at its default everywhere.
+void print_table(const std::vector<model::Value>& items, const model::Value& fields) {
+    std::vector<const model::Value*> shown;
+    std::vector<std::string> header;
+    for (const model::Value& field : fields.items()) {
+        const std::string& name = field["name"].as_text();
+        if (std::all_of(items.begin(), items.end(),
+                        [&](const model::Value& item) { return is_default(item[name], field); }))
+            continue;
+        shown.push_back(&field);
+        header.push_back(name);
+        for (char& c : header.back())
+            c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    }
+    cli::Table table(header);
+    for (const model::Value& item : items) {
+        std::vector<std::string> row;
+        for (const model::Value* field : shown) {
+            const model::Value& value = item[(*field)["name"].as_text()];
+            row.push_back(cli::inline_text(without_defaults(value, (*field)["fields"])));
+        }
+        table.add(std::move(row));
+    }
+    std::fputs(table.text().c_str(), stdout);
+}
+
 }  // namespace
 
 void apply(const Session& session, const std::string& file, bool dry_run, bool prune) {
@@ -74,25 +132,12 @@ void get(const Session& session, const std::string& kind, const std::string& nam
     if (session.json() || session.yaml()) return session.print(answer);
     std::vector<model::Value> one = {answer};
     const auto& items = name.empty() ? answer["items"].items() : one;
-    std::vector<std::string> columns;
-    for (const model::Value& item : items)
-        for (const auto& member : item.members())
-            if (member.key != "kind" &&
-                std::find(columns.begin(), columns.end(), member.key) == columns.end())
-                columns.push_back(member.key);
-    std::vector<std::string> header;
-    for (std::string column : columns) {
-        for (char& c : column) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-        header.push_back(column);
+    if (session.names()) {
+        for (const model::Value& item : items) std::printf("%s\n", item["name"].as_text().c_str());
+        return;
     }
-    cli::Table table(header);
-    for (const model::Value& item : items) {
-        std::vector<std::string> row;
-        for (const std::string& column : columns) row.push_back(cli::inline_text(item[column]));
-        table.add(std::move(row));
-    }
-    if (table.empty()) std::printf("no %s\n", kind.c_str());
-    else std::fputs(table.text().c_str(), stdout);
+    if (items.empty()) return void(std::printf("no %s\n", kind.c_str()));
+    print_table(items, fields_of(session, kind));
 }
 
 void describe(const Session& session, const std::string& kind, const std::string& name) {
@@ -110,6 +155,11 @@ void erase(const Session& session, const std::string& kind, const std::string& n
 void kinds(const Session& session) {
     const model::Value schema = session.get("/v1/schema");
     if (session.json() || session.yaml()) return session.print(schema);
+    if (session.names()) {
+        for (const model::Value& kind : schema["kinds"].items())
+            std::printf("%s\n", kind["kind"].as_text().c_str());
+        return;
+    }
     cli::Table table({"KIND", "IS"});
     for (const model::Value& kind : schema["kinds"].items())
         table.add({kind["kind"].as_text(), kind["summary"].as_text()});

@@ -64,6 +64,24 @@ model::Value Session::ask(const std::string& host, const model::Value& question)
     return answer;
 }
 
+Session::Answers Session::ask_each(const std::vector<std::string>& hosts,
+                                   const model::Value& question) const {
+    Answers answers;
+    Failure last;
+    for (const std::string& host : hosts) {
+        try {
+            answers.emplace_back(host, ask(host, question));
+        } catch (const Failure& failure) {
+            if (hosts.size() == 1 || failure.code == 3) throw;  // 3: no controller, no host
+            complain(failure.errors);
+            last = failure;
+            left_out_ = true;
+        }
+    }
+    if (answers.empty() && left_out_) throw Failure{last.code, {}};  // told already
+    return answers;
+}
+
 std::vector<std::string> Session::hosts() const {
     std::vector<std::string> out;
     const model::Value answer = get("/v1/host");
@@ -72,8 +90,24 @@ std::vector<std::string> Session::hosts() const {
 }
 
 void Session::print(const model::Value& value) const {
-    const std::string text = yaml() ? model::dump_yaml(value) : model::pretty_json(value) + "\n";
+    const std::string text = yaml() ? model::dump_yaml(value) : model::pretty_json(value);
     std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void Session::print_line(const model::Value& value) const {
+    if (yaml()) std::printf("---\n%s", model::dump_yaml(value).c_str());
+    else std::printf("%s\n", model::dump_json(value).c_str());
+    std::fflush(stdout);
+}
+
+model::Value question(std::string_view what) {
+    model::Value q = model::Value::object();
+    q.set("what", what);
+    return q;
+}
+
+void complain(const std::vector<Error>& errors) {
+    for (const Error& error : errors) std::fprintf(stderr, "weir: %s\n", error.text().c_str());
 }
 
 }  // namespace weir::command

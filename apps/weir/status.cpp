@@ -9,12 +9,6 @@ namespace weir::command {
 
 namespace {
 
-model::Value question(std::string_view what) {
-    model::Value q = model::Value::object();
-    q.set("what", what);
-    return q;
-}
-
 std::string refusal_text(const model::Value& host) {
     const model::Value& refused = host["refused"];
     if (refused.is_null()) return {};
@@ -58,9 +52,14 @@ void wait(const Session& session, std::uint64_t revision, double timeout_s) {
                                 "runs revision " + std::to_string(host["applied"].as_uint())});
         }
         if (late.empty()) {
-            std::printf("revision %llu is applied on %zu hosts\n",
-                        static_cast<unsigned long long>(wanted), answer["items"].size());
-            return;
+            if (session.table())
+                return void(std::printf("revision %llu is applied on %zu hosts\n",
+                                        static_cast<unsigned long long>(wanted),
+                                        answer["items"].size()));
+            model::Value said = model::Value::object();
+            said.set("revision", wanted);
+            said.set("hosts", answer["items"]);
+            return session.print(said);
         }
         if (Clock::now() >= end) {
             late.push_back(
@@ -74,32 +73,48 @@ void wait(const Session& session, std::uint64_t revision, double timeout_s) {
 
 void events(const Session& session, std::uint64_t limit) {
     const model::Value answer = session.get("/v1/events?limit=" + std::to_string(limit));
-    if (session.json() || session.yaml()) return session.print(answer);
-    for (const model::Value& event : answer["items"].items())
-        std::printf("%s\n", cli::inline_text(event).c_str());
+    if (session.json() || session.yaml()) return session.print(answer["items"]);
+    cli::Table table({"TIME", "HOST", "EVENT", "DETAILS"});
+    for (const model::Value& event : answer["items"].items()) {
+        model::Value details = model::Value::object();
+        for (const auto& member : event.members())
+            if (member.key != "id" && member.key != "time" && member.key != "type" &&
+                member.key != "host" && member.key != "event" && member.key != "at_ms")
+                details.set(member.key, member.value);
+        table.add({event["time"].as_text(), event["host"].as_text(), event["type"].as_text(),
+                   cli::inline_text(details)});
+    }
+    std::fputs(table.text().c_str(), stdout);
 }
 
+// Row by row what host-doctor says (dataplane/queries.md). A note is no complaint, a problem keeps
+// something from working.
 void doctor(const Session& session, const std::vector<std::string>& only) {
-    const std::vector<std::string> names = only.empty() ? session.hosts() : only;
+    const auto answers =
+        session.ask_each(only.empty() ? session.hosts() : only, question("host-doctor"));
     model::Value all = model::Value::object();
-    std::size_t problems = 0;
-    for (const std::string& name : names) {
-        const model::Value answer = session.ask(name, question("host-doctor"));
-        all.set(name, answer["rows"]);
-        if (!session.json() && !session.yaml()) std::printf("%s\n", name.c_str());
+    std::size_t warnings = 0, problems = 0;
+    for (const auto& [host, answer] : answers) {
+        all.set(host, answer["rows"]);
+        if (session.table()) std::printf("%s\n", host.c_str());
         for (const model::Value& row : answer["rows"].items()) {
-            const bool fine = row["ok"].as_bool();
-            problems += !fine;
-            if (session.json() || session.yaml()) continue;
-            std::printf("  %s %s: %s\n", fine ? "ok  " : "WARN", row["check"].as_text().c_str(),
+            const std::string& level = row["level"].as_text();
+            warnings += level == "warning";
+            problems += level == "problem";
+            if (!session.table()) continue;
+            std::printf("  %-8s %s: %s\n", level.c_str(), row["check"].as_text().c_str(),
                         row["found"].as_text().c_str());
-            if (fine) continue;
-            std::printf("       why it matters: %s\n       what to do:     %s\n",
-                        row["why"].as_text().c_str(), row["advice"].as_text().c_str());
+            if (row["why"].as_text().empty()) continue;
+            std::printf("           why it matters: %s\n", row["why"].as_text().c_str());
+            if (row["advice"].as_text().empty()) continue;
+            std::printf("           what to do:     %s\n", row["advice"].as_text().c_str());
         }
     }
-    if (session.json() || session.yaml()) session.print(all);
-    else std::printf("%zu warnings\n", problems);
+    if (session.table())
+        std::printf("problems: %zu, warnings: %zu, hosts: %zu\n", problems, warnings,
+                    answers.size());
+    else session.print(all);
+    if (problems != 0) throw Failure{1, {}};
 }
 
 }  // namespace weir::command

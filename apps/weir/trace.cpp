@@ -24,6 +24,35 @@ std::string address_of(const Value& port, bool ip6) {
                     std::string("has no IPv") + (ip6 ? "6" : "4") + " address"}}};
 }
 
+Value guest_port(const Session& session, const std::string& name) {
+    Value port = session.get("/v1/port/" + rest::escape(name));
+    if (port["segment"].as_text().empty())
+        throw Failure{1,
+                      {{Errc::invalid, "port/" + name, "",
+                        "is no guest port; packets are traced from guest to guest"}}};
+    return port;
+}
+
+// What became of the packet, in words.
+std::string end_of(const std::vector<Value>& steps, const std::string& to) {
+    if (steps.empty()) return "nothing was seen of the packet";
+    const Value& last = steps.back();
+    const std::string &stage = last["stage"].as_text(), &result = last["result"].as_text();
+    const std::string where = " on " + last["host"].as_text();
+    if (result == "deliver.traced") return "delivered to " + to + where;
+    if (stage == "to_node" && result == "sent")
+        return "given to node " + last["notes"]["node"].as_text() + where +
+               ", which did not send it on";
+    if (result == "sent") return "last seen leaving " + stage + where;
+    return "dropped at " + stage + where + ": " + result;
+}
+
+// Packets change workers once, at the door: no result of the stage, but worth a line.
+std::string result_of(const Value& step) {
+    const bool moves = step["stage"].as_text() == "parse" && step["result"].as_text() == "sent";
+    return moves ? "to its worker" : step["result"].as_text();
+}
+
 // The packet in the notation of scenarios; the host fills in the MAC addresses.
 std::string packet_text(const Value& from, const Value& to, const Service& service, bool ip6) {
     const std::string src = address_of(from, ip6), dst = address_of(to, ip6);
@@ -42,10 +71,10 @@ std::string packet_text(const Value& from, const Value& to, const Service& servi
 
 // Asks every host until two rounds bring the same: the packet has come to its end.
 Rows collect(const Session& session, std::uint32_t trace_id) {
-    Value question = Value::object();
-    question.set("what", "trace-log");
-    question.set("trace_id", trace_id);
-    const std::vector<std::string> hosts = session.hosts();
+    Value ask = question("trace-log");
+    ask.set("trace_id", trace_id);
+    std::vector<std::string> hosts;  // that answer: the packet may not need the others
+    for (const auto& [host, answer] : session.ask_each(session.hosts(), ask)) hosts.push_back(host);
     Rows rows;
     std::size_t count = 0, same = 0;
     for (int round = 0; round < 40 && same < 3; ++round) {
@@ -53,7 +82,7 @@ Rows collect(const Session& session, std::uint32_t trace_id) {
         rows.clear();
         std::size_t now = 0;
         for (const std::string& host : hosts) {
-            const Value answer = session.ask(host, question);
+            const Value answer = session.ask(host, ask);
             std::vector<Value> sorted = answer["rows"].items();
             std::stable_sort(sorted.begin(), sorted.end(), [](const Value& a, const Value& b) {
                 return a["at_ns"].as_uint() < b["at_ns"].as_uint();
@@ -89,24 +118,26 @@ std::vector<Value> in_order(Rows rows, const std::string& first) {
 
 void trace(const Session& session, const std::string& from, const std::string& to,
            const std::string& service_text, bool ip6) {
-    const Value source = session.get("/v1/port/" + rest::escape(from));
-    const Value destination = session.get("/v1/port/" + rest::escape(to));
+    const Value source = guest_port(session, from);
+    const Value destination = guest_port(session, to);
     const Service service = parse_service(service_text);
     const std::string packet =
         packet_text(source, destination, service, ip6 || service.proto == 58);
     const std::string host = source["host"].as_text();
     const std::uint32_t trace_id = std::random_device{}() | 1u;
 
-    Value question = Value::object();
-    question.set("what", "trace");
-    question.set("port", from);
-    question.set("packet", packet);
-    question.set("trace_id", trace_id);
-    session.ask(host, question);
+    Value start = question("trace");
+    start.set("port", from);
+    start.set("packet", packet);
+    start.set("trace_id", trace_id);
+    session.ask(host, start);
     const std::vector<Value> steps = in_order(collect(session, trace_id), host);
     if (session.json() || session.yaml()) {
         Value all = Value::object();
         all.set("packet", packet);
+        all.set("delivered",
+                !steps.empty() && steps.back()["result"].as_text() == "deliver.traced");
+        all.set("end", end_of(steps, to));
         Value& list = all.set("steps", Value::array());
         for (const Value& step : steps) list.push(step);
         return session.print(all);
@@ -115,15 +146,9 @@ void trace(const Session& session, const std::string& from, const std::string& t
     cli::Table table({"HOST", "CONTEXT", "STAGE", "RESULT", "NOTES"});
     for (const Value& step : steps)
         table.add({step["host"].as_text(), step["context"].as_text(), step["stage"].as_text(),
-                   step["result"].as_text(), cli::inline_text(step["notes"])});
+                   result_of(step), cli::inline_text(step["notes"])});
     std::fputs(table.text().c_str(), stdout);
-    const std::string end = steps.empty() ? "" : steps.back()["result"].as_text();
-    if (end == "deliver.traced")
-        std::printf("delivered to %s on %s\n", to.c_str(), steps.back()["host"].as_text().c_str());
-    else if (steps.empty()) std::printf("nothing was seen of the packet\n");
-    else
-        std::printf("last seen at %s on %s: %s\n", steps.back()["stage"].as_text().c_str(),
-                    steps.back()["host"].as_text().c_str(), end.c_str());
+    std::printf("%s\n", end_of(steps, to).c_str());
 }
 
 }  // namespace weir::command

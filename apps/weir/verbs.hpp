@@ -39,6 +39,9 @@ void query(const Session&, const std::string& host, const std::string& what);
 void trace(const Session&, const std::string& from, const std::string& to,
            const std::string& service, bool ip6);
 
+// completion.cpp: what `source <(weir completion bash)` reads.
+const char* bash_completion();
+
 // "tcp/80" → protocol number and port (0: any). Throws on nonsense.
 struct Service {
     std::string name;

@@ -29,7 +29,7 @@ constexpr unsigned messages_per_tick = 64;  // 4096 hosts within 64 ms (LV-7)
 constexpr std::uint64_t message_rate = 10'000, message_burst = 2'000;  // a second; an issuer
 constexpr std::uint64_t replay_memory_ns = 60 * second_ns;  // an issuer's host may have rebooted
 
-// `again`: nothing changed; for a controller that was not there to hear it.
+// `again`: nothing changed; for a controller that lost what it knew.
 void report(Emit& emit, const char* event, std::string_view node, std::uint32_t node_id,
             bool again = false) {
     char text[256];

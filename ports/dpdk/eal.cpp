@@ -56,6 +56,8 @@ Status start(const EalOptions& options) {
     for (std::string& arg : args) argv.push_back(arg.data());
     if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0)
         return eal_error("DPDK did not start (needs root or CAP_NET_ADMIN and enough memory)");
+    // Made for files that are switched off above; it would outlive the process.
+    ::rmdir(rte_eal_get_runtime_dir());
     return {};
 }
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from weirlab import lab as labs
+from weirlab.build import SOURCE, build_folder
 from weirlab.lab import Lab
 from weirlab.two_hosts import EXAMPLE, TwoHosts
 from weirlab.weir import Weir
@@ -28,25 +29,34 @@ def up() -> int:
         raise
     g1 = fabric.g1.space.full
     print(f"""
-lab {lab.id} is up. The Weir command for it:
-    alias weir='{weir.command_line()}'
-    weir get port; weir trace g1 g2 tcp/80; weir top; weir drops
-A shell in a guest, and traffic through the chain and around it:
-    ip netns exec {g1} bash
+lab {lab.id} is up: g1, g3 on h1, g2 on h2; service nodes n1 (h1) and n2 (h2). In this shell:
+
+    export WEIR_SERVER=unix:{weir.socket}
+    export PATH={build_folder() / "bin"}:$PATH
+    source <(weir completion bash)
+
+What goes on:
+    weir get port; weir hosts; weir trace g1 g2 tcp/80; weir flows g1; weir top
+    weir drops; weir doctor
+Traffic through the chain, past it, and what the firewall and n2 refuse:
     ip netns exec {g1} curl http://{fabric.g2.ip4}/
-    ip netns exec {g1} ping {fabric.g3.ip4}
+    ip netns exec {g1} ping -c3 {fabric.g3.ip4}
+    ip netns exec {g1} curl -m2 http://{fabric.g2.ip4}:22/
+    ip netns exec {g1} curl -m2 http://{fabric.g2.ip4}:8080/
+Change it: edit a copy of {EXAMPLE.relative_to(SOURCE)}, then
+    weir apply -f COPY --dry-run && weir apply -f COPY && weir wait
 Logs and state: {lab.folder}. To remove every trace: ./dev lab down {lab.id}""")
     return 0
 
 
 def down(which: str) -> int:
     kept = [lab_id for lab_id, state in labs.labs().items() if state["keep"]]
-    if which and which not in labs.labs():
-        print(f"there is no lab {which}; running: {' '.join(kept) or 'none'}", file=sys.stderr)
-        return 1
-    for lab_id in [which] if which else kept:
+    gone = [lab_id for lab_id in kept if which in ("", lab_id)]
+    for lab_id in gone:
         labs.remove(lab_id)
         print(f"lab {lab_id} is gone")
+    if not gone:
+        print(f"no lab {which} is up; left up: {' '.join(kept) or 'none'}")
     labs.sweep()
     return 0
 

@@ -1,29 +1,49 @@
 #include <cstdio>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/openapi/reference.hpp"
 #include "features/feature.hpp"
 #include "model/registry.hpp"
 
-// weir-reference FOLDER           writes the reference pages there
-// weir-reference --check FOLDER   says which of them are out of date; exit status 1 if any is
+namespace {
+
+int fail(const weir::Error& error) {
+    std::fprintf(stderr, "%s\n", error.text().c_str());
+    return 1;
+}
+
+}  // namespace
+
+// weir-reference FOLDER EXAMPLES…           writes the reference pages there
+// weir-reference --check FOLDER EXAMPLES…   says which of them are out of date; status 1 if any is
 int main(int argc, char** argv) {
     using namespace weir;
-    const bool check = argc == 3 && std::string_view(argv[1]) == "--check";
-    if (!check && (argc != 2 || argv[1][0] == '-')) {
-        std::fputs("usage: weir-reference [--check] FOLDER\n", stderr);
+    std::vector<std::string> words(argv + 1, argv + argc);
+    const bool check = !words.empty() && words[0] == "--check";
+    if (check) words.erase(words.begin());
+    if (words.empty() || words[0].starts_with("-")) {
+        std::fputs("usage: weir-reference [--check] FOLDER [FILE-OF-EXAMPLES]…\n", stderr);
         return 2;
     }
-    const char* folder = argv[argc - 1];
+    const std::string& folder = words[0];
     model::Registry registry;
-    for (const features::Feature& feature : features::all()) feature.add_kinds(registry);
-    if (!check) {
-        const Status written = openapi::write_reference(registry, folder);
-        if (!written) std::fprintf(stderr, "%s\n", written.error().text().c_str());
-        return written ? 0 : 1;
+    for (const features::Feature& feature : features::all()) {
+        feature.add_kinds(registry);
+        registry.add_validator(feature.validate);
     }
-    const auto drift = openapi::reference_drift(registry, folder);
-    for (const std::string& line : drift) std::fprintf(stderr, "%s/%s\n", folder, line.c_str());
-    if (!drift.empty()) std::fprintf(stderr, "run: weir-reference %s\n", folder);
+    const auto examples = openapi::read_examples(registry, {words.begin() + 1, words.end()});
+    if (!examples) return fail(examples.error());
+    const auto pages = openapi::reference_pages(registry, *examples);
+    if (!check) {
+        const Status written = openapi::write_reference(pages, folder);
+        return written ? 0 : fail(written.error());
+    }
+    const auto drift = openapi::reference_drift(pages, folder);
+    for (const std::string& line : drift)
+        std::fprintf(stderr, "%s/%s\n", folder.c_str(), line.c_str());
+    if (!drift.empty())
+        std::fputs("to write them again: ninja -C build/release reference\n", stderr);
     return drift.empty() ? 0 : 1;
 }

@@ -1,41 +1,63 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <functional>
 
 #include "apps/weir/verbs.hpp"
+#include "base/closest.hpp"
 
 using namespace weir;
 using namespace weir::command;
 
 namespace {
 
-constexpr const char* epilogue = R"(examples:
+constexpr const char* examples = R"(examples:
   weir apply -f two-hosts.yaml --dry-run     what would change, field by field
   weir apply -f two-hosts.yaml && weir wait  change it, and wait until every host runs it
   weir get port -o yaml
   weir trace g1 g2 tcp/80                    every stage, rule, hop and host of such a packet
   weir flows g1 --service tcp/80
-  weir drops                                 every packet that disappeared, by reason)";
+  weir drops                                 every packet that disappeared, by reason
+exit status: 0 done; 1 refused, not there, or a host did not answer; 2 not understood;
+  3 no controller; 4 not in time)";
 
-constexpr const char* bash_completion = R"(_weir() {
-  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-  case $prev in
-    get|describe|delete)
-      local kinds=$(weir kinds 2>/dev/null | awk 'NR>1{print $1}')
-      COMPREPLY=($(compgen -W "$kinds flow" -- "$cur")) ;;
-    -f|--file) COMPREPLY=($(compgen -f -- "$cur")) ;;
-    -o|--output) COMPREPLY=($(compgen -W "table json yaml" -- "$cur")) ;;
-    *)
-      local verbs="apply get describe delete kinds wait hosts events doctor flows"
-      verbs+=" drops top counters trace query completion"
-      COMPREPLY=($(compgen -W "$verbs" -- "$cur")) ;;
-  esac
+// The verb that is asked for, though none has that name; empty if there is nothing to say.
+std::string unknown_verb(const CLI::App& app, int argc, char** argv) {
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        const bool takes_value = word == "--server" || word == "--token" || word == "--ca" ||
+                                 word == "-o" || word == "--output";
+        if (takes_value) ++i;
+        if (word.starts_with("-")) continue;
+        std::vector<std::string> verbs;
+        for (const CLI::App* verb : app.get_subcommands({})) verbs.push_back(verb->get_name());
+        const bool is_known = std::find(verbs.begin(), verbs.end(), word) != verbs.end();
+        return is_known ? std::string()
+                        : "there is no verb " + std::string(word) + did_you_mean(word, verbs) +
+                              (closest(word, verbs).empty() ? "; see weir --help" : "");
+    }
+    return {};
 }
-complete -F _weir weir)";
+
+// "30s", "500ms", "2min", "30" in seconds.
+double seconds_in(const std::string& text) {
+    std::size_t end = text.find_first_not_of("0123456789.");
+    if (end == std::string::npos) end = text.size();
+    const std::string unit = text.substr(end);
+    const double scale = unit == "ms"                  ? 0.001
+                         : unit == "min"               ? 60
+                         : unit == "s" || unit.empty() ? 1
+                                                       : 0;
+    double amount = 0;
+    const auto read = std::from_chars(text.data(), text.data() + end, amount);
+    if (scale == 0 || end == 0 || read.ec != std::errc{} || read.ptr != text.data() + end)
+        throw Failure{2, {{Errc::invalid, "--timeout", "", "expected 30s, 500ms or 2min"}}};
+    return amount * scale;
+}
 
 int fail(const Failure& failure) {
-    for (const Error& error : failure.errors)
-        std::fprintf(stderr, "weir: %s\n", error.text().c_str());
+    complain(failure.errors);
     return failure.code;
 }
 
@@ -44,8 +66,9 @@ int fail(const Failure& failure) {
 int main(int argc, char** argv) {
     CLI::App app(
         "weir: look after a Weir network. Resources are declared in YAML and applied; everything "
-        "else asks.");
-    app.footer(epilogue);
+        "else asks.",
+        "weir");
+    app.footer(examples);
     app.require_subcommand(1);
     app.fallthrough();
 
@@ -57,8 +80,8 @@ int main(int argc, char** argv) {
         ->envname("WEIR_TOKEN");
     app.add_option("--ca", options.authority, "file with the authority's certificate, for https")
         ->envname("WEIR_CA");
-    app.add_option("-o,--output", options.output, "table, json or yaml")
-        ->check(CLI::IsMember({"table", "json", "yaml"}))
+    app.add_option("-o,--output", options.output, "table, json or yaml; name: get and kinds")
+        ->check(CLI::IsMember({"table", "json", "yaml", "name"}))
         ->capture_default_str();
 
     std::function<void(const Session&)> run;
@@ -74,11 +97,25 @@ int main(int argc, char** argv) {
     apply_verb->add_option("-f,--file", file, "YAML file, or - for standard input")->required();
     apply_verb->add_flag("--dry-run", dry_run, "show what would change and change nothing");
     apply_verb->add_flag("--prune", prune, "delete every resource that is not in the file");
+    apply_verb->footer(
+        R"(The file holds one resource, a list, a stream of documents, or `resources:` and
+a list. Resources that are not in it stay, unless --prune is given. Applying the same file again
+changes nothing.
+examples:
+  weir apply -f two-hosts.yaml --dry-run
+  weir get port g1 -o yaml | sed 's/mtu: 0/mtu: 1400/' | weir apply -f -)");
     apply_verb->callback([&] { run = [&](const Session& s) { apply(s, file, dry_run, prune); }; });
 
     auto* get_verb = app.add_subcommand("get", "list resources of a kind, or show one");
     get_verb->add_option("kind", kind, "see: weir kinds")->required();
     get_verb->add_option("name", name, "only this one");
+    get_verb->footer(
+        R"(A table leaves out columns that are at their default everywhere; yaml
+and json have all fields.
+examples:
+  weir get port
+  weir get port g1 -o yaml
+  weir get host -o name)");
     get_verb->callback([&] { run = [&](const Session& s) { get(s, kind, name); }; });
 
     auto* describe_verb = app.add_subcommand(
@@ -88,6 +125,9 @@ int main(int argc, char** argv) {
         ->required();
     describe_verb->add_option("--service", pattern, "flows: tcp/80, udp, icmp …");
     describe_verb->add_option("--address", address, "flows: of this address");
+    describe_verb->footer(R"(examples:
+  weir describe service-chain web-inspect
+  weir describe flow g1 --service tcp/80     verdict, rule, chain, path and nodes of live flows)");
     describe_verb->callback([&] {
         run = [&](const Session& s) {
             if (kind == "flow" || kind == "flows") describe_flows(s, {name, pattern, address, 10});
@@ -99,6 +139,9 @@ int main(int argc, char** argv) {
     delete_verb->add_option("kind", kind)->required();
     delete_verb->add_option("name", name)->required();
     delete_verb->add_flag("--dry-run", dry_run, "only say whether it could be deleted");
+    delete_verb->footer(R"(A resource that others name is not deleted; the message says who does.
+examples:
+  weir delete firewall-rule deny-ssh --dry-run)");
     delete_verb->callback([&] { run = [&](const Session& s) { erase(s, kind, name, dry_run); }; });
 
     app.add_subcommand("kinds", "the kinds of resources there are")->callback([&] { run = kinds; });
@@ -109,28 +152,25 @@ int main(int argc, char** argv) {
         "wait", "until every host runs a revision; non-zero exit if one refuses it or is late");
     wait_verb->add_option("--revision", revision, "0: the newest one")->capture_default_str();
     wait_verb->add_option("--timeout", timeout, "e.g. 30s, 500ms, 2min")->capture_default_str();
-    wait_verb->callback([&] {
-        run = [&](const Session& s) {
-            std::size_t end = 0;
-            const double amount = std::stod(timeout, &end);
-            const std::string unit = timeout.substr(end);
-            const double scale = unit == "ms"                  ? 0.001
-                                 : unit == "min"               ? 60
-                                 : unit == "s" || unit.empty() ? 1
-                                                               : 0;
-            if (scale == 0)
-                throw Failure{2, {{Errc::invalid, "--timeout", "", "expected 30s, 500ms or 2min"}}};
-            wait(s, revision, amount * scale);
-        };
-    });
+    wait_verb->footer(R"(examples:
+  weir apply -f two-hosts.yaml && weir wait --timeout 10s)");
+    wait_verb->callback(
+        [&] { run = [&](const Session& s) { wait(s, revision, seconds_in(timeout)); }; });
 
     auto* events_verb = app.add_subcommand("events", "what happened, newest last");
     events_verb->add_option("--limit", limit)->capture_default_str();
+    events_verb->footer(R"(examples:
+  weir events --limit 20)");
     events_verb->callback([&] { run = [&](const Session& s) { events(s, limit); }; });
 
     auto* doctor_verb = app.add_subcommand(
         "doctor", "what on the hosts is not as it should be, why it matters, what to do");
     doctor_verb->add_option("hosts", names, "default: all");
+    doctor_verb->footer(
+        R"(Exit status 1 if there is a problem. The same on a host without
+controller: weir-host doctor.
+examples:
+  weir doctor h1)");
     doctor_verb->callback([&] { run = [&](const Session& s) { doctor(s, names); }; });
 
     auto* flows_verb = app.add_subcommand("flows", "live flows, of a host or a port");
@@ -138,22 +178,38 @@ int main(int argc, char** argv) {
     flows_verb->add_option("--service", pattern, "tcp/80, udp, icmp …");
     flows_verb->add_option("--address", address, "source or destination");
     flows_verb->add_option("--limit", limit)->capture_default_str();
+    flows_verb->footer(R"(PACKETS counts the initiator's direction, then the responder's.
+examples:
+  weir flows g1 --service tcp/80
+  weir flows h2 --address 192.168.10.11 -o json)");
     flows_verb->callback([&] {
         run = [&](const Session& s) { flows(s, {where, pattern, address, limit}); };
     });
 
     auto* drops_verb = app.add_subcommand("drops", "every packet that disappeared, by reason");
     drops_verb->add_option("host", host, "default: all");
+    drops_verb->footer(
+        R"(Reasons are STAGE.WHY; weir trace shows the stage at work, docs/operate/
+troubleshoot.md what to do.
+examples:
+  weir drops h1)");
     drops_verb->callback([&] { run = [&](const Session& s) { drops(s, host); }; });
 
     auto* top_verb = app.add_subcommand("top", "rates per host");
     top_verb->add_option("--interval", interval, "seconds")->capture_default_str();
     top_verb->add_option("-n,--rounds", rounds, "0: until interrupted")->capture_default_str();
+    top_verb->footer(
+        R"(On a terminal the picture is drawn anew each time; -o json prints a line for each.
+examples:
+  weir top --interval 2
+  weir top -n 1 -o json)");
     top_verb->callback([&] { run = [&](const Session& s) { top(s, interval, rounds); }; });
 
     auto* counters_verb = app.add_subcommand("counters", "all counters of a host");
     counters_verb->add_option("host", host)->required();
     counters_verb->add_option("pattern", pattern, "only those that contain this");
+    counters_verb->footer(R"(examples:
+  weir counters h1 firewall_rule_hits)");
     counters_verb->callback([&] { run = [&](const Session& s) { counters(s, host, pattern); }; });
 
     auto* trace_verb = app.add_subcommand(
@@ -162,6 +218,12 @@ int main(int argc, char** argv) {
     trace_verb->add_option("to", to, "guest port")->required();
     trace_verb->add_option("service", service, "tcp/PORT, udp/PORT, icmp")->capture_default_str();
     trace_verb->add_flag("-6", ip6, "IPv6");
+    trace_verb->footer(
+        R"(Nothing reaches the guest: the packet ends at its port as deliver.traced. Service
+nodes do see it.
+examples:
+  weir trace g1 g2 tcp/80
+  weir trace -6 g1 g3 icmp)");
     trace_verb->callback(
         [&] { run = [&](const Session& s) { trace(s, name, to, service, ip6); }; });
 
@@ -169,21 +231,32 @@ int main(int argc, char** argv) {
         "query", "ask a host's engine or shell (dataplane/queries.md); JSON or the bare name");
     query_verb->add_option("host", host)->required();
     query_verb->add_option("what", pattern)->required();
+    query_verb->footer(R"(examples:
+  weir query h1 host-ports
+  weir query h1 '{"what":"flows","port":"g1","limit":5}')");
     query_verb->callback([&] { run = [&](const Session& s) { query(s, host, pattern); }; });
 
     auto* completion_verb =
         app.add_subcommand("completion", "shell completion: source <(weir completion bash)");
+    completion_verb->footer("examples:\n  source <(weir completion bash)");
     completion_verb->add_option("shell", name, "bash")->check(CLI::IsMember({"bash"}))->required();
 
-    CLI11_PARSE(app, argc, argv);
+    if (const std::string why = unknown_verb(app, argc, argv); !why.empty())
+        return fail({2, {{Errc::invalid, "", "", why}}});
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
     if (completion_verb->parsed()) {
-        std::puts(bash_completion);
+        std::fputs(bash_completion(), stdout);
         return 0;
     }
     try {
         if (options.output == "table" && query_verb->parsed()) options.output = "json";
-        run(Session(options));
-        return 0;
+        const Session session(options);
+        run(session);
+        return session.left_out() ? 1 : 0;
     } catch (const Failure& failure) {
         return fail(failure);
     } catch (const std::exception& e) {

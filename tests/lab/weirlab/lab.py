@@ -16,6 +16,7 @@ from .namespace import Namespace, veth
 from .process import Daemon, end_process, run, start_time
 
 ROOT = Path("/dev/shm/weir-lab")  # a tmpfs: the vaults of the hosts live below it
+ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class Lab:
@@ -33,7 +34,7 @@ class Lab:
         self._closed = False
         self._save()
         atexit.register(self._at_exit)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             signal.signal(number, _exit_on_signal)
 
     def __enter__(self) -> "Lab":
@@ -77,7 +78,7 @@ class Lab:
         if self._closed:
             return
         self._closed = True
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             remove(self.id)
         finally:
