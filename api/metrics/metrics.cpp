@@ -1,6 +1,7 @@
 #include "api/metrics/metrics.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "base/check.hpp"
 
@@ -32,12 +33,23 @@ void Page::family(std::string_view name, Type type, std::string_view help) {
     text_.append("# HELP ").append(name).append(" ");
     append_escaped(text_, help, false);
     text_.append("\n# TYPE ").append(name);
-    text_.append(type == Type::counter ? " counter\n" : " gauge\n");
+    constexpr std::string_view types[] = {" counter\n", " gauge\n", " histogram\n"};
+    text_.append(types[static_cast<std::size_t>(type)]);
 }
 
 void Page::sample(std::uint64_t value, std::span<const Label> labels) {
+    line({}, std::to_string(value), labels);
+}
+
+void Page::sample_real(std::string_view suffix, double value, std::span<const Label> labels) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.12g", value);
+    line(suffix, text, labels);
+}
+
+void Page::line(std::string_view suffix, std::string_view value, std::span<const Label> labels) {
     WEIR_CHECK(!name_.empty(), "a sample without a family");
-    text_ += name_;
+    text_.append(name_).append(suffix);
     char before = '{';
     for (const auto& [key, text] : labels) {
         WEIR_CHECK(is_name(key), "a label's name has another character");
@@ -47,7 +59,7 @@ void Page::sample(std::uint64_t value, std::span<const Label> labels) {
         text_ += '"';
     }
     if (labels.size() != 0) text_ += '}';
-    text_.append(" ").append(std::to_string(value)).append("\n");
+    text_.append(" ").append(value).append("\n");
 }
 
 }  // namespace weir::metrics

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace weir::metrics {
 namespace {
 
@@ -20,6 +22,23 @@ TEST(Metrics, PageHasHelpTypeAndEscapedLabels) {
               "# HELP weir_up One.\n"
               "# TYPE weir_up gauge\n"
               "weir_up 1\n");
+}
+
+TEST(Metrics, HistogramsHaveBucketsSumAndCount) {
+    Page page;
+    page.family("weir_wait_seconds", Type::histogram, "Waited.");
+    const std::vector<Label> low = {{"le", "0.001"}}, all = {{"le", "+Inf"}};
+    page.sample_real("_bucket", 2, low);
+    page.sample_real("_bucket", 3, all);
+    page.sample_real("_sum", 0.0125, {});
+    page.sample_real("_count", 3, {});
+    EXPECT_EQ(page.text(),
+              "# HELP weir_wait_seconds Waited.\n"
+              "# TYPE weir_wait_seconds histogram\n"
+              "weir_wait_seconds_bucket{le=\"0.001\"} 2\n"
+              "weir_wait_seconds_bucket{le=\"+Inf\"} 3\n"
+              "weir_wait_seconds_sum 0.0125\n"
+              "weir_wait_seconds_count 3\n");
 }
 
 TEST(MetricsDeathTest, NamesAreChecked) {

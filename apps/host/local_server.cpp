@@ -1,12 +1,10 @@
 #include "apps/host/local_server.hpp"
 
-#include <map>
-#include <span>
 #include <utility>
 #include <vector>
 
-#include "api/metrics/metrics.hpp"
 #include "api/rest/server.hpp"
+#include "apps/host/metrics_page.hpp"
 #include "model/json.hpp"
 
 namespace weir::host {
@@ -62,24 +60,6 @@ Result<std::unique_ptr<LocalServer>> LocalServer::start(const std::string& socke
     auto server = rest::Server::start(std::move(options), std::move(handler));
     if (!server) return server.error();
     return std::unique_ptr<LocalServer>(new LocalServer(std::move(*server)));
-}
-
-std::string metrics_page(const Value& counters) {
-    std::map<std::string, std::vector<const Value*>> families;
-    for (const Value& row : counters["rows"].items())
-        families[row["metric"].as_text()].push_back(&row);
-    metrics::Page page;
-    for (const auto& [name, rows] : families) {
-        const auto type = name.ends_with("_total") ? metrics::Type::counter : metrics::Type::gauge;
-        page.family(name, type, "See dataplane/queries.md.");
-        for (const Value* row : rows) {
-            std::vector<metrics::Label> labels;
-            for (const auto& [key, text] : (*row)["labels"].members())
-                labels.emplace_back(key, text.as_text());
-            page.sample((*row)["value"].as_uint(), std::span<const metrics::Label>(labels));
-        }
-    }
-    return page.text();
 }
 
 }  // namespace weir::host

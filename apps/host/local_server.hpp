@@ -30,7 +30,4 @@ private:
     std::unique_ptr<rest::Server> server_;
 };
 
-// Rows {"metric","labels","value"} as a page for Prometheus.
-std::string metrics_page(const model::Value& counters);
-
 }  // namespace weir::host

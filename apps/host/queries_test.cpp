@@ -7,6 +7,7 @@
 
 #include "apps/host/doctor.hpp"
 #include "apps/host/local_server.hpp"
+#include "apps/host/metrics_page.hpp"
 #include "apps/host/testing/rig.hpp"
 #include "model/json.hpp"
 
@@ -109,6 +110,32 @@ TEST_F(Queries, MetricsAreAPageOfText) {
     EXPECT_NE(page.find("weir_applied_revision 5\n"), std::string::npos);
     EXPECT_NE(page.find(R"(weir_port_packets_total{direction="rx",port="a"} 2)"), std::string::npos)
         << page;
+}
+
+TEST(MetricsPage, TimesAreSecondsAndLatenciesHistograms) {
+    const auto counters = model::parse_json(R"({"rows":[
+        {"metric":"weir_worker_busy_ns_total","labels":{"worker":"0"},"value":1500000000},
+        {"metric":"weir_service_node_latency_microseconds_bucket",
+         "labels":{"le":"+Inf","node":"n1"},"value":7},
+        {"metric":"weir_service_node_latency_microseconds_bucket",
+         "labels":{"le":"1024","node":"n1"},"value":6},
+        {"metric":"weir_service_node_latency_microseconds_bucket",
+         "labels":{"le":"16","node":"n1"},"value":5},
+        {"metric":"weir_service_node_latency_microseconds_sum","labels":{"node":"n1"},"value":250},
+        {"metric":"weir_service_node_latency_microseconds_count","labels":{"node":"n1"},"value":7}
+        ]})");
+    ASSERT_TRUE(counters);
+    EXPECT_EQ(metrics_page(*counters),
+              "# HELP weir_service_node_latency_seconds Time packets spent in each node.\n"
+              "# TYPE weir_service_node_latency_seconds histogram\n"
+              "weir_service_node_latency_seconds_bucket{le=\"1.6e-05\",node=\"n1\"} 5\n"
+              "weir_service_node_latency_seconds_bucket{le=\"0.001024\",node=\"n1\"} 6\n"
+              "weir_service_node_latency_seconds_bucket{le=\"+Inf\",node=\"n1\"} 7\n"
+              "weir_service_node_latency_seconds_count{node=\"n1\"} 7\n"
+              "weir_service_node_latency_seconds_sum{node=\"n1\"} 0.00025\n"
+              "# HELP weir_worker_busy_seconds_total Time each worker handled packets.\n"
+              "# TYPE weir_worker_busy_seconds_total counter\n"
+              "weir_worker_busy_seconds_total{worker=\"0\"} 1.5\n");
 }
 
 const Finding* finding(const std::vector<Finding>& all, const std::string& check) {

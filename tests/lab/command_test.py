@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """Every verb of the `weir` command against a running lab: for people, programs, and mistyped."""
 import json
+import shlex
 import subprocess
 import unittest
 from pathlib import Path
 
-from weirlab.build import program
+from weirlab import exposition, rest
+from weirlab.build import SOURCE, program
 from weirlab.guest import at
 from weirlab.lab import Lab
 from weirlab.two_hosts import EXAMPLE, TwoHosts
@@ -174,6 +176,38 @@ class Command(unittest.TestCase):
         finally:
             self.weir.start_host("h2")
             self.weir.wait()
+
+    def test_what_collectors_are_served_is_well_formed(self):
+        """The exposition format, and what docs/operate/metrics.md promises of names."""
+        families = {}
+        for path in (f"{self.weir.run_dir('h1')}/host.sock", f"{self.weir.run_dir('h2')}/host.sock",
+                     self.weir.socket):
+            page = rest.call(path, "GET", "/metrics")
+            for name, family in exposition.parse(page).items():
+                self.assertNotEqual(family.help, "", f"{name} has no help")
+                self.assertRegex(name, r"^weir_[a-z0-9_]+$")
+                self.assertEqual(name.endswith("_total"), family.type == "counter", name)
+                self.assertNotRegex(name, r"_(ns|ms|us|microseconds|milliseconds|kilobytes)(_|$)")
+                families.setdefault(name, family)  # those of h1 first
+        rules = families["weir_firewall_rule_hits_total"].samples
+        self.assertGreater(rules[(("rule", "deny-ssh"),)], 0)
+        promised = ("weir_drops_total", "weir_port_packets_total", "weir_service_rule_hits_total",
+                    "weir_service_chain_flows_total", "weir_service_path_packets_total",
+                    "weir_controller_host_connected", "weir_events_lost_total")
+        self.assertLessEqual(set(promised), set(families))
+        ups = families["weir_service_node_up"].samples
+        self.assertEqual(set(ups.values()), {1}, ups)
+
+    def test_examples_of_the_operators_pages_run(self):
+        count = 0
+        for page in sorted((SOURCE / "docs" / "operate").glob("*.md")):
+            for line in page.read_text().splitlines():
+                if line.startswith("$ weir "):
+                    words = shlex.split(line.removeprefix("$ weir "))
+                    words = [str(SOURCE / w) if w.startswith("examples/") else w for w in words]
+                    self.assertNotEqual(self.say(*words)[0], "", line)
+                    count += 1
+        self.assertGreater(count, 10)
 
     def test_every_verb_teaches(self):
         verbs = self.complete("weir ")

@@ -1,0 +1,107 @@
+#include <algorithm>
+#include <iterator>
+
+#include "apps/host/metrics_page.hpp"
+
+namespace weir::host {
+namespace {
+
+struct Help {
+    std::string_view family, text;
+};
+
+// By name. lab.command fails when a family is served that has no line here.
+constexpr Help helps[] = {
+    {"weir_address_reports_total", "Addresses learned on ports and told to the controller."},
+    {"weir_applied_revision", "Revision of the snapshot this host runs."},
+    {"weir_delivered_packets_total", "Packets handed to guests."},
+    {"weir_drops_total", "Packets that ended here, by reason (STAGE.WHY)."},
+    {"weir_events_lost_total", "Events that found no room on their way to the controller."},
+    {"weir_firewall_decisions_total", "Flows decided by the firewall's rules."},
+    {"weir_firewall_restamps_total", "Flows that a change of rules did not concern."},
+    {"weir_firewall_rule_hits_total", "Flows decided by each rule of the firewall."},
+    {"weir_flows", "Flows there are now."},
+    {"weir_flows_capacity", "Flows the table has room for."},
+    {"weir_flows_evicted_total", "Flows that gave way in a full table, by what they were."},
+    {"weir_flows_expired_total", "Flows that ended by their idle time."},
+    {"weir_flows_inserted_total", "Flows that began."},
+    {"weir_fragmented_packets_total", "Packets cut into fragments."},
+    {"weir_insertion_bytes_total", "Bytes that met service insertion, by port and call point."},
+    {"weir_insertion_ct_hits_total", "Packets whose flow had a record at service insertion."},
+    {"weir_insertion_ct_misses_total", "Packets whose flow had none."},
+    {"weir_insertion_handed_on_total",
+     "Packets back from services that went to the worker of their flow."},
+    {"weir_insertion_midflow_total",
+     "Flows seen by service insertion for the first time in their middle."},
+    {"weir_insertion_packets_total", "Packets that met service insertion, by port and call point."},
+    {"weir_insertion_results_total", "Packets by what service insertion did with them."},
+    {"weir_insertion_returned_total", "Packets back from their services that resumed their way."},
+    {"weir_insertion_returned_without_record_total",
+     "Of those, packets whose flow had ended meanwhile."},
+    {"weir_insertion_rule_lookups_total", "Flows looked up in the service rules."},
+    {"weir_neighbour_answers_total", "ARP and ND questions of guests answered here."},
+    {"weir_neighbour_questions_flooded_total", "ARP and ND questions nobody here could answer."},
+    {"weir_packets_capacity", "Packet buffers there are."},
+    {"weir_packets_in_use", "Packet buffers in use."},
+    {"weir_port_bytes_total", "Bytes by port; rx: received from its device."},
+    {"weir_port_drops_total", "Packets lost at a port's device, by reason."},
+    {"weir_port_packets_total", "Packets by port; rx: received from its device."},
+    {"weir_replicated_packets_total", "Copies made of broadcast and multicast packets."},
+    {"weir_segmented_packets_total", "Packets cut out of super-frames."},
+    {"weir_service_arrivals_total",
+     "Packets from the service plane's tunnels, by whom they were for."},
+    {"weir_service_chain_blocked_total", "Packets dropped because their chain was not usable."},
+    {"weir_service_chain_bypass_engaged_total",
+     "Times flows went on without a chain that was not usable."},
+    {"weir_service_chain_flows_total", "Flows given to each chain."},
+    {"weir_service_chain_path_switch_total", "Flows that changed their path."},
+    {"weir_service_copies_total", "Copies for nodes that only listen."},
+    {"weir_service_frames_segmented_total", "Packets cut out of super-frames from nodes."},
+    {"weir_service_hops_skipped_total", "Hops left out, by reason."},
+    {"weir_service_legs_total", "Ways to a next hop, on this host and to others."},
+    {"weir_service_node_answered_total", "Heartbeats each node answered."},
+    {"weir_service_node_answers_total", "Heartbeat frames that came back from each node."},
+    {"weir_service_node_contexts", "VLAN contexts in use at each node."},
+    {"weir_service_node_down_messages_total", "Messages about dead nodes between hosts."},
+    {"weir_service_node_flaps_total", "Times each node went down."},
+    {"weir_service_node_latency_seconds", "Time packets spent in each node."},
+    {"weir_service_node_memory_missing",
+     "1 if what is remembered of nodes found no room in the vault."},
+    {"weir_service_node_missed_total", "Heartbeats each node did not answer."},
+    {"weir_service_node_orders_total", "Orders of nodes about flows."},
+    {"weir_service_node_packets_total", "Packets given to and taken from each node."},
+    {"weir_service_node_questions_total", "Heartbeats sent to each node."},
+    {"weir_service_node_unreturned_total", "Packets each node did not give back within a second."},
+    {"weir_service_node_up", "1 if packets pass the node."},
+    {"weir_service_path_bytes_total", "Bytes sent along each path."},
+    {"weir_service_path_new_flows_total", "Flows that began on each path."},
+    {"weir_service_path_packets_total", "Packets sent along each path."},
+    {"weir_service_path_switched_in_total", "Flows that changed to each path."},
+    {"weir_service_path_switched_out_total", "Flows that left each path."},
+    {"weir_service_return_ttl_total", "Returns to the anchor by the service TTL that was left."},
+    {"weir_service_rule_bytes_total", "Bytes of flows by service rule."},
+    {"weir_service_rule_hits_total", "Flows chosen by each service rule."},
+    {"weir_service_rule_packets_total", "Packets of flows by service rule."},
+    {"weir_service_rule_sessions_total", "Sessions by service rule."},
+    {"weir_serviced_mark_ignored_total",
+     "Tunnelled packets whose mark \"has had its services\" was not believed."},
+    {"weir_tunnel_received_packets_total", "Packets taken out of tunnels."},
+    {"weir_tunnel_sent_packets_total", "Packets sent into tunnels."},
+    {"weir_underlay_questions_total", "Neighbours asked for on the underlay."},
+    {"weir_worker_busy_seconds_total", "Time each worker handled packets."},
+    {"weir_worker_idle_seconds_total", "Time each worker had nothing to do."},
+    {"weir_worker_received_total", "Packets each worker took from its ports."},
+};
+static_assert(std::is_sorted(std::begin(helps), std::end(helps),
+                             [](const Help& a, const Help& b) { return a.family < b.family; }));
+
+}  // namespace
+
+std::string_view metric_help(std::string_view family) {
+    const auto at = std::lower_bound(
+        std::begin(helps), std::end(helps), family,
+        [](const Help& help, std::string_view name) { return help.family < name; });
+    return at != std::end(helps) && at->family == family ? at->text : std::string_view();
+}
+
+}  // namespace weir::host
