@@ -16,7 +16,7 @@ using Label = std::pair<std::string_view, std::string_view>;
 // One answer to a collector. A family's samples follow it.
 class Page {
 public:
-    // Names consist of a-z, 0-9 and _; counters end in _total. Values have base units: seconds, bytes.
+    // Names consist of a-z, 0-9 and _; counters end in _total. Units are seconds and bytes.
     void family(std::string_view name, Type type, std::string_view help);
     void sample(std::uint64_t value, std::initializer_list<Label> labels = {}) {
         sample(value, std::span(labels.begin(), labels.size()));

@@ -14,6 +14,7 @@ from weirlab.build import build_folder
 from weirlab.wait import wait_until
 
 HERE = Path(__file__).parent
+DPDK_BEFORE = set(Path("/run/dpdk").glob("*-*"))
 
 
 def traces(lab_id: str) -> list[str]:
@@ -32,8 +33,9 @@ def traces(lab_id: str) -> list[str]:
 
 
 def dpdk_folders(pids: set[int]) -> list[str]:
+    """Those of these programs; one that stood there before had the same id by chance."""
     return [path.name for path in Path("/run/dpdk").glob("*-*")
-            if path.name.rpartition("-")[2].isdigit() and int(path.name.rpartition("-")[2]) in pids]
+            if path not in DPDK_BEFORE and path.name.rpartition("-")[2] in map(str, pids)]
 
 
 def run_lab(*words: str) -> subprocess.CompletedProcess:
