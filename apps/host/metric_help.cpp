@@ -35,6 +35,8 @@ constexpr Help helps[] = {
      "Flows seen by service insertion for the first time in their middle."},
     {"weir_insertion_packets_total", "Packets that met service insertion, by port and call point."},
     {"weir_insertion_results_total", "Packets by what service insertion did with them."},
+    {"weir_insertion_resumed_total",
+     "Packets that resumed their way, by what became of their flow's program."},
     {"weir_insertion_returned_total", "Packets back from their services that resumed their way."},
     {"weir_insertion_returned_without_record_total",
      "Of those, packets whose flow had ended meanwhile."},

@@ -36,7 +36,9 @@ void* VaultMemory::pool(const std::string& name, std::size_t bytes, std::uint32_
         return nullptr;
     }
     *adoption = adoption_of(pool->adoption);
-    log::info("vault.pool", {{"pool", name}, {"bytes", bytes}, {"state", text(pool->adoption)}});
+    const bool is_news = pool->adoption != vault::Adoption::shared;  // every worker opens it
+    log::write(is_news ? log::Level::info : log::Level::debug, "vault.pool",
+               {{"pool", name}, {"bytes", bytes}, {"state", text(pool->adoption)}});
     return pool->memory.data();
 }
 

@@ -60,12 +60,12 @@ void print_lines(const model::Value& value, const std::string& indent) {
     }
 }
 
-// The described fields of a kind, in their order.
-model::Value fields_of(const Session& session, const std::string& kind) {
+// The kind's description: its summary, and its fields in their order.
+model::Value description_of(const Session& session, const std::string& kind) {
     const model::Value schema = session.get("/v1/schema");
     for (const model::Value& one : schema["kinds"].items())
-        if (one["kind"].as_text() == kind) return one["fields"];
-    return model::Value::array();
+        if (one["kind"].as_text() == kind) return one;
+    return model::Value::object();
 }
 
 bool is_default(const model::Value& value, const model::Value& field);
@@ -91,14 +91,18 @@ bool is_default(const model::Value& value, const model::Value& field) {
            without_defaults(value, field["fields"]).size() == 0;
 }
 
-// A column for every field that is not at its default everywhere.
-void print_table(const std::vector<model::Value>& items, const model::Value& fields) {
+// A column for every field that is not at its default everywhere; of what Weir made, for every one:
+// there a default is news.
+void print_table(const std::vector<model::Value>& items, const model::Value& description) {
+    const model::Value& fields = description["fields"];
+    const bool is_report = description["summary"].as_text().ends_with("Made by Weir.");
     std::vector<const model::Value*> shown;
     std::vector<std::string> header;
     for (const model::Value& field : fields.items()) {
         const std::string& name = field["name"].as_text();
-        if (std::all_of(items.begin(), items.end(),
-                        [&](const model::Value& item) { return is_default(item[name], field); }))
+        if (!is_report && std::all_of(items.begin(), items.end(), [&](const model::Value& item) {
+                return is_default(item[name], field);
+            }))
             continue;
         shown.push_back(&field);
         header.push_back(name);
@@ -137,7 +141,7 @@ void get(const Session& session, const std::string& kind, const std::string& nam
         return;
     }
     if (items.empty()) return void(std::printf("no %s\n", kind.c_str()));
-    print_table(items, fields_of(session, kind));
+    print_table(items, description_of(session, kind));
 }
 
 void describe(const Session& session, const std::string& kind, const std::string& name) {

@@ -70,6 +70,9 @@ class Command(unittest.TestCase):
                                             "ADDRESSES", "LABELS", "DEVICE"])
         self.assertEqual([line.split()[0] for line in table[1:]],
                          ["g1", "g2", "g3", "n1", "n2-left", "n2-right"])
+        states = self.say("get", "service-node-status")[0].splitlines()
+        self.assertEqual(states[0].split()[:3], ["NAME", "NODE_ID", "STATE"])
+        self.assertEqual(states[1].split()[:3], ["n1", "1", "up"])
         self.assertEqual(self.say("get", "host", "-o", "name")[0], "h1\nh2\n")
         self.assertEqual(self.json("get", "port", "g1")["mtu"], 0)
         self.assertIn("mac: 02:00:00:00:10:11\n", self.say("get", "port", "g1", "-o", "yaml")[0])
