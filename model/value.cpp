@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <utility>
+#include <vector>
 
 namespace weir::model {
 
@@ -117,6 +118,14 @@ Value::Array& Value::edit_items() {
 
 namespace {
 
+// A key that is written twice keeps both values, in their order.
+std::vector<const Value::Member*> by_key(const Value& object) {
+    std::vector<const Value::Member*> all;
+    for (const Value::Member& member : object.members()) all.push_back(&member);
+    std::ranges::stable_sort(all, {}, &Value::Member::key);
+    return all;
+}
+
 template <class T>
 bool read_whole(std::string_view text, T& out) {
     if (!text.empty() && text.front() == '+') text.remove_prefix(1);
@@ -159,11 +168,8 @@ std::string_view Value::type_name() const {
 
 bool operator==(const Value& a, const Value& b) {
     if (!a.is_object() || !b.is_object()) return a.content_ == b.content_;
-    if (a.size() != b.size()) return false;
-    return std::ranges::all_of(a.members(), [&](const Value::Member& member) {
-        const Value* other = b.find(member.key);
-        return other && *other == member.value;
-    });
+    return std::ranges::equal(by_key(a), by_key(b),
+                              [](const auto* one, const auto* other) { return *one == *other; });
 }
 
 }  // namespace weir::model

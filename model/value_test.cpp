@@ -35,6 +35,13 @@ TEST(Value, ObjectsAreEqualInAnyOrder) {
     EXPECT_NE(json("[1,2]"), json("[2,1]"));
 }
 
+// Who decodes it names the key; until then both values are there.
+TEST(Value, KeysThatAreWrittenTwiceCount) {
+    EXPECT_EQ(json(R"({"a":1,"b":0,"a":2})"), json(R"({"b":0,"a":1,"a":2})"));
+    EXPECT_NE(json(R"({"a":1,"a":2})"), json(R"({"a":2,"a":1})"));
+    EXPECT_NE(json(R"({"a":1,"a":1})"), json(R"({"a":1,"b":1})"));
+}
+
 TEST(Value, IntegersKeepAllTheirBits) {
     const Value value = json("[18446744073709551615,-9223372036854775808,0,9223372036854775808]");
     EXPECT_EQ(value.items()[0].as_uint(), ~std::uint64_t{0});
