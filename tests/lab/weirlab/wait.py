@@ -1,9 +1,14 @@
 """Polling with a bound: the only place of the lab that pauses."""
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+# How many times slower than a release build the build under test may be: bounds of time that say
+# nothing of Weir's own timers are so much longer. `./dev test --asan` and `--tsan` set it.
+SLOWNESS = float(os.environ.get("WEIR_SLOWNESS", "1"))
 
 
 class NotInTime(AssertionError):
@@ -16,6 +21,7 @@ def wait_until(what: str, condition: Callable[[], T], timeout_s: float = 20.0,
 
     A CommandFailed, OSError or ValueError counts as "not yet"; the last one is told at the end.
     """
+    timeout_s *= SLOWNESS
     end = time.monotonic() + timeout_s
     last: Exception | None = None
     while True:
