@@ -40,8 +40,11 @@ std::span<const Feature> all() {
 
 model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& reported,
                          std::string_view host) {
-    model::Registry registry;
-    for (const Feature& feature : all()) feature.add_kinds(registry);
+    static const model::Registry registry = [] {
+        model::Registry made;
+        for (const Feature& feature : all()) feature.add_kinds(made);
+        return made;
+    }();
     model::Snapshot whole = intent;
     for (const model::Kind* kind : registry.kinds())
         for (const std::string& name : kind->names(reported)) kind->copy(reported, name, whole);

@@ -281,8 +281,8 @@ struct World {
     Packet& packet(const Frame& frame) {
         Packet* p = machine.make();
         p->hand = {};
-        std::memcpy(p->append(static_cast<std::uint32_t>(frame.size())), frame.data(),
-                    frame.size());
+        std::copy(frame.begin(), frame.end(),
+                  p->append(static_cast<std::uint32_t>(frame.size())));
         return *p;
     }
     // On the service plane at this host, with the MACs of the plane.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "apps/engine/abi.hpp"
 #include "base/check.hpp"
@@ -14,7 +15,7 @@ namespace weir::scenario {
 
 namespace {
 
-constexpr std::uint32_t data_room = limits::packet_headroom_bytes + 65536;
+constexpr std::uint32_t largest_frame_bytes = 65536;
 
 weir_sink into(std::string& text) {
     return {&text, [](void* context, const char* bytes, std::size_t count) {
@@ -24,11 +25,6 @@ weir_sink into(std::string& text) {
 }
 
 }  // namespace
-
-struct FakeHost::Buffer {
-    net::Packet packet;
-    std::uint8_t bytes[data_room];
-};
 
 FakeHost::FakeHost(std::string name, std::uint32_t workers, std::uint32_t flows)
     : name_(std::move(name)), api_(engine::engine_api("scenario", "0")), inbox_(workers) {
@@ -47,7 +43,7 @@ FakeHost::FakeHost(std::string name, std::uint32_t workers, std::uint32_t flows)
         }
     };
     vtable_.allocate = [](void* h, std::uint32_t, net::Packet** out, std::uint32_t n) {
-        for (std::uint32_t i = 0; i < n; ++i) out[i] = of(h).make_packet();
+        for (std::uint32_t i = 0; i < n; ++i) out[i] = of(h).make_packet(largest_frame_bytes);
         return n;
     };
     vtable_.release = [](void* h, std::uint32_t, net::Packet** packets, std::uint32_t n) {
@@ -104,21 +100,20 @@ void* FakeHost::pool(const char* name, std::size_t bytes, std::uint32_t* adoptio
     return pool.start;
 }
 
-net::Packet* FakeHost::make_packet() {
-    auto* buffer = new Buffer;
-    net::Packet& p = buffer->packet;
-    p.data = buffer->bytes + limits::packet_headroom_bytes;
-    p.headroom = limits::packet_headroom_bytes;
-    p.tailroom = data_room - limits::packet_headroom_bytes;
-    p.length = 0;
-    p.owner = buffer;
+net::Packet* FakeHost::make_packet(std::uint32_t room) {
+    constexpr std::uint32_t before = sizeof(net::Packet) + limits::packet_headroom_bytes;
+    void* block = ::operator new(before + room, std::align_val_t(alignof(net::Packet)));
+    auto* p = new (block) net::Packet;
+    p->data = static_cast<std::uint8_t*>(block) + before;
+    p->headroom = limits::packet_headroom_bytes;
+    p->tailroom = room;
     ++in_use_;
-    return &p;
+    return p;
 }
 
 void FakeHost::free_packet(net::Packet* p) {
     --in_use_;
-    delete static_cast<Buffer*>(p->owner);
+    ::operator delete(p, std::align_val_t(alignof(net::Packet)));
 }
 
 std::string FakeHost::attach(const std::string& name, std::uint32_t index) {
@@ -163,8 +158,9 @@ void FakeHost::receive(const std::string& port, const Frame& frame, std::uint64_
     const auto found = ports_.find(port);
     WEIR_CHECK(found != ports_.end(), "the scenario sends at a port that the host does not have");
     const std::uint32_t index = found->second, worker = index % vtable_.workers;
-    net::Packet* p = make_packet();
-    std::memcpy(p->append(static_cast<std::uint32_t>(frame.size())), frame.data(), frame.size());
+    // Nothing is behind the frame, so that address sanitizers see every step beyond its end.
+    net::Packet* p = make_packet(static_cast<std::uint32_t>(frame.size()));
+    std::copy(frame.begin(), frame.end(), p->append(static_cast<std::uint32_t>(frame.size())));
     // A frame without a checksum that could be left partial is flagged all the same: devices err.
     if ((offload.flags & net::packet_partial_checksum) && net::parse(*p) == net::ParseError::none)
         (void)net::make_partial_checksum(*p);

@@ -63,14 +63,13 @@ public:
     std::vector<std::string> events;
 
 private:
-    struct Buffer;
     struct Pool {
         std::unique_ptr<std::byte[]> memory;
         std::byte* start = nullptr;
         std::size_t bytes = 0;
     };
     static FakeHost& of(void* host) { return *static_cast<FakeHost*>(host); }
-    net::Packet* make_packet();
+    net::Packet* make_packet(std::uint32_t room);
     void free_packet(net::Packet* p);
     model::Value ask_worker(std::uint32_t worker, const model::Value& request,
                             std::uint64_t now_ns);

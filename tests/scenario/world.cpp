@@ -124,6 +124,13 @@ void World::advance(std::uint64_t ns) {
     }
 }
 
+void World::advance(std::uint64_t ns, std::uint64_t ticks) {
+    for (std::uint64_t i = 0; i < ticks; ++i) {
+        now_ns_ += ns / ticks;
+        tick();
+    }
+}
+
 // Carries frames until none is on its way; whether there was any. Bounded: a scenario that never
 // ends is a failure.
 bool World::settle() {

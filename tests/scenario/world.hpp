@@ -43,9 +43,10 @@ public:
     // Asks the host of the port to trace `packet` (notation). The refusal, or empty.
     std::string trace(const std::string& port, const std::string& packet);
     void inject_underlay(const std::string& host,
-                         const Frame& frame);  // from outside, to that host
-    void advance(std::uint64_t ns);            // ticks every millisecond on the way
-    void release(const std::string& node);     // what the node has held goes on
+                         const Frame& frame);             // from outside, to that host
+    void advance(std::uint64_t ns);                       // ticks every millisecond on the way
+    void advance(std::uint64_t ns, std::uint64_t ticks);  // with so many ticks on the way
+    void release(const std::string& node);                // what the node has held goes on
 
     FakeHost& host(const std::string& name);
     FakeHost& host_of(const std::string& port);
