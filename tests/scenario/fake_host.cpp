@@ -53,8 +53,8 @@ FakeHost::FakeHost(std::string name, std::uint32_t workers, std::uint32_t flows)
                                 std::uint32_t n) {
         for (std::uint32_t i = 0; i < n; ++i) of(h).inbox_[to].push_back(packets[i]);
     };
-    vtable_.hand_to_engine = [](void* h, std::uint32_t, net::Packet** packets, std::uint32_t n) {
-        for (std::uint32_t i = 0; i < n; ++i) of(h).to_engine_.push_back(packets[i]);
+    vtable_.hand_to_engine = [](void* h, std::uint32_t w, net::Packet** packets, std::uint32_t n) {
+        for (std::uint32_t i = 0; i < n; ++i) of(h).to_engine_.push_back({w, packets[i]});
     };
     vtable_.pool = [](void* h, const char* pool_name, std::size_t bytes, std::uint32_t,
                       std::uint32_t* adoption) { return of(h).pool(pool_name, bytes, adoption); };
@@ -65,10 +65,10 @@ FakeHost::FakeHost(std::string name, std::uint32_t workers, std::uint32_t flows)
 }
 
 FakeHost::~FakeHost() {
-    api_.destroy(engine_);
+    for (weir_engine* engine : engines()) api_.destroy(engine);
     for (auto& box : inbox_)
         for (net::Packet* p : box) free_packet(p);
-    for (net::Packet* p : to_engine_) free_packet(p);
+    for (const auto& [worker, p] : to_engine_) free_packet(p);
 }
 
 void FakeHost::restart_engine() {
@@ -88,7 +88,9 @@ void FakeHost::restart_engine() {
 void* FakeHost::pool(const char* name, std::size_t bytes, std::uint32_t* adoption) {
     Pool& pool = pools_[name];
     if (pool.bytes == bytes) {
-        *adoption = instance_ > 1 && last_revision_ != 0 ? weir_pool_recovered : weir_pool_shared;
+        *adoption = instance_ > 1 && last_revision_ != 0 && shared_from_ != instance_
+                        ? weir_pool_recovered
+                        : weir_pool_shared;
         return pool.start;
     }
     pool.memory = std::make_unique<std::byte[]>(bytes + 64);
@@ -116,13 +118,18 @@ void FakeHost::free_packet(net::Packet* p) {
     ::operator delete(p, std::align_val_t(alignof(net::Packet)));
 }
 
-std::string FakeHost::attach(const std::string& name, std::uint32_t index) {
+weir_port_info FakeHost::info_of(const std::string& name, std::uint32_t index) const {
     weir_port_info info{};
     info.index = index;
     info.incarnation = 1;
     info.polling_worker = index % vtable_.workers;
     info.mtu = name == "underlay" ? 1700 : 9000;
     std::strncpy(info.name, name.c_str(), sizeof info.name - 1);
+    return info;
+}
+
+std::string FakeHost::attach(const std::string& name, std::uint32_t index) {
+    const weir_port_info info = info_of(name, index);
     std::string error;
     return api_.attach(engine_, &info, into(error)) != 0 ? "" : error;
 }
@@ -130,15 +137,16 @@ std::string FakeHost::attach(const std::string& name, std::uint32_t index) {
 std::string FakeHost::apply(const std::string& canonical, std::uint64_t revision,
                             const std::vector<std::string>& port_names) {
     std::string error;
-    if (api_.publish(engine_, canonical.data(), canonical.size(), revision, into(error)) == 0)
-        return error;
+    for (weir_engine* engine : engines())
+        if (api_.publish(engine, canonical.data(), canonical.size(), revision, into(error)) == 0)
+            return error;
     last_snapshot_ = canonical;
     last_revision_ = revision;
     for (const std::string& port : port_names) open(port);
     for (auto it = ports_.begin(); it != ports_.end();) {
         const bool wanted =
             std::find(port_names.begin(), port_names.end(), it->first) != port_names.end();
-        if (!wanted) api_.detach(engine_, it->second);
+        if (!wanted) api_.detach(owner_of(it->second), it->second);
         it = wanted ? std::next(it) : ports_.erase(it);
     }
     return {};
@@ -146,6 +154,7 @@ std::string FakeHost::apply(const std::string& canonical, std::uint64_t revision
 
 void FakeHost::open(const std::string& port) {
     if (ports_.contains(port)) return;
+    WEIR_CHECK(!second_, "no port is opened while an engine takes over");
     const auto index = static_cast<std::uint32_t>(names_.size());
     ports_[port] = index;
     names_[index] = port;
@@ -169,7 +178,7 @@ void FakeHost::receive(const std::string& port, const Frame& frame, std::uint64_
     p->hand = {};
     p->hand.port = index;
     p->received_ns = now_ns_ = now_ns;
-    api_.run(engine_, worker, &p, 1, now_ns);
+    run(worker, p, now_ns);
     run_pending(now_ns);
 }
 
@@ -181,41 +190,48 @@ void FakeHost::run_pending(std::uint64_t now_ns) {
             if (inbox_[w].empty()) continue;
             net::Packet* p = inbox_[w].front();
             inbox_[w].pop_front();
-            api_.run(engine_, w, &p, 1, now_ns);
+            run(w, p, now_ns);
             more = true;
         }
-        for (; !to_engine_.empty(); to_engine_.pop_front()) free_packet(to_engine_.front());
+        while (!to_engine_.empty()) {
+            const auto [worker, p] = to_engine_.front();
+            to_engine_.pop_front();
+            run(worker, p, now_ns);
+            more = true;
+        }
     }
 }
 
 void FakeHost::tick(std::uint64_t now_ns) {
     now_ns_ = now_ns;
-    for (std::uint32_t w = 0; w < inbox_.size(); ++w) api_.tick(engine_, w, now_ns);
+    for (weir_engine* engine : engines())
+        for (std::uint32_t w = 0; w < inbox_.size(); ++w) api_.tick(engine, w, now_ns);
     run_pending(now_ns);
 }
 
-model::Value FakeHost::ask_worker(std::uint32_t worker, const model::Value& request,
-                                  std::uint64_t now_ns) {
+model::Value FakeHost::ask_worker(weir_engine* engine, std::uint32_t worker,
+                                  const model::Value& request, std::uint64_t now_ns) {
     const std::string text = model::dump_json(request);
     std::string answer;
-    api_.worker_query(engine_, worker, text.data(), text.size(), now_ns, into(answer));
+    api_.worker_query(engine, worker, text.data(), text.size(), now_ns, into(answer));
     auto value = model::parse_json(answer, model::trusted_limits);
     WEIR_CHECK(value.ok(), "the engine answers in JSON");
     return std::move(value).value();
 }
 
 model::Value FakeHost::ask(const model::Value& request, std::uint64_t now_ns) {
-    model::Value answer = ask_worker(0, request, now_ns);
+    model::Value answer = ask_worker(engine_, 0, request, now_ns);
     run_pending(now_ns);
     return answer;
 }
 
 model::Value FakeHost::query(const model::Value& request, std::uint64_t now_ns) {
     model::Value joined = model::Value::array();
-    for (std::uint32_t w = 0; w < inbox_.size(); ++w) {
-        const model::Value rows = ask_worker(w, request, now_ns)["rows"];
-        for (const model::Value& row : rows.items()) joined.push(row);
-    }
+    for (weir_engine* engine : engines())
+        for (std::uint32_t w = 0; w < inbox_.size(); ++w) {
+            const model::Value rows = ask_worker(engine, w, request, now_ns)["rows"];
+            for (const model::Value& row : rows.items()) joined.push(row);
+        }
     run_pending(now_ns);
     return joined;
 }

@@ -3,7 +3,9 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dataplane/abi.hpp"
@@ -25,8 +27,9 @@ struct Offload {
     std::uint16_t segment_bytes = 0;
 };
 
-// The smallest shell there is: one engine through its C ABI, heap packets, memory ports, virtual
-// time. Workers are called one after the other, so that every run is the same.
+// The smallest shell there is: an engine through its C ABI (two while one takes over), heap
+// packets, memory ports, virtual time. Workers are called one after the other, so that every run is
+// the same.
 class FakeHost {
 public:
     // `flows`: records that each worker's table holds.
@@ -46,6 +49,8 @@ public:
     void tick(std::uint64_t now_ns);
     // Replaces the engine by a fresh one that finds the flows in the same pools (a restart).
     void restart_engine();
+    // Moves these ports, or all, to a second engine, which becomes the only one with the last port.
+    void swap_engine(const std::vector<std::string>& port_names);
 
     // The answer of the first worker.
     model::Value ask(const model::Value& request, std::uint64_t now_ns);
@@ -71,24 +76,33 @@ private:
     static FakeHost& of(void* host) { return *static_cast<FakeHost*>(host); }
     net::Packet* make_packet(std::uint32_t room);
     void free_packet(net::Packet* p);
-    model::Value ask_worker(std::uint32_t worker, const model::Value& request,
+    model::Value ask_worker(weir_engine* engine, std::uint32_t worker, const model::Value& request,
                             std::uint64_t now_ns);
+    std::vector<weir_engine*> engines() const;
+    weir_engine* owner_of(std::uint32_t port) const;
+    void run(std::uint32_t worker, net::Packet* p, std::uint64_t now_ns);
+    void start_second_engine();
+    void move_port(std::uint32_t index);
     void run_pending(std::uint64_t now_ns);
     void* pool(const char* name, std::size_t bytes, std::uint32_t* adoption);
+    weir_port_info info_of(const std::string& name, std::uint32_t index) const;
     std::string attach(const std::string& name, std::uint32_t index);
 
     const std::string name_;
     weir_host_vtable vtable_{};
     const weir_engine_api api_;
     weir_engine* engine_ = nullptr;
+    weir_engine* second_ = nullptr;  // takes over from the other, port by port
+    std::set<std::uint32_t> moved_;  // ports it has
     std::map<std::string, Pool> pools_;
     std::map<std::string, std::uint32_t> ports_;
     std::map<std::uint32_t, std::string> names_;
     std::vector<std::deque<net::Packet*>> inbox_;  // per worker, from other workers
-    std::deque<net::Packet*> to_engine_;
+    std::deque<std::pair<std::uint32_t, net::Packet*>> to_engine_;  // worker, packet
     std::vector<Sent> sent_;
     std::uint32_t in_use_ = 0;
     std::uint32_t instance_ = 0;
+    std::uint32_t shared_from_ = 0;  // instance that started beside another
     std::uint64_t now_ns_ = 0;
     std::string last_snapshot_;
     std::uint64_t last_revision_ = 0;

@@ -90,6 +90,7 @@ private:
             {"forget-arrivals", &Story::forget_arrivals},
             {"mend", &Story::link},
             {"restart", &Story::restart},
+            {"swap", &Story::swap},
             {"expect", &Story::expect},
             {"forget-wire", &Story::forget_wire}};
         const auto words = words_of(line);
@@ -361,6 +362,11 @@ private:
     std::string link(const std::string&, const std::vector<std::string>& words) {
         if (words[0] == "cut") world_.cut_hosts.insert(words.at(1));
         else world_.cut_hosts.erase(words.at(1));
+        return {};
+    }
+    // "swap h1 [port …]"
+    std::string swap(const std::string&, const std::vector<std::string>& words) {
+        world_.host(words.at(1)).swap_engine({words.begin() + 2, words.end()});
         return {};
     }
     std::string restart(const std::string&, const std::vector<std::string>& words) {
