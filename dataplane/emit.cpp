@@ -48,6 +48,8 @@ Packet* Emit::clone(const Packet& from) {
     void* const owner = p->owner;
     std::memcpy(data, from.data, from.length);
     *p = from;
+    if (static_cast<const void*>(from.program) == from.program_room.data())
+        p->program = std::launder(reinterpret_cast<ActionProgram*>(p->program_room.data()));
     p->data = data;
     p->headroom = headroom;
     p->tailroom = tailroom - from.length;
@@ -141,12 +143,6 @@ void Emit::use(flow::Table& shard) {
 
 ActionProgram& Emit::program_of(const flow::FlowPair& pair, std::uint8_t direction) {
     return programs_.at(flows->slot(pair), direction);
-}
-
-ActionProgram* Emit::scratch_program() {
-    ActionProgram* program = &scratch_[scratch_used_++ % scratch_.size()];
-    *program = {};
-    return program;
 }
 
 void Emit::append(Outbox& box, Packet& p, void (*how)(Emit&, Outbox&)) {

@@ -40,6 +40,11 @@ struct StageMap {
     StageBits service_from_node = 0;    // a service port received it
 };
 
+// Where packets are lost between the stages: more wait for a context than its queue holds, or the
+// pool of packets is dry.
+inline constexpr std::array<std::string_view, 2> pipeline_exit_names = {"pipeline.queue_full",
+                                                                        "pipeline.no_buffer"};
+
 // What a stage may do beside changing its own packets. One per worker, everything pre-allocated.
 //
 // Every call that takes a `Packet&` takes the packet over: the stage must not touch it again.
@@ -84,8 +89,6 @@ public:
     void forget(flow::FlowPair&);
     // The program of one direction of a flow.
     ActionProgram& program_of(const flow::FlowPair&, std::uint8_t direction);
-    // A program for a packet that has no flow; valid for this burst.
-    ActionProgram* scratch_program();
 
     // At most 1000 ICMP errors and resets a second and worker (RFC 1812 §4.3.2.8).
     bool may_send_icmp() {
@@ -146,8 +149,6 @@ private:
     std::array<flow::FlowPair*, 2 * limits::max_burst> forgotten_{};
     std::size_t forgotten_count_ = 0;
     ProgramCache programs_;
-    std::array<ActionProgram, 4 * limits::max_burst> scratch_{};
-    std::size_t scratch_used_ = 0;
     std::uint64_t icmp_second_ns_ = 0;
     std::uint32_t icmp_sent_ = 0;
     std::uint64_t loops_ = 0, overflows_ = 0, no_buffers_ = 0;

@@ -43,7 +43,7 @@ void send_reply(const Packet& offending, Packet& reply, Emit& emit) {
     reply.source_port = reply.hand.source_port = reply.hand.port = port->index;
     reply.vni = reply.hand.vni = port->vni;
     reply.hash = net::symmetric_hash(reply.tuple);
-    reply.program = emit.scratch_program();
+    reply.program = own_program(reply);
     emit.enter(reply, Context::source, emit.stages->behind_insertion[0]);
 }
 

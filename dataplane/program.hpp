@@ -1,5 +1,7 @@
 #pragma once
 #include <cstdint>
+#include <new>
+#include <type_traits>
 #include <vector>
 
 #include "net/address.hpp"
@@ -54,5 +56,12 @@ public:
 private:
     std::vector<ActionProgram> programs_;
 };
+
+// A fresh program in the packet itself: it lasts as long as the packet, whatever waits before it.
+inline ActionProgram* own_program(net::Packet& p) {
+    static_assert(sizeof(ActionProgram) <= sizeof(p.program_room));
+    static_assert(std::is_trivially_destructible_v<ActionProgram>);
+    return new (p.program_room.data()) ActionProgram;
+}
 
 }  // namespace weir::dataplane

@@ -18,29 +18,29 @@ namespace weir::net {
 
 // Where a packet that changes hands enters (HandOver::entry).
 enum class Entry : std::uint8_t {
-    receive = 0,    // from the port's device (or again on the worker that owns the flow)
-    deliver = 1,    // to this port, from another engine: the destination context starts
-    transmit = 2,   // finished; only the device is left (the shell's own use)
+    receive = 0,   // from the port's device (or again on the worker that owns the flow)
+    deliver = 1,   // to this port, from another engine: the destination context starts
+    transmit = 2,  // finished; only the device is left (the shell's own use)
 };
 
 // What travels with a packet between workers and between engines: fixed, versioned, no pointers.
 struct HandOver {
     std::uint8_t version = 1;
     Entry entry = Entry::receive;
-    std::uint8_t dispatched = 0;       // 1: this worker is the owner of the flow; do not send on
+    std::uint8_t dispatched = 0;  // 1: this worker is the owner of the flow; do not send on
     std::uint8_t recirculations = 0;
-    std::uint32_t port = 0;            // the port this entry is about
-    std::uint32_t vni = 0;             // guest segment the packet travels on
-    std::uint32_t serviced_sci = 0;    // SERVICED mark (service-plane DP-27)
+    std::uint32_t port = 0;          // the port this entry is about
+    std::uint32_t vni = 0;           // guest segment the packet travels on
+    std::uint32_t serviced_sci = 0;  // SERVICED mark (service-plane DP-27)
     std::uint32_t serviced_anchor = 0;
-    std::uint8_t serviced_flags = 0;   // 0: no mark
-    std::uint8_t call_points_done = 0; // bit 0 egress, bit 1 ingress (si_done)
+    std::uint8_t serviced_flags = 0;      // 0: no mark
+    std::uint8_t call_points_done = 0;    // bit 0 egress, bit 1 ingress (si_done)
     std::uint16_t fragment_src_port = 0;  // ports of the first fragment, for later ones
     std::uint16_t fragment_dst_port = 0;
     std::uint8_t fragment_known = 0;
     std::uint8_t reserved = 0;
-    std::uint32_t trace_id = 0;        // 0: not traced
-    std::uint32_t source_port = 0;     // guest port it came from, if on this host
+    std::uint32_t trace_id = 0;     // 0: not traced
+    std::uint32_t source_port = 0;  // guest port it came from, if on this host
     std::uint32_t trace_collector = 0;
 };
 static_assert(sizeof(HandOver) == 40);
@@ -75,22 +75,22 @@ enum class Fragment : std::uint8_t { whole = 0, first, later };
 
 // What parse() found. Offsets are from `Packet::data`; 0 means "not there".
 struct Headers {
-    std::uint16_t ethertype = 0;       // after VLAN tags
-    std::uint16_t vlan = 0;            // outermost tag's TCI; see vlan_count
+    std::uint16_t ethertype = 0;  // after VLAN tags
+    std::uint16_t vlan = 0;       // outermost tag's TCI; see vlan_count
     std::uint8_t vlan_count = 0;
     Family family = Family::none;
     Fragment fragment = Fragment::whole;
     std::uint8_t tcp_flags = 0;
-    std::uint16_t l3 = 0;              // IP header
-    std::uint16_t l4 = 0;              // TCP/UDP/ICMP header; 0 for later fragments and unknown
-    std::uint16_t payload = 0;         // behind the L4 header
-    std::uint16_t l3_end = 0;          // end of the IP packet (behind it: Ethernet padding)
-    std::uint8_t proto = 0;            // last header, extension headers skipped
-    std::uint8_t ttl = 0;              // or hop limit
+    std::uint16_t l3 = 0;       // IP header
+    std::uint16_t l4 = 0;       // TCP/UDP/ICMP header; 0 for later fragments and unknown
+    std::uint16_t payload = 0;  // behind the L4 header
+    std::uint16_t l3_end = 0;   // end of the IP packet (behind it: Ethernet padding)
+    std::uint8_t proto = 0;     // last header, extension headers skipped
+    std::uint8_t ttl = 0;       // or hop limit
     std::uint8_t icmp_type = 0, icmp_code = 0;
     std::uint32_t fragment_id = 0;
-    std::uint16_t fragment_offset = 0; // bytes
-    bool icmp_error = false;           // then `tuple` is that of the embedded packet, reversed
+    std::uint16_t fragment_offset = 0;  // bytes
+    bool icmp_error = false;            // then `tuple` is that of the embedded packet, reversed
     bool fragment_more = false;
 };
 
@@ -106,13 +106,13 @@ struct alignas(64) Packet {
     // line 0: shell and engine
     std::uint8_t* data = nullptr;
     std::uint32_t length = 0;
-    std::uint32_t headroom = 0;   // bytes free before data
-    std::uint32_t tailroom = 0;   // bytes free behind data + length
+    std::uint32_t headroom = 0;  // bytes free before data
+    std::uint32_t tailroom = 0;  // bytes free behind data + length
     std::uint16_t flags = 0;
-    std::uint16_t segment_bytes = 0;   // super-frames: TCP payload per segment
+    std::uint16_t segment_bytes = 0;      // super-frames: TCP payload per segment
     std::uint32_t egress_port = no_port;  // set by tx
     std::uint32_t egress_queue = 0;
-    void* owner = nullptr;             // the port library's own handle
+    void* owner = nullptr;  // the port library's own handle
     std::uint64_t received_ns = 0;
     std::uint64_t reserved0 = 0;
 
@@ -121,25 +121,27 @@ struct alignas(64) Packet {
 
     // engine scratch
     alignas(64) std::uint64_t pending = 0;  // stages that still want it; bit = place in context
-    std::uint8_t context = 0;     // dataplane::Context
-    std::uint8_t direction = 0;   // 0: initiator → responder of `flow`
+    std::uint8_t context = 0;               // dataplane::Context
+    std::uint8_t direction = 0;             // 0: initiator → responder of `flow`
     bool flow_is_new = false;
-    std::uint32_t hash = 0;       // symmetric, of `tuple`
+    std::uint32_t hash = 0;  // symmetric, of `tuple`
     std::uint32_t vni = 0;
     std::uint32_t source_port = no_port;       // guest port the packet left, if on this host
     std::uint32_t destination_port = no_port;  // guest port it goes to, if on this host
     std::uint32_t tunnel_peer = no_port;       // index of the tunnel endpoint it came from, goes to
     flow::FlowPair* flow = nullptr;
     dataplane::ActionProgram* program = nullptr;  // of this packet's flow and direction
-    std::uint8_t exit = no_exit;  // reason of the stage that dropped it
-    std::uint8_t slot = no_slot;  // place in the burst of the running stage
-    std::uint8_t hops_here = 0;   // contexts entered on this host
+    std::uint8_t exit = no_exit;                  // reason of the stage that dropped it
+    std::uint8_t slot = no_slot;                  // place in the burst of the running stage
+    std::uint8_t hops_here = 0;                   // contexts entered on this host
     Headers headers;
     Tuple tuple;
     Smd smd;                      // valid on the service plane
     bool oam = false;             // Geneve O: control or liveness, never a guest's packet
     std::uint8_t ctrl_count = 0;  // 1: `ctrl` holds the content of a CTRL option (spec §6.1)
     std::array<std::uint8_t, 28> ctrl{};
+    // For a packet without a flow: `program` points here (dataplane/program.hpp).
+    alignas(8) std::array<std::byte, 64> program_room;
 
     std::span<std::uint8_t> bytes() { return {data, length}; }
     std::span<const std::uint8_t> bytes() const { return {data, length}; }

@@ -213,9 +213,10 @@ Value Engine::counters(Worker& worker, const Program& program) {
                       })
             S::counters(worker.pipeline.table<S>(program.tables), worker.pipeline.state<S>(), sink);
     });
+    drop(dataplane::pipeline_exit_names[0], worker.emit.overflows());
+    drop(dataplane::pipeline_exit_names[1], worker.emit.no_buffers());
+    // Defects of ours: no packet may ever meet them.
     drop("pipeline.loop", worker.emit.loops());
-    drop("pipeline.queue_full", worker.emit.overflows());
-    drop("pipeline.no_buffer", worker.emit.no_buffers());
     drop("pipeline.no_outcome", worker.pipeline.no_outcome);
     return answer;
 }

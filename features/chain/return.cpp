@@ -115,7 +115,7 @@ struct Work {
     dataplane::StageBits pick_program(Packet& p, const PortEntry& port, std::size_t which) {
         if (!p.flow) {
             ++state.resumed.without_record;
-            p.program = emit.scratch_program();
+            p.program = dataplane::own_program(p);
             return emit.stages->behind_insertion[which];
         }
         const flow::Hot& hot = p.flow->hot[p.direction];

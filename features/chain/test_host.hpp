@@ -111,7 +111,7 @@ public:
         }
         p.flow = hit.pair;
         p.direction = hit.direction;
-        p.program = emit.scratch_program();
+        p.program = dataplane::own_program(p);
         p.program->act_before = map_.insertion[0];
         return p;
     }

@@ -61,10 +61,11 @@ bool send_pieces(Packet& whole, bool super_frame, std::uint32_t limit, Egress::S
         piece.source_port = whole.source_port;
         piece.vni = whole.vni;
         piece.flow = nullptr;
-        piece.program = emit.scratch_program();
+        piece.program = dataplane::own_program(piece);
         *piece.program = *whole.program;
         if (!super_frame) piece.program->mtu = 0;
-        emit.enter(piece, dataplane::Context::source, emit.stages->egress);
+        // The same visit goes on: pieces are cut once, so this is no recirculation.
+        emit.start(piece, dataplane::Context::source, emit.stages->egress);
     };
     const net::SplitError error = super_frame
                                       ? net::segment_tcp(whole, whole.segment_bytes, make, take)

@@ -16,8 +16,8 @@ struct Receiver {
     std::uint32_t host = 0;
 };
 
-void address(Packet& p, const Receiver& to, const SegmentEntry& segment, Emit& emit) {
-    p.program = emit.scratch_program();
+void address(Packet& p, const Receiver& to, const SegmentEntry& segment) {
+    p.program = dataplane::own_program(p);
     p.program->egress = to.egress;
     p.program->egress_port = to.port;
     p.program->peer = to.host;
@@ -32,7 +32,7 @@ bool replicate(Packet& p, const SegmentEntry& segment, Switch::State& state, Emi
     const auto receive = [&](const Receiver& next) {
         if (last.egress != Egress::none && copies < limits::max_replicas) {
             if (Packet* copy = emit.clone(p)) {
-                address(*copy, last, segment, emit);
+                address(*copy, last, segment);
                 emit.enter(*copy, dataplane::Context::source, p.pending);
                 ++state.replicated;
                 ++copies;
@@ -45,7 +45,7 @@ bool replicate(Packet& p, const SegmentEntry& segment, Switch::State& state, Emi
     for (const std::uint32_t host : segment.remote_hosts)
         receive({Egress::tunnel, net::no_port, host});
     if (last.egress == Egress::none) return false;
-    address(p, last, segment, emit);
+    address(p, last, segment);
     return true;
 }
 

@@ -122,7 +122,7 @@ void Track::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits
         const PortEntry& port = *emit.ports->at(dataplane::context_port(*p));
         p->flow = nullptr;
         if (!is_flow(*p)) {
-            p->program = emit.scratch_program();
+            p->program = dataplane::own_program(*p);
             continue;
         }
         if (p->headers.icmp_error) {

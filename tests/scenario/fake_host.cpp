@@ -43,8 +43,10 @@ FakeHost::FakeHost(std::string name, std::uint32_t workers, std::uint32_t flows)
         }
     };
     vtable_.allocate = [](void* h, std::uint32_t, net::Packet** out, std::uint32_t n) {
-        for (std::uint32_t i = 0; i < n; ++i) out[i] = of(h).make_packet(largest_frame_bytes);
-        return n;
+        std::uint32_t made = 0;
+        while (made < n && of(h).in_use_ < of(h).most_packets)
+            out[made++] = of(h).make_packet(largest_frame_bytes);
+        return made;
     };
     vtable_.release = [](void* h, std::uint32_t, net::Packet** packets, std::uint32_t n) {
         for (std::uint32_t i = 0; i < n; ++i) of(h).free_packet(packets[i]);

@@ -66,6 +66,7 @@ public:
     const std::string& name() const { return name_; }
     std::vector<std::string> port_names() const;
     std::vector<std::string> events;
+    std::uint32_t most_packets = ~0u;  // beyond that the engine gets no more
 
 private:
     struct Pool {

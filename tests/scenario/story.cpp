@@ -87,6 +87,7 @@ private:
             {"open", &Story::open},
             {"unplug", &Story::unplug},
             {"flows", &Story::flows},
+            {"buffers", &Story::buffers},
             {"forget-arrivals", &Story::forget_arrivals},
             {"mend", &Story::link},
             {"restart", &Story::restart},
@@ -212,6 +213,10 @@ private:
     std::string flows(const std::string&, const std::vector<std::string>& words) {
         if (!world_.hosts().empty()) return "the size of tables is said before the setup";
         world_.flows_per_worker = static_cast<std::uint32_t>(std::stoul(words.at(1)));
+        return {};
+    }
+    std::string buffers(const std::string&, const std::vector<std::string>& words) {
+        world_.host(words.at(1)).most_packets = static_cast<std::uint32_t>(std::stoul(words.at(2)));
         return {};
     }
     std::string unplug(const std::string&, const std::vector<std::string>& words) {
