@@ -56,7 +56,7 @@ def down(which: str) -> int:
         labs.remove(lab_id)
         print(f"lab {lab_id} is gone")
     if not gone:
-        print(f"no lab {which} is up; left up: {' '.join(kept) or 'none'}")
+        print(f"no lab {which} is up; these are: {' '.join(kept)}" if kept else "no lab is up")
     labs.sweep()
     return 0
 
