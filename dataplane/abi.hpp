@@ -119,6 +119,9 @@ struct weir_engine_api {
     void (*run)(weir_engine*, std::uint32_t worker, weir::net::Packet** packets,
                 std::uint32_t count, std::uint64_t now_ns);
     void (*tick)(weir_engine*, std::uint32_t worker, std::uint64_t now_ns);
+    // The last call on this worker: packets that wait in the engine go to the engine of their port,
+    // or are freed.
+    void (*leave)(weir_engine*, std::uint32_t worker);
 
     // One JSON question, one JSON answer; dataplane/queries.md lists them.
     void (*query)(weir_engine*, const char* request, std::size_t count, weir_sink answer);

@@ -124,6 +124,14 @@ struct Plane {
             });
             drain(tables);
         }
+        // Lets go of every packet that a stage keeps.
+        void leave() {
+            Parts::for_each([&]<class S>() {
+                if constexpr (requires { S::leave(state<S>(), emit_); })
+                    S::leave(state<S>(), emit_);
+            });
+            emit_.flush();
+        }
         template <class S>
         typename S::State& state() {
             return std::get<Parts::template index_of<S>()>(state_);

@@ -120,6 +120,10 @@ void tick(weir_engine* engine, std::uint32_t worker, std::uint64_t now_ns) {
     of(engine).tick(worker, now_ns);
 }
 
+void leave(weir_engine* engine, std::uint32_t worker) {
+    of(engine).leave(worker);
+}
+
 template <class Ask>
 void answer(const char* request, std::size_t count, weir_sink out, Ask&& ask) {
     guarded(out, false, [&] {
@@ -146,7 +150,7 @@ void worker_query(weir_engine* engine, std::uint32_t worker, const char* request
 }  // namespace
 
 weir_engine_api weir::engine::engine_api(const char* build_id, const char* version) {
-    return {weir_abi_version, build_id,  version, create,  destroy,     publish,
-            settled,          introduce, attach,  quiesce, detach,      save,
-            restore,          run,       tick,    query,   worker_query};
+    return {weir_abi_version, build_id,  version, create,  destroy, publish,
+            settled,          introduce, attach,  quiesce, detach,  save,
+            restore,          run,       tick,    leave,   query,   worker_query};
 }

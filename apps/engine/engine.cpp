@@ -355,4 +355,8 @@ void Engine::tick(std::uint32_t index, std::uint64_t now_ns) {
     worker.pipeline.tick(program.tables);
 }
 
+void Engine::leave(std::uint32_t index) {
+    workers_[index]->pipeline.leave();
+}
+
 }  // namespace weir::engine

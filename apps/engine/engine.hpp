@@ -58,6 +58,7 @@ public:
     void run(std::uint32_t worker, net::Packet** packets, std::uint32_t count,
              std::uint64_t now_ns);
     void tick(std::uint32_t worker, std::uint64_t now_ns);
+    void leave(std::uint32_t worker);
     model::Value worker_query(std::uint32_t worker, const model::Value& request,
                               std::uint64_t now_ns);
 

@@ -107,6 +107,8 @@ void Shell::drop_engine(const LoadedEngine* engine) {
     const std::unique_ptr<LoadedEngine> leaving = std::move(*at);
     engines_.erase(at);
     tell_workers_of_engines();
+    workers_->on_all(
+        [&](Worker& worker) { leaving->api().leave(leaving->handle(), worker.index()); });
     log::info("engine.unloaded",
               {{"build", leaving->build_id()}, {"instance", leaving->instance()}});
 }

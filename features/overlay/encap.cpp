@@ -1,5 +1,7 @@
 #include "features/overlay/encap.hpp"
 
+#include <utility>
+
 #include "net/arp.hpp"
 #include "net/geneve.hpp"
 #include "net/nd.hpp"
@@ -137,6 +139,11 @@ void Encap::tick(const Tables&, State& state, dataplane::Exits<Exit>& exits, Emi
         }
         place.packet = nullptr;
     }
+}
+
+void Encap::leave(State& state, Emit& emit) {
+    for (Waiting& place : state.waiting)
+        if (place.packet) emit.release(*std::exchange(place.packet, nullptr));
 }
 
 }  // namespace weir::overlay

@@ -1,5 +1,7 @@
 #include "features/parse/fragments.hpp"
 
+#include <utility>
+
 #include "dataplane/dispatch.hpp"
 
 namespace weir::parse {
@@ -136,6 +138,11 @@ void Fragments::tick(const Tables&, State& state, dataplane::Exits<Exit>& exits,
         emit.release(*held.packet);
         held.packet = nullptr;
     }
+}
+
+void Fragments::leave(State& state, dataplane::Emit& emit) {
+    for (Held& held : state.held)
+        if (held.packet) emit.hand_to_engine(*std::exchange(held.packet, nullptr));
 }
 
 }  // namespace weir::parse

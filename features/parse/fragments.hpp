@@ -47,6 +47,8 @@ struct Fragments {
     static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
                     dataplane::Emit&);
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    // What waits here goes on waiting in the engine that has its port now.
+    static void leave(State&, dataplane::Emit&);
 };
 static_assert(dataplane::Stage<Fragments>);
 

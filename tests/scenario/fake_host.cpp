@@ -67,16 +67,27 @@ FakeHost::FakeHost(std::string name, std::uint32_t workers, std::uint32_t flows)
 }
 
 FakeHost::~FakeHost() {
-    for (weir_engine* engine : engines()) api_.destroy(engine);
+    for (weir_engine* engine : engines()) end(engine);
     for (auto& box : inbox_)
         for (net::Packet* p : box) free_packet(p);
+    free_handed_over();
+}
+
+void FakeHost::end(weir_engine* engine) {
+    for (std::uint32_t w = 0; w < inbox_.size(); ++w) api_.leave(engine, w);
+    api_.destroy(engine);
+}
+
+void FakeHost::free_handed_over() {
     for (const auto& [worker, p] : to_engine_) free_packet(p);
+    to_engine_.clear();
 }
 
 void FakeHost::restart_engine() {
     if (engine_) {
         add_exits(exits_of_past_engines_);
-        api_.destroy(engine_);
+        end(engine_);
+        free_handed_over();  // it was a kill: nothing goes on
     }
     std::string error;
     engine_ = api_.create(&vtable_, name_.c_str(), ++instance_, into(error));

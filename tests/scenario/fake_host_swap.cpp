@@ -64,7 +64,8 @@ void FakeHost::swap_engine(const std::vector<std::string>& port_names) {
     weir_engine* const stays = std::exchange(second_, nullptr);
     moved_.clear();
     add_exits(exits_of_past_engines_);
-    api_.destroy(std::exchange(engine_, stays));
+    end(std::exchange(engine_, stays));
+    run_pending(now_ns_);
 }
 
 }  // namespace weir::scenario

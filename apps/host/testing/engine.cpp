@@ -190,6 +190,8 @@ void tick(weir_engine* e, std::uint32_t worker, std::uint64_t) {
     e->seen[worker].ticks.fetch_add(1);
 }
 
+void leave(weir_engine*, std::uint32_t) {}
+
 void query(weir_engine* e, const char* request, std::size_t count, weir_sink answer) {
     const std::string asked(request, count);
     say(answer, R"({"revision":)" + std::to_string(e->revision) + R"(,"adoption":)" +
@@ -213,9 +215,9 @@ void worker_query(weir_engine* e, std::uint32_t worker, const char*, std::size_t
 }
 
 const weir_engine_api api = {
-    TEST_ABI_VERSION, TEST_BUILD_ID, "0.1-test", create,  destroy,     publish,
-    settled,          introduce,     attach,     quiesce, detach,      save,
-    restore,          run,           tick,       query,   worker_query};
+    TEST_ABI_VERSION, TEST_BUILD_ID, "0.1-test", create,  destroy, publish,
+    settled,          introduce,     attach,     quiesce, detach,  save,
+    restore,          run,           tick,       leave,   query,   worker_query};
 
 }  // namespace
 
