@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -75,8 +76,7 @@ public:
         };
     }
     ~Machine() {
-        for (auto& [to, packets] : handed)
-            for (Packet* p : packets) free(*p);
+        for (Packet* p : made) std::free(p);  // what still waits in a queue
         for (auto& [name, memory] : pools) std::free(memory);
     }
     Machine(const Machine&) = delete;
@@ -88,9 +88,11 @@ public:
         p->headroom = limits::packet_headroom_bytes;
         p->tailroom = room - p->headroom;
         ++in_use;
+        made.insert(p);
         return p;
     }
     void free(Packet& p) {
+        made.erase(&p);
         std::free(&p);
         --in_use;
     }
@@ -104,6 +106,7 @@ public:
 
     weir_host_vtable vtable{};
     std::vector<Sent> sent;
+    std::set<Packet*> made;                               // and not freed
     std::map<std::uint32_t, std::deque<Packet*>> handed;  // by worker
     std::vector<std::string> events;
     std::map<std::string, void*> pools;
@@ -267,8 +270,7 @@ inline Frame guest_frame(std::uint32_t number, bool reverse = false) {
     const auto port = static_cast<std::uint16_t>(10'000 + number % 50'000);
     if (reverse)
         f.eth(guest_mac, peer_mac).ip("192.168.10.12", "192.168.10.11").tcp(80, port, 0x10);
-    else
-        f.eth(peer_mac, guest_mac).ip("192.168.10.11", "192.168.10.12").tcp(port, 80, 0x10);
+    else f.eth(peer_mac, guest_mac).ip("192.168.10.11", "192.168.10.12").tcp(port, 80, 0x10);
     return f.payload(20 + number % 30).build();
 }
 
@@ -281,8 +283,7 @@ struct World {
     Packet& packet(const Frame& frame) {
         Packet* p = machine.make();
         p->hand = {};
-        std::copy(frame.begin(), frame.end(),
-                  p->append(static_cast<std::uint32_t>(frame.size())));
+        std::copy(frame.begin(), frame.end(), p->append(static_cast<std::uint32_t>(frame.size())));
         return *p;
     }
     // On the service plane at this host, with the MACs of the plane.
