@@ -113,9 +113,9 @@ TEST(Describe, DefaultsAreTheInitialisers) {
 
 TEST(Describe, NotationsThatMayBeNumbersTakeThem) {
     Rule rule;
-    ASSERT_THAT(decode(R"({"name":"web","action":"allow","matches":[{"ports":[80,"90-99"]}]})",
-                       &rule),
-                ElementsAre());
+    ASSERT_THAT(
+        decode(R"({"name":"web","action":"allow","matches":[{"ports":[80,"90-99"]}]})", &rule),
+        ElementsAre());
     ASSERT_EQ(rule.matches.at(0).ports.size(), 2u);
     EXPECT_EQ(rule.matches[0].ports[0], (PortRange{80, 80}));
     EXPECT_EQ(rule.matches[0].ports[1], (PortRange{90, 99}));
@@ -236,7 +236,9 @@ TEST(Describe, TextsMustBeUtf8) {
     EXPECT_THAT(decode_tree(value), ElementsAre("rule/a: note: is not valid UTF-8 text"));
     for (const char* bad : {"\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\x80", "\xe2\x82"})
         EXPECT_FALSE(is_utf8(bad));
-    EXPECT_TRUE(is_utf8("a é € 😀"));
+    EXPECT_TRUE(is_text("a é € 😀"));
+    for (const char* noncharacter : {"\xef\xbf\xbe", "a\xf0\x9f\xbf\xbf", "\xef\xb7\x90"})
+        EXPECT_FALSE(is_text(noncharacter));
 }
 
 TEST(Describe, CollectsUpToTwentyErrorsAndCountsTheRest) {

@@ -126,16 +126,11 @@ namespace detail {
 
 template <class T>
 constexpr std::string_view notation_of() {
-    if constexpr (std::is_same_v<T, net::Mac>)
-        return "mac";
-    else if constexpr (std::is_same_v<T, net::Ip>)
-        return "ip";
-    else if constexpr (std::is_same_v<T, net::Prefix>)
-        return "prefix";
-    else if constexpr (std::is_same_v<T, HostAddress>)
-        return "address/length";
-    else
-        return T::notation;
+    if constexpr (std::is_same_v<T, net::Mac>) return "mac";
+    else if constexpr (std::is_same_v<T, net::Ip>) return "ip";
+    else if constexpr (std::is_same_v<T, net::Prefix>) return "prefix";
+    else if constexpr (std::is_same_v<T, HostAddress>) return "address/length";
+    else return T::notation;
 }
 
 template <Described S>

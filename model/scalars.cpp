@@ -41,6 +41,27 @@ Sequence sequence_of(unsigned char lead) {
     return {0, 0};
 }
 
+// Whether `text` is UTF-8 and `allowed` takes each of its code points.
+template <class Allowed>
+bool every_point(std::string_view text, Allowed&& allowed) {
+    for (std::size_t i = 0; i < text.size();) {
+        const Sequence sequence = sequence_of(static_cast<unsigned char>(text[i]));
+        if (sequence.bytes == 0 || text.size() - i < sequence.bytes) return false;
+        std::uint32_t point = static_cast<unsigned char>(text[i]);
+        if (sequence.bytes > 1) point &= 0x7fu >> sequence.bytes;
+        for (std::size_t k = 1; k < sequence.bytes; ++k) {
+            const auto byte = static_cast<unsigned char>(text[i + k]);
+            if ((byte & 0xc0) != 0x80) return false;
+            point = point << 6 | (byte & 0x3fu);
+        }
+        if (point < sequence.smallest || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
+            return false;
+        if (!allowed(point)) return false;
+        i += sequence.bytes;
+    }
+    return true;
+}
+
 // One integer, read from a number or a word. `negative` tells how `bits` is meant.
 struct Integer {
     bool negative = false;
@@ -68,21 +89,15 @@ void Sink::fail(const Path& path, std::string message, const Value* at) const {
 }
 
 bool is_utf8(std::string_view text) {
-    for (std::size_t i = 0; i < text.size();) {
-        const Sequence sequence = sequence_of(static_cast<unsigned char>(text[i]));
-        if (sequence.bytes == 0 || text.size() - i < sequence.bytes) return false;
-        std::uint32_t point = static_cast<unsigned char>(text[i]);
-        if (sequence.bytes > 1) point &= 0x7fu >> sequence.bytes;
-        for (std::size_t k = 1; k < sequence.bytes; ++k) {
-            const auto byte = static_cast<unsigned char>(text[i + k]);
-            if ((byte & 0xc0) != 0x80) return false;
-            point = point << 6 | (byte & 0x3fu);
-        }
-        if (point < sequence.smallest || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
-            return false;
-        i += sequence.bytes;
-    }
-    return true;
+    return every_point(text, [](std::uint32_t) { return true; });
+}
+
+bool is_text(std::string_view text) {
+    return every_point(text, [](std::uint32_t point) {
+        const bool is_noncharacter =
+            (point & 0xfffe) == 0xfffe || (point >= 0xfdd0 && point <= 0xfdef);
+        return point != 0 && !is_noncharacter;
+    });
 }
 
 std::string in_quotes(std::string_view text) {
@@ -114,7 +129,7 @@ bool decode_text(const Value& value, std::string& out, const Path& path, const S
         return false;
     }
     const std::string& text = value.as_text();
-    if (!is_utf8(text) || text.find('\0') != std::string::npos) {
+    if (!is_text(text)) {
         sink.fail(path, "is not valid UTF-8 text", &value);
         return false;
     }
@@ -221,8 +236,7 @@ void check_text(const std::string& value, const Bounds& bounds, const Path& path
     if (bounds.bounded && value.size() < static_cast<std::uint64_t>(bounds.min))
         sink.fail(path, "has " + std::to_string(value.size()) + " bytes, fewer than " +
                             std::to_string(bounds.min));
-    if (!is_utf8(value) || value.find('\0') != std::string::npos)
-        sink.fail(path, "is not valid UTF-8 text");
+    if (!is_text(value)) sink.fail(path, "is not valid UTF-8 text");
 }
 
 void check_count(std::size_t count, const Bounds& bounds, const Path& path, const Sink& sink) {
@@ -241,7 +255,7 @@ void check_labels(const Labels& labels, const Bounds& bounds, const Path& path, 
         if (key.empty()) sink.fail(path, "has an entry without a key");
         if (key.size() > max_label_bytes || value.size() > max_label_bytes)
             sink.fail(here, "is longer than " + std::to_string(max_label_bytes) + " bytes");
-        if (!is_utf8(key) || !is_utf8(value)) sink.fail(path, "is not valid UTF-8 text");
+        if (!is_text(key) || !is_text(value)) sink.fail(path, "is not valid UTF-8 text");
     }
 }
 

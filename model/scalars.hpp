@@ -48,6 +48,8 @@ void check_name(const std::string& name, const Path& path, const Sink& sink);
 // and last a letter or digit, at most limits::max_name_bytes bytes.
 std::string why_no_name(std::string_view name);
 bool is_utf8(std::string_view text);
+// UTF-8 that every reader of JSON and YAML leaves as it is: no NUL, no noncharacter (Unicode 23.7).
+bool is_text(std::string_view text);
 // The text shortened and made printable for use in a message.
 std::string in_quotes(std::string_view text);
 

@@ -64,10 +64,8 @@ T value(Engine& engine, const Bounds& bounds) {
     } else if constexpr (std::is_same_v<T, net::Prefix> || std::is_same_v<T, HostAddress>) {
         const auto ip = value<net::Ip>(engine, {});
         const auto length = static_cast<std::uint8_t>(below(engine, ip.is4() ? 33 : 129));
-        if constexpr (std::is_same_v<T, net::Prefix>)
-            return net::Prefix{ip, length}.network();
-        else
-            return HostAddress{ip, length};
+        if constexpr (std::is_same_v<T, net::Prefix>) return net::Prefix{ip, length}.network();
+        else return HostAddress{ip, length};
     } else if constexpr (std::is_same_v<T, Labels>) {
         Labels labels;
         for (auto n = below(engine, 4); n > 0; --n)

@@ -4,6 +4,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <array>
+#include <cctype>
 #include <map>
 #include <sstream>
 
@@ -149,9 +150,19 @@ private:
     std::size_t count_ = 0;
 };
 
+// The emitter quotes what its own reader would take apart, but for controls, the marks between
+// documents, and words that other readers of YAML take for something else.
 bool needs_quotes(const std::string& text) {
     static constexpr std::array<std::string_view, 4> words = {"yes", "no", "on", "off"};
-    return !Value::word(text).resolved().is_text() || std::ranges::find(words, text) != words.end();
+    const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20; };
+    return text.empty() || std::ranges::find(words, text) != words.end() ||
+           !(std::isalnum(static_cast<unsigned char>(text[0])) || text[0] == '/') ||
+           std::ranges::any_of(text, is_control) || !Value::word(text).resolved().is_text();
+}
+
+void emit_text(YAML::Emitter& out, const std::string& text) {
+    if (needs_quotes(text)) out << YAML::DoubleQuoted;
+    out << text;
 }
 
 void emit(YAML::Emitter& out, const Value& value) {
@@ -159,7 +170,9 @@ void emit(YAML::Emitter& out, const Value& value) {
         if (value.size() == 0) out << YAML::Flow;
         out << YAML::BeginMap;
         for (const auto& [key, member] : value.members()) {
-            out << YAML::Key << key << YAML::Value;
+            out << YAML::Key;
+            emit_text(out, key);
+            out << YAML::Value;
             emit(out, member);
         }
         out << YAML::EndMap;
@@ -171,8 +184,7 @@ void emit(YAML::Emitter& out, const Value& value) {
         for (const Value& item : value.items()) emit(out, item);
         out << YAML::EndSeq;
     } else if (value.is_text() && !value.is_word()) {
-        if (needs_quotes(value.as_text())) out << YAML::DoubleQuoted;
-        out << value.as_text();
+        emit_text(out, value.as_text());
     } else if (value.is_null()) {
         out << YAML::Null;
     } else {
@@ -188,8 +200,7 @@ Result<std::vector<Value>> parse_yaml(std::string_view text, const TextLimits& l
                      {},
                      {},
                      "the text is longer than " + std::to_string(limits.max_bytes) + " bytes"};
-    if (!is_utf8(text) || text.find('\0') != text.npos)
-        return invalid({}, "the text is not valid UTF-8");
+    if (!is_text(text)) return invalid({}, "the text is not valid UTF-8");
     try {
         std::istringstream stream{std::string(text)};
         YAML::Parser parser(stream);

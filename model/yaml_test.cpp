@@ -152,6 +152,77 @@ TEST(Yaml, TextsThatLookLikeSomethingElseStayTexts) {
     }
 }
 
+// Texts of marks that mean something somewhere in YAML, as values, entries and keys.
+TEST(Yaml, AnyTextSurvivesTheWayOutAndIn) {
+    static const std::string_view marks[] = {"a",
+                                             "0",
+                                             " ",
+                                             "\n",
+                                             "\t",
+                                             "\r",
+                                             "-",
+                                             "---",
+                                             "...",
+                                             ":",
+                                             ": ",
+                                             "#",
+                                             " #",
+                                             "'",
+                                             "\"",
+                                             "\\",
+                                             "!",
+                                             "&",
+                                             "*",
+                                             "[",
+                                             "]",
+                                             "{",
+                                             "}",
+                                             ",",
+                                             "?",
+                                             "? ",
+                                             "|",
+                                             ">",
+                                             "%",
+                                             "@",
+                                             "`",
+                                             "~",
+                                             "null",
+                                             "\x7f",
+                                             "\xc2\x85",
+                                             "=",
+                                             "<<",
+                                             "- ",
+                                             ".",
+                                             "é",
+                                             "😀",
+                                             "1e5",
+                                             "true",
+                                             "0x1",
+                                             ".inf",
+                                             "\x01 \x1b",
+                                             "\xe2\x80\xa8",
+                                             "\xef\xbb\xbf"};
+    random::Engine engine(23);
+    for (int i = 0; i < 20000; ++i) {
+        std::string text;
+        for (std::uint64_t k = random::below(engine, 5); k > 0; --k)
+            text += marks[random::below(engine, std::size(marks))];
+        Value entry = Value::object();
+        entry.set(text, text);
+        Value list = Value::array();
+        list.push(text);
+        list.push(entry);
+        Value value = Value::object();
+        value.set("list", list);
+        value.set(text + "x", text);
+        value.set(text, "v");
+        const auto read = parse_yaml(dump_yaml(value));
+        ASSERT_TRUE(read.ok()) << dump_yaml(value) << read.error().text();
+        ASSERT_EQ(read->size(), 1u) << dump_yaml(value);
+        ASSERT_EQ(dump_json(read->front()), dump_json(value)) << dump_yaml(value);
+    }
+}
+
 TEST(Yaml, SnapshotsSurviveTheWayOutAndIn) {
     random::Engine engine(17);
     for (int i = 0; i < 100; ++i) {

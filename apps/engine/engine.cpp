@@ -296,11 +296,9 @@ Status Engine::restore(std::uint32_t port, bool in_place, std::string_view bytes
 
 const Program& Engine::start_burst(Worker& worker, std::uint64_t now_ns) {
     const Program* program = current_.load(std::memory_order_acquire);
-    if (program != worker.last) [[unlikely]] {
-        worker.last = program;
-        if (program->closed_scope != flow::no_index)
-            worker.flows.close_scope(program->closed_scope);
-    }
+    if (program->ticket != worker.seen_ticket.load(std::memory_order_relaxed) &&
+        program->closed_scope != flow::no_index) [[unlikely]]
+        worker.flows.close_scope(program->closed_scope);
     worker.seen_ticket.store(program->ticket, std::memory_order_release);
     worker.emit.now_ns = now_ns;
     worker.emit.ports = &program->topology;

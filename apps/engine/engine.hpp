@@ -33,7 +33,6 @@ struct alignas(64) Worker {
     dataplane::Emit emit;
     Plane::Worker pipeline;
     flow::Table flows;
-    const Program* last = nullptr;  // never read through: it may be gone
     alignas(64) std::atomic<std::uint64_t> seen_ticket{0};
 };
 

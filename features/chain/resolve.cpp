@@ -1,9 +1,9 @@
 #include "features/chain/resolve.hpp"
 
+#include "dataplane/cut.hpp"
 #include "features/chain/resolve_step.hpp"
 #include "net/checksum.hpp"
 #include "net/ethernet.hpp"
-#include "net/fragment.hpp"
 #include "net/smd_codec.hpp"
 
 namespace weir::chain {
@@ -98,26 +98,11 @@ struct Work {
 
     // The segments go on by themselves; the whole is freed.
     Outcome send_segments(Packet& whole) {
-        const auto make = [&](std::uint32_t) { return emit.allocate(); };
         const auto take = [&](Packet& piece) {
-            piece.hand = whole.hand;
-            piece.context = whole.context;
-            piece.smd = whole.smd;
-            piece.hash = whole.hash;
-            piece.vni = whole.vni;
-            piece.source_port = whole.source_port;
-            piece.tunnel_peer = whole.tunnel_peer;
-            piece.oam = false;
-            piece.ctrl_count = 0;
             emit.enter(piece, dataplane::Context::service, emit.stages->service_from_anchor);
         };
-        const net::SplitError error = net::segment_tcp(whole, whole.segment_bytes, make, take);
-        // Without a buffer for each segment, those that there are go on; pipeline.no_buffer counts
-        // it.
-        if (error != net::SplitError::none && error != net::SplitError::no_packets)
-            return {false, Exit::bad_frame};
+        if (!dataplane::cut_super_frame(whole, emit, take)) return {false, Exit::bad_frame};
         ++state.segmented;
-        emit.release(whole);
         return taken;
     }
 

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "dataplane/cut.hpp"
 #include "features/chain/resources.hpp"
 #include "model/value.hpp"
 #include "net/checksum.hpp"
 #include "net/ethernet.hpp"
-#include "net/fragment.hpp"
 #include "net/nsh.hpp"
 #include "net/wire.hpp"
 
@@ -130,24 +130,14 @@ Exit deliver(Packet& p, const NodeTable::Place& place, Work& work) {
 // The segments go on by themselves; the whole is freed.
 Exit deliver_segments(Packet& whole, const NodeTable::Place& place, Work& work,
                       dataplane::Exits<Exit>& exits) {
-    const auto make = [&](std::uint32_t) { return work.emit.allocate(); };
     const auto take = [&](Packet& piece) {
-        piece.hand = whole.hand;
-        piece.context = whole.context;
-        piece.smd = whole.smd;
-        piece.hash = whole.hash;
-        piece.vni = whole.vni;
         if (const Exit why = deliver(piece, place, work); why != sent) {
             exits.note(why);
             work.emit.release(piece);
         }
     };
-    const net::SplitError error = net::segment_tcp(whole, whole.segment_bytes, make, take);
-    // Without a buffer for each segment, those that there are go on; pipeline.no_buffer counts it.
-    if (error != net::SplitError::none && error != net::SplitError::no_packets)
-        return Exit::bad_frame;
+    if (!dataplane::cut_super_frame(whole, work.emit, take)) return Exit::bad_frame;
     ++work.state.segmented;
-    work.emit.release(whole);
     return sent;
 }
 

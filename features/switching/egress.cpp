@@ -1,10 +1,10 @@
 #include "features/switching/egress.hpp"
 
+#include "dataplane/cut.hpp"
 #include "dataplane/enter.hpp"
 #include "dataplane/icmp_reply.hpp"
 #include "dataplane/overhead.hpp"
 #include "flow/record.hpp"
-#include "net/fragment.hpp"
 
 namespace weir::switching {
 
@@ -53,13 +53,7 @@ std::uint32_t limit_of(const ActionProgram& program, const Emit& emit) {
 // limit once more, each for itself; fragments were made for it.
 bool send_pieces(Packet& whole, bool super_frame, std::uint32_t limit, Egress::State& state,
                  Emit& emit) {
-    const auto make = [&](std::uint32_t) -> Packet* { return emit.allocate(); };
     const auto take = [&](Packet& piece) {
-        piece.hand = whole.hand;
-        piece.context = whole.context;
-        piece.hash = whole.hash;
-        piece.source_port = whole.source_port;
-        piece.vni = whole.vni;
         piece.flow = nullptr;
         piece.program = dataplane::own_program(piece);
         *piece.program = *whole.program;
@@ -67,13 +61,10 @@ bool send_pieces(Packet& whole, bool super_frame, std::uint32_t limit, Egress::S
         // The same visit goes on: pieces are cut once, so this is no recirculation.
         emit.start(piece, dataplane::Context::source, emit.stages->egress);
     };
-    const net::SplitError error = super_frame
-                                      ? net::segment_tcp(whole, whole.segment_bytes, make, take)
-                                      : net::fragment_ip4(whole, limit, make, take);
-    // Without a buffer for each piece, those that there are go on; pipeline.no_buffer counts it.
-    if (error != net::SplitError::none && error != net::SplitError::no_packets) return false;
+    const bool done = super_frame ? dataplane::cut_super_frame(whole, emit, take)
+                                  : dataplane::cut_fragments(whole, limit, emit, take);
+    if (!done) return false;
     ++(super_frame ? state.segmented : state.fragmented);
-    emit.release(whole);
     return true;
 }
 

@@ -10,19 +10,13 @@
 #include "model/json.hpp"
 #include "net/checksum.hpp"
 #include "net/parse.hpp"
+#include "tests/scenario/text_sink.hpp"
 
 namespace weir::scenario {
 
 namespace {
 
 constexpr std::uint32_t largest_frame_bytes = 65536;
-
-weir_sink into(std::string& text) {
-    return {&text, [](void* context, const char* bytes, std::size_t count) {
-                static_cast<std::string*>(context)->append(bytes, count);
-                return true;
-            }};
-}
 
 }  // namespace
 
@@ -71,6 +65,7 @@ FakeHost::~FakeHost() {
     for (auto& box : inbox_)
         for (net::Packet* p : box) free_packet(p);
     free_handed_over();
+    WEIR_CHECK(in_use_ == 0, "packets were lost: neither sent nor dropped");
 }
 
 void FakeHost::end(weir_engine* engine) {

@@ -3,19 +3,9 @@
 
 #include "base/check.hpp"
 #include "tests/scenario/fake_host.hpp"
+#include "tests/scenario/text_sink.hpp"
 
 namespace weir::scenario {
-namespace {
-
-weir_sink into(std::string& text) {
-    return {&text, [](void* context, const char* bytes, std::size_t count) {
-                static_cast<std::string*>(context)->append(bytes, count);
-                return true;
-            }};
-}
-
-}  // namespace
-
 std::vector<weir_engine*> FakeHost::engines() const {
     return second_ ? std::vector{engine_, second_} : std::vector{engine_};
 }
