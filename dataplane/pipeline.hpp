@@ -127,8 +127,8 @@ struct Plane {
         // Lets go of every packet that a stage keeps.
         void leave() {
             Parts::for_each([&]<class S>() {
-                if constexpr (requires { S::leave(state<S>(), emit_); })
-                    S::leave(state<S>(), emit_);
+                if constexpr (requires { S::leave(state<S>(), exits<S>(), emit_); })
+                    S::leave(state<S>(), exits<S>(), emit_);
             });
             emit_.flush();
         }

@@ -141,9 +141,12 @@ void Encap::tick(const Tables&, State& state, dataplane::Exits<Exit>& exits, Emi
     }
 }
 
-void Encap::leave(State& state, Emit& emit) {
-    for (Waiting& place : state.waiting)
-        if (place.packet) emit.release(*std::exchange(place.packet, nullptr));
+void Encap::leave(State& state, dataplane::Exits<Exit>& exits, Emit& emit) {
+    for (Waiting& place : state.waiting) {
+        if (!place.packet) continue;
+        exits.note(Exit::no_neighbour);
+        emit.release(*std::exchange(place.packet, nullptr));
+    }
 }
 
 }  // namespace weir::overlay

@@ -33,7 +33,7 @@ struct Encap {
                     dataplane::Emit&);
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     // What waits for a neighbour has its tunnel header already and nobody to go on with it.
-    static void leave(State&, dataplane::Emit&);
+    static void leave(State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
         sink.add("weir_tunnel_sent_packets_total", {{"plane", "guest"}}, state.guest_packets);
         sink.add("weir_tunnel_sent_packets_total", {{"plane", "service"}}, state.service_packets);

@@ -140,7 +140,7 @@ void Fragments::tick(const Tables&, State& state, dataplane::Exits<Exit>& exits,
     }
 }
 
-void Fragments::leave(State& state, dataplane::Emit& emit) {
+void Fragments::leave(State& state, dataplane::Exits<Exit>&, dataplane::Emit& emit) {
     for (Held& held : state.held)
         if (held.packet) emit.hand_to_engine(*std::exchange(held.packet, nullptr));
 }

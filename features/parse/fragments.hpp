@@ -48,7 +48,7 @@ struct Fragments {
                     dataplane::Emit&);
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     // What waits here goes on waiting in the engine that has its port now.
-    static void leave(State&, dataplane::Emit&);
+    static void leave(State&, dataplane::Exits<Exit>&, dataplane::Emit&);
 };
 static_assert(dataplane::Stage<Fragments>);
 

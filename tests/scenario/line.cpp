@@ -7,6 +7,20 @@
 
 namespace weir::scenario {
 
+std::vector<Line> lines_of(const std::string& text) {
+    std::istringstream in(text);
+    std::vector<Line> out;
+    Line line;
+    while (std::getline(in, line.text)) {
+        ++line.number;
+        const std::size_t hash = line.text.find('#');
+        if (hash != std::string::npos && (hash == 0 || line.text[hash - 1] == ' '))
+            line.text.resize(hash);
+        if (!words_of(line.text).empty()) out.push_back(line);
+    }
+    return out;
+}
+
 std::vector<std::string> words_of(const std::string& line) {
     std::istringstream in(line);
     return {std::istream_iterator<std::string>(in), {}};
@@ -74,6 +88,21 @@ Times times_of(const std::string& word) {
         return {};
     const bool destination = word.back() == '>';
     return {std::stoul(word.substr(1)), destination || word.back() == '+', destination};
+}
+
+Range range_of(const std::vector<std::string>& words) {
+    if (words.size() < 2 || words.size() > 3) return {};
+    const std::size_t dots = words[1].find("..");
+    if (dots == std::string::npos) return {};
+    return {std::stoull(words[1].substr(0, dots)), std::stoull(words[1].substr(dots + 2)),
+            words.size() == 3 ? std::stoull(words[2]) : 1};
+}
+
+std::string with_number(std::string text, std::uint64_t number) {
+    const std::string digits = std::to_string(number);
+    for (std::size_t at = 0; (at = text.find("{}", at)) != std::string::npos; at += digits.size())
+        text.replace(at, 2, digits);
+    return text;
 }
 
 }  // namespace weir::scenario

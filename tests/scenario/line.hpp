@@ -1,10 +1,18 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 // Lines of a scenario, as words.
 namespace weir::scenario {
+
+// A line that says something: what follows " #" is a comment, as is a line that starts with '#'.
+struct Line {
+    int number = 0;  // in the file, from 1
+    std::string text;
+};
+std::vector<Line> lines_of(const std::string& text);
 
 std::vector<std::string> words_of(const std::string& line);
 // What stands behind the first `skip_words` words.
@@ -29,5 +37,13 @@ struct Times {
     bool destination = false;
 };
 Times times_of(const std::string& word);
+
+// What the words "each 10..99 [3]" say; step 0: they say nothing of the kind.
+struct Range {
+    std::uint64_t first = 0, last = 0, step = 0;
+};
+Range range_of(const std::vector<std::string>& words);
+// The text with the number in the place of each "{}".
+std::string with_number(std::string text, std::uint64_t number);
 
 }  // namespace weir::scenario

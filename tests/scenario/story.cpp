@@ -37,16 +37,14 @@ public:
         : setup_dir_(std::move(setup_dir)), world_(workers) {}
 
     std::string run(const std::string& path) {
-        std::istringstream text(read_file(path));
-        if (text.str().empty()) return path + ": cannot be read, or is empty";
-        std::string line;
-        for (int number = 1; std::getline(text, line); ++number) {
-            const std::size_t hash = line.find('#');
-            if (hash != std::string::npos && (hash == 0 || line[hash - 1] == ' '))
-                line.resize(hash);
-            if (words_of(line).empty()) continue;
-            if (std::string why = step(line); !why.empty())
-                return path + ":" + std::to_string(number) + ": " + line + "\n    " + why;
+        const std::vector<Line> lines = lines_of(read_file(path));
+        if (lines.empty()) return path + ": cannot be read, or is empty";
+        for (std::size_t i = 0; i < lines.size(); ++i) {
+            const bool block = words_of(lines[i].text)[0] == "each";
+            const Failure failure = block ? each(lines, i) : tell(lines[i], lines[i].text);
+            if (!failure.why.empty())
+                return path + ":" + std::to_string(failure.number) + ": " + failure.text +
+                       "\n    " + failure.why;
         }
         if (std::string why = nothing_left(); !why.empty()) return path + ": at the end: " + why;
         for (const auto& [name, host] : world_.hosts())
@@ -62,6 +60,33 @@ public:
 private:
     using Verb = std::string (Story::*)(const std::string& line,
                                         const std::vector<std::string>& words);
+
+    struct Failure {
+        int number = 0;
+        std::string text;
+        std::string why;  // empty: none
+    };
+    Failure tell(const Line& line, const std::string& text) {
+        return {line.number, text, step(text)};
+    }
+
+    // "each 10001..11000 [10]" to "end": the lines between, with every 10th of these numbers in the
+    // place of {}. `at` stands at "end" afterwards.
+    Failure each(const std::vector<Line>& lines, std::size_t& at) {
+        const Line& head = lines[at];
+        const Range range = range_of(words_of(head.text));
+        const auto is_end = [](const Line& line) { return words_of(line.text)[0] == "end"; };
+        const auto first = lines.begin() + static_cast<std::ptrdiff_t>(at) + 1;
+        const auto end = std::find_if(first, lines.end(), is_end);
+        if (range.step == 0 || end == lines.end())
+            return {head.number, head.text, "each FIRST..LAST [STEP], lines with {}, end"};
+        at = static_cast<std::size_t>(end - lines.begin());
+        for (std::uint64_t n = range.first; n <= range.last; n += range.step)
+            for (auto line = first; line != end; ++line)
+                if (Failure failure = tell(*line, with_number(line->text, n)); !failure.why.empty())
+                    return failure;
+        return {};
+    }
 
     std::string step(const std::string& line) {
         static const std::map<std::string, Verb> verbs = {
