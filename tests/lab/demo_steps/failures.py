@@ -68,7 +68,10 @@ def controller(d: Set) -> None:
         d.story.expect("the download goes on without a controller", True, f"{download.size} bytes")
         d.story.expect("so do new connections", d.fabric.g1.fetch(at(d.fabric.g3.ip6)).ok)
         d.weir.start_controller()
-        wait_until("both hosts are back", lambda: d.weir.connected() == {"h1", "h2"}, 20)
+        # A host connects first, and says what it runs next.
+        wait_until("both hosts are back with what they had",
+                   lambda: d.weir.connected() == {"h1", "h2"} and
+                   set(d.weir.applied().values()) == {revision}, 20)
         applied = d.weir.applied()
         d.story.expect("the hosts are back at the new controller with the revision they had",
                        set(applied.values()) == {revision}, str(applied))
