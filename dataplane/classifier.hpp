@@ -1,9 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
-#include <functional>
 #include <tuple>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -24,7 +22,8 @@ struct FlowMatch {
     std::vector<std::uint8_t> icmp_types;
     bool in = true, out = true;  // relative to the guest port
 
-    // `tuple` is the initiator's; `outgoing`: the guest of the port is the initiator.
+    // `tuple` is the initiator's; `outgoing`: the guest of the port is the initiator. What
+    // RuleIndex, which answers for many rules at once, is held against.
     bool matches(const net::Tuple& tuple, bool outgoing) const;
     std::uint64_t digest() const;
     friend bool operator==(const FlowMatch&, const FlowMatch&) = default;
@@ -72,17 +71,6 @@ std::vector<const Rule*> in_order(const model::Snapshot& snapshot) {
         return std::tie(rule->section, rule->priority, rule->name);
     });
     return rules;
-}
-
-// The first rule, in order, that means the flow; null: none. `rule_of` makes a pointer to a rule of
-// an element of `order`. A linear scan: right by inspection, and what the faster classifiers to
-// come are held against.
-template <class Order, class RuleOf = std::identity>
-auto first_match(const Order& order, const net::Tuple& tuple, bool outgoing, RuleOf rule_of = {})
-    -> std::decay_t<decltype(rule_of(*order.begin()))> {
-    for (const auto& place : order)
-        if (const auto* rule = rule_of(place); rule->match.matches(tuple, outgoing)) return rule;
-    return nullptr;
 }
 
 }  // namespace weir::dataplane

@@ -113,21 +113,6 @@ TEST(Classifier, DigestsTellMatchesApart) {
     EXPECT_NE(match(rule).digest(), before);
 }
 
-TEST(Classifier, TheFirstRuleDecides) {
-    struct Compiled {
-        int number = 0;
-        FlowMatch match;
-    };
-    Rule none;
-    none.protocol = Protocol::udp;
-    const std::vector<Compiled> rules = {{0, match(none)}, {1, match({})}, {2, match({})}};
-    const std::vector<int> order = {0, 2, 1};
-    const auto rule_of = [&](int i) { return &rules[static_cast<std::size_t>(i)]; };
-    EXPECT_EQ(first_match(order, web, true, rule_of)->number, 2);
-    const std::vector<const Compiled*> one = {&rules[0]};
-    EXPECT_EQ(first_match(one, web, true), nullptr);
-}
-
 TEST(Classifier, MistakesInRulesAreNamed) {
     const auto mistake = [](auto&& change) {
         Rule rule;

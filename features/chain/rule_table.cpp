@@ -23,13 +23,28 @@ RuleTable RuleTable::compile(const dataplane::CompileInput& input) {
                 table.ports_[port->index].rules.push_back(index);
         }
     }
+    table.give_indices();
     return table;
+}
+
+// Ports that have the same rules share an index.
+void RuleTable::give_indices() {
+    for (std::size_t i = 0; i < ports_.size(); ++i) {
+        PortRules& port = ports_[i];
+        for (std::size_t j = 0; j < i && !port.index; ++j)
+            if (ports_[j].rules == port.rules) port.index = ports_[j].index;
+        if (port.index) continue;
+        std::vector<const dataplane::FlowMatch*> matches;
+        for (const std::uint32_t rule : port.rules) matches.push_back(&rules_[rule].match);
+        port.index = std::make_shared<const dataplane::RuleIndex>(matches);
+    }
 }
 
 const CompiledRule* RuleTable::find(std::uint32_t port, const net::Tuple& tuple,
                                     bool outgoing) const {
-    return dataplane::first_match(of_port(port), tuple, outgoing,
-                                  [&](std::uint32_t index) { return &rules_[index]; });
+    if (port >= ports_.size()) return nullptr;
+    const std::uint32_t found = ports_[port].index->find(tuple, outgoing);
+    return found != dataplane::RuleIndex::none ? &rules_[ports_[port].rules[found]] : nullptr;
 }
 
 const std::vector<std::uint32_t>& RuleTable::of_port(std::uint32_t port) const {

@@ -1,10 +1,11 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
-#include "dataplane/classifier.hpp"
+#include "dataplane/rule_index.hpp"
 #include "dataplane/stage.hpp"
 
 namespace weir::chain {
@@ -39,10 +40,15 @@ public:
     friend bool operator==(const RuleTable&, const RuleTable&) = default;
 
 private:
+    void give_indices();
+
     struct PortRules {
         std::vector<std::uint32_t> rules;  // indices, none if excluded
         bool excluded = false;             // never an anchor (OBJ-19)
-        friend bool operator==(const PortRules&, const PortRules&) = default;
+        std::shared_ptr<const dataplane::RuleIndex> index;  // of `rules`; never null
+        friend bool operator==(const PortRules& a, const PortRules& b) {
+            return a.rules == b.rules && a.excluded == b.excluded;
+        }
     };
     std::vector<CompiledRule> rules_;  // by section, priority, name
     std::vector<PortRules> ports_;     // by port index

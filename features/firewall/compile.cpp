@@ -13,8 +13,8 @@ std::uint32_t rule_id(const Rule& rule) {
 
 const CompiledRule& Tables::decide(std::uint32_t port, const net::Tuple& initiator,
                                    bool outgoing) const {
-    const CompiledRule* rule = dataplane::first_match(ports[port].rules, initiator, outgoing);
-    return rule ? *rule : otherwise;
+    const std::uint32_t found = ports[port].index->find(initiator, outgoing);
+    return found != dataplane::RuleIndex::none ? *ports[port].rules[found] : otherwise;
 }
 
 bool Tables::still_holds(std::uint32_t port, std::uint32_t revision, std::uint32_t rule_id,
@@ -118,6 +118,25 @@ void compare(const PortRules& before, PortRules& now) {
     now.all_changed = kept_now != kept_before || now.changed.size() > 256;
 }
 
+// Ports that have the same rules share an index, and so do tables that follow one another.
+void give_indices(Tables& out, const Tables* previous) {
+    const auto same = [](const CompiledRule* a, const CompiledRule* b) {
+        return a->digest == b->digest;
+    };
+    for (std::size_t i = 0; i < out.ports.size(); ++i) {
+        PortRules& port = out.ports[i];
+        for (std::size_t j = 0; j < i && !port.index; ++j)
+            if (out.ports[j].rules == port.rules) port.index = out.ports[j].index;
+        if (!port.index && previous && i < previous->ports.size() &&
+            std::ranges::equal(previous->ports[i].rules, port.rules, same))
+            port.index = previous->ports[i].index;
+        if (port.index) continue;
+        std::vector<const dataplane::FlowMatch*> matches;
+        for (const CompiledRule* rule : port.rules) matches.push_back(&rule->match);
+        port.index = std::make_shared<const dataplane::RuleIndex>(matches);
+    }
+}
+
 void compile_ports(const dataplane::CompileInput& input, const Order& rules, Tables& out,
                    const Tables* previous) {
     out.ports.resize(input.ports.ports.size());
@@ -136,6 +155,7 @@ void compile_ports(const dataplane::CompileInput& input, const Order& rules, Tab
         port.default_changed = previous->otherwise.action != out.otherwise.action;
         compare(previous->ports[i], port);
     }
+    give_indices(out, previous);
 }
 
 bool same(const Tables& a, const Tables& b) {

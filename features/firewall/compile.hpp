@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "dataplane/classifier.hpp"
+#include "dataplane/rule_index.hpp"
 #include "dataplane/stage.hpp"
 #include "features/firewall/resources.hpp"
 
@@ -26,6 +26,7 @@ struct CompiledRule {
 // What one guest port is judged by.
 struct PortRules {
     std::vector<const CompiledRule*> rules;  // in order
+    std::shared_ptr<const dataplane::RuleIndex> index;  // of `rules`; never null
     std::uint32_t revision = 0;              // digest of the rules, their order and the default
 
     // How `revision` came from `previous_revision`: flows that match none of `changed` would be
