@@ -138,11 +138,18 @@ void Emit::forget(flow::FlowPair& pair) {
 
 void Emit::use(flow::Table& shard) {
     flows = &shard;
-    programs_.open(shard.capacity());
+    programs_.open();
 }
 
-ActionProgram& Emit::program_of(const flow::FlowPair& pair, std::uint8_t direction) {
-    return programs_.at(flows->slot(pair), direction);
+bool Emit::load_program(Packet& p) {
+    const ActionProgram* known = programs_.get(p.flow->hot[p.direction].program);
+    p.program = own_program(p);
+    if (known) *p.program = *known;
+    return known != nullptr;
+}
+
+void Emit::store_program(const Packet& p) {
+    p.flow->hot[p.direction].program = programs_.put(*p.program);
 }
 
 void Emit::append(Outbox& box, Packet& p, void (*how)(Emit&, Outbox&)) {

@@ -87,8 +87,13 @@ public:
     void keep(Packet&);
     // The record is removed after this burst; other packets of the burst may still point at it.
     void forget(flow::FlowPair&);
-    // The program of one direction of a flow.
-    ActionProgram& program_of(const flow::FlowPair&, std::uint8_t direction);
+    // Gives the packet a copy of its flow's program. False: the flow has none; then it is a fresh
+    // one.
+    bool load_program(Packet&);
+    // The packet's program is its flow's from now on, in the packet's direction.
+    void store_program(const Packet&);
+    // What Hot::program names; null: nothing any more.
+    const ActionProgram* program(std::uint32_t number) const { return programs_.get(number); }
 
     // At most 1000 ICMP errors and resets a second and worker (RFC 1812 §4.3.2.8).
     bool may_send_icmp() {
@@ -148,7 +153,7 @@ private:
     Outbox released_{};
     std::array<flow::FlowPair*, 2 * limits::max_burst> forgotten_{};
     std::size_t forgotten_count_ = 0;
-    ProgramCache programs_;
+    ProgramStore programs_;
     std::uint64_t icmp_second_ns_ = 0;
     std::uint32_t icmp_sent_ = 0;
     std::uint64_t loops_ = 0, overflows_ = 0, no_buffers_ = 0;

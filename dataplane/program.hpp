@@ -16,9 +16,10 @@ enum class Egress : std::uint8_t { none = 0, local_port, tunnel };
 
 // What every packet of one direction of a flow needs done, compiled from the stored decisions.
 //
-// A cache: valid while Hot::epoch and Hot::engine of the direction fit (part one, up to the
-// insertion point) and `behind_epoch` equals the port's epoch (part two, behind it). Deciding
-// stages fill it; packets of established flows go straight to the acting stages it names.
+// Valid while Hot::epoch and Hot::engine of the direction fit (part one, up to the insertion point)
+// and `behind_epoch` equals the port's epoch (part two, behind it). A packet carries its own copy;
+// deciding stages fill it and Emit::store_program() gives it to the flow. Packets of established
+// flows go straight to the acting stages it names.
 struct ActionProgram {
     StageBits act_before = 0;  // acting stages up to and with the insertion point
     StageBits act_behind = 0;  // acting stages behind it
@@ -36,6 +37,8 @@ struct ActionProgram {
     bool behind_is(std::uint32_t epoch, std::uint32_t engine) const {
         return behind_epoch == epoch && behind_engine == engine;
     }
+    friend bool operator==(const ActionProgram&, const ActionProgram&) = default;
+
     // The stages behind the insertion point write part two anew.
     void drop_behind() {
         const StageBits kept = act_before;
@@ -44,17 +47,33 @@ struct ActionProgram {
     }
 };
 
-// The programs of a worker's flows: one for each record of its shard and direction. They live as
-// long as the engine; a record that gets the place of another is not current and starts afresh.
-class ProgramCache {
+// A worker's programs, each distinct one once: flows name them by number (Hot::program), so that
+// millions of flows share a few cache lines of them.
+//
+// A full store forgets all it has and starts again under another generation; a number of an old
+// generation names nothing, and its flow is decided afresh with its next packet. Numbers come
+// back after 2^18 generations of 2^14 programs; a record is not left alone for that long.
+class ProgramStore {
 public:
-    void open(std::size_t records) { programs_.resize(2 * records); }
-    ActionProgram& at(std::uint32_t slot, std::uint8_t direction) {
-        return programs_[2 * std::size_t{slot} + direction];
+    static constexpr std::uint32_t none = 0;
+    static constexpr std::uint32_t capacity = 1u << 14;
+
+    void open() { entries_.resize(capacity); }
+    // The number of this program; never 0.
+    std::uint32_t put(const ActionProgram& program);
+    // Null: it is forgotten.
+    const ActionProgram* get(std::uint32_t number) const {
+        const Entry& entry = entries_[number % capacity];
+        return number != none && entry.generation == number / capacity ? &entry.program : nullptr;
     }
 
 private:
-    std::vector<ActionProgram> programs_;
+    struct Entry {
+        ActionProgram program;
+        std::uint32_t generation = 0;
+    };
+    std::uint32_t generation_ = 1;
+    std::vector<Entry> entries_;
 };
 
 // A fresh program in the packet itself: it lasts as long as the packet, whatever waits before it.

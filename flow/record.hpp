@@ -93,9 +93,9 @@ inline constexpr std::uint8_t insertion_midflow = 1, insertion_rewritten = 2,
 // What every packet of one direction touches: one cache line.
 struct alignas(64) Hot {
     std::uint32_t tag = 0;    // hash of the key in this direction; 0 in a free record
-    std::uint32_t epoch = 0;  // the port's epoch that `pending` and the program stand for; 0: stale
+    std::uint32_t epoch = 0;    // the port's epoch that the program was made under; 0: stale
     std::uint32_t engine = 0;   // instance of the engine whose program is valid
-    std::uint32_t pending = 0;  // deciding stages that want every packet of this direction
+    std::uint32_t program = 0;  // what to do with packets of this direction; see ProgramStore
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;         // Ethernet frame as it left or will reach the guest
     std::uint64_t last_seen_ns = 0;  // 0: this direction has not been seen

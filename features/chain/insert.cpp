@@ -143,12 +143,18 @@ struct Work {
         }
     }
 
+    // Whether packets of this direction come here again.
+    void keep(Packet& p, dataplane::StageBits act_before) {
+        if (!p.program || p.program->act_before == act_before) return;
+        p.program->act_before = act_before;
+        if (!p.flow->condemned) emit.store_program(p);
+    }
+
     void act(Packet& p, const Decided& decided, const dataplane::PortEntry& port, CallPoint point) {
         const dataplane::StageBits self =
             emit.stages->insertion[point == CallPoint::egress ? 0 : 1];
         const bool done = decided.what == Decision::pass || decided.what == Decision::foreign;
-        if (p.program && done) p.program->act_before &= ~self;
-        if (p.program && !done) p.program->act_before |= self;
+        keep(p, done ? 0 : self);
         if (decided.what == Decision::redirect) {
             redirect(p, decided, port, point);
         } else if (decided.what == Decision::no_active_path) {

@@ -119,14 +119,19 @@ struct Work {
             return emit.stages->behind_insertion[which];
         }
         const flow::Hot& hot = p.flow->hot[p.direction];
-        const bool current = hot.epoch == port.epoch && hot.engine == emit.engine;
-        p.program = &emit.program_of(*p.flow, p.direction);
+        const bool current =
+            hot.epoch == port.epoch && hot.engine == emit.engine && emit.load_program(p);
         if (current && p.program->behind_is(port.epoch, emit.engine)) {
             ++state.resumed.replayed;
             return p.program->act_behind;
         }
         ++state.resumed.compiled;
-        p.program->drop_behind();
+        if (current) {
+            p.program->drop_behind();
+        } else {
+            p.program = dataplane::own_program(p);
+            p.program->act_before = emit.stages->insertion[which];
+        }
         return emit.stages->behind_insertion[which];
     }
 

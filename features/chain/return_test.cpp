@@ -194,12 +194,14 @@ protected:
         }
     }
     // What Egress leaves behind.
-    void compile(dataplane::ActionProgram& program, std::uint32_t peer) {
+    void compile(Packet& p, std::uint32_t peer) {
+        dataplane::ActionProgram& program = *p.program;
         program.act_behind = acting;
         program.egress = dataplane::Egress::tunnel;
         program.peer = peer;
         program.behind_epoch = host.entry("g1").epoch;
         program.behind_engine = host.emit.engine;
+        host.emit.store_program(p);
     }
     const Return::Resumed& counts() const { return host.return_state.resumed; }
 
@@ -209,13 +211,12 @@ protected:
 TEST_F(ReturnOfEstablishedFlow, CompilesPartTwoOnceADirection) {
     Packet& first = resumed(CallPoint::egress);
     EXPECT_EQ(first.pending, host.emit.stages->behind_insertion[0]);
-    EXPECT_EQ(first.program, &host.emit.program_of(*first.flow, 0));
     EXPECT_EQ(first.program->egress, dataplane::Egress::none);
-    compile(*first.program, 2);
+    compile(first, 2);
     for (int i = 0; i < 3; ++i) {
         Packet& p = resumed(CallPoint::egress);
         EXPECT_EQ(p.pending, acting);
-        EXPECT_EQ(p.program, first.program);
+        EXPECT_EQ(*p.program, *first.program);
         EXPECT_EQ(p.program->peer, 2u);
     }
     EXPECT_EQ(counts().compiled, 1u);
@@ -223,8 +224,7 @@ TEST_F(ReturnOfEstablishedFlow, CompilesPartTwoOnceADirection) {
 
     Packet& reply = resumed(CallPoint::ingress);
     EXPECT_EQ(reply.pending, host.emit.stages->behind_insertion[1]);
-    EXPECT_EQ(reply.program, &host.emit.program_of(*first.flow, 1));
-    compile(*reply.program, 0);
+    compile(reply, 0);
     EXPECT_EQ(resumed(CallPoint::ingress).pending, acting);
     EXPECT_EQ(counts().compiled, 2u);
     EXPECT_EQ(counts().replayed, 4u);
@@ -232,7 +232,7 @@ TEST_F(ReturnOfEstablishedFlow, CompilesPartTwoOnceADirection) {
 
 TEST_F(ReturnOfEstablishedFlow, CompilesAgainAfterAChangeOfThePort) {
     Packet& before = resumed(CallPoint::egress);
-    compile(*before.program, 2);
+    compile(before, 2);
     model::Snapshot changed = remote_path();
     test::edit<ServiceRule>(changed, "web", [](ServiceRule& r) { r.source_ports = {{1, 9999}}; });
     const std::uint32_t epoch = host.entry("g1").epoch;
@@ -242,10 +242,10 @@ TEST_F(ReturnOfEstablishedFlow, CompilesAgainAfterAChangeOfThePort) {
     Packet& p = resumed(CallPoint::egress);  // inserted under the old program
     EXPECT_EQ(p.pending, host.emit.stages->behind_insertion[0]);
     EXPECT_EQ(p.program->egress, dataplane::Egress::none) << "nothing of the old way is left";
-    compile(*p.program, 4);
+    compile(p, 4);
     EXPECT_EQ(resumed(CallPoint::egress).pending, host.emit.stages->behind_insertion[0])
         << "its next packet will start the program afresh, under our feet";
-    compile(*p.program, 4);
+    compile(p, 4);
     settle(*p.flow);
     EXPECT_EQ(resumed(CallPoint::egress).program->peer, 4u);
     EXPECT_EQ(counts().compiled, 3u);
@@ -254,17 +254,18 @@ TEST_F(ReturnOfEstablishedFlow, CompilesAgainAfterAChangeOfThePort) {
 
 TEST_F(ReturnOfEstablishedFlow, AnotherEnginesProgramIsNoProgram) {
     Packet& before = resumed(CallPoint::egress);
-    compile(*before.program, 2);
+    compile(before, 2);
     before.program->behind_engine = host.emit.engine + 1;
+    host.emit.store_program(before);
     EXPECT_EQ(resumed(CallPoint::egress).pending, host.emit.stages->behind_insertion[0]);
     before.flow->hot[0].engine = host.emit.engine + 1;
-    compile(*before.program, 2);
+    compile(before, 2);
     EXPECT_EQ(resumed(CallPoint::egress).pending, host.emit.stages->behind_insertion[0]);
     EXPECT_EQ(counts().replayed, 0u);
 }
 
 TEST_F(ReturnOfEstablishedFlow, ThePortsOtherFlowsHaveTheirOwn) {
-    compile(*resumed(CallPoint::egress).program, 2);
+    compile(resumed(CallPoint::egress), 2);
     Packet& other = returning(CallPoint::egress, 4001);
     settle(*host.flows.at_handle(other.smd.flow_handle));
     EXPECT_EQ(give_back(other), passed);

@@ -19,9 +19,11 @@ void mark_current(Packet& p, Emit& emit) {
     const dataplane::PortEntry* port = emit.ports->at(p.source_port);
     if (!port) return;
     ActionProgram& program = *p.program;
+    if (program.behind_is(port->epoch, emit.engine)) return;
     program.act_behind = emit.stages->egress | (program.routed ? emit.stages->ttl : 0);
     program.behind_epoch = port->epoch;
     program.behind_engine = emit.engine;
+    emit.store_program(p);
 }
 
 void send(Packet& p, const ActionProgram& program, Emit& emit) {

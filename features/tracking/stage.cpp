@@ -29,17 +29,17 @@ flow::Table::Hit find(const Packet& p, const PortEntry& port, Emit& emit) {
 }
 
 // Leaves pending what a packet of this record still needs.
-void plan_stages(Packet& p, const PortEntry& port, const Emit& emit) {
+void plan_stages(Packet& p, const PortEntry& port, Emit& emit) {
     const flow::Hot& hot = p.flow->hot[p.direction];
-    dataplane::ActionProgram& program = *p.program;
     const std::size_t which = guest_context(p);
-    if (hot.epoch != port.epoch || hot.engine != emit.engine) {
+    if (hot.epoch != port.epoch || hot.engine != emit.engine || !emit.load_program(p)) {
         // New or stale: every stage looks again, with what the record remembers.
-        program = {};
-        program.act_before = emit.stages->insertion[which];
+        p.program = dataplane::own_program(p);
+        p.program->act_before = emit.stages->insertion[which];
         p.pending = emit.stages->behind_tracking[which];
         return;
     }
+    dataplane::ActionProgram& program = *p.program;
     const bool behind_current = program.behind_is(port.epoch, emit.engine);
     if (!behind_current) program.drop_behind();
     p.pending = program.act_before |
@@ -59,7 +59,6 @@ bool related_error(Packet& p, const PortEntry& port, Emit& emit) {
     if (!hit) return false;
     p.flow = hit.pair;
     p.direction = hit.direction;
-    p.program = &emit.program_of(*hit.pair, hit.direction);
     plan_stages(p, port, emit);
     return true;
 }
@@ -133,7 +132,6 @@ void Track::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits
             exits.take(*p, why);
             continue;
         }
-        p->program = &emit.program_of(*p->flow, p->direction);
         count(*p, emit);
         emit.note(*p, "flow", p->flow->id);
         emit.note(*p, "new", p->flow_is_new ? 1 : 0);
@@ -163,6 +161,7 @@ void Settle::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exit
         flow::Hot& hot = p->flow->hot[p->direction];
         hot.epoch = emit.ports->at(dataplane::context_port(*p))->epoch;
         hot.engine = emit.engine;
+        emit.store_program(*p);
     }
 }
 
