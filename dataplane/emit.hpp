@@ -55,6 +55,7 @@ public:
     Emit(const weir_host_vtable& host, std::uint32_t worker_index);
 
     std::uint64_t now_ns = 0;  // CLOCK_MONOTONIC; virtual in tests
+    std::uint64_t ticket = 0;  // of the running program; what was derived from another is void
     const std::uint32_t worker;
     const std::uint32_t workers;
     std::uint32_t engine = 1;         // instance, for Hot::engine

@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::uint8_t liberal_scale = 14;     // the largest of RFC 7323
 constexpr std::uint32_t recent_bytes = 65536;  // how far back a repeated handshake may reach
-constexpr std::int32_t window_slack = 65535;   // data a little beyond the window still teaches
 
 // Sequence numbers wrap: the sign of the difference orders them (RFC 9293 §3.4).
 std::int32_t distance(std::uint32_t from, std::uint32_t to) {
@@ -51,7 +50,7 @@ TcpClass judge_rst(const FlowPair& pair, std::uint8_t direction, const TcpSegmen
 bool within_window(const Hot& peer, const TcpSegment& segment) {
     if (!seen(peer, tcp_seen_window)) return true;
     const std::uint32_t end = segment.sequence + segment.length();
-    return distance(peer.acknowledged, end) >= 0 && distance(peer.window_edge, end) <= window_slack;
+    return distance(peer.acknowledged, end) >= 0 && distance(peer.window_edge, end) <= tcp_window_slack;
 }
 
 bool acknowledges_fin(const Hot& side, const TcpSegment& segment) {

@@ -79,6 +79,9 @@ inline constexpr std::uint8_t tcp_seen_fin = 4;  // this side's FIN was seen; se
 inline constexpr std::uint8_t tcp_seen_fin_acked = 8;  // … and was acknowledged
 inline constexpr std::uint8_t tcp_seen_scale = 16;     // the side's SYN carried a window scale
 
+// Data this far beyond the window still teaches.
+inline constexpr std::int32_t tcp_window_slack = 65535;
+
 // The class that flags alone decide; sequence numbers refine it (SYN, ACK, RST).
 TcpClass class_of_flags(std::uint8_t flags);
 

@@ -301,6 +301,7 @@ const Program& Engine::start_burst(Worker& worker, std::uint64_t now_ns) {
         worker.flows.close_scope(program->closed_scope);
     worker.seen_ticket.store(program->ticket, std::memory_order_release);
     worker.emit.now_ns = now_ns;
+    worker.emit.ticket = program->ticket;
     worker.emit.ports = &program->topology;
     return *program;
 }
@@ -343,7 +344,12 @@ void Engine::run(std::uint32_t index, net::Packet** packets, std::uint32_t count
                  std::uint64_t now_ns) {
     Worker& worker = *workers_[index];
     const Program& program = start_burst(worker, now_ns);
-    for (std::uint32_t i = 0; i < count; ++i) receive(worker, program, *packets[i]);
+    for (std::uint32_t at = 0; at < count; at += limits::max_burst) {
+        const std::uint32_t n =
+            std::min<std::uint32_t>(count - at, static_cast<std::uint32_t>(limits::max_burst));
+        const std::uint32_t left = worker.express.run({packets + at, n});
+        for (std::uint32_t i = 0; i < left; ++i) receive(worker, program, *packets[at + i]);
+    }
     worker.pipeline.drain(program.tables);
 }
 

@@ -8,6 +8,7 @@
 #include "dataplane/abi.hpp"
 #include "dataplane/topology.hpp"
 #include "features/all.hpp"
+#include "features/express.hpp"
 #include "flow/table.hpp"
 #include "model/registry.hpp"
 #include "model/snapshot.hpp"
@@ -29,9 +30,11 @@ struct Program {
 
 // One worker's half: packets, flows, the state of its stages. Only its own thread comes here.
 struct alignas(64) Worker {
-    Worker(const weir_host_vtable& host, std::uint32_t index) : emit(host, index), pipeline(emit) {}
+    Worker(const weir_host_vtable& host, std::uint32_t index)
+        : emit(host, index), pipeline(emit), express(emit, pipeline) {}
     dataplane::Emit emit;
     Plane::Worker pipeline;
+    features::Express express;
     flow::Table flows;
     alignas(64) std::atomic<std::uint64_t> seen_ticket{0};
 };

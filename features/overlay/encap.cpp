@@ -86,10 +86,21 @@ bool push_outer(Packet& p, const dataplane::Peer& peer, const net::Mac& to, cons
     return net::push_outer(p, way, net::outer_source_port(p.hash), outer_ttl);
 }
 
+// For the flow's next packets; a header with options is its packet's own.
+void keep_header(const Packet& p, std::uint32_t peer, const NeighbourCache::Found& found,
+                 std::uint32_t changes, Encap::State& state, const Emit& emit) {
+    constexpr std::uint32_t geneve_at = net::outer_bytes_ip4;
+    if (p.headers.family != net::Family::ip4 || p.data[geneve_at] != 0) return;
+    const std::uint64_t until_ns = found.learned_ns + refresh_ns;
+    if (state.headers.find(peer, emit.ticket, changes, emit.now_ns)) return;
+    state.headers.keep(p.data, {peer, changes, emit.ticket, until_ns});
+}
+
 }  // namespace
 
 void Encap::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
                 Emit& emit) {
+    const std::uint32_t changes = state.cache ? state.cache->changes() : 0;  // before any look
     for (Packet* p : burst.packets()) {
         const bool service =
             static_cast<dataplane::Context>(p->context) == dataplane::Context::service;
@@ -117,8 +128,12 @@ void Encap::run(dataplane::Burst& burst, const Tables&, State& state, dataplane:
             if (!wait(*p, hop, state, emit)) exits.take(*p, Exit::no_neighbour);
             continue;
         }
-        if (push_outer(*p, *peer, found.mac, emit)) emit.transmit(*p, emit.ports->underlay_port);
-        else exits.take(*p, Exit::mtu);
+        if (!push_outer(*p, *peer, found.mac, emit)) {
+            exits.take(*p, Exit::mtu);
+            continue;
+        }
+        if (!service) keep_header(*p, peer->host_id, found, changes, state, emit);
+        emit.transmit(*p, emit.ports->underlay_port);
     }
 }
 

@@ -2,6 +2,7 @@
 #include <array>
 #include <string_view>
 
+#include "features/overlay/tunnel_header.hpp"
 #include "features/overlay/underlay.hpp"
 
 namespace weir::overlay {
@@ -22,6 +23,7 @@ struct Encap {
         std::array<Waiting, 64> waiting{};
         net::Ip asked;               // last address asked for,
         std::uint64_t asked_ns = 0;  // and when: at most 10 questions a second each
+        TunnelHeaders headers;       // of peers that guests' packets went to
         std::uint64_t guest_packets = 0, service_packets = 0, questions = 0;
     };
 

@@ -12,7 +12,7 @@ namespace weir::overlay {
 class NeighbourCache {
 public:
     static constexpr std::size_t capacity = 4096;
-    static constexpr std::uint32_t layout_version = 1;
+    static constexpr std::uint32_t layout_version = 2;
 
     struct Found {
         net::Mac mac;
@@ -34,6 +34,8 @@ public:
         }
         return {};
     }
+    // Rises with every answer that may differ from the one before.
+    std::uint32_t changes() const { return changes_.load(std::memory_order_acquire); }
     // One writer. Takes the place of the oldest entry when the neighbourhood is full.
     void learn(const net::Ip& ip, const net::Mac& mac, std::uint64_t now_ns) {
         Entry* place = nullptr;
@@ -45,6 +47,8 @@ public:
             }
             if (!place || e.learned_ns < place->learned_ns) place = &e;
         }
+        if (place->learned_ns == 0 || place->ip != ip || place->mac != mac)
+            changes_.fetch_add(1, std::memory_order_release);
         place->sequence.fetch_add(1, std::memory_order_acq_rel);
         place->ip = ip;
         place->mac = mac;
@@ -66,6 +70,7 @@ private:
         return h;
     }
     std::array<Entry, capacity> entries_{};
+    std::atomic<std::uint32_t> changes_{0};
 };
 
 }  // namespace weir::overlay

@@ -57,8 +57,7 @@ void Deliver::run(dataplane::Burst& burst, const Tables&, State& state,
                   dataplane::Exits<Exit>& exits, Emit& emit) {
     for (Packet* p : burst.packets()) {
         const PortEntry* port = emit.ports->at(dataplane::context_port(*p));
-        if (p->flow && !p->flow->condemned &&
-            !p->program->behind_is(port->epoch, emit.engine)) {
+        if (p->flow && !p->flow->condemned && !p->program->behind_is(port->epoch, emit.engine)) {
             p->program->act_behind = emit.stages->deliver;
             p->program->behind_epoch = port->epoch;
             p->program->behind_engine = emit.engine;
