@@ -134,7 +134,7 @@ Express::Way Express::enter_from_tunnel(Packet& p, Lane& lane) {
         return Way::slow;
     const std::uint8_t* inner = p.data + tunnel.inner;
     if (!net::read_quick(inner, tunnel.end - tunnel.inner, lane.frame)) return Way::slow;
-    const PortEntry* port = guest_behind(tunnel.vni, inner);
+    const PortEntry* port = tunnel.plain ? guest_behind(tunnel.vni, inner) : nullptr;
     if (!is_plain(p) || (inner[0] & 1) != 0 || !port || !is_peer(tunnel.from)) {
         destination_.leave(lane.frame);
         return Way::slow;

@@ -3,12 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <cstring>
-#include <map>
-#include <memory>
 #include <string>
 
+#include "apps/engine/testing/memory_shell.hpp"
 #include "flow/record.hpp"
 #include "net/bytes.hpp"
 
@@ -24,49 +21,6 @@ weir_sink into(std::string& text) {
                 static_cast<std::string*>(context)->append(bytes, count);
                 return true;
             }};
-}
-
-// A shell without devices: memory, and nothing that moves.
-struct Shell {
-    struct Pool {
-        std::unique_ptr<void, decltype(&std::free)> memory{nullptr, &std::free};
-    };
-    std::map<std::string, Pool> pools;
-    weir_host_vtable vtable{};
-
-    Shell() {
-        vtable.abi_version = weir_abi_version;
-        vtable.workers = 1;
-        vtable.flows_per_worker = 1024;
-        vtable.host = this;
-        vtable.transmit = [](void*, std::uint32_t, std::uint32_t, net::Packet**, std::uint32_t) {};
-        vtable.allocate = [](void*, std::uint32_t, net::Packet**, std::uint32_t) { return 0u; };
-        vtable.release = [](void*, std::uint32_t, net::Packet**, std::uint32_t) {};
-        vtable.hand_to_worker = [](void*, std::uint32_t, std::uint32_t, net::Packet**,
-                                   std::uint32_t) {};
-        vtable.hand_to_engine = [](void*, std::uint32_t, net::Packet**, std::uint32_t) {};
-        vtable.pool = [](void* host, const char* name, std::size_t bytes, std::uint32_t,
-                         std::uint32_t* adoption) {
-            Pool& pool = static_cast<Shell*>(host)->pools[name];
-            *adoption = pool.memory ? weir_pool_shared : weir_pool_created;
-            if (!pool.memory) {
-                const std::size_t whole = (bytes + 63) / 64 * 64;
-                pool.memory.reset(std::aligned_alloc(64, whole));
-                std::memset(pool.memory.get(), 0, whole);
-            }
-            return pool.memory.get();
-        };
-        vtable.event = [](void*, const char*, std::size_t) {};
-    }
-};
-
-weir_port_info port(std::uint32_t index, const char* name) {
-    weir_port_info info{};
-    info.index = index;
-    info.incarnation = 1;
-    info.mtu = 1500;
-    std::strncpy(info.name, name, sizeof info.name - 1);
-    return info;
 }
 
 class Abi : public testing::Test {
@@ -91,11 +45,11 @@ protected:
     }
 
     const weir_engine_api api = engine_api("test", "0");
-    Shell shell;
+    MemoryShell shell;
     std::string why;
     weir_engine* first = nullptr;
     weir_engine* second = nullptr;
-    const weir_port_info g1 = port(3, "g1");
+    const weir_port_info g1 = MemoryShell::port(3, "g1");
 };
 
 TEST_F(Abi, APortWhoseRecordsAreAnothersIsAttachedOnlyAfterRestore) {
@@ -118,7 +72,7 @@ TEST_F(Abi, APortWhoseRecordsAreAnothersIsAttachedOnlyAfterRestore) {
 
 TEST_F(Abi, RestoreRefusesWhatIsNotThePorts) {
     ASSERT_NE(api.attach(first, &g1, into(why)), 0u) << why;
-    const weir_port_info g2 = port(4, "g2");
+    const weir_port_info g2 = MemoryShell::port(4, "g2");
     ASSERT_NE(api.attach(first, &g2, into(why)), 0u) << why;
     ASSERT_NE(api.introduce(second, &g1, into(why)), 0u) << why;
     const std::string saved = saved_by(first, g1.index);

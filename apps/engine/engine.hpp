@@ -61,6 +61,9 @@ public:
              std::uint64_t now_ns);
     void tick(std::uint32_t worker, std::uint64_t now_ns);
     void leave(std::uint32_t worker);
+    // Off: every packet meets the stages, also of decided flows. Nothing but the time it takes
+    // differs; tests and benchmarks hold the two against each other.
+    void use_express(bool on) { express_ = on; }
     model::Value worker_query(std::uint32_t worker, const model::Value& request,
                               std::uint64_t now_ns);
 
@@ -94,6 +97,7 @@ private:
     std::vector<std::unique_ptr<const Program>> programs_;  // the last one is current
     std::atomic<const Program*> current_{nullptr};
     std::uint64_t next_ticket_ = 1;
+    bool express_ = true;
 };
 
 }  // namespace weir::engine

@@ -218,6 +218,7 @@ Value Engine::counters(Worker& worker, const Program& program) {
     // Defects of ours: no packet may ever meet them.
     drop("pipeline.loop", worker.emit.loops());
     drop("pipeline.no_outcome", worker.pipeline.no_outcome);
+    sink.add("weir_express_packets_total", {}, worker.express.packets());
     return answer;
 }
 

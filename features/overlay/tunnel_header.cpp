@@ -52,12 +52,14 @@ bool read_quick_tunnel(const std::uint8_t* frame, std::uint32_t length, const ne
         net::load16(udp + 4) != total - net::ip4_min_bytes)
         return false;
     const std::uint8_t* geneve = frame + geneve_at;
-    // Version 0, no options, neither control nor critical.
-    if (geneve[0] != 0 || geneve[1] != 0 || net::load16(geneve + 2) != net::geneve_proto_ethernet)
+    const std::uint32_t inner = inner_at + (geneve[0] & 0x3fu) * 4;
+    if (geneve[0] >> 6 != 0 || net::load16(geneve + 2) != net::geneve_proto_ethernet ||
+        ip_at + total < inner)
         return false;
+    out.plain = geneve[0] == 0 && geneve[1] == 0;
     out.from = net::Ip::from4(ip + 12);
     out.vni = net::load32(geneve + 4) >> 8;
-    out.inner = inner_at;
+    out.inner = inner;
     out.end = ip_at + total;
     return true;
 }

@@ -56,13 +56,14 @@ private:
     std::array<TunnelHeader, 256> headers_{};
 };
 
-// A guest's frame in a tunnel over IPv4 as nearly all are: no options in any header, whole, no UDP
-// checksum, no Geneve option. Outer and Decap judge everything else.
+// A frame in a tunnel over IPv4 as nearly all are: no IP options, whole, no UDP checksum. Outer and
+// Decap judge everything else.
 struct QuickTunnel {
     net::Ip from;
     std::uint32_t vni = 0;
     std::uint32_t inner = 0;  // offset of the guest's frame
     std::uint32_t end = 0;    // of the IP packet
+    bool plain = false;       // neither Geneve options nor flags: nothing to be said but the VNI
 };
 bool read_quick_tunnel(const std::uint8_t* frame, std::uint32_t length, const net::Ip& own_address,
                        QuickTunnel& out);
