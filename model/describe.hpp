@@ -118,6 +118,8 @@ struct ResourceSchema {
     std::string_view kind;  // CLI noun, REST collection, storage key
     std::string_view summary;
     std::tuple<F...> fields;
+    bool is_made_by_weir = false;
+    std::string_view shown_by{};  // see made_resource()
 };
 template <class... F>
 struct StructSchema {
@@ -129,6 +131,13 @@ struct StructSchema {
 template <class... F>
 constexpr ResourceSchema<F...> resource(std::string_view kind, std::string_view summary, F... f) {
     return {kind, summary, {f...}};
+}
+// One that Weir makes and operators only read. `shown_by`: the command that shows it if no store
+// holds it and `weir get` finds none; else empty.
+template <class... F>
+constexpr ResourceSchema<F...> made_resource(std::string_view kind, std::string_view summary,
+                                             std::string_view shown_by, F... f) {
+    return {kind, summary, {f...}, true, shown_by};
 }
 // A part of a resource, without a name of its own.
 template <class... F>

@@ -53,6 +53,10 @@ public:
     std::string_view name() const { return name_; }
     std::string_view summary() const { return summary_; }
     const std::vector<FieldInfo>& fields() const { return fields_; }
+    // Operators cannot write it.
+    bool is_made_by_weir() const { return is_made_by_weir_; }
+    // What shows resources that no store holds; empty: `weir get`.
+    std::string_view shown_by() const { return shown_by_; }
 
     // Decodes one resource, checks it and puts it. False, and nothing put, if an error was added.
     virtual bool put(Snapshot& into, const Value& fields, Errors& errors) const = 0;
@@ -77,11 +81,17 @@ public:
                                     const std::function<void(const Reference&)>& visit) const = 0;
 
 protected:
-    Kind(std::string_view name, std::string_view summary, std::vector<FieldInfo> fields)
-        : name_(name), summary_(summary), fields_(std::move(fields)) {}
+    template <class Schema>
+    Kind(const Schema& schema, std::vector<FieldInfo> fields)
+        : name_(schema.kind),
+          summary_(schema.summary),
+          shown_by_(schema.shown_by),
+          is_made_by_weir_(schema.is_made_by_weir),
+          fields_(std::move(fields)) {}
 
 private:
-    std::string_view name_, summary_;
+    std::string_view name_, summary_, shown_by_;
+    bool is_made_by_weir_;
     std::vector<FieldInfo> fields_;
 };
 
@@ -201,7 +211,7 @@ std::string object_of(std::string_view kind, const Value& fields);
 template <Resource R>
 class KindOf final : public Kind {
 public:
-    KindOf() : Kind(R::schema().kind, R::schema().summary, describe_fields<R>()) {}
+    KindOf() : Kind(R::schema(), describe_fields<R>()) {}
 
     bool put(Snapshot& into, const Value& fields, Errors& errors) const override {
         R resource{};

@@ -124,13 +124,15 @@ void add_kind(Value& paths, Value& schemas, const model::Kind& kind) {
                          {"items", object({{"type", "array"}, {"items", reference(name)}})}})}}));
     paths.set("/v1/" + name,
               object({{"get", operation("Every " + name + ", by name.", name + "-list")}}));
-    Value put = operation("Creates or replaces the " + name + ".", "outcome");
-    put.set("requestBody", object({{"content", json_content(reference(name))}}));
-    paths.set("/v1/" + name + "/{name}",
-              object({{"parameters", list({parameter("name", "path", "Its name.", "string")})},
-                      {"get", operation("One " + name + ".", name)},
-                      {"put", std::move(put)},
-                      {"delete", operation("Deletes the " + name + ".", "outcome")}}));
+    Value one = object({{"parameters", list({parameter("name", "path", "Its name.", "string")})},
+                        {"get", operation("One " + name + ".", name)}});
+    if (!kind.is_made_by_weir()) {
+        Value put = operation("Creates or replaces the " + name + ".", "outcome");
+        put.set("requestBody", object({{"content", json_content(reference(name))}}));
+        one.set("put", std::move(put));
+        one.set("delete", operation("Deletes the " + name + ".", "outcome"));
+    }
+    paths.set("/v1/" + name + "/{name}", std::move(one));
 }
 
 void add_verbs(Value& paths) {

@@ -156,6 +156,18 @@ std::vector<fs::path> leftovers(const std::map<std::string, std::string>& pages,
     return out;
 }
 
+// Where a reader meets resources of the kind.
+std::string where_it_is(const model::Kind& kind) {
+    const std::string name(kind.name());
+    if (!kind.shown_by().empty())
+        return "`" + std::string(kind.shown_by()) +
+               "` shows them. No store holds them, so `weir get " + name +
+               "` lists none and none can be written.";
+    const std::string both = "`weir get " + name + "`, `/v1/" + name + "/{name}`; ";
+    return both +
+           (kind.is_made_by_weir() ? "it can only be read." : "in YAML `kind: " + name + "`.");
+}
+
 }  // namespace
 
 Result<Examples> read_examples(const model::Registry& registry,
@@ -181,8 +193,7 @@ Result<Examples> read_examples(const model::Registry& registry,
 std::string reference_page(const model::Kind& kind, const Examples& examples) {
     const std::string name(kind.name());
     std::string out = std::string(mark) + "\n# " + name + "\n\n" + std::string(kind.summary()) +
-                      "\n\n`weir get " + name + "`, `/v1/" + name +
-                      "/{name}`; in YAML `kind: " + name + "`.\n\n";
+                      "\n\n" + where_it_is(kind) + "\n\n";
     add_table(out, kind.fields());
     add_structures(out, kind.fields(), "");
     if (const auto found = examples.find(name); found != examples.end())

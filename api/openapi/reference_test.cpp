@@ -56,6 +56,37 @@ TEST(Reference, SaysEverythingAboutAField) {
     EXPECT_THAT(reference_page(*registry.kind("router"), {}), HasSubstr("\n## interfaces\n\n"));
 }
 
+struct Track {
+    std::string name;
+    static constexpr auto schema() {
+        using namespace model;
+        return made_resource("track", "Where a train goes.", "weir query HOST tracks",
+                             key(&Track::name, "name", "Its name."));
+    }
+};
+struct Signal {
+    std::string name;
+    static constexpr auto schema() {
+        using namespace model;
+        return made_resource("signal", "What a train sees.", "",
+                             key(&Signal::name, "name", "Its name."));
+    }
+};
+
+TEST(Reference, SaysWhereToFindWhatWeirMakes) {
+    model::Registry registry;
+    registry.add<Track>();
+    registry.add<Signal>();
+    const std::string track = reference_page(*registry.kind("track"), {});
+    EXPECT_THAT(track, HasSubstr("\n`weir query HOST tracks` shows them. No store holds them, so "
+                                 "`weir get track` lists none and none can be written.\n"));
+    EXPECT_THAT(track, Not(HasSubstr("/v1/track")));
+    const std::string signal = reference_page(*registry.kind("signal"), {});
+    EXPECT_THAT(signal,
+                HasSubstr("`weir get signal`, `/v1/signal/{name}`; it can only be read.\n"));
+    EXPECT_THAT(signal, Not(HasSubstr("in YAML")));
+}
+
 TEST(Reference, ListsEveryKind) {
     const model::Registry registry = core();
     const auto pages = reference_pages(registry, {});

@@ -73,6 +73,8 @@ Value schema_document(const model::Registry& registry) {
         Value& entry = kinds.push(Value::object());
         entry.set("kind", kind->name());
         entry.set("summary", kind->summary());
+        entry.set("made_by_weir", kind->is_made_by_weir());
+        entry.set("shown_by", kind->shown_by());
         entry.set("fields", describe(kind->fields()));
     }
     Value out;

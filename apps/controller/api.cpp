@@ -188,8 +188,9 @@ Response Api::one(const model::Kind& kind, const std::string& name) const {
     }
     std::vector<std::string> names = kind.names(state->intent);
     for (std::string& reported : kind.names(state->reported)) names.push_back(std::move(reported));
-    return no_such(std::string(kind.name()) + "/" + name,
-                   "there is no such resource" + did_you_mean(name, names));
+    std::string why = "there is no such resource" + did_you_mean(name, names);
+    if (!kind.shown_by().empty()) why = "no store holds it: see " + std::string(kind.shown_by());
+    return no_such(std::string(kind.name()) + "/" + name, why);
 }
 
 ApplyOptions Api::options_of(const Request& request) const {

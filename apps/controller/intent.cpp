@@ -25,6 +25,13 @@ void add_difference(const model::Registry& registry, const model::Snapshot& befo
     }
 }
 
+void refuse_what_weir_makes(const model::Registry& registry, const model::ResourceKey& key,
+                            model::Errors& errors) {
+    const model::Kind* kind = registry.kind(key.kind);
+    if (kind != nullptr && kind->is_made_by_weir())
+        errors.add({Errc::invalid, key.text(), "kind", "is made by Weir: operators only read it"});
+}
+
 }  // namespace
 
 Intent::Intent(const model::Registry& registry, std::unique_ptr<cluster::Store> store,
@@ -83,6 +90,9 @@ std::shared_ptr<const State> Intent::current() const {
 Outcome Intent::apply(const std::vector<model::Document>& documents, const ApplyOptions& options) {
     const auto edit = [&](model::Snapshot& candidate, model::Errors& errors) {
         if (options.prune) candidate = model::Snapshot();
+        for (const model::Document& document : documents)
+            refuse_what_weir_makes(registry_, {document.kind, document.fields["name"].as_text()},
+                                   errors);
         model::put_documents(registry_, documents, candidate, errors);
         return Outcome::Failure::invalid;
     };
@@ -91,6 +101,8 @@ Outcome Intent::apply(const std::vector<model::Document>& documents, const Apply
 
 Outcome Intent::erase(const model::ResourceKey& key, const ApplyOptions& options) {
     const auto edit = [&](model::Snapshot& candidate, model::Errors& errors) {
+        refuse_what_weir_makes(registry_, key, errors);
+        if (!errors.empty()) return Outcome::Failure::invalid;
         const model::Kind* kind = registry_.kind(key.kind);
         if (kind != nullptr && kind->erase(candidate, key.name)) return Outcome::Failure::invalid;
         std::string meant;
@@ -154,6 +166,8 @@ Status Intent::commit(const State& before, State candidate, const std::string& n
     return {};
 }
 
-Result<std::vector<cluster::Commit>> Intent::history() { return store_->history(); }
+Result<std::vector<cluster::Commit>> Intent::history() {
+    return store_->history();
+}
 
 }  // namespace weir::controller

@@ -173,6 +173,27 @@ TEST_F(OpenApiTest, PortsMayBeNumbersOrTexts) {
             << ports;
 }
 
+TEST_F(OpenApiTest, WhatWeirMakesCanOnlyBeRead) {
+    apply(example());
+    const std::uint64_t before = revision();
+    for (const std::string kind : {"service-path", "service-node-status", "port-address"}) {
+        const Value& described = document_["paths"]["/v1/" + kind + "/{name}"];
+        EXPECT_TRUE(described["get"].is_object()) << kind;
+        EXPECT_TRUE(described["put"].is_null() && described["delete"].is_null()) << kind;
+        for (const auto& [method, path] : {std::pair("PUT", "/v1/" + kind + "/mine"),
+                                           std::pair("DELETE", "/v1/" + kind + "/mine")}) {
+            const rest::Response answer = ask(method, path, "{}", "application/json");
+            EXPECT_EQ(answer.status, 422) << method << path;
+            EXPECT_NE(answer.body.find("is made by Weir"), std::string::npos) << answer.body;
+        }
+        EXPECT_EQ(ask("POST", "/v1/apply", "{kind: " + kind + ", name: mine}").status, 422);
+    }
+    EXPECT_EQ(revision(), before);
+    const rest::Response path = ask("GET", "/v1/service-path/mine");
+    EXPECT_EQ(path.status, 404);
+    EXPECT_NE(path.body.find("see weir query HOST insert.paths"), std::string::npos) << path.body;
+}
+
 TEST_F(OpenApiTest, TheValidatorFindsWhatIsWrong) {
     const Validator validator(document_);
     const auto why = [&](const char* json, const char* name) {

@@ -95,7 +95,7 @@ bool is_default(const model::Value& value, const model::Value& field) {
 // there a default is news.
 void print_table(const std::vector<model::Value>& items, const model::Value& description) {
     const model::Value& fields = description["fields"];
-    const bool is_report = description["summary"].as_text().ends_with("Made by Weir.");
+    const bool is_report = description["made_by_weir"].as_bool();
     std::vector<const model::Value*> shown;
     std::vector<std::string> header;
     for (const model::Value& field : fields.items()) {
@@ -140,8 +140,11 @@ void get(const Session& session, const std::string& kind, const std::string& nam
         for (const model::Value& item : items) std::printf("%s\n", item["name"].as_text().c_str());
         return;
     }
-    if (items.empty()) return void(std::printf("no %s\n", kind.c_str()));
-    print_table(items, description_of(session, kind));
+    const model::Value description = description_of(session, kind);
+    if (!items.empty()) return print_table(items, description);
+    const std::string& shown_by = description["shown_by"].as_text();
+    if (shown_by.empty()) std::printf("no %s\n", kind.c_str());
+    else std::printf("no store holds a %s: see %s\n", kind.c_str(), shown_by.c_str());
 }
 
 void describe(const Session& session, const std::string& kind, const std::string& name) {

@@ -58,8 +58,9 @@ struct ServicePath {
 
     static constexpr auto schema() {
         using namespace model;
-        return resource(
+        return made_resource(
             "service-path", "One realisation of a service chain by nodes. Made by Weir.",
+            "weir query HOST insert.paths",
             key(&ServicePath::name, "name", "Chain and number of the path."),
             field(&ServicePath::chain, "chain", "Name of the chain."),
             field(&ServicePath::spi, "spi", "Number of the path on the wire.", 1, 0xffffff),
@@ -84,9 +85,9 @@ struct ServiceNodeStatus {
 
     static constexpr auto schema() {
         using namespace model;
-        return resource(
+        return made_resource(
             "service-node-status", "How a service node fares, as its host sees it. Made by Weir.",
-            key(&ServiceNodeStatus::name, "name", "Name of the node."),
+            "", key(&ServiceNodeStatus::name, "name", "Name of the node."),
             field(&ServiceNodeStatus::node_id, "node_id", "Number of the node.", 1, 0xffffffff),
             field(&ServiceNodeStatus::state, "state", "Whether packets pass the node."),
             field(&ServiceNodeStatus::generation, "generation", "Grows with every change."));

@@ -14,10 +14,10 @@ struct PortAddress {
 
     static constexpr auto schema() {
         using namespace model;
-        return resource("port-address", "An address learned on a port. Made by Weir.",
-                        key(&PortAddress::name, "name", "Port and address."),
-                        field(&PortAddress::port, "port", "Name of the port."),
-                        field(&PortAddress::address, "address", "The address."));
+        return made_resource("port-address", "An address learned on a port. Made by Weir.", "",
+                             key(&PortAddress::name, "name", "Port and address."),
+                             field(&PortAddress::port, "port", "Name of the port."),
+                             field(&PortAddress::address, "address", "The address."));
     }
 };
 

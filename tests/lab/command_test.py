@@ -80,6 +80,16 @@ class Command(unittest.TestCase):
         self.assertIn("nodes back             n2, n1", self.say("describe", "flow", "g1")[0])
         self.assertEqual(self.say("get", "service-exclusion")[0], "no service-exclusion\n")
 
+    def test_paths_are_found_where_the_command_says(self):
+        said = self.say("get", "service-path")[0]
+        self.assertEqual(said, "no store holds a service-path: see weir query HOST insert.paths\n")
+        self.assertIn("see weir query HOST insert.paths",
+                      self.refused("describe", "service-path", "web-inspect.1"))
+        for host in ("h1", "h2"):
+            words = said.strip().split("see weir ")[1].replace("HOST", host).split()
+            paths = self.json(*words)
+            self.assertEqual([path["chain"] for path in paths], ["web-inspect"], host)
+
     def test_mistakes_are_answered_with_what_was_meant(self):
         cases = {
             ("aply", "-f", "x"): (2, "there is no verb aply; did you mean apply?"),
