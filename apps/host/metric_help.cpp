@@ -31,6 +31,7 @@ constexpr Help helps[] = {
     {"weir_insertion_bytes_total", "Bytes that met service insertion, by port and call point."},
     {"weir_insertion_ct_hits_total", "Packets whose flow had a record at service insertion."},
     {"weir_insertion_ct_misses_total", "Packets whose flow had none."},
+    {"weir_insertion_fragmented_total", "Packets too large for their path, cut into fragments."},
     {"weir_insertion_handed_on_total",
      "Packets back from services that went to the worker of their flow."},
     {"weir_insertion_midflow_total",

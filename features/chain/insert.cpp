@@ -1,9 +1,14 @@
 #include "features/chain/insert.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
+#include "dataplane/cut.hpp"
+#include "dataplane/icmp_reply.hpp"
 #include "flow/table.hpp"
 #include "model/value.hpp"
+#include "net/checksum.hpp"
+#include "net/wire.hpp"
 
 namespace weir::chain {
 namespace {
@@ -42,6 +47,13 @@ void log(const CompiledRule& rule, const Decided& decided, const dataplane::Port
                                 decided.path ? decided.path->name.c_str() : "");
     if (n > 0 && static_cast<std::size_t>(n) < sizeof text)
         emit.event({text, static_cast<std::size_t>(n)});
+}
+
+// Of the IP packet, or of the largest one that it is cut into.
+std::uint32_t ip_bytes(const Packet& p) {
+    const auto whole = static_cast<std::uint32_t>(p.headers.l3_end - p.headers.l3);
+    if (!(p.flags & net::packet_super_frame)) return whole;
+    return std::min<std::uint32_t>(whole, p.headers.payload - p.headers.l3 + p.segment_bytes);
 }
 
 // One packet of a burst.
@@ -95,7 +107,7 @@ struct Work {
                 ++(decided.exempt ? counters.bypass_l2 : counters.no_service);
                 break;
         }
-        count_rule(p, decided);
+        count_rule(decided);
         if (!decided.chain) return;
         Insert::ChainCounters& chain = state.chains[decided.chain->sci];
         chain.flows += decided.new_on_path && decided.left_spi == 0;
@@ -108,24 +120,24 @@ struct Work {
         Insert::PathCounters& path = state.paths[path_number(*decided.path)];
         path.new_flows += decided.new_on_path && decided.left_spi == 0;
         path.switched_in += decided.new_on_path && decided.left_spi != 0;
-        ++path.packets[decided.reverse];
-        path.bytes[decided.reverse] += p.length;
     }
 
-    void count_rule(const Packet& p, const Decided& decided) {
-        const bool redirected = decided.what == Decision::redirect;
-        if (!decided.rule && !redirected) return;
+    void count_rule(const Decided& decided) {
+        if (!decided.rule) return;
+        Insert::RuleCounters& rule = state.rules[decided.rule->id];
+        ++rule.hits;
+        rule.sessions += decided.fresh;
+        rule.last_hit_ns = emit.now_ns;
+    }
+
+    void count_sent(const Packet& p, const Decided& decided) {
+        Insert::PathCounters& path = state.paths[path_number(*decided.path)];
+        ++path.packets[decided.reverse];
+        path.bytes[decided.reverse] += p.length;
         Insert::RuleCounters& rule =
             state.rules[decided.rule ? decided.rule->id : p.flow->insertion.rule_id];
-        if (decided.rule) {
-            ++rule.hits;
-            rule.sessions += decided.fresh;
-            rule.last_hit_ns = emit.now_ns;
-        }
-        if (redirected) {
-            ++rule.packets;
-            rule.bytes += p.length;
-        }
+        ++rule.packets;
+        rule.bytes += p.length;
     }
 
     void note(const Packet& p, const Decided& decided) {
@@ -156,16 +168,63 @@ struct Work {
         const bool done = decided.what == Decision::pass || decided.what == Decision::foreign;
         keep(p, done ? 0 : self);
         if (decided.what == Decision::redirect) {
-            redirect(p, decided, port, point);
+            redirect(p, {decided, port, point});
         } else if (decided.what == Decision::no_active_path) {
             exits.take(p, Insert::Exit::no_active_path);
             if (decided.fresh) emit.forget(*p.flow);
         }
     }
 
+    // Where a packet enters the service plane.
+    struct Entrance {
+        const Decided& decided;
+        const dataplane::PortEntry& port;
+        CallPoint point;
+    };
+
+    void redirect(Packet& p, const Entrance& at) {
+        if (!admit(p, at)) exits.take(p, Insert::Exit::mtu);
+    }
+
+    // What some node of the path cannot take is cut, or its sender is told so (DP-24). False: it is
+    // still here.
+    bool admit(Packet& p, const Entrance& at) {
+        const std::uint32_t tags = p.headers.l3 - net::ethernet_bytes;
+        const std::uint32_t mtu = at.decided.path->mtu[at.decided.reverse];
+        const std::uint32_t limit = mtu > tags ? mtu - tags : 0;
+        if (ip_bytes(p) <= limit) {
+            enter_plane(p, at);
+            return true;
+        }
+        emit.note(p, "mtu", limit);
+        const bool may_be_cut =
+            p.headers.family == net::Family::ip4 && !(p.data[p.headers.l3 + 6] & 0x40);
+        if (may_be_cut) return cut(p, limit, at);
+        dataplane::reply_icmp(p, net::IcmpErrorKind::too_big, limit, emit);
+        return false;
+    }
+
+    bool cut(Packet& whole, std::uint32_t limit, const Entrance& at) {
+        const auto take = [&](Packet& piece) {
+            piece.flow = whole.flow;
+            piece.direction = whole.direction;
+            if (admit(piece, at)) return;
+            exits.note(Insert::Exit::mtu);
+            emit.release(piece);
+        };
+        if (whole.flags & net::packet_super_frame)
+            return dataplane::cut_super_frame(whole, emit, take);
+        if (!net::resolve_partial_checksum(whole) ||
+            !dataplane::cut_fragments(whole, limit, emit, take))
+            return false;
+        ++state.fragmented;
+        return true;
+    }
+
     // 3.4 step 6: everything the way back needs stands in the metadata, nothing waits here.
-    void redirect(Packet& p, const Decided& decided, const dataplane::PortEntry& port,
-                  CallPoint point) {
+    void enter_plane(Packet& p, const Entrance& at) {
+        const auto& [decided, port, point] = at;
+        count_sent(p, decided);
         const flow::InsertionDecision& record = p.flow->insertion;
         net::Smd smd;
         smd.sci = record.sci;

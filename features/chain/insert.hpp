@@ -21,8 +21,8 @@ namespace weir::chain {
 struct Insert {
     static constexpr std::string_view name = "insert";
     using Tables = InsertTables;
-    enum class Exit : std::uint8_t { no_active_path, count_ };
-    static constexpr std::array<std::string_view, 1> exit_names = {"NO_ACTIVE_PATH"};
+    enum class Exit : std::uint8_t { no_active_path, mtu, count_ };
+    static constexpr std::array<std::string_view, 2> exit_names = {"NO_ACTIVE_PATH", "MTU"};
 
     // Of one port at one call point (TM-1). Packets of flows without services are counted until the
     // stage is off their path.
@@ -54,6 +54,7 @@ struct Insert {
         CounterMap<RuleCounters> rules;
         CounterMap<ChainCounters> chains;
         CounterMap<PathCounters> paths;  // by SVNI << 24 | SPI
+        std::uint64_t fragmented = 0;  // too large for their path, cut
         std::uint64_t logged_second_ns = 0;
         std::uint32_t logged = 0;
     };

@@ -79,6 +79,8 @@ void path_rows(const Chain& chain, const Plane& plane, Insert::State& state, con
         row.set("maintenance", path.maintenance);
         row.set("usable", is_usable(path, plane.host_id, *emit.health));
         row.set("crossings", std::uint64_t{path.crossings});
+        row.set("forward_mtu", path.mtu[0]);
+        row.set("reverse_mtu", path.mtu[1]);
         row.set("forward", hop_rows(path.hops[0], plane, emit));
         row.set("reverse", hop_rows(path.hops[1], plane, emit));
         row.set("new_flows", c.new_flows);
@@ -130,6 +132,7 @@ void rule_row(const CompiledRule& rule, const Plane& plane, Insert::State& state
 }  // namespace
 
 void Insert::counters(const Tables& tables, const State& state, CounterSink& sink) {
+    sink.add("weir_insertion_fragmented_total", {}, state.fragmented);
     for (std::size_t i = 0; i < state.ports.size() / 2 && i < tables.port_names.size(); ++i) {
         if (tables.port_names[i].empty()) continue;
         count_port(tables.port_names[i], "egress", state.ports[2 * i], sink);

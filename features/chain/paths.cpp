@@ -49,6 +49,16 @@ std::vector<std::vector<std::uint32_t>> forward_combinations(const Work& work) {
     return generate_paths(request);
 }
 
+// The largest guest's packet that fits every port of the node, service header included (DP-24).
+std::uint32_t mtu_of(const Snapshot& intent, const ServiceNode& node) {
+    std::uint32_t mtu = 0xffff;
+    for (const auto& ref : node.vnics)
+        if (const model::Port* port = intent.find(ref))
+            mtu = std::min<std::uint32_t>(mtu, model::mtu_of(intent, *port));
+    const std::uint32_t overhead = node.mode == NodeMode::aware ? aware_overhead_bytes : 0;
+    return mtu > overhead ? mtu - overhead : 0;
+}
+
 PathHop make_hop(const Work& work, const ServiceNode& node, const ServiceProfile& profile) {
     PathHop hop;
     hop.node = node.name;
@@ -56,6 +66,7 @@ PathHop make_hop(const Work& work, const ServiceNode& node, const ServiceProfile
     hop.mac = node_mac(node.id);
     hop.action = profile.action;
     hop.mode = node.mode;
+    hop.mtu = mtu_of(work.intent, node);
     if (const model::Host* host = work.intent.find(node.host)) {
         hop.host = host->name;
         hop.host_id = host->id;

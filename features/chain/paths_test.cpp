@@ -175,6 +175,24 @@ TEST(StaticPaths, NamesOfLongChainsStayNames) {
         EXPECT_LE(path.name.size(), limits::max_name_bytes);
 }
 
+TEST(StaticPaths, HopsSayTheLargestPacketThatFitsTheirPorts) {  // DP-24
+    model::Snapshot intent = test::two_services();
+    const auto mtus = [&](std::uint32_t id) {
+        for (const ServicePath& path : paths_of(intent, "c1"))
+            for (const PathHop& hop : path.forward)
+                if (hop.node_id == id) return hop.mtu;
+        return 0u;
+    };
+    EXPECT_EQ(mtus(1), 1700u - 58);
+    EXPECT_EQ(mtus(2), 1700u);
+    test::edit<model::Port>(intent, "n1", [](model::Port& p) { p.mtu = 1500; });
+    test::edit<model::Port>(intent, "n2-right", [](model::Port& p) { p.mtu = 1400; });
+    EXPECT_EQ(mtus(1), 1500u - 58);
+    EXPECT_EQ(mtus(2), 1400u) << "the smaller of both sides";
+    EXPECT_EQ(paths_of(intent, "c1").front().epoch,
+              paths_of(test::two_services(), "c1").front().epoch);
+}
+
 TEST(RuleIds, KeepsGivenNumbersAndMakesOthersAboveThem) {
     model::Snapshot intent = test::two_services();
     test::edit<ServiceRule>(intent, "web", [](ServiceRule& r) { r.id = 7; });

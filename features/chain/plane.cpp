@@ -5,6 +5,7 @@
 
 #include "dataplane/digest.hpp"
 #include "features/chain/planned.hpp"
+#include "net/smd_codec.hpp"
 
 namespace weir::chain {
 namespace {
@@ -63,6 +64,28 @@ void measure(Path& path, const ServicePath& planned, std::uint32_t here, const s
     }
 }
 
+// Bytes a guest's IP packet gains on the underlay between hosts of the service plane, TRACE option
+// and VLAN tag of the guest included (DP-24).
+std::uint32_t leg_overhead(const dataplane::Topology& here) {
+    constexpr std::uint32_t options = 4 + net::smd_bytes + 16;
+    const std::uint32_t ip = here.tunnel_address.is4() ? net::ip4_min_bytes : net::ip6_bytes;
+    return ip + net::udp_bytes + net::geneve_bytes + options + net::ethernet_bytes +
+           net::vlan_bytes;
+}
+
+std::uint32_t mtu_of(const std::vector<PathHop>& hops, const dataplane::Topology& here) {
+    std::uint32_t mtu = 0xffff;
+    bool leaves = false;
+    for (const PathHop& hop : hops) {
+        if (hop.action == HopAction::copy) continue;
+        mtu = std::min(mtu, hop.mtu);
+        leaves |= hop.host_id != here.host_id;
+    }
+    if (!leaves || here.underlay_port == net::no_port) return mtu;
+    const std::uint32_t overhead = leg_overhead(here);
+    return std::min(mtu, here.underlay_mtu > overhead ? here.underlay_mtu - overhead : 0);
+}
+
 Path make_path(const CompileInput& input, const LocalPorts& local, const ServicePath& planned,
                const std::string& rack) {
     Path path;
@@ -74,6 +97,7 @@ Path make_path(const CompileInput& input, const LocalPorts& local, const Service
     path.weight = planned.weight;
     for (const PathHop& hop : planned.forward) path.hops[0].push_back(make_hop(input, local, hop));
     for (const PathHop& hop : planned.reverse) path.hops[1].push_back(make_hop(input, local, hop));
+    path.mtu = {mtu_of(planned.forward, input.ports), mtu_of(planned.reverse, input.ports)};
     measure(path, planned, input.ports.host_id, rack);
     return path;
 }

@@ -35,6 +35,8 @@ struct Path {
     bool maintenance = false;
     std::uint32_t weight = 0;
     std::array<std::vector<Hop>, 2> hops;  // forward, reverse
+    // Largest IP packet of a guest that comes through, [forward, reverse]; copies do not count.
+    std::array<std::uint32_t, 2> mtu{0xffff, 0xffff};
     // Distance from this host, both directions together (OBJ-13, PS-3). Copies travel by
     // themselves.
     std::uint16_t crossings = 0;  // changes of host, legs from and to this host included

@@ -5,10 +5,16 @@
 
 #include "base/limits.hpp"
 #include "features/chain/resources.hpp"
+#include "net/nsh.hpp"
+#include "net/wire.hpp"
 
 // Kinds that no operator writes: hosts get paths from the plan and report how their nodes fare.
 // Everything a host needs stands in them by value, so that they refer to nothing the host lacks.
 namespace weir::chain {
+
+// What an aware node's port carries beside a guest's IP packet: NSH and the guest's Ethernet
+// header.
+inline constexpr std::uint32_t aware_overhead_bytes = net::nsh_md2_bytes + net::ethernet_bytes;
 
 // One node of a path (OBJ-11).
 struct PathHop {
@@ -22,24 +28,27 @@ struct PathHop {
     NodeMode mode = NodeMode::aware;
     bool can_decrement_si = false;
     bool liveness_support = false;
+    std::uint32_t mtu = 0;
 
     friend bool operator==(const PathHop&, const PathHop&) = default;
 
     static constexpr auto schema() {
         using namespace model;
-        return structure("One node of a service path.",
-                         field(&PathHop::node, "node", "Name of the node."),
-                         field(&PathHop::node_id, "node_id", "Number of the node."),
-                         field(&PathHop::host, "host", "Host the node is on."),
-                         field(&PathHop::host_id, "host_id", "Number of that host."),
-                         field(&PathHop::rack, "rack", "Where that host stands."),
-                         field(&PathHop::mac, "mac", "Address of the node on the service plane."),
-                         field(&PathHop::action, "action", "Whether packets or copies go there."),
-                         field(&PathHop::mode, "mode", "How the node is given packets."),
-                         field(&PathHop::can_decrement_si, "can_decrement_si",
-                               "The node counts the service index down itself."),
-                         field(&PathHop::liveness_support, "liveness_support",
-                               "The node answers liveness queries."));
+        return structure(
+            "One node of a service path.", field(&PathHop::node, "node", "Name of the node."),
+            field(&PathHop::node_id, "node_id", "Number of the node."),
+            field(&PathHop::host, "host", "Host the node is on."),
+            field(&PathHop::host_id, "host_id", "Number of that host."),
+            field(&PathHop::rack, "rack", "Where that host stands."),
+            field(&PathHop::mac, "mac", "Address of the node on the service plane."),
+            field(&PathHop::action, "action", "Whether packets or copies go there."),
+            field(&PathHop::mode, "mode", "How the node is given packets."),
+            field(&PathHop::can_decrement_si, "can_decrement_si",
+                  "The node counts the service index down itself."),
+            field(&PathHop::liveness_support, "liveness_support",
+                  "The node answers liveness queries."),
+            field(&PathHop::mtu, "mtu", "Largest IP packet of a guest that fits the node's ports.")
+                .unit("bytes"));
     }
 };
 
