@@ -31,8 +31,7 @@ Result<PortTable::Place> PortTable::take(std::string_view name) {
         std::memset(row.name, 0, sizeof row.name);
         std::memcpy(row.name, name.data(), name.size());
         ++row.incarnation;
-        std::atomic_thread_fence(std::memory_order_release);
-        row.used = 1;
+        std::atomic_ref(row.used).store(1, std::memory_order_release);
         return Place{index_of(&row), row.incarnation};
     }
     return Error{Errc::limit,
