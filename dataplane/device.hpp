@@ -78,17 +78,21 @@ constexpr std::string_view device_state_name(DeviceState s) {
 
 // What a device is opened from.
 struct DeviceSpec {
-    std::string kind;              // "tap", "af_packet", "vhost_user", "memory", "pcap"
+    std::string kind;              // "tap", "af_packet", "vhost_user", "memory", "pcap", "dpdk"
     std::string interface;         // tap, af_packet, memory
     std::string path;              // vhost_user: the socket
     bool client = true;            // vhost_user: we connect, the guest's end listens
     std::string rx_file, tx_file;  // pcap
+    std::string devargs;           // dpdk: "net_memif0,role=client"
     std::uint32_t mtu = 1500;      // largest IP packet; 0: whatever the device has
     std::string mac;               // tap: of the guest's end; empty: any
 
     // For messages: "tap g1", "vhost_user /run/g1.sock".
     std::string text() const {
-        const std::string& where = !interface.empty() ? interface : !path.empty() ? path : rx_file;
+        const std::string& where = !interface.empty() ? interface
+                                   : !path.empty()    ? path
+                                   : !devargs.empty() ? devargs
+                                                      : rx_file;
         return kind + " " + where;
     }
     friend bool operator==(const DeviceSpec&, const DeviceSpec&) = default;

@@ -1,6 +1,7 @@
 #include "model/core_resources.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <functional>
 #include <map>
 #include <set>
@@ -51,6 +52,23 @@ std::string why_no_unicast(const net::Ip& ip) {
     return {};
 }
 
+// "net_memif0" of "net_memif0,role=client".
+std::string driver_name(const std::string& devargs) {
+    return devargs.substr(0, devargs.find(','));
+}
+
+// Virtual devices only: a host starts DPDK without PCI.
+std::string why_no_devargs(const std::string& devargs) {
+    if (devargs.empty()) return "is needed by this type of device";
+    const std::string name = driver_name(devargs);
+    const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) {
+        return std::isalnum(c) || c == '_' || c == '-';
+    });
+    if (!plain || !name.starts_with("net_"))
+        return "\"" + name + "\" is no virtual device: its name starts with net_ and a driver";
+    return {};
+}
+
 void check_device(Complaints& out, const std::string& object, const std::string& field,
                   const Device& device) {
     const bool by_name = device.type == DeviceType::tap || device.type == DeviceType::af_packet;
@@ -60,6 +78,9 @@ void check_device(Complaints& out, const std::string& object, const std::string&
         complain(out, object, field + ".path", "is needed by this type of device");
     if (device.type == DeviceType::pcap && device.rx_file.empty() && device.tx_file.empty())
         complain(out, object, field + ".rx_file", "a pcap device needs rx_file, tx_file or both");
+    if (device.type == DeviceType::dpdk)
+        if (std::string why = why_no_devargs(device.devargs); !why.empty())
+            complain(out, object, field + ".devargs", std::move(why));
     if (device.interface.find('/') != std::string::npos)
         complain(out, object, field + ".interface", "must not hold a '/'");
 }
@@ -74,6 +95,9 @@ void claim_device(DeviceNames& names, const std::string& host, const std::string
         names.claim({host, device.interface}, object, field + ".interface", device.interface);
     if (device.type == DeviceType::vhost_user && !device.path.empty())
         names.claim({host, device.path}, object, field + ".path", device.path);
+    if (device.type == DeviceType::dpdk && !device.devargs.empty())
+        names.claim({host, driver_name(device.devargs)}, object, field + ".devargs",
+                    driver_name(device.devargs));
 }
 
 void check_hosts(const Snapshot& snapshot, Complaints& out, DeviceNames& devices) {

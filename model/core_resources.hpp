@@ -16,15 +16,16 @@ namespace weir::model {
 
 class Registry;
 
-enum class DeviceType : std::uint8_t { none = 0, tap, af_packet, vhost_user, memory, pcap };
+enum class DeviceType : std::uint8_t { none = 0, tap, af_packet, vhost_user, memory, pcap, dpdk };
 constexpr auto enum_names(DeviceType) {
     using enum DeviceType;
-    return std::array<std::pair<DeviceType, std::string_view>, 6>{{{none, "none"},
+    return std::array<std::pair<DeviceType, std::string_view>, 7>{{{none, "none"},
                                                                    {tap, "tap"},
                                                                    {af_packet, "af_packet"},
                                                                    {vhost_user, "vhost_user"},
                                                                    {memory, "memory"},
-                                                                   {pcap, "pcap"}}};
+                                                                   {pcap, "pcap"},
+                                                                   {dpdk, "dpdk"}}};
 }
 
 // What stands behind a port on its host.
@@ -35,6 +36,7 @@ struct Device {
     bool client = true;
     std::string rx_file;
     std::string tx_file;
+    std::string devargs;
 
     static constexpr auto schema() {
         return structure(
@@ -49,7 +51,11 @@ struct Device {
                   "survives a restart of Weir."),
             field(&Device::rx_file, "rx_file", "pcap: file whose packets are received.", 0, 255),
             field(&Device::tx_file, "tx_file", "pcap: file that sent packets are written to.", 0,
-                  255));
+                  255),
+            field(&Device::devargs, "devargs",
+                  "dpdk: name and arguments of a virtual device as DPDK takes them, like "
+                  "net_memif0,role=client.",
+                  0, 255));
     }
 };
 

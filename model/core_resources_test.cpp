@@ -155,6 +155,14 @@ TEST(CoreResources, DevicesAreCompleteAndUsedOnce) {
     EXPECT_THAT(
         with(port("p", "segment: blue, device: {type: pcap}")),
         ElementsAre("port/p: device.rx_file: a pcap device needs rx_file, tx_file or both"));
+    EXPECT_THAT(with(port("p", "segment: blue, device: {type: dpdk}")),
+                ElementsAre("port/p: device.devargs: is needed by this type of device"));
+    EXPECT_THAT(with(port("p", "segment: blue, device: {type: dpdk, devargs: '0000:03:00.0'}")),
+                ElementsAre("port/p: device.devargs: \"0000:03:00.0\" is no virtual device: its "
+                            "name starts with net_ and a driver"));
+    EXPECT_THAT(
+        with(port("p", "segment: blue, device: {type: dpdk, devargs: 'net_null0,size=64'}")),
+        IsEmpty());
     EXPECT_THAT(with(port("p", "segment: blue, device: {type: tap, interface: a/b}")),
                 ElementsAre("port/p: device.interface: must not hold a '/'"));
     EXPECT_THAT(with(port("p", "segment: blue, device: {type: af_packet, interface: u1}")),

@@ -38,6 +38,7 @@ dataplane::DeviceSpec device_spec(const model::Device& device) {
     spec.client = device.client;
     spec.rx_file = device.rx_file;
     spec.tx_file = device.tx_file;
+    spec.devargs = device.devargs;
     return spec;
 }
 

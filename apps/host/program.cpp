@@ -195,7 +195,8 @@ Result<std::unique_ptr<dataplane::Device>> HostProgram::Core::open_device(
     const dataplane::DeviceSpec& spec) {
     if (spec.kind == "tap") return ports::open_tap(spec, *pool);
     if (spec.kind == "af_packet") return ports::open_packet_socket(spec, *pool);
-    if (spec.kind == "vhost_user") return ports::open_dpdk_device(spec, *pool);
+    if (spec.kind == "vhost_user" || spec.kind == "dpdk")
+        return ports::open_dpdk_device(spec, *pool);
     if (spec.kind == "pcap") return ports::open_pcap_device(spec, *pool);
     return invalid("device.type", "\"" + spec.kind + "\" is no device weir-host can open");
 }

@@ -8,10 +8,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <numeric>
 #include <utility>
 
 #include "net/wire.hpp"
+#include "ports/dpdk/mbuf_packet.hpp"
 
 namespace weir::ports {
 namespace {
@@ -28,9 +28,14 @@ Error device_error(const DeviceSpec& spec, const std::string& what, int code) {
     return {Errc::io, spec.text(), {}, what + ": " + rte_strerror(code < 0 ? -code : code)};
 }
 
-// The driver's name and arguments. Names never repeat within one process.
+// The driver's name and arguments. Names that are ours never repeat within one process.
 std::pair<std::string, std::string> driver_of(const DeviceSpec& spec) {
     static std::atomic<unsigned> serial{0};
+    if (spec.kind == "dpdk") {  // the user's name and arguments
+        const std::size_t name = std::min(spec.devargs.find(','), spec.devargs.size());
+        return {spec.devargs.substr(0, name),
+                spec.devargs.substr(std::min(name + 1, spec.devargs.size()))};
+    }
     const std::string number = std::to_string(serial.fetch_add(1));
     if (spec.kind == "virtio_user")
         return {"net_virtio_user" + number, "path=" + spec.path + ",server=1,queues=1" +
@@ -42,7 +47,7 @@ std::pair<std::string, std::string> driver_of(const DeviceSpec& spec) {
 class DpdkDevice final : public dataplane::Device {
 public:
     DpdkDevice(DeviceSpec spec, std::string driver, std::uint16_t port)
-        : spec_(std::move(spec)), driver_(std::move(driver)), port_(port) {}
+        : spec_(std::move(spec)), driver_(std::move(driver)), port_(port), mtu_(spec_.mtu) {}
     ~DpdkDevice() override;
 
     Status start(MbufPool& pool);
@@ -50,18 +55,23 @@ public:
     std::uint32_t receive(std::uint32_t worker, Packet** out, std::uint32_t max) override;
     std::uint32_t transmit(std::uint32_t worker, Packet** packets, std::uint32_t count) override;
     DeviceState state() override;
-    std::uint32_t mtu() const override { return spec_.mtu; }
+    std::uint32_t mtu() const override { return mtu_; }
     std::string_view kind() const override { return spec_.kind; }
     dataplane::PortStats stats() const override { return tallies_.read(); }
 
 private:
-    bool sendable(Packet& p, rte_mbuf*& m);
+    Status start_queues(MbufPool& pool);
+    void settle_mtu();
+    std::uint32_t keep_frames(Packet** packets, std::uint32_t count);
+    void refuse(Packet& p, PortDrop why);
+    bool fit_to_send(Packet& p);
     bool leave_checksum(const Packet& p, rte_mbuf& m) const;
 
     const DeviceSpec spec_;
     const std::string driver_;
     const std::uint16_t port_;
     dataplane::PortTallies tallies_;
+    std::uint32_t mtu_ = 0;
     std::atomic<bool> link_up_{false};
     bool leaves_checksums_ = false;  // the other end completes TCP checksums
 };
@@ -78,53 +88,97 @@ Status DpdkDevice::start(MbufPool& pool) {
     if (leaves_checksums_) conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
     if (int e = rte_eth_dev_configure(port_, 1, 1, &conf); e < 0)
         return device_error(spec_, "cannot be configured", e);
-    if (int e =
-            rte_eth_rx_queue_setup(port_, 0, rx_descriptors, SOCKET_ID_ANY, nullptr, pool.handle());
-        e < 0)
-        return device_error(spec_, "no receive queue", e);
-    if (int e = rte_eth_tx_queue_setup(port_, 0, tx_descriptors, SOCKET_ID_ANY, nullptr); e < 0)
-        return device_error(spec_, "no transmit queue", e);
+    if (Status queues = start_queues(pool); !queues) return queues;
+    if (spec_.kind == "dpdk") settle_mtu();
     if (int e = rte_eth_dev_start(port_); e < 0) return device_error(spec_, "cannot be started", e);
+    // What is for whom is the engine's to say. Not every driver filters at all.
+    if (spec_.kind == "dpdk") rte_eth_promiscuous_enable(port_);
     return {};
+}
+
+Status DpdkDevice::start_queues(MbufPool& pool) {
+    std::uint16_t rx = rx_descriptors, tx = tx_descriptors;
+    if (int e = rte_eth_dev_adjust_nb_rx_tx_desc(port_, &rx, &tx); e < 0)
+        return device_error(spec_, "takes no queues", e);
+    if (int e = rte_eth_rx_queue_setup(port_, 0, rx, SOCKET_ID_ANY, nullptr, pool.handle()); e < 0)
+        return device_error(spec_, "no receive queue", e);
+    if (int e = rte_eth_tx_queue_setup(port_, 0, tx, SOCKET_ID_ANY, nullptr); e < 0)
+        return device_error(spec_, "no transmit queue", e);
+    return {};
+}
+
+// 0: whatever the device has. Some drivers have an MTU that cannot be set; ours holds then.
+void DpdkDevice::settle_mtu() {
+    std::uint16_t mtu = 0;
+    if (mtu_ > 0) {
+        rte_eth_dev_set_mtu(port_, static_cast<std::uint16_t>(mtu_));
+    } else if (rte_eth_dev_get_mtu(port_, &mtu) == 0) {
+        mtu_ = mtu;
+    }
 }
 
 std::uint32_t DpdkDevice::receive(std::uint32_t worker, Packet** out, std::uint32_t max) {
     static_cast<void>(worker);
+    constexpr std::uint16_t ahead = 4;
     rte_mbuf* burst[limits::max_burst];
     const auto want = static_cast<std::uint16_t>(std::min<std::size_t>(max, limits::max_burst));
     const std::uint16_t got = rte_eth_rx_burst(port_, 0, burst, want);
-    std::uint32_t kept = 0;
+    std::uint32_t made = 0;
+    std::uint64_t bytes = 0;
+    bool all_fit = true;
     for (std::uint16_t i = 0; i < got; ++i) {
-        Packet* p = MbufPool::from_device(burst[i]);
-        if (!p || p->length < 14) {
+        if (i + ahead < got) {
+            __builtin_prefetch(&packet_of(*burst[i + ahead]), 1);
+            __builtin_prefetch(rte_pktmbuf_mtod(burst[i + ahead], void*));
+        }
+        Packet* p = from_device(*burst[i]);
+        if (!p) [[unlikely]] {
             tallies_.drop(PortDrop::rx_error);
-        } else if (!dataplane::fits_mtu(*p, spec_.mtu)) {
-            tallies_.drop(PortDrop::too_long);
+            rte_pktmbuf_free(burst[i]);
+            continue;
+        }
+        bytes += p->length;
+        all_fit =
+            all_fit && p->length >= net::ethernet_bytes && p->length <= mtu_ + net::ethernet_bytes;
+        out[made++] = p;
+    }
+    if (!all_fit) [[unlikely]]
+        return keep_frames(out, made);
+    tallies_.rx_packets.add(made);
+    tallies_.rx_bytes.add(bytes);
+    return made;
+}
+
+// One at a time: frames stay, in order, what is too short or too long goes.
+std::uint32_t DpdkDevice::keep_frames(Packet** packets, std::uint32_t count) {
+    std::uint32_t kept = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        Packet* p = packets[i];
+        if (p->length < net::ethernet_bytes) {
+            refuse(*p, PortDrop::rx_error);
+        } else if (!dataplane::fits_mtu(*p, mtu_)) {
+            refuse(*p, PortDrop::too_long);
         } else {
             tallies_.rx_packets.add();
             tallies_.rx_bytes.add(p->length);
-            out[kept++] = p;
-            continue;
+            packets[kept++] = p;
         }
-        rte_pktmbuf_free(burst[i]);
     }
     return kept;
 }
 
-bool DpdkDevice::sendable(Packet& p, rte_mbuf*& m) {
-    PortDrop why = PortDrop::tx_error;
-    if (!link_up_.load(std::memory_order_relaxed)) {
-        why = PortDrop::link_down;
-    } else if (p.flags & net::packet_super_frame) {
-        why = PortDrop::super_frame;
-    } else if (!dataplane::fits_mtu(p, spec_.mtu)) {
-        why = PortDrop::too_long;
-    } else if ((m = MbufPool::to_device(p)) != nullptr && leave_checksum(p, *m)) {
-        return true;
-    }
+void DpdkDevice::refuse(Packet& p, PortDrop why) {
     tallies_.drop(why);
-    rte_pktmbuf_free(MbufPool::mbuf_of(p));
-    return false;
+    rte_pktmbuf_free(mbuf_of(p));
+}
+
+// False: dropped and counted.
+bool DpdkDevice::fit_to_send(Packet& p) {
+    if (p.flags & net::packet_super_frame) return refuse(p, PortDrop::super_frame), false;
+    if (!dataplane::fits_mtu(p, mtu_)) return refuse(p, PortDrop::too_long), false;
+    if (!to_device(p) || !leave_checksum(p, *mbuf_of(p)))
+        return refuse(p, PortDrop::tx_error), false;
+    return true;
 }
 
 // A partial checksum goes on as one, if the other end takes it.
@@ -140,22 +194,30 @@ bool DpdkDevice::leave_checksum(const Packet& p, rte_mbuf& m) const {
 
 std::uint32_t DpdkDevice::transmit(std::uint32_t worker, Packet** packets, std::uint32_t count) {
     static_cast<void>(worker);
+    if (!link_up_.load(std::memory_order_relaxed)) [[unlikely]] {
+        for (std::uint32_t i = 0; i < count; ++i) refuse(*packets[i], PortDrop::link_down);
+        return count;
+    }
     std::uint32_t done = 0;
     while (done < count) {
         rte_mbuf* burst[limits::max_burst];
-        std::uint32_t length[limits::max_burst];
         std::uint16_t ready = 0;
+        std::uint64_t bytes = 0;
         for (; done < count && ready < limits::max_burst; ++done) {
-            if (!sendable(*packets[done], burst[ready])) continue;
-            length[ready++] = packets[done]->length;
+            Packet& p = *packets[done];
+            if (!fit_to_send(p)) continue;
+            bytes += p.length;
+            burst[ready++] = mbuf_of(p);
         }
         const std::uint16_t sent = rte_eth_tx_burst(port_, 0, burst, ready);
+        const auto left = static_cast<std::uint32_t>(ready - sent);  // stay the caller's
+        for (std::uint32_t i = 0; i < left; ++i) {
+            Packet& p = packet_of(*burst[sent + i]);
+            bytes -= p.length;
+            packets[done - left + i] = &p;
+        }
         tallies_.tx_packets.add(sent);
-        tallies_.tx_bytes.add(std::accumulate(length, length + sent, std::uint64_t{0}));
-        const auto left =
-            static_cast<std::uint32_t>(ready - sent);  // stay the caller's, at the end
-        for (std::uint32_t i = 0; i < left; ++i)
-            packets[done - left + i] = &MbufPool::packet_of(*burst[sent + i]);
+        tallies_.tx_bytes.add(bytes);
         if (left > 0) return done - left;
     }
     return done;
@@ -174,7 +236,7 @@ DeviceState DpdkDevice::state() {
 
 Result<std::unique_ptr<dataplane::Device>> open_dpdk_device(const DeviceSpec& spec,
                                                             MbufPool& pool) {
-    if (spec.kind != "vhost_user" && spec.kind != "virtio_user")
+    if (spec.kind != "vhost_user" && spec.kind != "virtio_user" && spec.kind != "dpdk")
         return invalid("device.type", "\"" + spec.kind + "\" is not a device of DPDK");
     const auto [driver, arguments] = driver_of(spec);
     if (int e = rte_eal_hotplug_add("vdev", driver.c_str(), arguments.c_str()); e < 0)

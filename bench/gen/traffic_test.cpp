@@ -1,0 +1,167 @@
+// What the generator sends: valid packets that a firewall may believe for ever, and a sink that
+// notices what is wrong.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/gen/sink.hpp"
+#include "bench/gen/source.hpp"
+#include "net/builder.hpp"
+#include "net/parse.hpp"
+
+namespace weir::gen {
+namespace {
+
+using Frame = std::vector<std::uint8_t>;
+
+// Both sides with nothing between them but what a test does.
+class World {
+public:
+    explicit World(const std::string& words) {
+        const Result<Settings> settings = parse_settings("page=none " + words);
+        EXPECT_TRUE(settings.ok()) << settings.error().text();
+        for (unsigned i = 0; i < 2; ++i) {
+            source[i] = std::make_unique<Source>(*settings, i, *page, lanes);
+            sink[i] = std::make_unique<Sink>(*settings, i, page->side[i]);
+        }
+        page->command.set(static_cast<std::uint64_t>(Command::run));
+    }
+    std::vector<Frame> burst(unsigned side) {
+        std::vector<Frame> frames(source[side]->offer(32), Frame(192));
+        for (Frame& frame : frames) frame.resize(source[side]->write(frame.data()));
+        source[side]->end();
+        return frames;
+    }
+    void arrive(unsigned side, std::vector<Frame> frames) {
+        sink[side]->begin();
+        for (Frame& frame : frames) {
+            const auto length = static_cast<std::uint32_t>(frame.size());
+            frame.resize(192);
+            sink[side]->check(frame.data(), length);
+        }
+        sink[side]->end();
+    }
+    // A burst from each side to the other.
+    void turn() {
+        for (unsigned side : {0u, 1u}) arrive(side ^ 1, burst(side));
+    }
+    std::uint64_t wrong(unsigned side) const {
+        std::uint64_t sum = 0;
+        for (const Word& word : page->side[side].wrong) sum += word.get();
+        return sum;
+    }
+    bool steady() const { return page->phase.get() == static_cast<std::uint64_t>(Phase::steady); }
+
+    std::unique_ptr<Page> page = std::make_unique<Page>();
+    Lanes lanes;
+    std::unique_ptr<Source> source[2];
+    std::unique_ptr<Sink> sink[2];
+};
+
+class Words : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Words, EverythingComesBackAndIsRight) {
+    World world(GetParam());
+    for (int i = 0; i < 2000; ++i) world.turn();
+    EXPECT_TRUE(world.steady());
+    for (unsigned side : {0u, 1u}) {
+        EXPECT_EQ(world.wrong(side), 0u);
+        EXPECT_EQ(world.page->side[side].sent.get(), world.page->side[side ^ 1].came.get());
+        EXPECT_EQ(world.page->side[side].sent_sum.get(), world.page->side[side ^ 1].came_sum.get());
+    }
+    EXPECT_GT(world.page->side[1].came.get(), 10'000u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Works, Words,
+                         ::testing::Values("work=tcp flows=1000", "work=tcp flows=777 ip6=1",
+                                           "work=udp flows=100", "work=udp flows=100 ip6=1",
+                                           "work=udp flows=5 answers=0 imix=1",
+                                           "work=new_udp answers=0", "work=full_tcp",
+                                           "work=full_tcp ip6=1"));
+
+// Every frame is a whole, valid packet of the family asked for, 60 bytes long over IPv4.
+TEST(Traffic, FramesParse) {
+    for (const char* words : {"work=tcp flows=100", "work=tcp flows=100 ip6=1",
+                              "work=udp flows=100", "work=full_tcp"}) {
+        World world(words);
+        for (int turn = 0; turn < 200; ++turn) {
+            for (unsigned side : {0u, 1u}) {
+                const std::vector<Frame> frames = world.burst(side);
+                for (const Frame& frame : frames) {
+                    net::PacketBuffer buffer(frame);
+                    ASSERT_EQ(net::parse(buffer.packet()), net::ParseError::none);
+                    if (world.page->side[0].sent.get() && buffer.packet().tuple.src.is4())
+                        ASSERT_EQ(frame.size(), 60u);
+                }
+                world.arrive(side ^ 1, frames);
+            }
+        }
+    }
+}
+
+TEST(Traffic, FlowsHaveNames) {
+    for (std::uint32_t flow : {0u, 1u, 63u, 64u, 12345u, 999'999u, 0x7fffffffu})
+        EXPECT_EQ(FlowName::of(flow).flow(), flow);
+}
+
+// One packet in a burst is changed; the sink must say so, whatever is wrong with it.
+TEST(Sink, NoticesWrongPackets) {
+    struct Case {
+        std::size_t at;
+        Wrong what;
+    };
+    for (const Case& one : {Case{5, Wrong::header}, Case{22, Wrong::header},
+                            Case{24, Wrong::ip_checksum}, Case{33, Wrong::header}}) {
+        World world("work=udp flows=100 answers=0");
+        std::vector<Frame> frames = world.burst(0);
+        frames[3][one.at] ^= 1;
+        world.arrive(1, frames);
+        EXPECT_EQ(world.page->side[1].wrong[static_cast<std::size_t>(one.what)].get(), 1u)
+            << one.at;
+        EXPECT_EQ(world.page->side[1].came.get(), frames.size() - 1);
+    }
+}
+
+TEST(Sink, NoticesBadTransportChecksumsAndForeignFlows) {
+    World world("work=udp flows=100 answers=0");
+    std::vector<Frame> frames;
+    while (frames.size() < 64) {
+        std::vector<Frame> more = world.burst(0);
+        frames.insert(frames.end(), more.begin(), more.end());
+    }
+    for (Frame& frame : frames) frame[36] ^= 0x40;  // a server port that nobody has
+    world.arrive(1, frames);
+    EXPECT_EQ(world.page->side[1].wrong[static_cast<std::size_t>(Wrong::l4_checksum)].get(), 1u);
+    EXPECT_EQ(world.page->side[1].wrong[static_cast<std::size_t>(Wrong::tuple)].get(), 1u);
+    EXPECT_NE(world.page->side[1].came_sum.get(), world.page->side[0].sent_sum.get());
+}
+
+TEST(Sink, AnswersWhoAsksForItsAddress) {
+    World world("work=udp flows=1 answers=0 tunnel=1");
+    Frame request(60);
+    for (std::size_t i = 0; i < 6; ++i) request[i] = 0xff;
+    request[12] = 0x08, request[13] = 0x06, request[21] = 1;
+    request[6] = 2, request[27] = 9, request[41] = 2;
+    world.arrive(1, {request});
+    const std::uint8_t* answer = world.sink[1]->answer_due();
+    ASSERT_NE(answer, nullptr);
+    EXPECT_EQ(answer[0], 2);
+    EXPECT_EQ(answer[21], 2);
+    EXPECT_EQ(answer[31], 2);
+    EXPECT_EQ(world.sink[1]->answer_due(), nullptr);
+    EXPECT_EQ(world.page->side[1].other.get(), 1u);
+}
+
+TEST(Settings, RefusesNonsense) {
+    EXPECT_FALSE(parse_settings("work=udp").ok());
+    EXPECT_FALSE(parse_settings("page=p work=fly").ok());
+    EXPECT_FALSE(parse_settings("page=p flows=many").ok());
+    EXPECT_FALSE(parse_settings("page=p flows=0").ok());
+    EXPECT_FALSE(parse_settings("page=p colour=red").ok());
+    EXPECT_FALSE(parse_settings("page=p work=tcp imix=1").ok());
+}
+
+}  // namespace
+}  // namespace weir::gen

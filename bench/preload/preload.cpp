@@ -1,0 +1,164 @@
+// The generator inside whatever process uses DPDK: preloaded, it gives every net_null port that is
+// started a source (what the port receives) and a sink (what is sent there). Public DPDK calls
+// only. WEIR_GEN holds the settings; see bench/README.md.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <rte_config.h>
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "bench/gen/page.hpp"
+#include "bench/gen/settings.hpp"
+#include "bench/gen/sink.hpp"
+#include "bench/gen/source.hpp"
+
+namespace weir::gen {
+namespace {
+
+constexpr std::uint16_t largest_burst = 64;
+constexpr std::uint32_t sides = 2;
+
+struct Side {
+    Side(const Settings& settings, unsigned number, Page& page, Lanes& lanes)
+        : source(settings, number, page, lanes), sink(settings, number, page.side[number]) {}
+    Source source;
+    Sink sink;
+    rte_mempool* pool = nullptr;
+};
+
+[[noreturn]] void fail(const std::string& why) {
+    std::fprintf(stderr, "weir-gen: %s\n", why.c_str());
+    std::_Exit(3);
+}
+
+Page& map_page(const std::string& path) {
+    const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0 || ftruncate(file, sizeof(Page)) != 0) fail("cannot make " + path);
+    void* at = mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (at == MAP_FAILED) fail("cannot map " + path);
+    close(file);
+    return *static_cast<Page*>(at);
+}
+
+// One for the process; made when the first port starts.
+struct Generator {
+    Generator() {
+        const char* text = std::getenv("WEIR_GEN");
+        if (!text) fail("WEIR_GEN is not set");
+        const Result<Settings> settings = parse_settings(text);
+        if (!settings) fail(settings.error().text());
+        page = &map_page(settings->page);
+        page->tsc_hz.set(rte_get_tsc_hz());
+        page->version.set(page_version);
+        for (unsigned i = 0; i < sides; ++i)
+            side[i] = std::make_unique<Side>(*settings, i, *page, lanes);
+        page->magic.set(page_magic);
+    }
+    Page* page;
+    Lanes lanes;
+    std::array<std::unique_ptr<Side>, sides> side;
+
+    static Generator& one() {
+        static Generator generator;
+        return generator;
+    }
+};
+
+void answer(Side& side, rte_mbuf** packets, std::uint16_t& count) {
+    const std::uint8_t* frame = side.sink.answer_due();
+    if (!frame) return;
+    rte_mbuf* m = rte_pktmbuf_alloc(side.pool);
+    if (!m) return;
+    std::memcpy(rte_pktmbuf_append(m, Sink::answer_bytes), frame, Sink::answer_bytes);
+    packets[count++] = m;
+}
+
+std::uint16_t receive(std::uint16_t port, std::uint16_t, rte_mbuf** packets, std::uint16_t count,
+                      std::uint16_t max, void* user) {
+    Side& side = *static_cast<Side*>(user);
+    if (count < max) answer(side, packets, count);
+    const std::uint32_t room = std::min<std::uint32_t>(max - count, largest_burst);
+    const std::uint32_t due = side.source.offer(room);
+    if (due == 0) return count;
+    if (rte_pktmbuf_alloc_bulk(side.pool, packets + count, due) != 0) fail("no packet memory left");
+    for (std::uint32_t i = 0; i < due; ++i) {
+        rte_mbuf& m = *packets[count + i];
+        const std::uint32_t length = side.source.write(rte_pktmbuf_mtod(&m, std::uint8_t*));
+        m.data_len = static_cast<std::uint16_t>(length);
+        m.pkt_len = length;
+        m.port = port;
+    }
+    side.source.end();
+    return static_cast<std::uint16_t>(count + due);
+}
+
+std::uint16_t transmit(std::uint16_t, std::uint16_t, rte_mbuf** packets, std::uint16_t count,
+                       void* user) {
+    Sink& sink = static_cast<Side*>(user)->sink;
+    sink.begin();
+    for (std::uint16_t i = 0; i < count; ++i)
+        sink.check(rte_pktmbuf_mtod(packets[i], const std::uint8_t*), packets[i]->data_len);
+    sink.end();
+    return count;
+}
+
+// Side of a net_null port by the last digit of its name; sides if it is no such port.
+unsigned side_of(std::uint16_t port) {
+    char name[RTE_ETH_NAME_MAX_LEN] = {};
+    if (rte_eth_dev_get_name_by_port(port, name) != 0) return sides;
+    if (std::strncmp(name, "net_null", 8) != 0) return sides;
+    const char last = name[std::strlen(name) - 1];
+    return last == '0' ? 0 : last == '1' ? 1 : sides;
+}
+
+template <class Function>
+Function* real(const char* name) {
+    void* found = dlsym(RTLD_NEXT, name);
+    if (!found) fail(std::string("there is no ") + name);
+    return reinterpret_cast<Function*>(found);
+}
+
+void attach(std::uint16_t port) {
+    const unsigned number = side_of(port);
+    if (number == sides) return;
+    Generator& generator = Generator::one();
+    Side& side = *generator.side[number];
+    if (!side.pool) fail("a port was started without a receive queue");
+    rte_eth_dev_info info{};
+    if (rte_eth_dev_info_get(port, &info) != 0) fail("a port says nothing about itself");
+    rte_eth_add_rx_callback(port, 0, receive, &side);
+    // Some send on a queue for each of their threads; one thread sends.
+    for (std::uint16_t queue = 0; queue < info.nb_tx_queues; ++queue)
+        rte_eth_add_tx_callback(port, queue, transmit, &side);
+    generator.page->attached.add(1);
+}
+
+}  // namespace
+}  // namespace weir::gen
+
+extern "C" __attribute__((visibility("default"))) int rte_eth_rx_queue_setup(
+    std::uint16_t port, std::uint16_t queue, std::uint16_t descriptors, unsigned socket,
+    const rte_eth_rxconf* conf, rte_mempool* pool) {
+    static auto* const next = weir::gen::real<decltype(rte_eth_rx_queue_setup)>(__func__);
+    const unsigned number = weir::gen::side_of(port);
+    if (queue == 0 && number < weir::gen::sides)
+        weir::gen::Generator::one().side[number]->pool = pool;
+    return next(port, queue, descriptors, socket, conf, pool);
+}
+
+extern "C" __attribute__((visibility("default"))) int rte_eth_dev_start(std::uint16_t port) {
+    static auto* const next = weir::gen::real<decltype(rte_eth_dev_start)>(__func__);
+    const int done = next(port);
+    if (done == 0) weir::gen::attach(port);
+    return done;
+}

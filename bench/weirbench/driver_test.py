@@ -1,0 +1,93 @@
+"""The driver's arithmetic and its reading of the generator's page; no peer is started."""
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from weirbench import catalogue, page, report, stats  # noqa: E402
+
+HZ = 2.6e9
+
+
+def start(rate: float, wrong: list[str] | None = None) -> dict:
+    return {"rates": [rate * 0.9, rate, rate * 1.1], "wrong": wrong or [], "tsc_hz": HZ,
+            "cpu_share": 1.0, "windows": []}
+
+
+class Statistics(unittest.TestCase):
+    def test_spread(self) -> None:
+        self.assertEqual(stats.spread([3.0]), 0.0)
+        self.assertAlmostEqual(stats.spread([9.0, 10.0, 12.0]), 0.3)
+
+    def test_net_cycles_are_those_above_the_floor(self) -> None:
+        self.assertAlmostEqual(stats.net_cycles(HZ, 13e6, 52e6), 150.0)
+        self.assertEqual(stats.net_cycles(HZ, 60e6, 52e6), 1.0)
+
+    def test_net_ratio_counts_only_when_the_floor_is_large(self) -> None:
+        fast = stats.ratios(HZ, 26e6, 4e6, 52e6)  # 100 cycles, 50 of them the floor
+        self.assertEqual(fast["counts"], "net")
+        self.assertAlmostEqual(fast["net"], (650 - 50) / 50)
+        slow = stats.ratios(HZ, 13e6, 4e6, 52e6)
+        self.assertEqual(slow["counts"], "plain")
+        self.assertAlmostEqual(slow["plain"], 3.25)
+
+    def test_every_side_is_first_once(self) -> None:
+        orders = [stats.rotated(["a", "b", "c"], i) for i in range(3)]
+        self.assertEqual([order[0] for order in orders], ["a", "b", "c"])
+        self.assertEqual(orders[1], ["b", "c", "a"])
+
+
+class Results(unittest.TestCase):
+    def make(self, ours: float, ovs: float, folder: Path) -> dict:
+        starts = {"weir": [start(ours), start(ours * 1.1), start(ours * 9, ["lost"])],
+                  "ovs": [start(ovs)] * 2, "testpmd-io": [start(52e6)] * 2,
+                  "testpmd-macswap": [start(40e6)] * 2}
+        return report.result(catalogue.ALL["est_1k"], starts, folder)
+
+    def test_wrong_starts_count_for_nothing_and_are_told(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            out = self.make(20e6, 4e6, Path(folder))
+        self.assertEqual(len(out["ours"]["starts"]), 2)
+        self.assertEqual(out["wrong"], ["weir: start 3: lost"])
+
+    def test_bars(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            met = self.make(24e6, 4e6, Path(folder))["bars"]
+            missed = self.make(8e6, 4e6, Path(folder))["bars"]
+        self.assertEqual([bar["met"] for bar in met], [True, True])
+        self.assertEqual([bar["met"] for bar in missed], [False, False])
+
+    def test_the_table_says_met_or_not(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            out = self.make(8e6, 4e6, Path(folder))
+        text = report.table(catalogue.ALL["est_1k"], out)
+        self.assertIn("NOT MET", text)
+        self.assertIn("WRONG weir: start 3: lost", text)
+
+
+class Complaints(unittest.TestCase):
+    def side(self, **values: int) -> dict[str, int]:
+        return {**dict.fromkeys(page.SIDE, 0), **values}
+
+    def test_loss_other_flows_and_wrong_packets(self) -> None:
+        a, b = self.side(sent=5, sent_sum=7), self.side(came=5, came_sum=7)
+        self.assertEqual(page.complaints(a, b, True), [])
+        self.assertIn("5 packets sent, 4 came", page.complaints(a, self.side(came=4), True)[0])
+        other = page.complaints(a, self.side(came=5, came_sum=8), True)
+        self.assertEqual(other, ["a to b: other flows came back than were sent"])
+        wrong = page.complaints(a, b | {"wrong_header": 2}, True)
+        self.assertEqual(wrong, ["side b: 2 packets with wrong header"])
+
+    def test_the_page_is_laid_out_as_the_generator_has_it(self) -> None:
+        self.assertEqual(page.SIDE_AT[1] - page.SIDE_AT[0], len(page.SIDE) * page.WORD)
+        with tempfile.TemporaryDirectory() as folder:
+            shared = page.Page(Path(folder) / "page")
+            shared.set("command", page.RUN)
+            self.assertEqual(shared.word(16), page.RUN)
+            self.assertFalse(shared.ready())
+            shared.close()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,65 @@
+"""What a run needs of the machine, and gives back: huge pages, a tmpfs with huge pages."""
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from .process import Failed, call
+
+HUGE = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+
+
+class HugePages:
+    """`megabytes` of 2 MB pages while the context lasts."""
+
+    def __init__(self, megabytes: int, say):
+        self.wanted = megabytes // 2
+        self.say = say
+        self.before = 0
+
+    def __enter__(self) -> "HugePages":
+        if not HUGE.exists():
+            raise Failed("this kernel has no 2 MB huge pages")
+        self.before = int(HUGE.read_text())
+        if self.before < self.wanted:
+            self.say(f"huge pages: {self.before} of 2 MB → {self.wanted}, given back at the end")
+            HUGE.write_text(str(self.wanted))
+        if int(HUGE.read_text()) < self.wanted:
+            raise Failed(f"only {HUGE.read_text().strip()} of {self.wanted} huge pages: "
+                         "the memory is in pieces or too small")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if int(HUGE.read_text()) == self.wanted > self.before:  # else somebody else has spoken
+            HUGE.write_text(str(self.before))
+
+
+class Room:
+    """A directory of our own on a tmpfs with huge pages; gone at the end."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __enter__(self) -> Path:
+        self.path.mkdir(parents=True, exist_ok=True)
+        call("mount", "-t", "tmpfs", "-o", "huge=always,mode=0700", "weir-bench", str(self.path))
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "-l", str(self.path)], check=False)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def describe() -> dict[str, object]:
+    """Where the figures come from."""
+    model = "unknown"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+    kernel = os.uname().release
+    return {"cpu": model, "cpus": os.cpu_count(), "kernel": kernel,
+            "load_at_start": os.getloadavg()[0]}
+
+
+def busy_elsewhere() -> float:
+    return os.getloadavg()[0]

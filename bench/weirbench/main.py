@@ -1,0 +1,106 @@
+"""The command line: which benchmarks, how often, in which order."""
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from . import catalogue, machine, report, stats
+from .ovs import Ovs
+from .process import Failed
+from .run import WINDOWS, run_once
+from .testpmd import Testpmd
+from .weir import Weir
+
+ROOT = Path(__file__).resolve().parents[2]
+HUGE_MEGABYTES = 3072
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def make_side(name: str, build: Path):
+    if name == "weir":
+        return Weir(build)
+    if name == "ovs":
+        return Ovs()
+    return Testpmd(name.removeprefix("testpmd-"))
+
+
+def missing(side) -> list[str]:
+    return [need for need in side.needs if not shutil.which(need) and not Path(need).exists()]
+
+
+def compare(bench, options, room: Path) -> dict:
+    """All starts of all sides: {side: [start]}; a side that cannot be had is left out."""
+    build = Path(options.build).resolve()
+    sides = []
+    for name in options.sides or bench.sides:
+        lacks = missing(make_side(name, build))
+        if lacks:
+            say(f"{bench.name}: no {name}: {', '.join(lacks)} is not there")
+        else:
+            sides.append(name)
+    starts: dict[str, list[dict]] = {name: [] for name in sides}
+    for number in range(options.starts):
+        for name in stats.rotated(sides, number):
+            try:
+                one = run_once(bench, make_side(name, build), room,
+                               build / "lib/libweir-gen.so", options.windows)
+            except Failed as why:
+                one = {"rates": [], "wrong": [str(why)], "windows": []}
+                keep_logs(room, ROOT / "bench/results" / f"{bench.name}-{name}-logs")
+            starts[name].append(one)
+            say(report.line(bench, name, number, one))
+    return starts
+
+
+def keep_logs(room: Path, to: Path) -> None:
+    to.mkdir(parents=True, exist_ok=True)
+    for log in room.glob("side/*.log"):
+        shutil.copy(log, to)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    parser.add_argument("names", nargs="*", help="benchmarks; none: list them")
+    parser.add_argument("--starts", type=int, default=5, help="process starts of every side")
+    parser.add_argument("--windows", type=int, default=WINDOWS, help="of half a second, each start")
+    parser.add_argument("--sides", nargs="+", help="only these")
+    parser.add_argument("--build", default=str(ROOT / "build/release"))
+    parser.add_argument("--results", default=str(ROOT / "bench/results"))
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    if not options.names:
+        for bench in catalogue.ALL.values():
+            print(f"{bench.name:14} {bench.about}")
+        return 0
+    unknown = [name for name in options.names if name not in catalogue.ALL]
+    if unknown:
+        say(f"bench: no benchmark {', '.join(unknown)}; ./dev bench lists them")
+        return 2
+    if os.geteuid() != 0:
+        say("bench: huge pages, thread priorities and namespaces need root")
+        return 2
+    failed = False
+    for name in options.names:
+        bench = catalogue.ALL[name]
+        say(f"{name}: {bench.about}; load {machine.busy_elsewhere():.1f}")
+        try:
+            with machine.HugePages(HUGE_MEGABYTES, say), \
+                    machine.Room(Path(f"/run/weir-bench-{os.getpid()}")) as room:
+                starts = compare(bench, options, room)
+        except Failed as why:
+            say(f"{name}: {why}")
+            failed = True
+            continue
+        result = report.result(bench, starts, Path(options.results))
+        print(report.table(bench, result))
+        path = report.write(result, Path(options.results))
+        print(f"{path}\n")
+        failed |= bool(result["wrong"])
+    return 1 if failed else 0

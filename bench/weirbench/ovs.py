@@ -1,0 +1,104 @@
+"""Open vSwitch's userspace datapath, from openvswitch-switch-dpdk, with a database and sockets of
+its own in the run's directory and a network namespace of its own."""
+import os
+import subprocess
+from pathlib import Path
+
+from . import world
+from .process import Failed, Program, call, wait
+
+VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+
+
+class Ovs:
+    needs = (VSWITCHD, "ovsdb-server", "ovs-vsctl", "ovs-ofctl")
+    thread = "pmd-c"
+    traffic: dict[str, object] = {}
+
+    def __init__(self) -> None:
+        self.namespace = f"weir-bench-ovs-{os.getpid()}"
+        self.room = Path()
+        self.programs: list[Program] = []
+
+    def start(self, bench, room: Path, generator: dict[str, str]) -> list[Program]:
+        self.room = room
+        self.env = {**os.environ, "OVS_RUNDIR": str(room), "OVS_LOGDIR": str(room),
+                    "OVS_DBDIR": str(room)}
+        call("ip", "netns", "add", self.namespace)
+        inside = ["ip", "netns", "exec", self.namespace]
+        call("ovsdb-tool", "create", str(room / "conf.db"), SCHEMA)
+        database = Program(["ovsdb-server", str(room / "conf.db"), f"--remote=punix:{room}/db.sock",
+                            f"--unixctl={room}/db.ctl", "--no-chdir"], room / "ovsdb.log", self.env)
+        self.programs.append(database)
+        wait(lambda: database.check() and (room / "db.sock").exists(), "ovsdb-server")
+        self.vsctl("--no-wait", "init")
+        mask = sum(2 << i for i in range(bench.workers)) if bench.workers == 1 else 3
+        self.vsctl("--no-wait", "set", "Open_vSwitch", ".",
+                   "other_config:dpdk-init=true", "other_config:dpdk-lcore-mask=0x1",
+                   f"other_config:pmd-cpu-mask={mask:#x}",
+                   "other_config:dpdk-extra=--in-memory --no-pci")
+        switch = Program([VSWITCHD, f"unix:{room}/db.sock", f"--unixctl={room}/vs.ctl",
+                          "--no-chdir"], room / "vswitchd.log", {**self.env, **generator}, inside)
+        self.programs.append(switch)
+        wait(lambda: switch.check() and (room / "vs.ctl").exists(), "ovs-vswitchd")
+        self.ports(bench)
+        self.flows(bench)
+        return [switch, database]
+
+    def vsctl(self, *words: str) -> str:
+        return call("ovs-vsctl", f"--db=unix:{self.room}/db.sock", "--timeout=60", *words,
+                    env=self.env)
+
+    def appctl(self, *words: str) -> str:
+        return call("ovs-appctl", "-t", str(self.room / "vs.ctl"), *words, env=self.env)
+
+    def ports(self, bench) -> None:
+        self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev",
+                   "fail_mode=secure")
+        for number in (0, 1):
+            bridge = "br0"
+            self.vsctl("add-port", bridge, f"p{number}", "--", "set", "Interface", f"p{number}",
+                       "type=dpdk", f'options:dpdk-devargs="net_null{number},no-rx=1"',
+                       f"ofport_request={number + 1}")
+            error = self.vsctl("get", "Interface", f"p{number}", "error").strip()
+            if error not in ("[]", '""'):
+                raise Failed(f"Open vSwitch: port p{number}: {error}")
+
+    def flows(self, bench) -> None:
+        text = "\n".join(stateful(bench) if bench.peer_tracks else plain(bench))
+        call("ovs-ofctl", "add-flows", f"unix:{self.room}/br0.mgmt", "-", env=self.env, text=text)
+
+    def cleanup(self) -> None:
+        for program in reversed(self.programs):
+            program.stop()
+        self.programs = []
+        subprocess.run(["ip", "netns", "del", self.namespace], check=False,
+                       capture_output=True)
+
+
+def stateful(bench) -> list[str]:
+    """New flows pass the rules, all others by their state."""
+    ip, source = ("ipv6", "ipv6_src") if bench.ip6 else ("ip", "nw_src")
+    tcp = "tcp6" if bench.ip6 else "tcp"
+    udp = "udp6" if bench.ip6 else "udp"
+    out = {1: 2, 2: 1}
+    flows = ["table=0,priority=1,actions=drop", f"table=0,priority=10,{ip},actions=ct(table=1)",
+             "table=1,priority=1,actions=drop"]
+    for here, there in out.items():
+        flows.append(f"table=1,priority=30000,in_port={here},{ip},ct_state=+trk+est-new-inv,"
+                     f"actions=output:{there}")
+        flows.append(f"table=1,priority=10,in_port={here},{ip},ct_state=+trk+new-inv,"
+                     f"actions=ct(commit),output:{there}")
+    for number in range(bench.rules - 1):
+        for protocol in (tcp, udp):
+            if protocol != (tcp if "tcp" in str(bench.traffic["work"]) else udp):
+                continue
+            flows.append(f"table=1,priority={20000 - number},{protocol},ct_state=+trk+new,"
+                         f"{source}={world.foreign_source(number, bench.ip6)},"
+                         f"tp_dst={world.foreign_port(number)},actions=drop")
+    return flows
+
+
+def plain(bench) -> list[str]:
+    return ["in_port=1,actions=output:2", "in_port=2,actions=output:1"]

@@ -1,0 +1,82 @@
+"""The counters of the generator (bench/gen/page.hpp), a file of 8-byte words."""
+import mmap
+import struct
+from pathlib import Path
+
+MAGIC = 0x31304E4547524957
+VERSION = 1
+WORD = 8
+HEADER = ("magic", "version", "command", "phase", "rate", "tsc_hz", "attached")
+SIDE = ("sent", "sent_bytes", "sent_sum", "came", "came_bytes", "came_sum", "other", "asked",
+        "idle", "wrong_length", "wrong_header", "wrong_ip_checksum", "wrong_l4_checksum",
+        "wrong_tuple", "opened", "finished")
+SIDE_AT = (64, 192)
+DELAYS_AT = 320
+DELAY_BUCKETS = 4096
+BYTES = DELAYS_AT + DELAY_BUCKETS * WORD
+HOLD, RUN = 0, 1
+STEADY = 2
+
+
+class Page:
+    """One process start's page."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        path.write_bytes(bytes(BYTES))
+        with path.open("r+b") as file:
+            self.memory = mmap.mmap(file.fileno(), BYTES)
+
+    def close(self) -> None:
+        self.memory.close()
+        self.path.unlink(missing_ok=True)
+
+    def word(self, at: int) -> int:
+        return struct.unpack_from("<Q", self.memory, at)[0]
+
+    def set_word(self, at: int, value: int) -> None:
+        struct.pack_into("<Q", self.memory, at, value)
+
+    def get(self, name: str) -> int:
+        return self.word(HEADER.index(name) * WORD)
+
+    def set(self, name: str, value: int) -> None:
+        self.set_word(HEADER.index(name) * WORD, value)
+
+    def side(self, number: int) -> dict[str, int]:
+        values = struct.unpack_from(f"<{len(SIDE)}Q", self.memory, SIDE_AT[number])
+        return dict(zip(SIDE, values))
+
+    def came(self) -> int:
+        """Packets that came back at both sides."""
+        return sum(self.word(at + SIDE.index("came") * WORD) for at in SIDE_AT)
+
+    def sent(self) -> int:
+        return sum(self.word(at + SIDE.index("sent") * WORD) for at in SIDE_AT)
+
+    def ready(self) -> bool:
+        """Both ports have started, and generator and driver mean the same by a page."""
+        if self.get("magic") == 0:
+            return False
+        if self.get("magic") != MAGIC or self.get("version") != VERSION:
+            raise RuntimeError("the generator's page has another layout: build it again")
+        return self.get("attached") >= 2
+
+    def delays(self) -> list[int]:
+        return list(struct.unpack_from(f"<{DELAY_BUCKETS}Q", self.memory, DELAYS_AT))
+
+
+def complaints(a: dict[str, int], b: dict[str, int], same_bytes: bool) -> list[str]:
+    """What is wrong with the counters of the two sides after everything has come back."""
+    found = []
+    for here, there, way in ((a, b, "a to b"), (b, a, "b to a")):
+        if here["sent"] != there["came"]:
+            found.append(f"{way}: {here['sent']} packets sent, {there['came']} came back")
+        elif here["sent_sum"] != there["came_sum"]:
+            found.append(f"{way}: other flows came back than were sent")
+        elif same_bytes and here["sent_bytes"] != there["came_bytes"]:
+            found.append(f"{way}: {here['sent_bytes']} bytes sent, {there['came_bytes']} came")
+    for name, side in (("a", a), ("b", b)):
+        found += [f"side {name}: {value} packets with {key.replace('_', ' ')}"
+                  for key, value in side.items() if key.startswith("wrong_") and value]
+    return found

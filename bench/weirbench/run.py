@@ -1,0 +1,78 @@
+"""One start of one side: set up, warm up, windows, and whether what came back was right."""
+import shutil
+import time
+from pathlib import Path
+
+from . import page as pages
+from .process import Failed, wait
+
+WARM_UP = 1.0
+WINDOW = 0.5
+WINDOWS = 5
+SETUP_LIMIT = 120.0
+
+
+def run_once(bench, side, room: Path, generator: Path, windows: int = WINDOWS) -> dict:
+    """Rates of every window in packets for each second that the forwarding threads had a core:
+    what others take from them is no slowness of theirs. Raw counts and wall time beside them."""
+    own = room / "side"
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(mode=0o700)
+    page = pages.Page(own / "page")
+    settings = bench.settings(str(page.path), **side.traffic)
+    environment = {"LD_PRELOAD": str(generator), "WEIR_GEN": settings}
+    try:
+        programs = side.start(bench, own, environment)
+        main = programs[0]
+        wait(lambda: main.check() and page.ready(), f"{main.name}: ports", 60)
+        wait(lambda: main.check() and has_thread(main, side.thread), f"{main.name}: threads")
+        threads = main.pin(side.thread, [1] if bench.workers == 1 else [0, 1])
+        return measure(bench, side, page, main, threads, windows)
+    finally:
+        side.cleanup()
+        page.close()
+
+
+def has_thread(program, name: str) -> bool:
+    return any(comm.startswith(name) for comm in program.threads().values())
+
+
+def measure(bench, side, page, main, threads: list[int], windows: int) -> dict:
+    page.set("command", pages.RUN)
+    begun = time.monotonic()
+    try:
+        wait(lambda: main.check() and page.get("phase") == pages.STEADY,
+             "opening the connections", SETUP_LIMIT)
+    except Failed as why:
+        raise Failed(f"{why}; {page.side(0)} {page.side(1)}") from why
+    opened = time.monotonic() - begun
+    rest(page, main, bench)
+    rows = [window(page, main, threads) for _ in range(windows)]
+    page.set("command", pages.HOLD)
+    try:
+        wait(lambda: page.sent() == page.came(), "what was sent", 3)
+    except Failed:
+        pass  # the complaints say what is missing
+    a, b = page.side(0), page.side(1)
+    return {"rates": [row["came"] / row["cpu_seconds"] for row in rows], "windows": rows,
+            "setup_seconds": opened, "tsc_hz": page.get("tsc_hz"),
+            "cpu_share": min(row["cpu_share"] for row in rows), "side_a": a, "side_b": b,
+            "wrong": pages.complaints(a, b, not bench.tunnel and not side.traffic.get("bytes"))}
+
+
+def rest(page, main, bench) -> None:
+    """Warm-up: at least a second, and every flow seen twice in both directions."""
+    enough = page.came() + 4 * bench.flows
+    time.sleep(WARM_UP)
+    wait(lambda: main.check() and page.came() >= enough, "warm-up", SETUP_LIMIT)
+
+
+def window(page, main, threads: list[int]) -> dict:
+    cpu = sum(main.cpu_seconds(t) for t in threads)
+    before, start = page.came(), time.monotonic()
+    time.sleep(WINDOW)
+    after, end = page.came(), time.monotonic()
+    used = sum(main.cpu_seconds(t) for t in threads) - cpu
+    main.check()
+    return {"came": after - before, "seconds": end - start, "cpu_seconds": used / len(threads),
+            "cpu_share": round(used / len(threads) / (end - start), 4)}

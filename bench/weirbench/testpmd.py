@@ -1,0 +1,25 @@
+"""testpmd of Debian's dpdk: what only receiving and sending costs."""
+from pathlib import Path
+
+from .process import Program
+
+
+class Testpmd:
+    needs = ("dpdk-testpmd",)
+    thread = "rte-worker"
+
+    def __init__(self, mode: str):
+        self.mode = mode
+        self.traffic = {"swapped": True} if mode == "macswap" else {}
+
+    def start(self, bench, room: Path, generator: dict[str, str]) -> list[Program]:
+        argv = ["dpdk-testpmd", "-l", "0,1", "--in-memory", "--no-pci", "-m", "512"]
+        for number in (0, 1):
+            argv += ["--vdev", f"net_null{number},no-rx=1"]
+        argv += ["--", f"--forward-mode={self.mode}", "--nb-cores=1",
+                 "--total-num-mbufs=8192", "--portlist=0,1",
+                 "--no-flush-rx"]  # it would throw the first packets away
+        return [Program(argv, room / "testpmd.log", generator)]
+
+    def cleanup(self) -> None:
+        pass

@@ -1,0 +1,92 @@
+"""Weir: weir-host with the production engine and a configuration file, as an operator runs it
+alone, on huge pages and with workers that never sleep."""
+import json
+import subprocess
+from pathlib import Path
+
+from . import world
+from .process import Program, wait
+
+RECORDS_EACH = 2.2  # flow records for each flow: one at each guest's port, and room
+MOST_FLOWS = 1_048_576
+
+
+class Weir:
+    thread = "worker-"
+    traffic: dict[str, object] = {}
+
+    def __init__(self, build: Path):
+        self.build = build
+        self.needs = (str(build / "bin/weir-host"), str(build / "lib/libweir-engine.so"))
+        self.programs: list[Program] = []
+
+    def start(self, bench, room: Path, generator: dict[str, str]) -> list[Program]:
+        config = room / "config.yaml"
+        config.write_text("\n---\n".join(json.dumps(one) for one in resources(bench)))
+        flows = min(MOST_FLOWS, max(65536, int(bench.flows * RECORDS_EACH)))
+        argv = [self.needs[0], "run", "--name", "h1", "--run-dir", str(room / "run"),
+                "--state-dir", str(room / "state"), "--engine", self.needs[1],
+                "--config", str(config), "--workers", str(bench.workers),
+                "--flows", str(flows), "--busy-poll", "--huge-pages"]
+        host = Program(argv, room / "weir-host.log", generator)
+        self.programs = [host]
+        wait(lambda: host.check() and "host.ready" in host.log.read_text(), "weir-host", 120)
+        return [host]
+
+    def cleanup(self) -> None:
+        for program in self.programs:
+            program.stop()
+        self.programs = []
+
+    def counters(self, room: Path) -> str:
+        """What weir-host says of itself, for a run that went wrong."""
+        done = subprocess.run(["curl", "-s", "--unix-socket", str(room / "run/host.sock"),
+                               "http://localhost/v1/stats"], capture_output=True, text=True,
+                              check=False)
+        return done.stdout
+
+
+def null(number: int) -> dict[str, str]:
+    return {"type": "dpdk", "devargs": f"net_null{number},no-rx=1"}
+
+
+def resources(bench) -> list[dict]:
+    routed = bench.tunnel or bool(bench.traffic.get("routed"))
+    far = "far" if routed else "near"
+    host = {"kind": "host", "name": "h1", "id": 1, "tunnel_address": world.HOST_TUNNEL}
+    if bench.tunnel:
+        host["underlay"] = null(1)
+    made = [host, {"kind": "segment", "name": "near", "vni": world.VNI_NEAR}]
+    if bench.tunnel:
+        made.append({"kind": "host", "name": "h2", "id": 2, "tunnel_address": world.PEER_TUNNEL})
+    if routed:
+        made += [{"kind": "segment", "name": "far", "vni": world.VNI_FAR}, router(bench.ip6)]
+    made += [
+        {"kind": "port", "name": "a", "host": "h1", "segment": "near", "mac": world.CLIENT_MAC,
+         "addresses": world.clients(bench.ip6), "device": null(0)},
+        {"kind": "port", "name": "b", "host": "h2" if bench.tunnel else "h1", "segment": far,
+         "mac": world.SERVER_MAC, "addresses": [world.server(bench.ip6, routed)],
+         "device": {"type": "none"} if bench.tunnel else null(1)}]
+    return made + rules(bench)
+
+
+def router(ip6: bool) -> dict:
+    near, far = ("fd00:1::ff:1/64", "fd00:2::ff:1/64") if ip6 else ("10.1.255.1/16",
+                                                                     "10.2.255.1/16")
+    return {"kind": "router", "name": "r", "mac": world.ROUTER_MAC,
+            "interfaces": [{"segment": "near", "addresses": [near]},
+                           {"segment": "far", "addresses": [far]}]}
+
+
+def rules(bench) -> list[dict]:
+    """The last one allows the traffic; none of those before it fits."""
+    protocol = "tcp" if "tcp" in str(bench.traffic["work"]) else "udp"
+    made: list[dict] = [{"kind": "firewall-settings", "name": "default", "default_action": "drop"}]
+    for number in range(bench.rules - 1):
+        made.append({"kind": "firewall-rule", "name": f"no-{number}", "id": number + 10,
+                     "priority": number, "protocol": protocol, "action": "drop",
+                     "source_addresses": [world.foreign_source(number, bench.ip6)],
+                     "ports": [world.foreign_port(number)]})
+    made.append({"kind": "firewall-rule", "name": "yes", "id": 1, "priority": 1000000,
+                 "protocol": protocol, "action": "allow"})
+    return made
