@@ -12,7 +12,8 @@ namespace weir::gen {
 
 inline constexpr std::uint8_t tcp_fin = 1, tcp_syn = 2, tcp_psh = 8, tcp_ack = 16;
 inline constexpr std::uint32_t data_bytes = 6;  // of TCP payload: 60 bytes of frame over IPv4
-inline constexpr std::uint32_t client_bits = 6, port_bits = 15;
+inline constexpr std::uint32_t client_bits = 6, port_bits = 15,
+                               server_bits = 10;
 inline constexpr std::uint32_t first_client_port = 16384, first_server_port = 1000;
 inline constexpr std::uint32_t outer_bytes = 50;  // Ethernet, IPv4, UDP, Geneve
 

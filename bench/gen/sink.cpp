@@ -101,6 +101,7 @@ void Sink::look_closely(const std::uint8_t* frame) {
     const bool known = client < (1u << client_bits) && name.client_port >= first_client_port &&
                        name.client_port < first_client_port + (1u << port_bits) &&
                        name.server_port >= first_server_port &&
+                       name.server_port < first_server_port + (1u << server_bits) &&
                        (flows_ == 0 || name.flow() < flows_);
     if (!known) wrong_one(Wrong::tuple);
     if (!checksummed_) return;

@@ -1,5 +1,5 @@
 """The benchmarks: traffic, sides, bars."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,15 @@ class Benchmark:
     sides: tuple[str, ...]
     bars: tuple[Bar, ...] = ()
     rules: int = 1
-    peer_tracks: bool = True  # OVS with ct
     packets_each: int = 1     # of a unit: 8 for a connection
     unit: str = "packets/s"
     workers: int = 1
-    extra: dict[str, object] = field(default_factory=dict)
+    warm_up: float = 1.0      # s, before the first window
+    window: float = 0.5       # s
+
+    @property
+    def one_way(self) -> bool:
+        return not self.traffic.get("answers", 1)
 
     @property
     def ip6(self) -> bool:
@@ -52,11 +56,35 @@ def established(name: str, flows: int, rules: int, *bars: Bar) -> Benchmark:
                      {"work": "tcp", "flows": flows}, FORWARDERS, bars, rules)
 
 
-ALL = {b.name: b for b in (
+def tunnelled(name: str, about: str, **more: object) -> Benchmark:
+    traffic = {"work": "udp", "flows": 100_000, "tunnel": True, "answers": False, **more}
+    return Benchmark(name, about, traffic, FORWARDERS[:3],
+                     (Bar("OVS Geneve without ct", "ovs", 1.5),))
+
+
+def over_ip6(bench: Benchmark) -> Benchmark:
+    """The same over IPv6; its own bar is our IPv4 figure."""
+    return replace(bench, name=bench.name + "_v6", about=bench.about + ", IPv6",
+                   traffic={**bench.traffic, "ip6": True},
+                   bars=(Bar(f"our {bench.name}", f"result:{bench.name}", 0.85, plain_only=True),))
+
+
+IP4 = (
     established("est_1k", 1000, 1, Bar("OVS ct", "ovs", 5),
                 Bar("testpmd macswap", "testpmd-macswap", 0.40, plain_only=True)),
     established("est_100k", 100_000, 10_000, Bar("OVS ct", "ovs", 7),
                 Bar("our est_1k", "result:est_1k", 0.7, plain_only=True)),
     established("est_1m", 1_000_000, 10_000, Bar("OVS ct", "ovs", 7),
                 Bar("our est_1k", "result:est_1k", 0.5, plain_only=True)),
-)}
+    tunnelled("encap_100k", "routing, firewall (OVS: none), Geneve encapsulation, 100000 flows"),
+    tunnelled("decap_100k", "Geneve decapsulation, firewall (OVS: none), 100000 flows",
+              from_b=True),
+    Benchmark("new_udp", "a new UDP flow in every packet, 12 s and more of it",
+              {"work": "new_udp", "answers": False}, FORWARDERS[:3],
+              (Bar("OVS ct", "ovs", 4),), unit="flows/s", warm_up=12.0, window=1.0),
+    Benchmark("full_tcp", "whole TCP connections of 8 packets", {"work": "full_tcp"},
+              FORWARDERS[:3],
+              (Bar("OVS ct", "ovs", 5), Bar("1 M connections/s", "absolute", 1e6)),
+              packets_each=8, unit="connections/s", warm_up=12.0, window=1.0),
+)
+ALL = {bench.name: bench for bench in IP4 + tuple(over_ip6(b) for b in IP4)}

@@ -8,6 +8,7 @@ from . import world
 from .process import Failed, Program, call, wait
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
+MOST_CONNECTIONS = 10_000_000
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
@@ -54,20 +55,57 @@ class Ovs:
         return call("ovs-appctl", "-t", str(self.room / "vs.ctl"), *words, env=self.env)
 
     def ports(self, bench) -> None:
-        self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev",
-                   "fail_mode=secure")
-        for number in (0, 1):
-            bridge = "br0"
-            self.vsctl("add-port", bridge, f"p{number}", "--", "set", "Interface", f"p{number}",
-                       "type=dpdk", f'options:dpdk-devargs="net_null{number},no-rx=1"',
-                       f"ofport_request={number + 1}")
-            error = self.vsctl("get", "Interface", f"p{number}", "error").strip()
-            if error not in ("[]", '""'):
-                raise Failed(f"Open vSwitch: port p{number}: {error}")
+        self.bridge("br0")
+        if bench.tunnel:
+            self.bridge("br-under", f"other_config:hwaddr={world.HOST_MAC}")
+        self.port("br0", 0)
+        self.port("br-under" if bench.tunnel else "br0", 1)
+        if bench.tunnel:
+            self.tunnel()
+        self.appctl("dpctl/ct-set-maxconns", str(MOST_CONNECTIONS))
+        if "udp" in str(bench.traffic["work"]):
+            self.idle_timeout(2)
+
+    def bridge(self, name: str, *more: str) -> None:
+        self.vsctl("add-br", name, "--", "set", "bridge", name, "datapath_type=netdev",
+                   "fail_mode=secure", *more)
+
+    def port(self, bridge: str, number: int) -> None:
+        name = f"p{number}"
+        self.vsctl("add-port", bridge, name, "--", "set", "Interface", name, "type=dpdk",
+                   f'options:dpdk-devargs="net_null{number},no-rx=1"',
+                   f"ofport_request={number + 1}")
+        error = self.vsctl("get", "Interface", name, "error").strip()
+        if error not in ("[]", '""'):
+            raise Failed(f"Open vSwitch: port {name}: {error}")
+
+    def tunnel(self) -> None:
+        """A Geneve port at br0; br-under carries it and knows the other end."""
+        self.vsctl("add-port", "br0", "tun", "--", "set", "Interface", "tun", "type=geneve",
+                   f"options:remote_ip={world.PEER_TUNNEL}", "options:key=flow",
+                   f"options:local_ip={world.HOST_TUNNEL}", "ofport_request=10")
+        inside = ["ip", "netns", "exec", self.namespace, "ip"]
+        call(*inside, "address", "add", f"{world.HOST_TUNNEL}/24", "dev", "br-under")
+        call(*inside, "link", "set", "br-under", "up")
+        wait(lambda: "br-under" in self.appctl("ovs/route/show"), "Open vSwitch: a route")
+        self.appctl("tnl/arp/set", "br-under", world.PEER_TUNNEL, world.PEER_MAC)
+
+    def idle_timeout(self, seconds: int) -> None:
+        self.vsctl("add-dp", "netdev")
+        self.vsctl("add-zone-tp", "netdev", "zone=0",
+                   *(f"udp_{state}={seconds}" for state in ("first", "single", "multiple")))
 
     def flows(self, bench) -> None:
-        text = "\n".join(stateful(bench) if bench.peer_tracks else plain(bench))
-        call("ovs-ofctl", "add-flows", f"unix:{self.room}/br0.mgmt", "-", env=self.env, text=text)
+        if bench.tunnel:
+            self.add_flows("br-under", ["in_port=LOCAL,actions=output:2",
+                                        "in_port=2,actions=LOCAL"])
+            self.add_flows("br0", tunnelled(bench))
+        else:
+            self.add_flows("br0", stateful(bench))
+
+    def add_flows(self, bridge: str, flows: list[str]) -> None:
+        call("ovs-ofctl", "add-flows", f"unix:{self.room}/{bridge}.mgmt", "-", env=self.env,
+             text="\n".join(flows) + "\n")
 
     def cleanup(self) -> None:
         for program in reversed(self.programs):
@@ -90,15 +128,17 @@ def stateful(bench) -> list[str]:
                      f"actions=output:{there}")
         flows.append(f"table=1,priority=10,in_port={here},{ip},ct_state=+trk+new-inv,"
                      f"actions=ct(commit),output:{there}")
+    protocol = tcp if "tcp" in str(bench.traffic["work"]) else udp
     for number in range(bench.rules - 1):
-        for protocol in (tcp, udp):
-            if protocol != (tcp if "tcp" in str(bench.traffic["work"]) else udp):
-                continue
-            flows.append(f"table=1,priority={20000 - number},{protocol},ct_state=+trk+new,"
-                         f"{source}={world.foreign_source(number, bench.ip6)},"
-                         f"tp_dst={world.foreign_port(number)},actions=drop")
+        flows.append(f"table=1,priority={20000 - number},{protocol},ct_state=+trk+new,"
+                     f"{source}={world.foreign_source(number, bench.ip6)},"
+                     f"tp_dst={world.foreign_port(number)},actions=drop")
     return flows
 
 
-def plain(bench) -> list[str]:
-    return ["in_port=1,actions=output:2", "in_port=2,actions=output:1"]
+def tunnelled(bench) -> list[str]:
+    """Routed into the tunnel, or out of it: no state."""
+    ip = "ipv6" if bench.ip6 else "ip"
+    return [f"in_port=1,{ip},actions=mod_dl_src:{world.ROUTER_MAC},mod_dl_dst:{world.SERVER_MAC},"
+            f"dec_ttl,set_field:{world.VNI_FAR}->tun_id,output:10",
+            f"in_port=10,tun_id={world.VNI_NEAR},actions=output:1"]

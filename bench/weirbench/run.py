@@ -6,8 +6,6 @@ from pathlib import Path
 from . import page as pages
 from .process import Failed, wait
 
-WARM_UP = 1.0
-WINDOW = 0.5
 WINDOWS = 5
 SETUP_LIMIT = 120.0
 
@@ -47,7 +45,7 @@ def measure(bench, side, page, main, threads: list[int], windows: int) -> dict:
         raise Failed(f"{why}; {page.side(0)} {page.side(1)}") from why
     opened = time.monotonic() - begun
     rest(page, main, bench)
-    rows = [window(page, main, threads) for _ in range(windows)]
+    rows = [window(page, main, threads, bench.window) for _ in range(windows)]
     page.set("command", pages.HOLD)
     try:
         wait(lambda: page.sent() == page.came(), "what was sent", 3)
@@ -61,16 +59,16 @@ def measure(bench, side, page, main, threads: list[int], windows: int) -> dict:
 
 
 def rest(page, main, bench) -> None:
-    """Warm-up: at least a second, and every flow seen twice in both directions."""
+    """Warm-up: at least as long as is said, and every flow seen twice in both directions."""
     enough = page.came() + 4 * bench.flows
-    time.sleep(WARM_UP)
+    time.sleep(bench.warm_up)
     wait(lambda: main.check() and page.came() >= enough, "warm-up", SETUP_LIMIT)
 
 
-def window(page, main, threads: list[int]) -> dict:
+def window(page, main, threads: list[int], seconds: float) -> dict:
     cpu = sum(main.cpu_seconds(t) for t in threads)
     before, start = page.came(), time.monotonic()
-    time.sleep(WINDOW)
+    time.sleep(seconds)
     after, end = page.came(), time.monotonic()
     used = sum(main.cpu_seconds(t) for t in threads) - cpu
     main.check()
