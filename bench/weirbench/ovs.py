@@ -91,7 +91,8 @@ class Ovs:
         self.appctl("tnl/arp/set", "br-under", world.PEER_TUNNEL, world.PEER_MAC)
 
     def idle_timeout(self, seconds: int) -> None:
-        self.vsctl("add-dp", "netdev")
+        self.vsctl("--", "--id=@netdev", "create", "Datapath", "datapath_version=0",
+                   "--", "set", "Open_vSwitch", ".", "datapaths:netdev=@netdev")
         self.vsctl("add-zone-tp", "netdev", "zone=0",
                    *(f"udp_{state}={seconds}" for state in ("first", "single", "multiple")))
 
