@@ -22,8 +22,8 @@ public:
         const Result<Settings> settings = parse_settings("page=none " + words);
         EXPECT_TRUE(settings.ok());
         for (unsigned i = 0; i < 2; ++i) {
-            source_[i] = std::make_unique<Source>(*settings, i, *page, lanes_);
-            sink_[i] = std::make_unique<Sink>(*settings, i, page->side[i]);
+            source_[i] = std::make_unique<Source>(*settings, i, *page, *common_);
+            sink_[i] = std::make_unique<Sink>(*settings, i, *page, common_->dues[i ^ 1]);
         }
         page->command.set(static_cast<std::uint64_t>(Command::run));
     }
@@ -58,7 +58,7 @@ private:
         refused += !result.pass() || !result.listed;
         return result.pass();
     }
-    Lanes lanes_;
+    std::unique_ptr<Common> common_ = std::make_unique<Common>();
     std::unique_ptr<Source> source_[2];
     std::unique_ptr<Sink> sink_[2];
     std::map<std::uint32_t, std::unique_ptr<flow::FlowPair>> pairs_;

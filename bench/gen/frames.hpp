@@ -12,8 +12,7 @@ namespace weir::gen {
 
 inline constexpr std::uint8_t tcp_fin = 1, tcp_syn = 2, tcp_psh = 8, tcp_ack = 16;
 inline constexpr std::uint32_t data_bytes = 6;  // of TCP payload: 60 bytes of frame over IPv4
-inline constexpr std::uint32_t client_bits = 6, port_bits = 15,
-                               server_bits = 10;
+inline constexpr std::uint32_t client_bits = 2, port_bits = 15, server_bits = 14;
 inline constexpr std::uint32_t first_client_port = 16384, first_server_port = 1000;
 inline constexpr std::uint32_t outer_bytes = 50;  // Ethernet, IPv4, UDP, Geneve
 
@@ -21,7 +20,7 @@ enum class Direction : std::uint8_t { to_b = 0, to_a = 1 };
 
 // The flow's own part of the five tuple. The client is side a.
 struct FlowName {
-    std::uint32_t client;       // 0 … 63
+    std::uint32_t client;       // its address: 0 … 3
     std::uint32_t client_port;  // host byte order
     std::uint32_t server_port;
 

@@ -50,11 +50,11 @@ struct Page {
     Word magic, version;
     Word command;  // the driver's
     Word phase;    // the generator's
-    Word rate;     // packets/s that side a offers; 0: as many as are asked for
+    Word rate;     // packets/s that each side offers once it is steady; 0: all that is asked for
     Word tsc_hz;
     Word attached;  // sides whose port has started
     alignas(64) SidePage side[2];
-    // Delay from due to sent, in units of 2^-4 of a power of two of nanoseconds (delay.hpp).
+    // How many packets took so long from due to sent: cycles of tsc_hz, bucketed by delay.hpp.
     alignas(64) Word delays[delay_buckets];
 };
 

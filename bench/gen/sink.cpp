@@ -35,7 +35,8 @@ void make_answer(const std::uint8_t* request, const net::Mac& own, std::uint8_t*
 
 }  // namespace
 
-Sink::Sink(const Settings& s, unsigned side, SidePage& page) : page_(page) {
+Sink::Sink(const Settings& s, unsigned side, Page& page, Dues& dues)
+    : all_(page), page_(page.side[side]), dues_(dues) {
     tcp_ = is_tcp(s);
     at_b_ = side == 1;
     ip6_ = s.ip6;

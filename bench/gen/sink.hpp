@@ -1,9 +1,11 @@
 #pragma once
 #include <emmintrin.h>
+#include <x86intrin.h>
 
 #include <array>
 #include <cstdint>
 
+#include "bench/gen/delay.hpp"
 #include "bench/gen/frames.hpp"
 #include "bench/gen/page.hpp"
 #include "bench/gen/settings.hpp"
@@ -14,10 +16,14 @@ namespace weir::gen {
 // to the last byte.
 class Sink {
 public:
-    Sink(const Settings& settings, unsigned side, SidePage& page);
+    Sink(const Settings& settings, unsigned side, Page& page, Dues& dues);
 
     // A burst is counted as one: begin, check…, end. Frames have 128 readable bytes.
-    void begin() { burst_ = {}; }
+    void begin() {
+        burst_ = {};
+        if (all_.rate.get() != 0) [[unlikely]]
+            now_ = __rdtsc();
+    }
     void check(const std::uint8_t* frame, std::uint32_t length) {
         __m128i wrong = _mm_setzero_si128();
         for (std::uint32_t i = 0; i < blocks_; ++i) {
@@ -30,6 +36,8 @@ public:
             return refuse(frame, length);
         if (!ip6_ && !ip_sum_ok(frame + ip_)) [[unlikely]]
             return wrong_one(Wrong::ip_checksum);
+        if (now_ != 0) [[unlikely]]
+            count_delay();
         ++burst_.came;
         burst_.bytes += length;
         burst_.sum += tuple_sum(frame + ip_, frame + l4_, ip6_);
@@ -60,12 +68,20 @@ private:
         sum += std::uint64_t{load<std::uint32_t>(ip + 8)} + load<std::uint32_t>(ip + 12);
         return folded(sum) == 0xffff;
     }
+    void count_delay() {
+        std::uint64_t& due = dues_.of(page_.came.get() + burst_.came);
+        if (due != 0) all_.delays[delay_bucket(now_ > due ? now_ - due : 0)].add(1);
+        due = 0;
+    }
     void wrong_one(Wrong what) { page_.wrong[static_cast<std::size_t>(what)].add(1); }
     void refuse(const std::uint8_t* frame, std::uint32_t length);
     void look_closely(const std::uint8_t* frame);
     void build_mask(const Shape& shape);
 
+    Page& all_;
     SidePage& page_;
+    Dues& dues_;
+    std::uint64_t now_ = 0;
     Counted burst_;
     std::uint64_t looked_ = 0;
     static constexpr std::uint32_t max_blocks = 8;  // 128 bytes of headers

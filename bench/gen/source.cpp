@@ -1,5 +1,7 @@
 #include "bench/gen/source.hpp"
 
+#include <x86intrin.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -27,13 +29,14 @@ std::uint32_t at_most(std::uint64_t wanted, std::uint32_t max) {
 
 }  // namespace
 
-Source::Source(const Settings& s, unsigned side, Page& page, Lanes& lanes)
+Source::Source(const Settings& s, unsigned side, Page& page, Common& common)
     : settings_(s),
       side_(side),
       page_(page),
       mine_(page.side[side]),
       other_(page.side[side ^ 1]),
-      lanes_(lanes),
+      lanes_(common.lanes),
+      dues_(common.dues[side]),
       stride_(stride_of(s.flows)) {
     const Direction direction = side == 0 ? Direction::to_b : Direction::to_a;
     bare_ = Shape(s, {direction, false, true, 0});
@@ -96,6 +99,11 @@ std::uint32_t Source::offer_opening(std::uint32_t max) {
 }
 
 std::uint32_t Source::offer_steady(std::uint32_t max) {
+    const std::uint64_t rate = page_.rate.get();
+    paced_ = rate != 0;
+    if (paced_) [[unlikely]]
+        max = std::min(max, pace_.due(__rdtsc(), rate, page_.tsc_hz.get()));
+    if (max == 0) return 0;
     if (settings_.work == Work::full_tcp) return offer_lane(max);
     if (side_ == 0 ? settings_.from_b : !settings_.from_b && !settings_.answers) return 0;
     if (settings_.work == Work::new_udp) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "bench/gen/delay.hpp"
 #include "bench/gen/frames.hpp"
 #include "bench/gen/page.hpp"
 #include "bench/gen/settings.hpp"
@@ -25,16 +26,23 @@ struct Lane {
 inline constexpr std::uint32_t lane_width = 32;
 using Lanes = std::array<Lane, 64>;
 
+// What both sides of a generator know.
+struct Common {
+    Lanes lanes;
+    std::array<Dues, 2> dues;  // by the side that sends
+};
+
 // What one side sends, packet by packet, in step with what came at the other side: nothing is sent
 // that a peer could not know yet, so that whoever tracks connections may believe every packet.
 class Source {
 public:
-    Source(const Settings& settings, unsigned side, Page& page, Lanes& lanes);
+    Source(const Settings& settings, unsigned side, Page& page, Common& common);
 
     // How many packets are due, of up to `max`; write() each of them then.
     std::uint32_t offer(std::uint32_t max);
     // The next frame; `frame` has room for 192 bytes. Returns its length.
     std::uint32_t write(std::uint8_t* frame) {
+        if (paced_) dues_.of(mine_.sent.get() + burst_packets_) = pace_.take();
         const std::uint32_t length = write_next(frame);
         burst_bytes_ += length;
         ++burst_packets_;
@@ -99,6 +107,9 @@ private:
     SidePage& mine_;
     const SidePage& other_;
     Lanes& lanes_;
+    Dues& dues_;
+    Pace pace_;
+    bool paced_ = false;
     Shape bare_, data_;         // TCP
     std::array<Shape, 3> udp_;  // the second and third for IMIX
     std::uint64_t burst_sum_ = 0, burst_bytes_ = 0, burst_packets_ = 0;

@@ -23,8 +23,8 @@ public:
         const Result<Settings> settings = parse_settings("page=none " + words);
         EXPECT_TRUE(settings.ok()) << settings.error().text();
         for (unsigned i = 0; i < 2; ++i) {
-            source[i] = std::make_unique<Source>(*settings, i, *page, lanes);
-            sink[i] = std::make_unique<Sink>(*settings, i, page->side[i]);
+            source[i] = std::make_unique<Source>(*settings, i, *page, *common);
+            sink[i] = std::make_unique<Sink>(*settings, i, *page, common->dues[i ^ 1]);
         }
         page->command.set(static_cast<std::uint64_t>(Command::run));
     }
@@ -55,7 +55,7 @@ public:
     bool steady() const { return page->phase.get() == static_cast<std::uint64_t>(Phase::steady); }
 
     std::unique_ptr<Page> page = std::make_unique<Page>();
-    Lanes lanes;
+    std::unique_ptr<Common> common = std::make_unique<Common>();
     std::unique_ptr<Source> source[2];
     std::unique_ptr<Sink> sink[2];
 };
@@ -153,6 +153,40 @@ TEST(Sink, AnswersWhoAsksForItsAddress) {
     EXPECT_EQ(answer[31], 2);
     EXPECT_EQ(world.sink[1]->answer_due(), nullptr);
     EXPECT_EQ(world.page->side[1].other.get(), 1u);
+}
+
+TEST(Delay, BucketsAreFineAndInOrder) {
+    std::uint32_t before = 0;
+    for (std::uint64_t cycles = 0; cycles < 1'000'000; ++cycles) {
+        const std::uint32_t bucket = delay_bucket(cycles);
+        ASSERT_TRUE(bucket == before || bucket == before + 1) << cycles;
+        before = bucket;
+    }
+    EXPECT_EQ(delay_bucket(15), 15u);
+    EXPECT_EQ(delay_bucket(16), 16u);
+    EXPECT_EQ(delay_bucket(1024), delay_bucket(1087));
+    EXPECT_NE(delay_bucket(1024), delay_bucket(1088));
+}
+
+TEST(Delay, PaceIsWhatItIsToldToBe) {
+    Pace pace;
+    std::uint64_t sent = 0;
+    for (std::uint64_t now = 1000; now <= 1'001'000; now += 77)
+        for (std::uint32_t due = pace.due(now, 1'000'000, 2'600'000'000); due > 0; --due, ++sent)
+            EXPECT_LE(pace.take(), now);
+    EXPECT_NEAR(static_cast<double>(sent), 1'000'000 / 2600.0, 2.0);
+}
+
+// What was due long ago and comes now took long.
+TEST(Delay, IsCountedForEveryPacket) {
+    World world("work=udp flows=10 answers=0");
+    world.page->tsc_hz.set(1'000'000'000);
+    world.page->rate.set(1'000'000'000);  // due at once
+    for (int i = 0; i < 50; ++i) world.turn();
+    std::uint64_t counted = 0;
+    for (const Word& word : world.page->delays) counted += word.get();
+    EXPECT_EQ(counted, world.page->side[1].came.get());
+    EXPECT_GT(counted, 0u);
 }
 
 TEST(Settings, RefusesNonsense) {

@@ -29,8 +29,9 @@ constexpr std::uint16_t largest_burst = 64;
 constexpr std::uint32_t sides = 2;
 
 struct Side {
-    Side(const Settings& settings, unsigned number, Page& page, Lanes& lanes)
-        : source(settings, number, page, lanes), sink(settings, number, page.side[number]) {}
+    Side(const Settings& settings, unsigned number, Page& page, Common& common)
+        : source(settings, number, page, common),
+          sink(settings, number, page, common.dues[number ^ 1]) {}
     Source source;
     Sink sink;
     rte_mempool* pool = nullptr;
@@ -61,11 +62,11 @@ struct Generator {
         page->tsc_hz.set(rte_get_tsc_hz());
         page->version.set(page_version);
         for (unsigned i = 0; i < sides; ++i)
-            side[i] = std::make_unique<Side>(*settings, i, *page, lanes);
+            side[i] = std::make_unique<Side>(*settings, i, *page, *common);
         page->magic.set(page_magic);
     }
     Page* page;
-    Lanes lanes;
+    std::unique_ptr<Common> common = std::make_unique<Common>();
     std::array<std::unique_ptr<Side>, sides> side;
 
     static Generator& one() {

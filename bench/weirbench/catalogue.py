@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Bar:
-    """`of` is a rate to be reached relative to `to`: a side, or another benchmark of ours."""
+    """The rate of the side `of`, relative to that of `to`: a side, or "result:" and another
+    benchmark of ours. For delays: our delay relative to that of `to`, at most `least`."""
     text: str
     to: str
     least: float
     plain_only: bool = False
+    of: str = "weir"
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Benchmark:
     rules: int = 1
     packets_each: int = 1     # of a unit: 8 for a connection
     unit: str = "packets/s"
-    workers: int = 1
+    load_of: str = ""  # a side: all get half of what it takes, and delays are measured
     warm_up: float = 1.0      # s, before the first window
     window: float = 0.5       # s
 
@@ -87,4 +89,12 @@ IP4 = (
               (Bar("OVS ct", "ovs", 5), Bar("1 M connections/s", "absolute", 1e6)),
               packets_each=8, unit="connections/s", warm_up=12.0, window=1.0),
 )
-ALL = {bench.name: bench for bench in IP4 + tuple(over_ip6(b) for b in IP4)}
+ONLY_IP4 = (
+    Benchmark("workers_2", "est_100k with two workers, on both CPUs", {"work": "tcp",
+              "flows": 100_000}, ("weir", "weir-2"),
+              (Bar("one worker", "weir", 1.85, plain_only=True, of="weir-2"),), rules=10_000),
+    Benchmark("latency", "delay at half of what OVS ct takes, 1000 connections",
+              {"work": "tcp", "flows": 1000}, ("weir", "ovs", "testpmd-io"),
+              (Bar("OVS ct, 99th percentile", "ovs", 0.5),), unit="ns", load_of="ovs"),
+)
+ALL = {bench.name: bench for bench in IP4 + ONLY_IP4 + tuple(over_ip6(b) for b in IP4)}

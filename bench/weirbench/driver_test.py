@@ -79,6 +79,14 @@ class Complaints(unittest.TestCase):
         wrong = page.complaints(a, b | {"wrong_header": 2}, True)
         self.assertEqual(wrong, ["side b: 2 packets with wrong header"])
 
+    def test_percentiles_of_delays(self) -> None:
+        counts = [0] * page.DELAY_BUCKETS
+        counts[10], counts[16 * 7] = 99, 1  # 1024 cycles and more
+        self.assertEqual(page.percentile(counts, 0.5), 10)
+        self.assertEqual(page.percentile(counts, 0.99), 10)
+        self.assertEqual(page.percentile(counts, 1.0), 1056)
+        self.assertEqual(page.percentile([0] * 4, 0.5), 0.0)
+
     def test_the_page_is_laid_out_as_the_generator_has_it(self) -> None:
         self.assertEqual(page.SIDE_AT[1] - page.SIDE_AT[0], len(page.SIDE) * page.WORD)
         with tempfile.TemporaryDirectory() as folder:

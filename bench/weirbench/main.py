@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import catalogue, machine, report, stats
+from . import catalogue, delays, machine, report, stats
 from .ovs import Ovs
 from .process import Failed
 from .run import WINDOWS, run_once
@@ -21,8 +21,8 @@ def say(text: str) -> None:
 
 
 def make_side(name: str, build: Path):
-    if name == "weir":
-        return Weir(build)
+    if name.startswith("weir"):
+        return Weir(build, 2 if name == "weir-2" else 1)
     if name == "ovs":
         return Ovs()
     return Testpmd(name.removeprefix("testpmd-"))
@@ -32,7 +32,7 @@ def missing(side) -> list[str]:
     return [need for need in side.needs if not shutil.which(need) and not Path(need).exists()]
 
 
-def compare(bench, options, room: Path) -> dict:
+def compare(bench, options, room: Path, load: float = 0.0) -> dict:
     """All starts of all sides: {side: [start]}; a side that cannot be had is left out."""
     build = Path(options.build).resolve()
     sides = []
@@ -47,13 +47,23 @@ def compare(bench, options, room: Path) -> dict:
         for name in stats.rotated(sides, number):
             try:
                 one = run_once(bench, make_side(name, build), room,
-                               build / "lib/libweir-gen.so", options.windows)
+                               build / "lib/libweir-gen.so", options.windows, load)
             except Failed as why:
                 one = {"rates": [], "wrong": [str(why)], "windows": []}
                 keep_logs(room, ROOT / "bench/results" / f"{bench.name}-{name}-logs")
             starts[name].append(one)
             say(report.line(bench, name, number, one))
     return starts
+
+
+def half_of(bench, options, room: Path) -> float:
+    """Half of the rate that the side `load_of` takes, in one start of its own."""
+    build = Path(options.build).resolve()
+    side = make_side(bench.load_of, build)
+    if lacks := missing(side):
+        raise Failed(f"no {bench.load_of} to take half the load of: {', '.join(lacks)}")
+    one = run_once(bench, side, room, build / "lib/libweir-gen.so", options.windows)
+    return report.start_rate(one) / 2
 
 
 def keep_logs(room: Path, to: Path) -> None:
@@ -93,13 +103,18 @@ def main() -> int:
         try:
             with machine.HugePages(HUGE_MEGABYTES, say), \
                     machine.Room(Path(f"/run/weir-bench-{os.getpid()}")) as room:
-                starts = compare(bench, options, room)
+                load = half_of(bench, options, room) if bench.load_of else 0.0
+                starts = compare(bench, options, room, load)
         except Failed as why:
             say(f"{name}: {why}")
             failed = True
             continue
-        result = report.result(bench, starts, Path(options.results))
-        print(report.table(bench, result))
+        if load:
+            result = delays.result(bench, starts, load)
+            print(delays.table(bench, result))
+        else:
+            result = report.result(bench, starts, Path(options.results))
+            print(report.table(bench, result))
         path = report.write(result, Path(options.results))
         print(f"{path}\n")
         failed |= bool(result["wrong"])

@@ -34,10 +34,9 @@ class Ovs:
         self.programs.append(database)
         wait(lambda: database.check() and (room / "db.sock").exists(), "ovsdb-server")
         self.vsctl("--no-wait", "init")
-        mask = sum(2 << i for i in range(bench.workers)) if bench.workers == 1 else 3
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".",
                    "other_config:dpdk-init=true", "other_config:dpdk-lcore-mask=0x1",
-                   f"other_config:pmd-cpu-mask={mask:#x}",
+                   "other_config:pmd-cpu-mask=0x2",
                    "other_config:dpdk-extra=--in-memory --no-pci")
         switch = Program([VSWITCHD, f"unix:{room}/db.sock", f"--unixctl={room}/vs.ctl",
                           "--no-chdir"], room / "vswitchd.log", {**self.env, **generator}, inside)

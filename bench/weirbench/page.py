@@ -66,6 +66,24 @@ class Page:
         return list(struct.unpack_from(f"<{DELAY_BUCKETS}Q", self.memory, DELAYS_AT))
 
 
+def delay_cycles(bucket: int) -> float:
+    """The middle of a bucket (bench/gen/delay.hpp)."""
+    if bucket < 16:
+        return float(bucket)
+    power, part = divmod(bucket, 16)
+    return (16 + part + 0.5) * 2.0 ** (power - 1)
+
+
+def percentile(counts: list[int], share: float) -> float:
+    """Cycles that `share` of the packets counted did not exceed; 0 when there are none."""
+    left = sum(counts) * share
+    for bucket, count in enumerate(counts):
+        left -= count
+        if count and left <= 0:
+            return delay_cycles(bucket)
+    return 0.0
+
+
 def complaints(a: dict[str, int], b: dict[str, int], same_bytes: bool) -> list[str]:
     """What is wrong with the counters of the two sides after everything has come back."""
     found = []

@@ -15,8 +15,12 @@ def start_rate(start: dict, packets_each: int = 1) -> float:
 def line(bench, side: str, number: int, start: dict) -> str:
     if not start["rates"]:
         return f"  start {number + 1} {side:16} FAILED: {start['wrong'][0]}"
-    share = start["cpu_share"]
-    text = f"  start {number + 1} {side:16} {start_rate(start, bench.packets_each) / 1e6:7.2f} M/s"
+    share = start.get("cpu_share", 1.0)
+    text = f"  start {number + 1} {side:16} "
+    if "offered" in start:
+        text += f"{start_rate(start):7.0f} ns"
+    else:
+        text += f"{start_rate(start, bench.packets_each) / 1e6:7.2f} M/s"
     if share < 0.97:
         text += f"  (had {share:.0%} of its core)"
     return text + "".join(f"\n      WRONG: {wrong}" for wrong in start["wrong"])
@@ -62,7 +66,7 @@ def judge(bar, middle: dict[str, float], hz: float, floor: float, results: Path)
         other = earlier(results, bar.to.removeprefix("result:"))
     if bar.to == "absolute":
         other = 1.0
-    ours = middle.get(OURS)
+    ours = middle.get(bar.of)
     said = {"bar": bar.text, "least": bar.least, "met": None}
     if not ours or not other:
         return said | {"why": "nothing to compare with: run it first, or see above"}

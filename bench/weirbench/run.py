@@ -3,6 +3,7 @@ import shutil
 import time
 from pathlib import Path
 
+from . import delays
 from . import page as pages
 from .process import Failed, wait
 
@@ -10,7 +11,8 @@ WINDOWS = 5
 SETUP_LIMIT = 120.0
 
 
-def run_once(bench, side, room: Path, generator: Path, windows: int = WINDOWS) -> dict:
+def run_once(bench, side, room: Path, generator: Path, windows: int = WINDOWS,
+             load: float = 0.0) -> dict:
     """Rates of every window in packets for each second that the forwarding threads had a core:
     what others take from them is no slowness of theirs. Raw counts and wall time beside them."""
     own = room / "side"
@@ -24,8 +26,8 @@ def run_once(bench, side, room: Path, generator: Path, windows: int = WINDOWS) -
         main = programs[0]
         wait(lambda: main.check() and page.ready(), f"{main.name}: ports", 60)
         wait(lambda: main.check() and has_thread(main, side.thread), f"{main.name}: threads")
-        threads = main.pin(side.thread, [1] if bench.workers == 1 else [0, 1])
-        return measure(bench, side, page, main, threads, windows)
+        threads = main.pin(side.thread, [1, 0][:getattr(side, "workers", 1)])
+        return measure(bench, side, page, main, threads, windows, load)
     finally:
         side.cleanup()
         page.close()
@@ -35,7 +37,7 @@ def has_thread(program, name: str) -> bool:
     return any(comm.startswith(name) for comm in program.threads().values())
 
 
-def measure(bench, side, page, main, threads: list[int], windows: int) -> dict:
+def measure(bench, side, page, main, threads: list[int], windows: int, load: float) -> dict:
     page.set("command", pages.RUN)
     begun = time.monotonic()
     try:
@@ -45,16 +47,19 @@ def measure(bench, side, page, main, threads: list[int], windows: int) -> dict:
         raise Failed(f"{why}; {page.side(0)} {page.side(1)}") from why
     opened = time.monotonic() - begun
     rest(page, main, bench)
-    rows = [window(page, main, threads, bench.window) for _ in range(windows)]
+    if load:
+        out = delays.measure(bench, page, main, load, windows)
+    else:
+        rows = [window(page, main, threads, bench.window) for _ in range(windows)]
+        out = {"rates": [row["came"] / row["cpu_seconds"] for row in rows], "windows": rows,
+               "cpu_share": min(row["cpu_share"] for row in rows)}
     page.set("command", pages.HOLD)
     try:
         wait(lambda: page.sent() == page.came(), "what was sent", 3)
     except Failed:
         pass  # the complaints say what is missing
     a, b = page.side(0), page.side(1)
-    return {"rates": [row["came"] / row["cpu_seconds"] for row in rows], "windows": rows,
-            "setup_seconds": opened, "tsc_hz": page.get("tsc_hz"),
-            "cpu_share": min(row["cpu_share"] for row in rows), "side_a": a, "side_b": b,
+    return {**out, "setup_seconds": opened, "tsc_hz": page.get("tsc_hz"), "side_a": a, "side_b": b,
             "wrong": pages.complaints(a, b, not bench.tunnel and not side.traffic.get("bytes"))}
 
 

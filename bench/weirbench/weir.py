@@ -15,19 +15,20 @@ class Weir:
     thread = "worker-"
     traffic: dict[str, object] = {}
 
-    def __init__(self, build: Path):
-        self.build = build
+    def __init__(self, build: Path, workers: int = 1):
+        self.workers = workers
         self.needs = (str(build / "bin/weir-host"), str(build / "lib/libweir-engine.so"))
         self.programs: list[Program] = []
 
     def start(self, bench, room: Path, generator: dict[str, str]) -> list[Program]:
         config = room / "config.yaml"
         config.write_text("\n---\n".join(json.dumps(one) for one in resources(bench)))
-        flows = min(MOST_FLOWS, max(65536, int(bench.flows * RECORDS_EACH)))
+        fresh = bench.traffic["work"] in ("new_udp", "full_tcp")  # as many as there can be
+        flows = MOST_FLOWS if fresh else max(65536, int(bench.flows * RECORDS_EACH))
         argv = [self.needs[0], "run", "--name", "h1", "--run-dir", str(room / "run"),
                 "--state-dir", str(room / "state"), "--engine", self.needs[1],
-                "--config", str(config), "--workers", str(bench.workers),
-                "--flows", str(flows), "--busy-poll", "--huge-pages"]
+                "--config", str(config), "--workers", str(self.workers),
+                "--flows", str(min(flows, MOST_FLOWS)), "--busy-poll", "--huge-pages"]
         host = Program(argv, room / "weir-host.log", generator)
         self.programs = [host]
         wait(lambda: host.check() and "host.ready" in host.log.read_text(), "weir-host", 120)
