@@ -1,4 +1,5 @@
 #include "apps/controller/testing.hpp"
+#include "base/testing/patience.hpp"
 
 namespace weir::controller {
 namespace {
@@ -331,7 +332,7 @@ TEST_F(HostsTest, SlowHostIsCutOffAndComesBack) {
             for (int k = 0; k < 300; ++k) ask("POST", "/v1/host/h1/query?timeout_ms=1", body);
         });
     }
-    const auto why = h1->down.take(std::chrono::seconds(60));
+    const auto why = h1->down.take(weir::testing::patience(std::chrono::seconds(60)));
     EXPECT_TRUE(why);
     for (std::thread& thread : asking) thread.join();
     h1->is_stalled = false;

@@ -13,6 +13,7 @@
 #include "api/rest/host_link.hpp"
 #include "api/rest/mailbox.hpp"
 #include "apps/controller/controller.hpp"
+#include "base/testing/patience.hpp"
 #include "model/core_resources.hpp"
 #include "model/json.hpp"
 
@@ -45,7 +46,8 @@ inline constexpr features::Feature everything{"everything", model::add_core_kind
 // Asks again until the answer is yes.
 template <class Ask>
 bool eventually(Ask ask) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const auto deadline =
+        std::chrono::steady_clock::now() + weir::testing::patience(std::chrono::seconds(30));
     while (std::chrono::steady_clock::now() < deadline) {
         if (ask()) return true;
         std::this_thread::yield();

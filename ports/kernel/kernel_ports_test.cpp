@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "base/testing/patience.hpp"
 #include "dataplane/heap_pool.hpp"
 #include "net/builder.hpp"
 #include "net/checksum.hpp"
@@ -33,7 +34,8 @@ std::uint64_t drops(const Device& device, PortDrop why) {
 }
 
 bool eventually(const std::function<bool()>& done) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto until =
+        std::chrono::steady_clock::now() + weir::testing::patience(std::chrono::seconds(20));
     while (!done())
         if (std::chrono::steady_clock::now() > until) return false;
     return true;

@@ -16,6 +16,7 @@
 #include <random>
 #include <string>
 
+#include "base/testing/patience.hpp"
 #include "flow/table.hpp"
 #include "flow/testing.hpp"
 #include "vault/vault.hpp"
@@ -131,7 +132,8 @@ protected:
         const pid_t child = ::fork();
         ASSERT_GE(child, 0);
         if (child == 0) work(seed);
-        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+        const auto deadline = std::chrono::steady_clock::now() +
+                              weir::testing::patience(std::chrono::seconds(30));
         while (journal_->operations < goal && std::chrono::steady_clock::now() < deadline)
             ::sched_yield();
         ::kill(child, SIGKILL);

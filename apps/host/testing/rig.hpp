@@ -13,6 +13,7 @@
 
 #include "apps/host/lasting_memory.hpp"
 #include "apps/host/shell.hpp"
+#include "base/testing/patience.hpp"
 #include "dataplane/heap_pool.hpp"
 #include "ports/memory/memory_device.hpp"
 
@@ -36,7 +37,8 @@ private:
 
 // Waits for something other threads do; generous, so that a loaded machine passes.
 inline bool eventually(const std::function<bool()>& done) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto until =
+        std::chrono::steady_clock::now() + weir::testing::patience(std::chrono::seconds(20));
     while (!done()) {
         if (std::chrono::steady_clock::now() > until) return false;
         std::this_thread::yield();
