@@ -2,6 +2,7 @@
 import argparse
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -96,6 +97,7 @@ def main() -> int:
     if os.geteuid() != 0:
         say("bench: huge pages, thread priorities and namespaces need root")
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and clean up on the way
     failed = False
     for name in options.names:
         bench = catalogue.ALL[name]

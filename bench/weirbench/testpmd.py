@@ -10,6 +10,7 @@ class Testpmd:
 
     def __init__(self, mode: str):
         self.mode = mode
+        self.programs: list[Program] = []
         # It knows no tunnel: the floor of those benchmarks is that of plain frames.
         self.traffic: dict[str, object] = {"swapped": mode == "macswap", "tunnel": False}
 
@@ -20,7 +21,10 @@ class Testpmd:
         argv += ["--", f"--forward-mode={self.mode}", "--nb-cores=1",
                  "--total-num-mbufs=8192", "--portlist=0,1",
                  "--no-flush-rx"]  # it would throw the first packets away
-        return [Program(argv, room / "testpmd.log", generator)]
+        self.programs = [Program(argv, room / "testpmd.log", generator)]
+        return self.programs
 
     def cleanup(self) -> None:
-        pass
+        for program in self.programs:
+            program.stop()
+        self.programs = []

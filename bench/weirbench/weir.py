@@ -7,7 +7,7 @@ from pathlib import Path
 from . import world
 from .process import Program, wait
 
-RECORDS_EACH = 2.2  # flow records for each flow: one at each guest's port, and room
+RECORDS_EACH = 2.5  # flow records for each flow: one at each guest's port, an eighth is kept free
 MOST_FLOWS = 1_048_576
 
 
