@@ -7,6 +7,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_spinlock.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -35,6 +36,7 @@ struct Side {
     Source source;
     Sink sink;
     rte_mempool* pool = nullptr;
+    rte_spinlock_t sending = RTE_SPINLOCK_INITIALIZER;
 };
 
 [[noreturn]] void fail(const std::string& why) {
@@ -105,11 +107,15 @@ std::uint16_t receive(std::uint16_t port, std::uint16_t, rte_mbuf** packets, std
 
 std::uint16_t transmit(std::uint16_t, std::uint16_t, rte_mbuf** packets, std::uint16_t count,
                        void* user) {
-    Sink& sink = static_cast<Side*>(user)->sink;
+    Side& side = *static_cast<Side*>(user);
+    Sink& sink = side.sink;
+    // One thread forwards; others send now and then what the switch has to say itself.
+    rte_spinlock_lock(&side.sending);
     sink.begin();
     for (std::uint16_t i = 0; i < count; ++i)
         sink.check(rte_pktmbuf_mtod(packets[i], const std::uint8_t*), packets[i]->data_len);
     sink.end();
+    rte_spinlock_unlock(&side.sending);
     return count;
 }
 
@@ -138,7 +144,7 @@ void attach(std::uint16_t port) {
     rte_eth_dev_info info{};
     if (rte_eth_dev_info_get(port, &info) != 0) fail("a port says nothing about itself");
     rte_eth_add_rx_callback(port, 0, receive, &side);
-    // Some send on a queue for each of their threads; one thread sends.
+    // Some send on a queue for each of their threads.
     for (std::uint16_t queue = 0; queue < info.nb_tx_queues; ++queue)
         rte_eth_add_tx_callback(port, queue, transmit, &side);
     generator.page->attached.add(1);
