@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from . import world
-from .process import Program, wait
+from .process import Failed, Program, wait
 
 RECORDS_EACH = 2.5  # flow records for each flow: one at each guest's port, an eighth is kept free
 MOST_FLOWS = 1_048_576
@@ -25,6 +25,8 @@ class Weir:
         config.write_text("\n---\n".join(json.dumps(one) for one in resources(bench)))
         fresh = bench.traffic["work"] in ("new_udp", "full_tcp")  # as many as there can be
         flows = MOST_FLOWS if fresh else max(65536, int(bench.flows * RECORDS_EACH))
+        if bench.flows * 2 * 8 / 7 > MOST_FLOWS:  # an eighth is for scopes that hold few
+            raise Failed(f"{bench.flows} flows need two records each; --flows takes {MOST_FLOWS}")
         argv = [self.needs[0], "run", "--name", "h1", "--run-dir", str(room / "run"),
                 "--state-dir", str(room / "state"), "--engine", self.needs[1],
                 "--config", str(config), "--workers", str(self.workers),
