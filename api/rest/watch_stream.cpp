@@ -73,14 +73,13 @@ void WatchStream::write_more() {
         abort("the other side reads too slowly");
     } else if (is_open_ && !is_writing_) {
         is_writing_ = true;
-        asio::co_spawn(stream_.get_executor(), write_all(), asio::detached);
+        asio::co_spawn(stream_.get_executor(), write_all(shared_from_this()), asio::detached);
     }
 }
 
-asio::awaitable<void> WatchStream::write_all() {
-    const auto self = shared_from_this();
-    co_await write_queue();
-    is_writing_ = false;
+asio::awaitable<void> WatchStream::write_all(std::shared_ptr<WatchStream> self) {
+    co_await self->write_queue();
+    self->is_writing_ = false;
 }
 
 asio::awaitable<void> WatchStream::write_queue() {

@@ -67,7 +67,8 @@ public:
     void abort(std::string reason);  // ends it without a farewell
 
 private:
-    asio::awaitable<void> write_all();
+    // It starts after whoever spawned it, perhaps when nobody else holds the stream any more.
+    static asio::awaitable<void> write_all(std::shared_ptr<WatchStream> self);
     asio::awaitable<void> write_queue();
     std::string reason_of(const ErrorCode& failed);
 
