@@ -32,6 +32,7 @@ Status set(Settings& s, std::string_view name, std::string_view value) {
     if (name == "work") return work(value, s.work);
     if (name == "flows") return number(name, value, s.flows);
     if (name == "window") return number(name, value, s.window);
+    if (name == "flight") return number(name, value, s.flight);
     if (name == "ip6") return flag(name, value, s.ip6);
     if (name == "answers") return flag(name, value, s.answers);
     if (name == "from_b") return flag(name, value, s.from_b);

@@ -27,6 +27,8 @@ struct Settings {
     bool tunnel = false;         // side b is the underlay: Geneve there, plain frames at side a
     bool imix = false;           // 7 × 60, 4 × 566, 1 × 1510 bytes; udp over IPv4 only
     std::uint32_t window = 512;  // connections being opened at a time
+    std::uint32_t flight = 0;    // packets of a side under way at a time, which may
+                                 // overtake each other; 0: any number, in order
 };
 
 // "work=tcp flows=1000 …", names as above; work and page are needed, others have defaults.

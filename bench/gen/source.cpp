@@ -9,7 +9,7 @@ namespace weir::gen {
 namespace {
 
 constexpr std::uint64_t longest_lead = 1024;  // packets that one side may be ahead of the other
-constexpr std::uint64_t in_doubt = 64;        // of what came, so many may have come out of order
+constexpr std::uint64_t least_doubt = 64;     // of what came, so many may have come out of order
 constexpr std::uint32_t stages = 8;
 
 bool turn_of_b(std::uint32_t stage) {
@@ -77,14 +77,22 @@ std::uint32_t Source::offer_setup(std::uint32_t max) {
     const bool tcp = settings_.work == Work::tcp;
     if (side_ == 0) return offer_opening(max);
     step_ = Step::answer;
-    return at_most((tcp ? mine_.opened : mine_.came).get() - answered_, max);
+    return due_of((tcp ? mine_.opened : mine_.came).get(), answered_, max);
+}
+
+// Of `came` packets, those that may be answered after `done` have been: all when none is under way,
+// else those that cannot have overtaken another.
+std::uint32_t Source::due_of(std::uint64_t came, std::uint64_t done, std::uint32_t max) const {
+    if (mine_.came.get() < other_.sent.get())
+        came -= std::min<std::uint64_t>(came, settings_.flight);
+    return came > done ? at_most(came - done, max) : 0;
 }
 
 std::uint32_t Source::offer_opening(std::uint32_t max) {
     const bool tcp = settings_.work == Work::tcp;
-    if (tcp && mine_.opened.get() > finished_) {
+    if (const std::uint32_t due = tcp ? due_of(mine_.opened.get(), finished_, max) : 0; due > 0) {
         step_ = Step::finish;
-        return at_most(mine_.opened.get() - finished_, max);
+        return due;
     }
     const std::uint64_t over = tcp ? finished_ : mine_.came.get();
     if (opened_ < settings_.flows) {
@@ -103,6 +111,10 @@ std::uint32_t Source::offer_steady(std::uint32_t max) {
     paced_ = rate != 0;
     if (paced_) [[unlikely]]
         max = std::min(max, pace_.due(__rdtsc(), rate, page_.tsc_hz.get()));
+    if (settings_.flight != 0) {
+        const std::uint64_t under_way = mine_.sent.get() - other_.came.get();
+        max = under_way < settings_.flight ? at_most(settings_.flight - under_way, max) : 0;
+    }
     if (max == 0) return 0;
     if (settings_.work == Work::full_tcp) return offer_lane(max);
     if (side_ == 0 ? settings_.from_b : !settings_.from_b && !settings_.answers) return 0;
@@ -120,6 +132,7 @@ std::uint32_t Source::offer_data(std::uint32_t max) {
     const std::uint64_t answered = other_.sent.get() - other_setup_sent_;
     if (sent > answered + longest_lead) return 0;
     const std::uint64_t came = mine_.came.get() - setup_came_;
+    const std::uint64_t in_doubt = std::max<std::uint64_t>(least_doubt, settings_.flight);
     const std::uint64_t sure = came > in_doubt ? came - in_doubt : 0;
     peer_round_ = static_cast<std::uint32_t>(sure / settings_.flows);
     peer_place_ = static_cast<std::uint32_t>(sure % settings_.flows);

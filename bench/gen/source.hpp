@@ -62,6 +62,7 @@ private:
     bool opens_first() const;
     std::uint32_t offer_setup(std::uint32_t max);
     std::uint32_t offer_opening(std::uint32_t max);
+    std::uint32_t due_of(std::uint64_t came, std::uint64_t done, std::uint32_t max) const;
     std::uint32_t offer_steady(std::uint32_t max);
     std::uint32_t offer_data(std::uint32_t max);
     std::uint32_t offer_lane(std::uint32_t max);

@@ -189,6 +189,18 @@ TEST(Delay, IsCountedForEveryPacket) {
     EXPECT_GT(counted, 0u);
 }
 
+TEST(Traffic, NoMoreThanSaidIsUnderWay) {
+    World world("work=udp flows=10 answers=0 flight=100");
+    std::vector<Frame> held;
+    for (int i = 0; i < 10; ++i) {
+        std::vector<Frame> more = world.burst(0);
+        held.insert(held.end(), more.begin(), more.end());
+    }
+    EXPECT_EQ(held.size(), 100u);
+    world.arrive(1, held);
+    EXPECT_EQ(world.burst(0).size(), 32u);
+}
+
 TEST(Settings, RefusesNonsense) {
     EXPECT_FALSE(parse_settings("work=udp").ok());
     EXPECT_FALSE(parse_settings("page=p work=fly").ok());

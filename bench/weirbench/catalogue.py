@@ -91,7 +91,7 @@ IP4 = (
 )
 ONLY_IP4 = (
     Benchmark("workers_2", "est_100k with two workers, on both CPUs", {"work": "tcp",
-              "flows": 100_000}, ("weir", "weir-2"),
+              "flows": 100_000, "flight": 256, "window": 256}, ("weir", "weir-2"),
               (Bar("one worker", "weir", 1.85, plain_only=True, of="weir-2"),), rules=10_000),
     Benchmark("latency", "delay at half of what OVS ct takes, 1000 connections",
               {"work": "tcp", "flows": 1000}, ("weir", "ovs", "testpmd-io"),
