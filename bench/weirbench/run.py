@@ -9,6 +9,7 @@ from .process import Failed, wait
 
 WINDOWS = 5
 SETUP_LIMIT = 120.0
+STALL_LIMIT = 5.0
 
 
 def run_once(bench, side, room: Path, generator: Path, windows: int = WINDOWS,
@@ -40,11 +41,7 @@ def has_thread(program, name: str) -> bool:
 def measure(bench, side, page, main, threads: list[int], windows: int, load: float) -> dict:
     page.set("command", pages.RUN)
     begun = time.monotonic()
-    try:
-        wait(lambda: main.check() and page.get("phase") == pages.STEADY,
-             "opening the connections", SETUP_LIMIT)
-    except Failed as why:
-        raise Failed(f"{why}; {page.side(0)} {page.side(1)}") from why
+    open_flows(side, page, main)
     opened = time.monotonic() - begun
     rest(page, main, bench)
     if load:
@@ -59,8 +56,31 @@ def measure(bench, side, page, main, threads: list[int], windows: int, load: flo
     except Failed:
         pass  # the complaints say what is missing
     a, b = page.side(0), page.side(1)
+    wrong = pages.complaints(a, b, not bench.tunnel)
+    if wrong:
+        wrong += drops(side, page)
     return {**out, "setup_seconds": opened, "tsc_hz": page.get("tsc_hz"), "side_a": a, "side_b": b,
-            "wrong": pages.complaints(a, b, not bench.tunnel and not side.traffic.get("bytes"))}
+            "wrong": wrong}
+
+
+def drops(side, page) -> list[str]:
+    """What the side under test says of its losses, if it says anything."""
+    try:
+        return side.drops(page.path.parent) if hasattr(side, "drops") else []
+    except OSError as why:
+        return [f"it does not answer: {why}"]
+
+
+def open_flows(side, page, main) -> None:
+    """Waits for the steady phase, as long as there is progress."""
+    came, moved = -1, time.monotonic()
+    while main.check() and page.get("phase") != pages.STEADY:
+        if page.came() != came:
+            came, moved = page.came(), time.monotonic()
+        if time.monotonic() - moved > STALL_LIMIT:
+            lost = "; ".join(drops(side, page))
+            raise Failed(f"opening the connections stalls after {came} packets: {lost}")
+        time.sleep(0.02)
 
 
 def rest(page, main, bench) -> None:

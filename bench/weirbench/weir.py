@@ -1,7 +1,7 @@
 """Weir: weir-host with the production engine and a configuration file, as an operator runs it
 alone, on huge pages and with workers that never sleep."""
 import json
-import subprocess
+import socket
 from pathlib import Path
 
 from . import world
@@ -41,12 +41,18 @@ class Weir:
             program.stop()
         self.programs = []
 
-    def counters(self, room: Path) -> str:
-        """What weir-host says of itself, for a run that went wrong."""
-        done = subprocess.run(["curl", "-s", "--unix-socket", str(room / "run/host.sock"),
-                               "http://localhost/v1/stats"], capture_output=True, text=True,
-                              check=False)
-        return done.stdout
+    def drops(self, room: Path) -> list[str]:
+        """Why weir-host lost packets, as it says itself."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with connection:
+            connection.settimeout(5)
+            connection.connect(str(room / "run/host.sock"))
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: host\r\nConnection: close\r\n\r\n")
+            text = b""
+            while part := connection.recv(65536):
+                text += part
+        return [line for line in text.decode(errors="replace").splitlines()
+                if line.startswith("weir_drops_total") and not line.endswith(" 0")]
 
 
 def null(number: int) -> dict[str, str]:
