@@ -50,7 +50,8 @@ TcpClass judge_rst(const FlowPair& pair, std::uint8_t direction, const TcpSegmen
 bool within_window(const Hot& peer, const TcpSegment& segment) {
     if (!seen(peer, tcp_seen_window)) return true;
     const std::uint32_t end = segment.sequence + segment.length();
-    return distance(peer.acknowledged, end) >= 0 && distance(peer.window_edge, end) <= tcp_window_slack;
+    return distance(peer.acknowledged, end) >= 0 &&
+           distance(peer.window_edge, end) <= tcp_window_slack;
 }
 
 bool acknowledges_fin(const Hot& side, const TcpSegment& segment) {
