@@ -18,6 +18,10 @@ Emit::Emit(const weir_host_vtable& host, std::uint32_t worker_index)
     for (std::uint32_t i = 0; i < limits::max_workers; ++i) to_workers_[i].to = i;
 }
 
+void Emit::transmit_box(Emit& e, Outbox& box) {
+    e.host_.transmit(e.host_.host, e.worker, box.to, box.packets.data(), box.count);
+}
+
 Packet* Emit::allocate() {
     Packet* p = nullptr;
     if (host_.allocate(host_.host, worker, &p, 1) != 1) {
@@ -89,25 +93,24 @@ void Emit::start(Packet& p, Context context, StageBits pending) {
     p.pending = pending;
 }
 
-void Emit::transmit(Packet& p, std::uint32_t port) {
-    leave(p);
+Emit::Outbox& Emit::box_of(std::uint32_t port) {
     Outbox* box = nullptr;
     for (Outbox& candidate : transmits_) {
-        if (candidate.count != 0 && candidate.to == port) {
-            box = &candidate;
-            break;
-        }
+        if (candidate.count != 0 && candidate.to == port) return candidate;
         if (candidate.count == 0 && !box) box = &candidate;
     }
-    const auto how = [](Emit& e, Outbox& b) {
-        e.host_.transmit(e.host_.host, e.worker, b.to, b.packets.data(), b.count);
-    };
     if (!box) {  // more ports in one burst than outboxes: send the first one early
         box = &transmits_[0];
-        send(*box, how);
+        send(*box, transmit_box);
     }
     box->to = port;
-    append(*box, p, how);
+    return *box;
+}
+
+void Emit::transmit(Packet& p, std::uint32_t port) {
+    leave(p);
+    if (last_box_->to != port || last_box_->count == 0) last_box_ = &box_of(port);
+    append(*last_box_, p, transmit_box);
 }
 
 void Emit::hand_to_worker(Packet& p, std::uint32_t to) {
@@ -164,10 +167,7 @@ void Emit::send(Outbox& box, void (*how)(Emit&, Outbox&)) {
 }
 
 void Emit::flush() {
-    for (Outbox& box : transmits_)
-        send(box, [](Emit& e, Outbox& b) {
-            e.host_.transmit(e.host_.host, e.worker, b.to, b.packets.data(), b.count);
-        });
+    for (Outbox& box : transmits_) send(box, transmit_box);
     for (Outbox& box : to_workers_)
         send(box, [](Emit& e, Outbox& b) {
             e.host_.hand_to_worker(e.host_.host, e.worker, b.to, b.packets.data(), b.count);

@@ -141,6 +141,8 @@ private:
         if (p.slot != net::no_slot) taken |= 1ull << p.slot;
         p.slot = net::no_slot;
     }
+    Outbox& box_of(std::uint32_t port);
+    static void transmit_box(Emit&, Outbox&);
     void send(Outbox& box, void (*how)(Emit&, Outbox&));
     void append(Outbox& box, Packet& p, void (*how)(Emit&, Outbox&));
 
@@ -149,6 +151,7 @@ private:
     static constexpr std::size_t outbox_count =
         8;  // ports addressed within one burst before a flush
     std::array<Outbox, outbox_count> transmits_{};
+    Outbox* last_box_ = transmits_.data();  // the one that was written to last
     std::array<Outbox, limits::max_workers> to_workers_{};
     Outbox to_engine_{};
     Outbox released_{};

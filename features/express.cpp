@@ -52,12 +52,18 @@ void lower_ttl(std::uint8_t* frame, const QuickFrame& q) {
                  net::update_checksum16(net::load16(ip + 10), before, net::load16(ip + 8)));
 }
 
-// What Track does for a packet that passed.
-void count(flow::FlowPair& pair, std::uint8_t direction, std::uint32_t bytes, flow::Table& flows,
-           std::uint64_t now_ns) {
+// What Track does for a packet that passed. Only the first answer of what is not TCP changes how
+// long a flow may be idle: followed TCP stays established.
+void count(flow::FlowPair& pair, std::uint8_t direction, bool tcp, std::uint32_t bytes,
+           flow::Table& flows, std::uint64_t now_ns) {
     flow::Hot& hot = pair.hot[direction];
     ++hot.packets;
     hot.bytes += bytes;
+    if (tcp && hot.idle_ms == flow::default_timeouts.tcp_established_ms &&
+        hot.kind == flow::Kind::established) [[likely]] {
+        hot.last_seen_ns = now_ns;
+        return;
+    }
     flows.touch(pair, direction, flow::default_timeouts, now_ns);
 }
 
@@ -77,17 +83,20 @@ std::uint32_t Express::run(std::span<Packet*> packets) {
 
     std::uint32_t stays = 0;
     emit_.flows->begin_burst();
-    for (std::uint32_t i = 0; i < packets.size(); ++i)
-        if (enter(*packets[i], i) == Way::slow) stays |= 1u << i;
+    for (std::uint32_t i = 0; i < packets.size(); ++i) {
+        lanes_[i].packet = packets[i];
+        lanes_[i].place = i;
+        if (enter(lanes_[i]) == Way::slow) stays |= 1u << i;
+    }
     Hits hits;
     find(source_, hits);
     for (std::uint32_t i = 0; i < source_.size; ++i) {
-        Lane& lane = source_.lanes[i];
+        Lane& lane = *source_.lanes[i];
         if (source_.is_slow(lane.frame) || !leave_guest(lane, hits[i])) source_.leave(lane, stays);
     }
     find(destination_, hits);
     for (std::uint32_t i = 0; i < destination_.size; ++i) {
-        Lane& lane = destination_.lanes[i];
+        Lane& lane = *destination_.lanes[i];
         if (!destination_.is_slow(lane.frame) && reach_guest(lane, hits[i])) continue;
         if (lane.strip != 0) {
             destination_.leave(lane, stays);
@@ -102,33 +111,30 @@ std::uint32_t Express::run(std::span<Packet*> packets) {
     return left;
 }
 
-Express::Way Express::enter(Packet& p, std::uint32_t place) {
-    const PortEntry* port = emit_.ports->at(p.hand.port);
-    const bool from_guest = port && port->role == PortRole::guest;
-    if (!from_guest && (!port || port->role != PortRole::underlay)) return Way::slow;
-    Road& road = from_guest ? source_ : destination_;
-    Lane& lane = road.next();
-    lane.packet = &p;
-    lane.place = place;
-    const Way way = from_guest ? enter_from_guest(p, *port, lane) : enter_from_tunnel(p, lane);
-    if (way == Way::joined) ++road.size;
-    return way;
+Express::Way Express::enter(Lane& lane) {
+    const PortEntry* port = emit_.ports->at(lane.packet->hand.port);
+    if (!port) return Way::slow;
+    if (port->role == PortRole::guest) return enter_from_guest(*port, lane);
+    return port->role == PortRole::underlay ? enter_from_tunnel(lane) : Way::slow;
 }
 
-Express::Way Express::enter_from_guest(Packet& p, const PortEntry& port, Lane& lane) {
+Express::Way Express::enter_from_guest(const PortEntry& port, Lane& lane) {
+    Packet& p = *lane.packet;
     if (!net::read_quick(p.data, p.length, lane.frame)) return Way::slow;
     if (!is_plain(p) || !is_unicast(p.data) ||
-        (port.spoof_guard && std::memcmp(p.data + 6, port.mac.bytes.data(), 6) != 0)) {
+        (port.spoof_guard && mac_bits(p.data + 6) != mac_bits(port.mac.bytes.data()))) {
         source_.leave(lane.frame);
         return Way::slow;
     }
     if (send_to_owner(p, lane.frame)) return Way::taken;
     lane.port = &port;
     lane.strip = 0;
+    source_.join(lane);
     return Way::joined;
 }
 
-Express::Way Express::enter_from_tunnel(Packet& p, Lane& lane) {
+Express::Way Express::enter_from_tunnel(Lane& lane) {
+    Packet& p = *lane.packet;
     overlay::QuickTunnel tunnel;
     if (!overlay::read_quick_tunnel(p.data, p.length, emit_.ports->tunnel_address, tunnel))
         return Way::slow;
@@ -143,6 +149,7 @@ Express::Way Express::enter_from_tunnel(Packet& p, Lane& lane) {
     lane.port = port;
     lane.strip = tunnel.inner;
     lane.end = tunnel.end;
+    destination_.join(lane);
     return Way::joined;
 }
 
@@ -183,7 +190,7 @@ void Express::find(Road& road, Hits& hits) {
     if (road.size == 0) return;
     std::array<flow::Table::Query, limits::max_burst> queries;
     for (std::uint32_t i = 0; i < road.size; ++i) {
-        const Lane& lane = road.lanes[i];
+        const Lane& lane = *road.lanes[i];
         queries[i] = {lane.port->scope, lane.port->vni, &lane.frame.tuple, lane.frame.hash};
     }
     emit_.flows->find_bulk({queries.data(), road.size}, hits);
@@ -230,7 +237,8 @@ bool Express::leave_guest(Lane& lane, const flow::Table::Hit& hit) {
         if (!next || next->role != PortRole::guest || next->foreign) return false;
     }
     if (!follow(lane, hit)) return false;
-    count(*hit.pair, hit.direction, p.length, *emit_.flows, emit_.now_ns);
+    count(*hit.pair, hit.direction, q.tuple.proto == net::proto_tcp, p.length, *emit_.flows,
+          emit_.now_ns);
     ++packets_;
     if (program->routed) {
         lower_ttl(p.data, q);
@@ -245,10 +253,8 @@ bool Express::leave_guest(Lane& lane, const flow::Table::Hit& hit) {
         return true;
     }
     p.source_port = p.hand.source_port = lane.port->index;
-    Lane& onward = destination_.lanes[destination_.size++];
-    onward = lane;
-    onward.port = next;
-    onward.strip = 0;
+    lane.port = next;
+    destination_.join(lane);
     return true;
 }
 
@@ -267,7 +273,8 @@ bool Express::reach_guest(Lane& lane, const flow::Table::Hit& hit) {
         ++pipeline_.state<overlay::Decap>().guest_packets;
         p.slot = net::no_slot;
     }
-    count(*hit.pair, hit.direction, p.length, *emit_.flows, emit_.now_ns);
+    count(*hit.pair, hit.direction, q.tuple.proto == net::proto_tcp, p.length, *emit_.flows,
+          emit_.now_ns);
     ++packets_;
     ++pipeline_.state<switching::Deliver>().delivered;
     emit_.transmit(p, port.index);

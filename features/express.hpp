@@ -40,11 +40,11 @@ private:
     static_assert(limits::max_burst <= 32, "a bit for each packet of a burst");
     // Packets in one kind of guest context.
     struct Road {
-        std::array<Lane, limits::max_burst> lanes;
+        std::array<Lane*, limits::max_burst> lanes;
         std::uint32_t size = 0;
         std::uint64_t slow = 0;  // a bit for each flow that left the road, by hash
 
-        Lane& next() { return lanes[size]; }
+        void join(Lane& lane) { lanes[size++] = &lane; }
         void leave(const net::QuickFrame& frame) { slow |= 1ull << frame.hash % 64; }
         void leave(const Lane& lane, std::uint32_t& stays) {
             leave(lane.frame);
@@ -55,9 +55,9 @@ private:
     using Hits = std::array<flow::Table::Hit, limits::max_burst>;
     enum class Way : std::uint8_t { taken, joined, slow };
 
-    Way enter(net::Packet& p, std::uint32_t place);
-    Way enter_from_guest(net::Packet& p, const dataplane::PortEntry& port, Lane& lane);
-    Way enter_from_tunnel(net::Packet& p, Lane& lane);
+    Way enter(Lane& lane);
+    Way enter_from_guest(const dataplane::PortEntry& port, Lane& lane);
+    Way enter_from_tunnel(Lane& lane);
     bool is_peer(const net::Ip& address);
     bool send_to_owner(net::Packet& p, const net::QuickFrame& frame);
     const dataplane::PortEntry* guest_behind(std::uint32_t vni, const std::uint8_t* frame);
@@ -72,6 +72,7 @@ private:
 
     dataplane::Emit& emit_;
     Plane::Worker& pipeline_;
+    std::array<Lane, limits::max_burst> lanes_;  // by place in the burst
     Road source_, destination_;
     std::uint32_t tunnel_mtu_ = 0;  // largest IP packet of a guest that the underlay takes
     std::uint32_t neighbour_changes_ = 0;
