@@ -1,41 +1,44 @@
 #include "flow/index.hpp"
 
+#include <cstring>
+
 #include "base/check.hpp"
 
 namespace weir::flow {
 
 void Index::clear() {
-    for (std::uint32_t i = 0; i < main_ + overflow_; ++i) buckets_[i] = Bucket{};
-    *free_ = no_index;
-    for (std::uint32_t i = overflow_; i > 0; --i) {
-        buckets_[main_ + i - 1].next = *free_;
-        *free_ = main_ + i - 1;
-    }
+    std::memset(static_cast<void*>(buckets_), 0, std::size_t{main_} * sizeof(Bucket));
+    header_->free_buckets = header_->made_buckets = 0;
 }
 
 bool Index::has_room(Place place) const {
-    const Bucket* bucket = &buckets_[place.bucket_hash & mask_];
+    const Bucket* bucket = &main_bucket(place);
     std::uint32_t row = 1;
-    for (; bucket->next != no_index; ++row) bucket = &buckets_[bucket->next];
-    return row < max_row || bucket->count < Bucket::entries;
+    for (; bucket->next != 0; ++row) bucket = &buckets_[bucket->next];
+    return count_of(*bucket) < Bucket::entries || (row < max_row && can_make());
+}
+
+std::uint32_t Index::make() {
+    std::uint32_t fresh = header_->free_buckets;
+    if (fresh != 0) header_->free_buckets = buckets_[fresh].next;
+    else fresh = main_ + header_->made_buckets++;
+    buckets_[fresh] = Bucket{};
+    return fresh;
 }
 
 bool Index::insert(Place place, std::uint32_t ref) {
-    Bucket* bucket = &buckets_[place.bucket_hash & mask_];
+    Bucket* bucket = &main_bucket(place);
     std::uint32_t row = 1;
-    for (; bucket->next != no_index; ++row) bucket = &buckets_[bucket->next];
-    if (bucket->count == Bucket::entries) {
-        if (row == max_row) return false;
-        const std::uint32_t fresh = *free_;
-        WEIR_CHECK(fresh != no_index, "there is an overflow bucket for every seven entries");
-        *free_ = buckets_[fresh].next;
-        buckets_[fresh] = Bucket{};
-        bucket->next = fresh;
-        bucket = &buckets_[fresh];
+    for (; bucket->next != 0; ++row) bucket = &buckets_[bucket->next];
+    std::uint32_t count = count_of(*bucket);
+    if (count == Bucket::entries) {
+        if (row == max_row || !can_make()) return false;
+        bucket->next = make();
+        bucket = &buckets_[bucket->next];
+        count = 0;
     }
-    bucket->tag[bucket->count] = place.tag;
-    bucket->ref[bucket->count] = ref;
-    ++bucket->count;
+    bucket->tag[count] = place.tag;
+    bucket->ref[count] = ref;
     return true;
 }
 
@@ -43,31 +46,30 @@ bool Index::erase(Place place, std::uint32_t ref) {
     Bucket* found = nullptr;
     std::uint32_t at = 0;
     Bucket* before_last = nullptr;
-    Bucket* last = &buckets_[place.bucket_hash & mask_];
+    Bucket* last = &main_bucket(place);
     while (true) {
-        for (std::uint32_t i = 0; i < last->count && found == nullptr; ++i) {
-            if (last->tag[i] == place.tag && last->ref[i] == ref) {
-                found = last;
-                at = i;
-            }
+        std::uint32_t hits = found == nullptr ? hits_in(*last, place.tag) : 0;
+        for (; hits != 0 && found == nullptr; hits &= hits - 1) {
+            at = static_cast<std::uint32_t>(std::countr_zero(hits));
+            if (last->ref[at] == ref) found = last;
         }
-        if (last->next == no_index) break;
+        if (last->next == 0) break;
         before_last = last;
         last = &buckets_[last->next];
     }
     if (found == nullptr) return false;
 
     // The last entry of the row fills the hole.
-    const std::uint32_t tail = --last->count;
+    const std::uint32_t tail = count_of(*last) - 1;
     found->tag[at] = last->tag[tail];
     found->ref[at] = last->ref[tail];
     last->tag[tail] = 0;
     last->ref[tail] = 0;
     if (tail == 0 && before_last != nullptr) {
         const std::uint32_t emptied = before_last->next;
-        before_last->next = no_index;
-        last->next = *free_;
-        *free_ = emptied;
+        before_last->next = 0;
+        last->next = header_->free_buckets;
+        header_->free_buckets = emptied;
     }
     return true;
 }
@@ -77,8 +79,8 @@ std::uint64_t Index::count() const {
     for (std::uint32_t i = 0; i < main_; ++i) {
         const Bucket* bucket = &buckets_[i];
         while (true) {
-            total += bucket->count;
-            if (bucket->next == no_index) break;
+            total += count_of(*bucket);
+            if (bucket->next == 0) break;
             bucket = &buckets_[bucket->next];
         }
     }

@@ -1,15 +1,18 @@
 #pragma once
 #include <bit>
 #include <cstdint>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "flow/layout.hpp"
 
 namespace weir::flow {
 
-// Where a key belongs in the index: 32 bits choose the bucket, 32 bits are the tag.
+// Where a key belongs in the index: 32 bits choose the bucket, 16 bits are the tag.
 struct Place {
     std::uint32_t bucket_hash = 0;
-    std::uint32_t tag = 0;  // never 0
+    std::uint16_t tag = 0;  // never 0
 };
 
 // `hash` is the symmetric hash of a tuple, so both directions of a flow have one place. `seed` is
@@ -17,52 +20,53 @@ struct Place {
 // bucket.
 inline Place place_of(std::uint64_t seed, std::uint32_t scope, std::uint32_t vni,
                       std::uint32_t hash) {
+    hash += hash == 0;  // a record keeps no 0, see FlowPair::hash()
     std::uint64_t x = (seed ^ (std::uint64_t{scope} << 32 | vni)) * 0x9e3779b97f4a7c15u;
     x = (x ^ x >> 31 ^ hash) * 0xff51afd7ed558ccdu;
     x = (x ^ x >> 32) * 0xc4ceb9fe1a85ec53u;
-    return {static_cast<std::uint32_t>(x >> 32), static_cast<std::uint32_t>(x) | 1};
+    const auto tag = static_cast<std::uint16_t>(x);
+    return {static_cast<std::uint32_t>(x >> 32), static_cast<std::uint16_t>(tag + (tag == 0))};
 }
 
 // A hash index from Place to a reference (record slot, or alias). No key lives in it.
 //
-// Buckets of seven entries with overflow buckets behind them; only the last of a row is ever partly
-// filled, so entries/7 overflow buckets suffice for any distribution. A row is at most max_row
-// buckets long, which chance never makes it, so that a lookup costs a bounded number of cache lines
-// whatever strangers send. Allocates nothing. After a crash it is cleared and filled again from the
-// records.
+// Buckets of ten entries, six of them used when the table is full, with overflow buckets behind
+// them; only the last of a row is ever partly filled, so how many a set of keys needs does not
+// depend on its history. A row is at most max_row buckets long, which chance never makes it, so
+// that a lookup costs a bounded number of cache lines whatever strangers send. Allocates nothing.
+// After a crash it is cleared and filled again from the records.
 class Index {
 public:
     static constexpr std::uint32_t max_row = 8;
 
     Index() = default;
-    Index(Bucket* buckets, const Geometry& geometry, std::uint32_t* free_overflow)
+    Index(Bucket* buckets, ShardHeader* header)
         : buckets_(buckets),
-          mask_(geometry.buckets - 1),
-          main_(geometry.buckets),
-          overflow_(geometry.overflow_buckets),
-          free_(free_overflow) {}
+          main_(header->geometry.buckets),
+          overflow_(header->geometry.overflow_buckets),
+          header_(header) {}
 
     void clear();
 
-    void prefetch(Place place) const { __builtin_prefetch(&buckets_[place.bucket_hash & mask_]); }
+    void prefetch(Place place) const { __builtin_prefetch(&main_bucket(place)); }
 
     // Calls `match(ref)` for each entry with the place's tag until one returns true.
     template <class Match>
     std::uint32_t find(Place place, Match&& match) const {
-        const Bucket* bucket = &buckets_[place.bucket_hash & mask_];
+        const Bucket* bucket = &main_bucket(place);
         while (true) {
             for (std::uint32_t hits = hits_in(*bucket, place.tag); hits != 0; hits &= hits - 1) {
                 const std::uint32_t ref =
                     bucket->ref[static_cast<unsigned>(std::countr_zero(hits))];
                 if (match(ref)) return ref;
             }
-            if (bucket->next == no_index) [[likely]]
+            if (bucket->next == 0) [[likely]]
                 return no_index;
             bucket = &buckets_[bucket->next];
         }
     }
 
-    // False when the row is full; then nothing is inserted.
+    // False when the row is full, or nothing is left to make it longer; then nothing is inserted.
     bool has_room(Place place) const;
     bool insert(Place place, std::uint32_t ref);
     bool erase(Place place, std::uint32_t ref);
@@ -71,16 +75,40 @@ public:
     std::uint64_t count() const;
 
 private:
-    static std::uint32_t hits_in(const Bucket& bucket, std::uint32_t tag) {
+    // Bit i: entry i has the tag.
+    static std::uint32_t hits_in(const Bucket& bucket, std::uint16_t tag) {
+#if defined(__SSE2__)
+        const __m128i wanted = _mm_set1_epi16(static_cast<short>(tag));
+        const auto* tags = reinterpret_cast<const std::uint8_t*>(bucket.tag.data());
+        const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(tags));
+        const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(tags + 4));
+        // Lanes 0 … 7 of `low` are entries 0 … 7, lanes 6 and 7 of `high` are 8 and 9.
+        const __m128i both = _mm_packs_epi16(_mm_cmpeq_epi16(low, wanted),
+                                             _mm_srli_si128(_mm_cmpeq_epi16(high, wanted), 12));
+        return static_cast<std::uint32_t>(_mm_movemask_epi8(both));
+#else
         std::uint32_t hits = 0;
         for (std::uint32_t i = 0; i < Bucket::entries; ++i)
             hits |= static_cast<std::uint32_t>(bucket.tag[i] == tag) << i;
         return hits;
+#endif
     }
+    static std::uint32_t count_of(const Bucket& bucket) {
+        // Packed entries: the first empty one is the count.
+        return static_cast<std::uint32_t>(
+            std::countr_zero(hits_in(bucket, 0) | 1u << Bucket::entries));
+    }
+    Bucket& main_bucket(Place place) const {
+        return buckets_[std::uint64_t{place.bucket_hash} * main_ >> 32];
+    }
+    bool can_make() const {
+        return header_->free_buckets != 0 || header_->made_buckets < overflow_;
+    }
+    std::uint32_t make();
 
     Bucket* buckets_ = nullptr;
-    std::uint32_t mask_ = 0, main_ = 0, overflow_ = 0;
-    std::uint32_t* free_ = nullptr;
+    std::uint32_t main_ = 0, overflow_ = 0;
+    ShardHeader* header_ = nullptr;
 };
 
 }  // namespace weir::flow

@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -10,16 +11,25 @@
 namespace weir::flow {
 
 inline constexpr std::uint64_t shard_magic = 0x31574f4c46524957;  // "WIRFLOW1"
-inline constexpr std::uint32_t shard_layout_version = 1;
+inline constexpr std::uint32_t shard_layout_version = 2;
 // What a pool that holds a shard is called in the vault.
 inline constexpr std::uint32_t pool_layout_version =
     shard_layout_version << 16 | record_layout_version;
 
 inline constexpr std::uint32_t slab_records = 64;
 inline constexpr std::uint64_t whole_slab_free = ~std::uint64_t{0};
-inline constexpr std::uint32_t slot_bits = 20;  // of a FlowHandle; above them 4 bits of worker
-inline constexpr std::uint32_t max_records = 1u << slot_bits;
-static_assert(limits::max_workers <= 1u << (24 - slot_bits));
+
+// A FlowHandle is a nonce of 8 bits, then worker and slot. They share 24 bits: the fewer workers a
+// host has, the more records each may hold.
+inline constexpr std::uint32_t handle_bits = 24;
+constexpr std::uint32_t slot_bits_of(std::uint32_t workers) {
+    return handle_bits - static_cast<std::uint32_t>(std::bit_width(workers - 1));
+}
+constexpr std::uint32_t max_records_of(std::uint32_t workers) {
+    return 1u << slot_bits_of(workers);
+}
+static_assert(slot_bits_of(1) == 24 && slot_bits_of(2) == 23 && slot_bits_of(3) == 22);
+static_assert(slot_bits_of(limits::max_workers) == 20);
 
 // 64 records of one scope. Which records are taken is `live` of each; the rest is rebuilt from
 // that.
@@ -53,16 +63,18 @@ struct alignas(64) Scope {
 };
 static_assert(sizeof(Scope) == 128);
 
-// A cache line of the index: where the record or alias of a hash stands.
+// A cache line of the index: where the record or alias of a hash stands. All zero is empty. Entries
+// are packed: the first tag of 0 ends them.
 struct alignas(64) Bucket {
-    static constexpr std::uint32_t entries = 7;
-    std::array<std::uint32_t, entries> tag{};  // 0: empty
-    std::array<std::uint32_t, entries> ref{};  // slot of a record, or alias_bit | alias
-    std::uint32_t next = no_index;             // overflow bucket
-    std::uint32_t count = 0;
+    static constexpr std::uint32_t entries = 10;
+    std::array<std::uint16_t, entries> tag{};  // 0: empty
+    std::array<std::uint32_t, entries> ref{};  // slot of a record or alias, with the bits below
+    std::uint32_t next = 0;                    // overflow bucket; 0: none, it is a main bucket
 };
 static_assert(sizeof(Bucket) == 64);
 inline constexpr std::uint32_t alias_bit = 0x80000000u;
+inline constexpr std::uint32_t upward_bit = 0x40000000u;  // see net::runs_upward(), of the tuple
+inline constexpr std::uint32_t ref_slot = (1u << handle_bits) - 1;
 
 // A further key of a flow: the tuple as a service or NAT rewrote it. Same scope and VNI.
 struct alignas(64) Alias {
@@ -73,7 +85,7 @@ struct alignas(64) Alias {
     std::uint32_t next = no_index;     // of the same flow, or of the free list
     std::uint32_t checksum = 0;        // over everything but `next`
 
-    std::uint32_t slot() const { return slot_direction & ~alias_bit; }
+    std::uint32_t slot() const { return slot_direction & ref_slot; }
     std::uint8_t direction() const { return static_cast<std::uint8_t>(slot_direction >> 31); }
 };
 static_assert(sizeof(Alias) == 64);
@@ -90,6 +102,15 @@ struct alignas(64) Chunk {
 };
 static_assert(sizeof(Chunk) == 128);
 
+// What the service plane decided for one flow, unless it is nothing (see Table::insertion()).
+struct alignas(64) Insertion {
+    InsertionDecision decision;
+    std::uint64_t owner_id = 0;     // FlowPair::id; 0: free. Written last, cleared first
+    std::uint32_t next = no_index;  // of the free list
+    std::uint32_t reserved = 0;
+};
+static_assert(sizeof(Insertion) == 64);
+
 // Timers by 2^24 ns ticks in four levels of 64 slots; see wheel.hpp.
 struct WheelState {
     static constexpr unsigned levels = 4, slots = 64, tick_shift = 24;
@@ -104,10 +125,11 @@ struct Stats {
     std::uint64_t erased = 0;   // by erase() and close_scope()
     std::uint64_t expired = 0;  // by age()
     std::array<std::uint64_t, static_cast<std::size_t>(Kind::count_)> evicted{};
-    std::uint64_t refused_full = 0;     // inserts: nothing could be evicted
-    std::uint64_t refused_crowded = 0;  // inserts: too many keys of one hash
-    std::uint64_t refused_alias = 0;    // aliases: no room, or the key is another flow's
-    std::uint64_t lost_extensions = 0;  // unknown TLVs that found no room
+    std::uint64_t refused_full = 0;       // inserts: nothing could be evicted
+    std::uint64_t refused_crowded = 0;    // inserts: too many keys of one hash
+    std::uint64_t refused_alias = 0;      // aliases: no room, or the key is another flow's
+    std::uint64_t lost_extensions = 0;    // unknown TLVs that found no room
+    std::uint64_t refused_insertion = 0;  // decisions of the service plane that found no room
     std::array<std::uint64_t, static_cast<std::size_t>(Kind::count_)> records{};  // live now
 };
 
@@ -115,11 +137,11 @@ struct Stats {
 struct Geometry {
     std::uint32_t layout = shard_layout_version;
     std::uint32_t record_layout = record_layout_version;
-    std::uint32_t worker = 0;
-    std::uint32_t records = 0, slabs = 0, scopes = 0, aliases = 0, chunks = 0;
+    std::uint32_t worker = 0, workers = 0;
+    std::uint32_t records = 0, slabs = 0, scopes = 0, aliases = 0, chunks = 0, insertions = 0;
     std::uint32_t buckets = 0, overflow_buckets = 0;
     std::uint64_t slab_at = 0, scope_at = 0, bucket_at = 0, alias_at = 0, chunk_at = 0,
-                  record_at = 0;
+                  insertion_at = 0, record_at = 0;
     std::uint64_t bytes = 0;
     friend bool operator==(const Geometry&, const Geometry&) = default;
 };
@@ -133,8 +155,12 @@ struct alignas(64) ShardHeader {
     std::uint64_t seed = 0;   // secret of the index, see place_of()
     std::uint64_t next_id = 1;  // counter part of the next FlowPair::id
     std::uint32_t free_slabs = no_index, free_slab_count = 0;
-    std::uint32_t free_aliases = no_index, free_chunks = no_index;
-    std::uint32_t free_buckets = no_index;  // overflow buckets
+    std::uint32_t free_aliases = no_index, free_chunks = no_index, free_insertions = no_index;
+    std::uint32_t free_buckets = 0;  // overflow buckets; 0: none
+    // How many of each have ever been used. What lies behind is no memory yet: it is written when
+    // it is first taken, so that a large table costs what it holds and opens at once.
+    std::uint32_t made_slabs = 0, made_aliases = 0, made_chunks = 0, made_insertions = 0;
+    std::uint32_t made_buckets = 0;  // overflow buckets
     std::uint32_t live = 0, alias_count = 0;
     std::uint32_t open_scopes = 0;
     std::uint32_t reclaim_hand = 0;  // where the search for a slab to take away goes on

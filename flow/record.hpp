@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -13,10 +14,9 @@
 // nanoseconds.
 namespace weir::flow {
 
-inline constexpr std::uint32_t record_layout_version = 2;
+inline constexpr std::uint32_t record_layout_version = 3;
 
 inline constexpr std::uint32_t no_index = 0xffffffffu;
-inline constexpr std::uint16_t no_timer = 0xffff;
 
 enum class Verdict : std::uint8_t { none = 0, allow, drop, reject };
 
@@ -86,13 +86,15 @@ struct InsertionDecision {
     std::uint8_t previous_spi_valid = 0;
     std::uint32_t previous_spi = 0;
     std::uint64_t offloaded_packets = 0;  // passed or dropped at the anchor by a node's order
+    friend bool operator==(const InsertionDecision&, const InsertionDecision&) = default;
 };
+static_assert(sizeof(InsertionDecision) == 48);
 inline constexpr std::uint8_t insertion_midflow = 1, insertion_rewritten = 2,
                               insertion_exempted = 4;
 
 // What every packet of one direction touches: one cache line.
 struct alignas(64) Hot {
-    std::uint32_t tag = 0;    // hash of the key in this direction; 0 in a free record
+    std::uint32_t tag = 0;      // FlowPair::hash(); 0 in a free record
     std::uint32_t epoch = 0;    // the port's epoch that the program was made under; 0: stale
     std::uint32_t engine = 0;   // instance of the engine whose program is valid
     std::uint32_t program = 0;  // what to do with packets of this direction; see ProgramStore
@@ -127,28 +129,32 @@ struct alignas(64) FlowPair {
     std::uint8_t initiator_outside = 0;  // 0: the scope's guest opened it, 1: somebody towards it
     TcpState tcp = TcpState::none;
 
-    // cold: the rest of the identity
+    // line 3, cold: the rest of the identity
     std::uint64_t created_ns = 0;
-    std::uint32_t hash = 0;  // symmetric hash of the tuple, as the caller of insert() computed it
     std::uint32_t changes = 0;  // raised by whoever changes a decision without a packet
 
-    // cold: decisions; write them with store_decision()
+    // cold: decisions. Write this one with store_decision(), that of the service plane with
+    // Table::set_insertion().
     FirewallDecision firewall;
-    InsertionDecision insertion;
+    std::uint32_t insertion = no_index;     // of the same table; see Table::insertion()
+    std::uint32_t no_service_revision = 0;  // of a decision for no services, without a rule; else 0
 
     // cold: links, indices of the same table, `no_index` = end; rebuilt after a crash
     std::uint32_t aliases = no_index;    // further keys of this flow
     std::uint32_t extension = no_index;  // TLVs that this build does not know
     std::uint32_t timer_next = no_index, timer_previous = no_index;
     std::uint32_t kind_next = no_index, kind_previous = no_index;
-    std::uint64_t expires_ns = 0;  // when the timer looks at the record again
-    std::uint64_t queued_ns = 0;   // last seen when it joined the end of its eviction list
-    std::uint16_t timer_slot = no_timer;
-    std::uint8_t condemned = 0;  // to be removed at the end of the burst
-    std::uint8_t traced = 0;
-    std::uint8_t reserved[4] = {};
+    std::uint32_t expires_tick = 0;  // of the wheel, low bits: when it looks at the record again
+    std::uint16_t queued = 0;        // seen_mark() when it joined the end of its eviction list
+    std::uint8_t timer_slot = 0;     // of the wheel, while timer_armed
+    std::uint8_t timer_armed : 1 = 0;
+    std::uint8_t condemned : 1 = 0;  // to be removed at the end of the burst
+    std::uint8_t traced : 1 = 0;
+
+    // Symmetric hash of the tuple, as the caller of insert() computed it; 1 for 0.
+    std::uint32_t hash() const { return hot[0].tag; }
 };
-static_assert(sizeof(FlowPair) == 320);
+static_assert(sizeof(FlowPair) == 256);
 static_assert(offsetof(FlowPair, key) == 128 && offsetof(FlowPair, created_ns) == 192);
 
 // Values of FlowPair::live.
@@ -171,6 +177,12 @@ void store_decision(Decision& at, const Decision& value) {
     at = undecided;
     ordered();
     at.revision = value.revision;
+}
+
+// Changes when a record is seen again (but for one time in 65536).
+inline std::uint16_t seen_mark(const FlowPair& pair) {
+    const std::uint64_t ns = std::max(pair.hot[0].last_seen_ns, pair.hot[1].last_seen_ns);
+    return static_cast<std::uint16_t>(ns ^ ns >> 16 ^ ns >> 32);
 }
 
 // The eviction class of a record, from what the record says about itself.

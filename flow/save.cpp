@@ -192,7 +192,7 @@ private:
         pair.initiator_outside = saved.pair.initiator_outside;
         pair.traced = saved.pair.traced;
         store_decision(pair.firewall, saved.pair.firewall);
-        store_decision(pair.insertion, saved.pair.insertion);
+        blob_.about.lost_insertions += !table.set_insertion(pair, saved.insertion);
         for (const SavedAlias& alias : saved.aliases)
             blob_.about.lost_aliases += !table.add_alias(pair, alias.tuple, alias.direction,
                                                          net::symmetric_hash(alias.tuple));

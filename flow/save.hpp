@@ -90,7 +90,7 @@ struct LoadReport {
     std::uint32_t replaced = 0;  // another record had the key
     std::uint32_t removed = 0;
     std::uint32_t refused = 0;  // no room, or the key is an alias of another flow
-    std::uint32_t lost_aliases = 0, lost_extensions = 0;
+    std::uint32_t lost_aliases = 0, lost_extensions = 0, lost_insertions = 0;
 };
 
 // The shards of a host by worker, and which of them owns a symmetric hash.

@@ -154,9 +154,10 @@ Status RecordReader::state(ByteReader in) {
     FlowPair& pair = record_.pair;
     pair.tcp = static_cast<TcpState>(in.u8());
     pair.initiator_outside = in.u8();
-    pair.traced = in.u8();
+    const std::uint8_t traced = in.u8();
+    pair.traced = traced & 1;
     if (!in.done()) return bad("state", "wrong length");
-    if (pair.tcp >= TcpState::count_ || pair.initiator_outside > 1 || pair.traced > 1)
+    if (pair.tcp >= TcpState::count_ || pair.initiator_outside > 1 || traced > 1)
         return bad("state", "unknown value");
     return once(RecordTlv::state);
 }
@@ -197,7 +198,7 @@ Status RecordReader::firewall(ByteReader in) {
 }
 
 Status RecordReader::insertion(ByteReader in) {
-    InsertionDecision& d = record_.pair.insertion;
+    InsertionDecision& d = record_.insertion;
     for (ServiceVerdict& verdict : d.verdict) verdict = static_cast<ServiceVerdict>(in.u8());
     d.path_epoch = in.u8();
     d.initiator_call_point = in.u8();
@@ -304,7 +305,8 @@ void write_record(ByteWriter& out, const FlowPair& pair, const Table& table,
             out.u8(static_cast<std::uint8_t>(pair.firewall.verdict));
             out.u8(pair.firewall.log);
         });
-    if (pair.insertion.revision != 0) write_insertion(out, pair.insertion);
+    if (const InsertionDecision decision = table.insertion(pair); decision.revision != 0)
+        write_insertion(out, decision);
     table.for_each_alias(pair, [&](const Alias& alias) {
         tlv(out, RecordTlv::alias, [&] {
             out.u8(alias.direction());

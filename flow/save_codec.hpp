@@ -61,9 +61,11 @@ struct SavedAlias {
     net::Tuple tuple;
 };
 
-// A record as a blob carries it. `pair` has key (scope 0), id, times, counters, TCP and decisions.
+// A record as a blob carries it. `pair` has key (scope 0), id, times, counters, TCP and the
+// firewall's decision.
 struct SavedRecord {
     FlowPair pair;
+    InsertionDecision insertion;
     std::vector<SavedAlias> aliases;
     std::vector<std::uint8_t> extension;  // unknown TLVs as they came
 };

@@ -28,7 +28,7 @@ std::map<std::uint64_t, std::string> contents(Table& table, std::uint32_t scope)
     return all;
 }
 
-void decorate(FlowPair& pair, std::mt19937& random) {
+void decorate(Table& table, FlowPair& pair, std::mt19937& random) {
     for (Hot& hot : pair.hot) {
         hot.packets = random();
         hot.bytes = random();
@@ -51,7 +51,13 @@ void decorate(FlowPair& pair, std::mt19937& random) {
     insertion.previous_spi = 12;
     insertion.previous_spi_valid = 1;
     insertion.offloaded_packets = random();
-    if (random() % 2 == 0) store_decision(pair.insertion, insertion);
+    InsertionDecision no_services;
+    no_services.verdict = {ServiceVerdict::no_service, ServiceVerdict::no_service};
+    no_services.revision = 10;
+    no_services.initiator_call_point = pair.initiator_outside;
+    const auto choice = random() % 4;
+    if (choice > 2) return;
+    ASSERT_TRUE(table.set_insertion(pair, choice == 2 ? no_services : insertion));
 }
 
 struct Site {
@@ -69,7 +75,7 @@ struct Site {
             FlowPair* pair =
                 shard.insert(i % 3 == 0 ? udp_key(scope, i, 1) : tcp_key(scope, i, 1), start + i);
             ASSERT_NE(pair, nullptr);
-            decorate(*pair, random);
+            decorate(shard.table, *pair, random);
             if (i % 3 != 0) {
                 pair->tcp = static_cast<TcpState>(1 + random() % 7);
                 pair->hot[0].tcp_seen = 3;
@@ -159,7 +165,9 @@ TEST(Save, DeltaCarriesWhatChangedAndWhatIsGone) {
         from.shard.table.touch(*pair, 1, default_timeouts, now + 5);
     }
     FlowPair* silent = from.shard.find(tcp_key(from.scope, 100, 1)).pair;
-    silent->insertion.flow_tag = 4242;
+    InsertionDecision changed = from.shard.table.insertion(*silent);
+    changed.flow_tag = 4242;
+    ASSERT_TRUE(from.shard.table.set_insertion(*silent, changed));
     ++silent->changes;
     for (std::uint32_t i = 200; i < 220; ++i) {
         const auto hit =
@@ -252,7 +260,7 @@ TEST(Save, RecordsGoToTheShardThatOwnsTheirHash) {
     EXPECT_EQ(zero.table.size() + one.table.size(), 200u);
     EXPECT_GT(zero.table.size(), 50u);
     EXPECT_GT(one.table.size(), 50u);
-    one.table.for_each(0, [](FlowPair& pair) { EXPECT_EQ(pair.hash & 1, 1u); });
+    one.table.for_each(0, [](FlowPair& pair) { EXPECT_EQ(pair.hash() & 1, 1u); });
     from.shard.table.for_each(from.scope, [&](FlowPair& pair) { from.shard.table.erase(pair); });
     Bytes delta;
     ASSERT_TRUE(saver.delta(start + 2 * second, delta));

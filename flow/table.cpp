@@ -14,11 +14,20 @@ namespace {
 using TupleWords = std::array<std::uint64_t, 5>;
 static_assert(sizeof(TupleWords) == sizeof(net::Tuple));
 
-bool same(const net::Tuple& a, const net::Tuple& b) {
-    TupleWords x, y;
-    std::memcpy(&x, &a, sizeof(x));
-    std::memcpy(&y, &b, sizeof(y));
-    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
+TupleWords words_of(const net::Tuple& tuple) {
+    TupleWords words;
+    std::memcpy(&words, &tuple, sizeof(words));
+    return words;
+}
+
+// Whether `tuple`, or its reverse, is `stored`.
+bool same(const net::Tuple& stored, const net::Tuple& tuple, bool reversed) {
+    const TupleWords x = words_of(stored), y = words_of(tuple);
+    if (!reversed)
+        return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
+    const bool ports = stored.src_port == tuple.dst_port && stored.dst_port == tuple.src_port &&
+                       stored.proto == tuple.proto;
+    return ports && ((x[0] ^ y[2]) | (x[1] ^ y[3]) | (x[2] ^ y[0]) | (x[3] ^ y[1])) == 0;
 }
 
 std::uint64_t mix(std::uint64_t state, std::uint64_t word) {
@@ -44,7 +53,7 @@ std::uint32_t identity_of(const FlowPair& pair) {
     for (std::uint64_t word : key) state = mix(state, word);
     state = mix(state, pair.id);
     state = mix(state, pair.created_ns);
-    state = mix(state, std::uint64_t{pair.hash} << 8 | pair.nonce);
+    state = mix(state, std::uint64_t{pair.hash()} << 8 | pair.nonce);
     return static_cast<std::uint32_t>(state ^ state >> 32);
 }
 
@@ -54,34 +63,38 @@ Table::Table(std::byte* base, const Geometry& geometry)
       scopes_(reinterpret_cast<Scope*>(base + geometry.scope_at)),
       aliases_(reinterpret_cast<Alias*>(base + geometry.alias_at)),
       chunks_(reinterpret_cast<Chunk*>(base + geometry.chunk_at)),
+      insertions_(reinterpret_cast<Insertion*>(base + geometry.insertion_at)),
       records_(reinterpret_cast<FlowPair*>(base + geometry.record_at)),
-      index_(reinterpret_cast<Bucket*>(base + geometry.bucket_at), geometry,
-             &header_->free_buckets),
+      index_(reinterpret_cast<Bucket*>(base + geometry.bucket_at), header_),
       wheel_(&header_->wheel, records_) {}
 
 // Lookup.
 
-Table::Hit Table::match(std::uint32_t ref, std::uint32_t scope, std::uint32_t vni,
-                        const net::Tuple& tuple) const {
+// Which way the tuple runs in relation to the stored one tells the direction before either is
+// compared.
+Table::Hit Table::match(std::uint32_t ref, const Query& query, bool upward) const {
     const bool is_alias = (ref & alias_bit) != 0;
-    const Alias* alias = is_alias ? &aliases_[ref & ~alias_bit] : nullptr;
-    FlowPair& pair = records_[is_alias ? alias->slot() : ref];
-    if (pair.key.scope != scope || pair.key.vni != vni) return {};
-    const net::Tuple& stored = is_alias ? alias->tuple : pair.key.tuple;
-    const std::uint8_t direction = is_alias ? alias->direction() : std::uint8_t{0};
-    if (same(stored, tuple)) return {&pair, direction};
-    if (same(stored, tuple.reversed())) return {&pair, static_cast<std::uint8_t>(direction ^ 1)};
-    return {};
+    const bool turned = ((ref & upward_bit) != 0) != upward;
+    const Alias* alias = is_alias ? &aliases_[ref & ref_slot] : nullptr;
+    FlowPair& pair = records_[is_alias ? alias->slot() : ref & ref_slot];
+    if (pair.key.scope != query.scope || pair.key.vni != query.vni) return {};
+    if (!same(is_alias ? alias->tuple : pair.key.tuple, *query.tuple, turned)) return {};
+    const unsigned direction = (is_alias ? alias->direction() : 0u) ^ (turned ? 1u : 0u);
+    return {&pair, static_cast<std::uint8_t>(direction)};
+}
+
+Table::Hit Table::look(const Query& query, Place place, bool upward) const {
+    Hit hit;
+    index_.find(place, [&](std::uint32_t ref) {
+        hit = match(ref, query, upward);
+        return hit.pair != nullptr;
+    });
+    return hit;
 }
 
 Table::Hit Table::look(const Query& query) const {
-    Hit hit;
-    index_.find(place_of(header_->seed, query.scope, query.vni, query.hash),
-                [&](std::uint32_t ref) {
-                    hit = match(ref, query.scope, query.vni, *query.tuple);
-                    return hit.pair != nullptr;
-                });
-    return hit;
+    return look(query, place_of(header_->seed, query.scope, query.vni, query.hash),
+                net::runs_upward(*query.tuple));
 }
 
 void Table::mark(Hit hit) {
@@ -99,27 +112,34 @@ void Table::find_bulk(std::span<const Query> queries, std::span<Hit> hits) {
     WEIR_CHECK(queries.size() <= limits::max_burst && hits.size() >= queries.size(),
                "a burst and room for its answers");
     std::array<Place, limits::max_burst> places;
+    std::array<bool, limits::max_burst> upward;
     for (std::size_t i = 0; i < queries.size(); ++i) {
         places[i] = place_of(header_->seed, queries[i].scope, queries[i].vni, queries[i].hash);
         index_.prefetch(places[i]);
     }
-    // The first entry with the right tag is nearly always the one: fetch its key and hot lines.
+    // The first entry with the right tag is nearly always the one.
     for (std::size_t i = 0; i < queries.size(); ++i) {
+        upward[i] = net::runs_upward(*queries[i].tuple);
         index_.find(places[i], [&](std::uint32_t ref) {
-            if ((ref & alias_bit) != 0) {
-                __builtin_prefetch(&aliases_[ref & ~alias_bit]);
-            } else {
-                __builtin_prefetch(&records_[ref].key);
-                __builtin_prefetch(&records_[ref].hot[0], 1);
-                __builtin_prefetch(&records_[ref].hot[1], 1);
-            }
+            fetch(ref, upward[i]);
             return true;
         });
     }
     for (std::size_t i = 0; i < queries.size(); ++i) {
-        hits[i] = look(queries[i]);
+        hits[i] = look(queries[i], places[i], upward[i]);
         mark(hits[i]);
     }
+}
+
+// The key line and the hot line of the one direction that is asked for.
+void Table::fetch(std::uint32_t ref, bool upward) const {
+    if ((ref & alias_bit) != 0) {
+        __builtin_prefetch(&aliases_[ref & ref_slot]);
+        return;
+    }
+    const FlowPair& pair = records_[ref & ref_slot];
+    __builtin_prefetch(&pair.key);
+    __builtin_prefetch(&pair.hot[((ref & upward_bit) != 0) != upward ? 1 : 0], 1);
 }
 
 void Table::begin_burst() {
@@ -128,8 +148,9 @@ void Table::begin_burst() {
 
 FlowPair* Table::at_handle(std::uint32_t handle) {
     if (worker_of(handle) != geometry().worker) return nullptr;
-    FlowPair* pair = at(handle & (max_records - 1));
-    if (pair == nullptr || pair->live != record_live || pair->nonce != handle >> 24) return nullptr;
+    FlowPair* pair = at(handle & ((1u << slot_bits()) - 1));
+    if (pair == nullptr || pair->live != record_live || pair->nonce != handle >> handle_bits)
+        return nullptr;
     mark({pair, 0});
     return pair;
 }
@@ -173,15 +194,14 @@ void Table::write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std
     fresh.id = std::uint64_t{geometry().worker} << 56 | header_->next_id;
     ++header_->next_id;  // before the record is live: an id is never given twice
     fresh.created_ns = now_ns;
-    fresh.hash = hash;
-    fresh.nonce = static_cast<std::uint8_t>(pair.nonce + 1);
-    if (fresh.nonce == 0) fresh.nonce = 1;
-    fresh.identity_checksum = identity_of(fresh);
-    fresh.live = record_writing;
     for (Hot& hot : fresh.hot) {
         hot.tag = hash != 0 ? hash : 1;
         hot.burst = header_->burst;
     }
+    fresh.nonce = static_cast<std::uint8_t>(pair.nonce + 1);
+    if (fresh.nonce == 0) fresh.nonce = 1;
+    fresh.identity_checksum = identity_of(fresh);
+    fresh.live = record_writing;
     fresh.hot[0].last_seen_ns = now_ns;
     const std::uint32_t idle_ms = default_timeouts.idle_ms(fresh);
     fresh.hot[0].idle_ms = fresh.hot[1].idle_ms = idle_ms;
@@ -203,7 +223,8 @@ void Table::link_record(FlowPair& pair) {
     ++header_->live;
     kind_push(pair, kind_of(pair));
     wheel_.arm(slot_index, newest(pair) + std::uint64_t{pair.hot[0].idle_ms} * 1'000'000);
-    const bool indexed = index_.insert(place(pair.key, pair.hash), slot_index);
+    const bool indexed =
+        index_.insert(place(pair.key, pair.hash()), ref_of(slot_index, pair.key.tuple));
     WEIR_CHECK(indexed, "the caller looked for room");
 }
 
@@ -218,7 +239,8 @@ void Table::remove(FlowPair& pair, Removal why) {
     pair.live = record_free;
     ordered();
     const std::uint32_t slot_index = slot(pair);
-    const bool indexed = index_.erase(place(pair.key, pair.hash), slot_index);
+    const bool indexed =
+        index_.erase(place(pair.key, pair.hash()), ref_of(slot_index, pair.key.tuple));
     WEIR_CHECK(indexed, "a live record is in the index");
     while (pair.aliases != no_index) {
         const std::uint32_t alias = pair.aliases;
@@ -226,6 +248,7 @@ void Table::remove(FlowPair& pair, Removal why) {
         free_alias(alias);
     }
     free_extension(pair);
+    free_insertion(pair);
     kind_remove(pair);
     if (wheel_.armed(slot_index)) wheel_.disarm(slot_index);
     pair.hot[0].tag = pair.hot[1].tag = 0;
@@ -249,7 +272,7 @@ void Table::reclassify(FlowPair& pair, std::uint32_t idle_ms) {
         kind_push(pair, kind);
     }
     const std::uint64_t expires_ns = newest(pair) + std::uint64_t{idle_ms} * 1'000'000;
-    if (expires_ns >= pair.expires_ns) return;  // the wheel looks earlier and arms anew
+    if (wheel_.due_before(slot(pair), expires_ns)) return;  // it looks earlier and arms anew
     wheel_.disarm(slot(pair));
     wheel_.arm(slot(pair), expires_ns);
 }
@@ -273,7 +296,7 @@ std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
 
 void Table::kind_push(FlowPair& pair, Kind kind) {
     pair.hot[0].kind = pair.hot[1].kind = kind;
-    pair.queued_ns = newest(pair);
+    pair.queued = seen_mark(pair);
     ++header_->stats.records[nth(kind)];
     Slab& slab = slabs_[slot(pair) / slab_records];
     if (kind == Kind::established) {
@@ -285,10 +308,8 @@ void Table::kind_push(FlowPair& pair, Kind kind) {
     std::uint32_t& youngest = scope.youngest[nth(kind)];
     pair.kind_previous = youngest;
     pair.kind_next = no_index;
-    if (youngest != no_index)
-        records_[youngest].kind_next = slot(pair);
-    else
-        scope.oldest[nth(kind)] = slot(pair);
+    if (youngest != no_index) records_[youngest].kind_next = slot(pair);
+    else scope.oldest[nth(kind)] = slot(pair);
     youngest = slot(pair);
 }
 
@@ -302,14 +323,10 @@ void Table::kind_remove(FlowPair& pair) {
     }
     if (kind == Kind::other) --slab.other;
     Scope& scope = scopes_[pair.key.scope];
-    if (pair.kind_previous != no_index)
-        records_[pair.kind_previous].kind_next = pair.kind_next;
-    else
-        scope.oldest[nth(kind)] = pair.kind_next;
-    if (pair.kind_next != no_index)
-        records_[pair.kind_next].kind_previous = pair.kind_previous;
-    else
-        scope.youngest[nth(kind)] = pair.kind_previous;
+    if (pair.kind_previous != no_index) records_[pair.kind_previous].kind_next = pair.kind_next;
+    else scope.oldest[nth(kind)] = pair.kind_next;
+    if (pair.kind_next != no_index) records_[pair.kind_next].kind_previous = pair.kind_previous;
+    else scope.youngest[nth(kind)] = pair.kind_previous;
     pair.kind_next = pair.kind_previous = no_index;
 }
 

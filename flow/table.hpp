@@ -12,16 +12,20 @@
 #include "flow/record.hpp"
 #include "flow/timeouts.hpp"
 #include "flow/wheel.hpp"
+#include "net/hash.hpp"
 #include "net/packet.hpp"
 
 namespace weir::flow {
 
-// How large a shard is. Aliases and chunks follow from the records unless given.
+// How large a shard is. Aliases, chunks and insertions follow from the records unless given.
 struct TableLimits {
-    std::uint32_t records = limits::default_flows_per_worker;  // rounded up to slabs; ≤ max_records
+    std::uint32_t records = limits::default_flows_per_worker;  // rounded up; ≤ max_records_of()
     std::uint32_t scopes = limits::max_ports;
     std::uint32_t aliases = 0;  // 0: an eighth of the records
     std::uint32_t chunks = 0;   // of unknown TLVs; 0: a sixteenth of the records
+    // Flows with services, 0: as many as records up to a million, an eighth of those beyond.
+    std::uint32_t insertions = 0;
+    std::uint32_t workers = limits::max_workers;  // of the host, see slot_bits_of()
     // Counter part of the first FlowPair::id, below 2^55. 0: microseconds of the wall clock, so
     // that a shard made anew gives no id a second time.
     std::uint64_t first_id = 0;
@@ -37,8 +41,12 @@ struct AdoptReport {
     std::uint32_t corrupt = 0;        // live, but the identity checksum or the owner does not fit
     std::uint32_t duplicate = 0;      // a second record of one key
     std::uint32_t closed_scopes = 0;  // caught in the middle of opening or closing
-    std::uint32_t aliases = 0, lost_aliases = 0, lost_extensions = 0;
+    std::uint32_t aliases = 0, lost_aliases = 0, lost_extensions = 0, lost_insertions = 0;
 };
+
+// What memory for a new shard holds. Zero spares clearing the index: the memory of a large table
+// is then touched only as it fills.
+enum class Contents : std::uint8_t { unknown = 0, zero };
 
 enum class InsertOutcome : std::uint8_t {
     none = 0,
@@ -66,7 +74,7 @@ public:
     // `memory` must be 64-byte aligned and at least bytes_needed() long; its contents do not
     // matter.
     static Result<Table> create(std::span<std::byte> memory, const TableLimits&,
-                                std::uint32_t worker);
+                                std::uint32_t worker, Contents contents = Contents::unknown);
     // The shard another process left there: after close() as it stands, after a crash at any
     // instruction rebuilt from its records. Fails if there is no shard of this layout.
     static Result<Table> adopt(std::span<std::byte> memory, AdoptReport* report = nullptr);
@@ -74,7 +82,7 @@ public:
     static Result<Table> attach(std::span<std::byte> memory);
     // adopt() if there is a shard with these limits, else create().
     static Result<Table> open(std::span<std::byte> memory, const TableLimits&, std::uint32_t worker,
-                              AdoptReport* report = nullptr);
+                              AdoptReport* report = nullptr, Contents contents = Contents::unknown);
     // Ends a view. With the last one the shard is complete and the next adopt() need not rebuild
     // it. Called once for each of create(), adopt(), open() and attach(), by the shard's owner.
     void close();
@@ -113,20 +121,24 @@ public:
                    std::uint32_t hash);
     void erase(FlowPair& pair);
 
-    // Record `slot`, live or not; null when out of range.
+    // Record `slot`, live or not; null when there never was one.
     FlowPair* at(std::uint32_t slot) {
-        return slot < geometry().records ? &records_[slot] : nullptr;
+        return slot < header_->made_slabs * slab_records ? &records_[slot] : nullptr;
     }
     std::uint32_t slot(const FlowPair& pair) const {
         return static_cast<std::uint32_t>(&pair - records_);
     }
-    // FlowHandle: nonce 8 | worker 4 | slot 20. Never 0. at_handle() is null when the record is
-    // gone.
+    // FlowHandle: nonce 8 | worker and slot 24, see slot_bits_of(). Never 0. at_handle() is null
+    // when the record is gone.
     std::uint32_t make_handle(const FlowPair& pair) const {
-        return std::uint32_t{pair.nonce} << 24 | geometry().worker << slot_bits | slot(pair);
+        return std::uint32_t{pair.nonce} << handle_bits | geometry().worker << slot_bits() |
+               slot(pair);
     }
     FlowPair* at_handle(std::uint32_t handle);
-    static std::uint32_t worker_of(std::uint32_t handle) { return handle >> slot_bits & 0xf; }
+    std::uint32_t worker_of(std::uint32_t handle) const {
+        return (handle & ref_slot) >> slot_bits();
+    }
+    std::uint32_t slot_bits() const { return slot_bits_of(geometry().workers); }
 
     // A packet of `direction` passed at `now_ns`, after its TCP state was tracked. Costs a store;
     // the timer moves only when the idle time or the eviction class changed.
@@ -169,6 +181,14 @@ public:
             if (const Scope* one = scope(i)) visit(i, *one);
     }
 
+    // What the service plane decided for the flow; undecided (revision 0) if nothing. A decision
+    // for no services without a rule takes no memory of its own; of it only verdicts, call point
+    // and revision come back.
+    InsertionDecision insertion(const FlowPair& pair) const;
+    // Replaces it so that a kill at any instruction leaves the old one, the new one or an
+    // undecided one. False: no room; the record is as it was.
+    bool set_insertion(FlowPair& pair, const InsertionDecision& value);
+
     // Further keys and unknown TLVs of a record, for the save format.
     template <class F>
     void for_each_alias(const FlowPair& pair, F&& visit) const {  // visit(const Alias&)
@@ -199,15 +219,17 @@ private:
     Place place(const Key& key, std::uint32_t hash) const {
         return place_of(header_->seed, key.scope, key.vni, hash);
     }
-    Hit match(std::uint32_t ref, std::uint32_t scope, std::uint32_t vni,
-              const net::Tuple& tuple) const;
+    Hit match(std::uint32_t ref, const Query& query, bool upward) const;
     Hit look(const Query& query) const;
+    Hit look(const Query& query, Place place, bool upward) const;
+    void fetch(std::uint32_t ref, bool upward) const;
     void mark(Hit hit);
 
     FlowPair* take_record(std::uint32_t scope, InsertOutcome& outcome);
     FlowPair* first_free(std::uint32_t scope);
     bool may_take_slab(const Scope& scope) const;
     void take_slab(std::uint32_t scope);
+    void make_slab();
     void give_back_slab(std::uint32_t slab);
     void write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std::uint64_t now_ns);
     void link_record(FlowPair& pair);
@@ -228,12 +250,14 @@ private:
     void open_unlink(std::uint32_t slab);
     void free_alias(std::uint32_t alias);
     void free_extension(FlowPair& pair);
+    void free_insertion(FlowPair& pair);
 
     ShardHeader* header_ = nullptr;
     Slab* slabs_ = nullptr;
     Scope* scopes_ = nullptr;
     Alias* aliases_ = nullptr;
     Chunk* chunks_ = nullptr;
+    Insertion* insertions_ = nullptr;
     FlowPair* records_ = nullptr;
     Index index_;
     Wheel wheel_;
@@ -252,6 +276,11 @@ void Table::for_each(std::uint32_t scope_index, F&& visit) {
                            static_cast<std::uint32_t>(std::countr_zero(taken))]);
         slab = next;
     }
+}
+
+// The entry of the index for a record or alias that has the tuple.
+inline std::uint32_t ref_of(std::uint32_t slot, const net::Tuple& tuple) {
+    return slot | (net::runs_upward(tuple) ? upward_bit : 0);
 }
 
 // The checksum that tells a complete identity from a torn one.

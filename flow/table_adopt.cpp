@@ -19,17 +19,22 @@ struct TableAdopter {
     void run() {
         report.rebuilt = true;
         reset();
-        for (std::uint32_t slab = 0; slab < geometry.slabs; ++slab) adopt_slab(slab);
+        for (std::uint32_t slab = 0; slab < header.made_slabs; ++slab) adopt_slab(slab);
         adopt_aliases();
         adopt_extensions();
+        adopt_insertions();
     }
 
     void reset() {
         header.open_scopes = 0;
         for (std::uint32_t i = 0; i < geometry.scopes; ++i) reset_scope(table.scopes_[i]);
         header.live = header.alias_count = 0;
+        header.made_slabs = std::min(header.made_slabs, geometry.slabs);
+        header.made_aliases = std::min(header.made_aliases, geometry.aliases);
+        header.made_chunks = std::min(header.made_chunks, geometry.chunks);
+        header.made_insertions = std::min(header.made_insertions, geometry.insertions);
         header.free_slabs = no_index;
-        header.free_slab_count = 0;
+        header.free_slab_count = geometry.slabs - header.made_slabs;
         header.reclaim_hand = 0;
         header.burst = 0;
         header.stats.records.fill(0);
@@ -79,6 +84,7 @@ struct TableAdopter {
             report.torn += pair.live == record_writing;
             report.corrupt += pair.live == record_live || pair.live > record_live;
             pair.live = record_free;
+            ordered();  // the tag is part of what makes it whole
             pair.hot[0].tag = pair.hot[1].tag = 0;
         }
         return any;
@@ -109,19 +115,20 @@ struct TableAdopter {
 
     void adopt_record(FlowPair& pair) {
         const Key& key = pair.key;
-        if (table.look({key.scope, key.vni, &key.tuple, pair.hash}) ||
-            !table.index_.has_room(table.place(key, pair.hash))) {
+        if (table.look({key.scope, key.vni, &key.tuple, pair.hash()}) ||
+            !table.index_.has_room(table.place(key, pair.hash()))) {
             ++report.duplicate;
             pair.live = record_free;
+            ordered();  // the tag is part of what makes it whole
             pair.hot[0].tag = pair.hot[1].tag = 0;
             return;
         }
         pair.aliases = no_index;  // found again below; the extension is checked there
         pair.kind_next = pair.kind_previous = pair.timer_next = pair.timer_previous = no_index;
-        pair.timer_slot = no_timer;
+        pair.timer_armed = 0;
         pair.condemned = 0;
         for (Hot& hot : pair.hot) {
-            hot.tag = pair.hash != 0 ? pair.hash : 1;
+            hot.tag = pair.hash();
             hot.burst = 0;
             hot.idle_ms = default_timeouts.idle_ms(pair);
         }
@@ -131,7 +138,7 @@ struct TableAdopter {
 
     void adopt_aliases() {
         header.free_aliases = no_index;
-        for (std::uint32_t i = 0; i < geometry.aliases; ++i) {
+        for (std::uint32_t i = 0; i < header.made_aliases; ++i) {
             Alias& alias = table.aliases_[i];
             FlowPair* pair = table.at(alias.slot());
             const bool ours = alias.owner_id != 0 && alias.checksum == checksum_of(alias) &&
@@ -143,7 +150,8 @@ struct TableAdopter {
                 pair->aliases = i;
                 ++header.alias_count;
                 ++report.aliases;
-                table.index_.insert(table.place(pair->key, alias.hash), alias_bit | i);
+                table.index_.insert(table.place(pair->key, alias.hash),
+                                    alias_bit | ref_of(i, alias.tuple));
                 continue;
             }
             report.lost_aliases += alias.owner_id != 0;
@@ -157,7 +165,7 @@ struct TableAdopter {
     bool whole_extension(const FlowPair& pair) const {
         std::uint32_t seen = 0;
         for (std::uint32_t i = pair.extension; i != no_index; i = table.chunks_[i].next) {
-            if (i >= geometry.chunks || ++seen > geometry.chunks) return false;
+            if (i >= header.made_chunks || ++seen > header.made_chunks) return false;
             const Chunk& chunk = table.chunks_[i];
             if (chunk.owner_id != pair.id || chunk.length > Chunk::capacity ||
                 chunk.checksum != checksum_of(chunk))
@@ -167,8 +175,8 @@ struct TableAdopter {
     }
 
     void adopt_extensions() {
-        for (std::uint32_t i = 0; i < geometry.chunks; ++i) table.chunks_[i].reserved = 0;
-        for (std::uint32_t i = 0; i < geometry.records; ++i) {
+        for (std::uint32_t i = 0; i < header.made_chunks; ++i) table.chunks_[i].reserved = 0;
+        for (std::uint32_t i = 0; i < header.made_slabs * slab_records; ++i) {
             FlowPair& pair = table.records_[i];
             if (pair.live != record_live || pair.extension == no_index) continue;
             if (!whole_extension(pair)) {
@@ -180,7 +188,7 @@ struct TableAdopter {
                 table.chunks_[at].reserved = 1;
         }
         header.free_chunks = no_index;
-        for (std::uint32_t i = 0; i < geometry.chunks; ++i) {
+        for (std::uint32_t i = 0; i < header.made_chunks; ++i) {
             Chunk& chunk = table.chunks_[i];
             const bool used = chunk.reserved == 1;
             chunk.reserved = 0;
@@ -188,6 +196,33 @@ struct TableAdopter {
             chunk.owner_id = 0;
             chunk.next = header.free_chunks;
             header.free_chunks = i;
+        }
+    }
+
+    // An insertion is kept if its record names it and it names its record.
+    void adopt_insertions() {
+        Insertion* const all = table.insertions_;
+        for (std::uint32_t i = 0; i < header.made_insertions; ++i) all[i].reserved = 0;
+        for (std::uint32_t i = 0; i < header.made_slabs * slab_records; ++i) {
+            FlowPair& pair = table.records_[i];
+            if (pair.live != record_live || pair.insertion == no_index) continue;
+            if (pair.insertion < header.made_insertions &&
+                all[pair.insertion].owner_id == pair.id) {
+                all[pair.insertion].reserved = 1;
+                pair.no_service_revision = 0;
+                continue;
+            }
+            pair.insertion = no_index;
+            ++report.lost_insertions;
+        }
+        header.free_insertions = no_index;
+        for (std::uint32_t i = 0; i < header.made_insertions; ++i) {
+            const bool used = all[i].reserved == 1;
+            all[i].reserved = 0;
+            if (used) continue;
+            all[i].owner_id = 0;
+            all[i].next = header.free_insertions;
+            header.free_insertions = i;
         }
     }
 };

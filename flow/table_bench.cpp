@@ -14,7 +14,8 @@ constexpr std::uint64_t second = 1'000'000'000;
 
 struct Filled {
     explicit Filled(std::uint32_t flows)
-        : shard({.records = std::max(flows, 64u), .scopes = 1}), scope(shard.scope("g1")) {
+        : shard({.records = std::max(flows, 64u), .scopes = 1, .workers = 1}),
+          scope(shard.scope("g1")) {
         keys.reserve(flows);
         for (std::uint32_t i = 0; i < flows; ++i) {
             keys.push_back(udp_key(scope, i, 1));
@@ -63,7 +64,7 @@ void find_bulk_and_touch(benchmark::State& state) {
     }
     state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(limits::max_burst));
 }
-BENCHMARK(find_bulk_and_touch)->Arg(1'000)->Arg(100'000)->Arg(1'000'000);
+BENCHMARK(find_bulk_and_touch)->Arg(1'000)->Arg(100'000)->Arg(1'000'000)->Arg(10'000'000);
 
 void find_miss(benchmark::State& state) {
     Filled filled(static_cast<std::uint32_t>(state.range(0)));
@@ -92,6 +93,38 @@ void insert_and_erase(benchmark::State& state) {
     state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(insert_and_erase)->Arg(1'000)->Arg(100'000)->Arg(1'000'000);
+
+// A new UDP flow in every packet, and as many old ones that age out: one item is one of both.
+void new_flow_in_every_packet(benchmark::State& state) {
+    const auto live = static_cast<std::uint32_t>(state.range(0));
+    Shard shard({.records = live + live / 8, .scopes = 1, .workers = 1});
+    const std::uint32_t scope = shard.scope("g1");
+    const std::uint64_t step = 60 * second / live;  // flows end after 60 s
+    std::uint64_t now = second;
+    std::uint32_t i = 0;
+    const auto burst = [&] {
+        std::array<Key, limits::max_burst> keys;
+        std::array<Table::Query, limits::max_burst> queries;
+        std::array<Table::Hit, limits::max_burst> hits;
+        shard.table.begin_burst();
+        for (std::size_t n = 0; n < keys.size(); ++n, ++i) {
+            keys[n] = udp_key(scope, i & 0x3ffffff, 1);
+            queries[n] = {scope, keys[n].vni, &keys[n].tuple, net::symmetric_hash(keys[n].tuple)};
+        }
+        shard.table.find_bulk(queries, hits);
+        for (std::size_t n = 0; n < keys.size(); ++n) {
+            now += step;
+            benchmark::DoNotOptimize(shard.table.insert(keys[n], queries[n].hash, now));
+        }
+        shard.table.age(now, 256);
+    };
+    for (std::uint32_t n = 0; n < 2 * live; n += limits::max_burst) burst();
+    for (auto _ : state) burst();
+    if (shard.table.stats().refused_full != 0) state.SkipWithError("the table was full");
+    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(limits::max_burst));
+    state.counters["live"] = static_cast<double>(shard.table.size());
+}
+BENCHMARK(new_flow_in_every_packet)->Arg(100'000)->Arg(1'000'000);
 
 // Each insert into a full table of half-open flows evicts one.
 void insert_evicting(benchmark::State& state) {
@@ -137,6 +170,37 @@ void age_when_nothing_is_due(benchmark::State& state) {
     }
 }
 BENCHMARK(age_when_nothing_is_due);
+
+// A second of a table that holds nothing but idle established connections (2 h): 60 ticks, and the
+// timers that happen to move between the levels of the wheel.
+void age_a_second_of_idle_connections(benchmark::State& state) {
+    const auto flows = static_cast<std::uint32_t>(state.range(0));
+    Shard shard({.records = flows, .scopes = 1, .workers = 1});
+    const std::uint32_t scope = shard.scope("g1");
+    std::uint64_t now = second;
+    for (std::uint32_t i = 0; i < flows; ++i) {
+        now += 7000 * second / flows;
+        FlowPair* pair = shard.insert(tcp_key(scope, i, 1), now);
+        pair->tcp = TcpState::established;
+        shard.table.touch(*pair, 0, default_timeouts, now);
+        if (i % 64 == 0) shard.table.age(now, 4096);
+    }
+    // Packets of all of them since: timers that come are armed anew, none expires.
+    shard.table.for_each(scope, [&](FlowPair& pair) { pair.hot[0].last_seen_ns = now; });
+    for (auto _ : state) {
+        for (int tick = 0; tick < 60; ++tick) {
+            now += second / 60;
+            shard.table.age(now, 256);
+        }
+        if (now > 14'000 * second) state.SkipWithError("too long: connections begin to end");
+    }
+    if (shard.table.size() != flows) state.SkipWithError("idle connections were lost");
+}
+BENCHMARK(age_a_second_of_idle_connections)
+    ->Arg(100'000)
+    ->Arg(10'000'000)
+    ->Iterations(300)
+    ->Unit(benchmark::kMicrosecond);
 
 void adopt_after_crash(benchmark::State& state) {
     Filled filled(static_cast<std::uint32_t>(state.range(0)));

@@ -18,6 +18,8 @@ struct TableChecker {
     std::vector<std::uint8_t> seen_timer = std::vector<std::uint8_t>(geometry.records);
     std::vector<std::uint8_t> seen_alias = std::vector<std::uint8_t>(geometry.aliases);
     std::vector<std::uint8_t> seen_chunk = std::vector<std::uint8_t>(geometry.chunks);
+    std::vector<std::uint8_t> seen_insertion = std::vector<std::uint8_t>(geometry.insertions);
+    const std::uint32_t made_records = header.made_slabs * slab_records;
     std::string broken = {};  // the first one
 
     bool require(bool holds, const char* what, std::uint64_t number) {
@@ -34,12 +36,13 @@ struct TableChecker {
             scope(i);
         }
         require(open == header.open_scopes, "open scopes are counted", open);
-        for (std::uint32_t i = 0; i < geometry.slabs; ++i)
+        for (std::uint32_t i = 0; i < header.made_slabs; ++i)
             require(seen_slab[i] == 1, "each slab is in exactly one list", i);
         timers();
         records();
         aliases();
         chunks();
+        insertions();
         require(table.index_.count() == std::uint64_t{header.live} + header.alias_count,
                 "the index holds records and aliases, each once", table.index_.count());
     }
@@ -47,12 +50,13 @@ struct TableChecker {
     void free_slabs() {
         std::uint32_t count = 0;
         for (std::uint32_t i = header.free_slabs; i != no_index; i = table.slabs_[i].open_next) {
-            if (!require(i < geometry.slabs && ++count <= geometry.slabs, "free slab list", i))
+            if (!require(i < header.made_slabs && ++count <= geometry.slabs, "free slab list", i))
                 return;
             ++seen_slab[i];
             require(table.slabs_[i].scope == no_index, "a free slab has no scope", i);
         }
-        require(count == header.free_slab_count, "free slabs are counted", count);
+        require(count + (geometry.slabs - header.made_slabs) == header.free_slab_count,
+                "free slabs are counted", count);
     }
 
     void scope(std::uint32_t index) {
@@ -110,7 +114,7 @@ struct TableChecker {
                     if (!require(i < geometry.records && ++seen_timer[i] == 1, "timer list", i))
                         return;
                     const FlowPair& pair = table.records_[i];
-                    require(pair.timer_previous == previous &&
+                    require(pair.timer_armed != 0 && pair.timer_previous == previous &&
                                 pair.timer_slot == level * WheelState::slots + slot,
                             "timer links fit", i);
                     previous = i;
@@ -122,7 +126,7 @@ struct TableChecker {
     void records() {
         std::uint32_t live = 0;
         std::array<std::uint64_t, static_cast<std::size_t>(Kind::count_)> kinds{};
-        for (std::uint32_t i = 0; i < geometry.records; ++i) {
+        for (std::uint32_t i = 0; i < made_records; ++i) {
             const FlowPair& pair = table.records_[i];
             const Slab& slab = table.slabs_[i / slab_records];
             const bool taken = (slab.free >> i % slab_records & 1) == 0;
@@ -135,7 +139,8 @@ struct TableChecker {
                     "each record that may be evicted is in one list", i);
             require(pair.identity_checksum == identity_of(pair), "an identity is whole", i);
             require(pair.key.scope == slab.scope, "a record is in a slab of its scope", i);
-            require(pair.hot[0].tag != 0 && pair.hot[1].tag != 0, "a live record has tags", i);
+            require(pair.hot[0].tag != 0 && pair.hot[1].tag == pair.hot[0].tag,
+                    "a live record has tags", i);
             require(found(pair, i), "both directions are found", i);
         }
         require(live == header.live, "live records are counted", live);
@@ -144,8 +149,9 @@ struct TableChecker {
 
     bool found(const FlowPair& pair, std::uint32_t slot) const {
         const net::Tuple reversed = pair.key.tuple.reversed();
-        const auto forward = table.look({pair.key.scope, pair.key.vni, &pair.key.tuple, pair.hash});
-        const auto back = table.look({pair.key.scope, pair.key.vni, &reversed, pair.hash});
+        const auto forward =
+            table.look({pair.key.scope, pair.key.vni, &pair.key.tuple, pair.hash()});
+        const auto back = table.look({pair.key.scope, pair.key.vni, &reversed, pair.hash()});
         const bool loop = reversed == pair.key.tuple;
         return forward.pair == &table.records_[slot] && back.pair == forward.pair &&
                forward.direction == 0 && back.direction == (loop ? 0 : 1);
@@ -153,7 +159,7 @@ struct TableChecker {
 
     void aliases() {
         std::uint32_t used = 0, unused = 0;
-        for (std::uint32_t i = 0; i < geometry.records; ++i) {
+        for (std::uint32_t i = 0; i < made_records; ++i) {
             const FlowPair& pair = table.records_[i];
             if (pair.live != record_live) continue;
             for (std::uint32_t at = pair.aliases; at != no_index; at = table.aliases_[at].next) {
@@ -177,12 +183,12 @@ struct TableChecker {
             require(table.aliases_[at].owner_id == 0, "a free alias has no owner", at);
         }
         require(used == header.alias_count, "aliases are counted", used);
-        require(used + unused == geometry.aliases, "no alias is lost", unused);
+        require(used + unused == header.made_aliases, "no alias is lost", unused);
     }
 
     void chunks() {
         std::uint32_t total = 0;
-        for (std::uint32_t i = 0; i < geometry.records; ++i) {
+        for (std::uint32_t i = 0; i < made_records; ++i) {
             const FlowPair& pair = table.records_[i];
             if (pair.live != record_live) continue;
             for (std::uint32_t at = pair.extension; at != no_index; at = table.chunks_[at].next) {
@@ -197,7 +203,30 @@ struct TableChecker {
                 return;
             ++total;
         }
-        require(total == geometry.chunks, "no chunk is lost", total);
+        require(total == header.made_chunks, "no chunk is lost", total);
+    }
+
+    void insertions() {
+        std::uint32_t total = 0;
+        for (std::uint32_t i = 0; i < made_records; ++i) {
+            const FlowPair& pair = table.records_[i];
+            const std::uint32_t at = pair.insertion;
+            if (pair.live != record_live || at == no_index) continue;
+            if (!require(at < geometry.insertions && ++seen_insertion[at] == 1, "insertion", at))
+                return;
+            ++total;
+            require(table.insertions_[at].owner_id == pair.id && pair.no_service_revision == 0,
+                    "an insertion belongs to its record", at);
+        }
+        for (std::uint32_t at = header.free_insertions; at != no_index;
+             at = table.insertions_[at].next) {
+            if (!require(at < geometry.insertions && ++seen_insertion[at] == 1,
+                         "free insertion list", at))
+                return;
+            ++total;
+            require(table.insertions_[at].owner_id == 0, "a free insertion has no owner", at);
+        }
+        require(total == header.made_insertions, "no insertion is lost", total);
     }
 };
 

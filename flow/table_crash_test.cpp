@@ -16,8 +16,13 @@
 namespace weir::flow {
 namespace {
 
-constexpr TableLimits small{
-    .records = 192, .scopes = 3, .aliases = 4, .chunks = 4, .first_id = 1, .seed = 1};
+constexpr TableLimits small{.records = 192,
+                            .scopes = 3,
+                            .aliases = 4,
+                            .chunks = 4,
+                            .insertions = 4,
+                            .first_id = 1,
+                            .seed = 1};
 
 // Memory that a child shares with its parent.
 struct SharedMemory {
@@ -36,7 +41,15 @@ net::Tuple rewritten() {
     return key_of(0, 6, 777, 5).tuple;
 }
 
-// Three scopes; g0 and g1 with records, one of them with an alias and an extension.
+InsertionDecision on_path(std::uint32_t revision) {
+    InsertionDecision decision;
+    decision.verdict = {ServiceVerdict::redirect, ServiceVerdict::redirect};
+    decision.revision = revision;
+    decision.spi = revision * 10;
+    return decision;
+}
+
+// Three scopes; g0 and g1 with records, one of them with alias, extension and services.
 void prepare(Table& table) {
     for (const char* name : {"g0", "g1"}) ASSERT_TRUE(table.open_scope(name));
     for (std::uint32_t i = 0; i < 70; ++i) {
@@ -49,6 +62,7 @@ void prepare(Table& table) {
     ASSERT_TRUE(table.add_alias(*first, rewritten(), 0, net::symmetric_hash(rewritten())));
     const std::vector<std::uint8_t> extension(150, 0x5a);
     ASSERT_TRUE(table.set_extension(*first, extension));
+    ASSERT_TRUE(table.set_insertion(*first, on_path(7)));
 }
 
 std::map<std::uint64_t, Key> contents(Table& table) {
@@ -190,6 +204,7 @@ TEST(Crash, ReuseOfASlotInsideOneStep) {
                 const bool first = pair.key == tcp_key(0, 0, 1);
                 EXPECT_TRUE(first || pair.aliases == no_index);
                 EXPECT_TRUE(first || pair.extension == no_index);
+                EXPECT_TRUE(first || table.insertion(pair) == InsertionDecision{});
             });
         },
         steps);
@@ -260,12 +275,9 @@ TEST(Crash, TakenOverIdentityIsWholeOrGone) {
                      const Key key = tcp_key(0, 2, 1);
                      const auto hit =
                          table.find(0, key.vni, key.tuple, net::symmetric_hash(key.tuple));
-                     if (!hit)
-                         ++gone;
-                     else if (hit.pair->id == fresh && hit.pair->created_ns == 42)
-                         ++new_one;
-                     else
-                         ++old_one;
+                     if (!hit) ++gone;
+                     else if (hit.pair->id == fresh && hit.pair->created_ns == 42) ++new_one;
+                     else ++old_one;
                  },
                  steps);
     EXPECT_GT(gone, 0u);
@@ -296,6 +308,32 @@ TEST(Crash, DecisionIsOldOrNewOrUndecided) {
         },
         steps);
     EXPECT_GT(undecided, 0u);
+}
+
+TEST(Crash, InsertionIsOldOrNewOrUndecided) {
+    Steps steps;
+    std::array<std::size_t, 4> seen{};
+    InsertionDecision none;
+    none.verdict = {ServiceVerdict::no_service, ServiceVerdict::no_service};
+    none.revision = 3;
+    step_through(
+        [&](Table& table) {
+            FlowPair& pair = record(table, 2);
+            table.set_insertion(pair, on_path(1));
+            table.set_insertion(pair, on_path(2));
+            table.set_insertion(pair, none);
+        },
+        [&](Table& table, const AdoptReport& report) {
+            const InsertionDecision now = table.insertion(record(table, 2));
+            ASSERT_LE(now.revision, 3u);
+            ++seen[now.revision];
+            const bool whole = now == (now.revision == 3 ? none : on_path(now.revision));
+            EXPECT_TRUE(whole || now.revision == 0);
+            EXPECT_EQ(table.insertion(record(table, 0)), on_path(7)) << "another flow's";
+            EXPECT_EQ(report.lost_insertions, 0u);
+        },
+        steps);
+    for (const std::size_t times : seen) EXPECT_GT(times, 0u);
 }
 
 TEST(Crash, AgeingLosesOnlyWhatIsDue) {
@@ -343,6 +381,7 @@ TEST(Crash, AdoptionItselfMayBeKilled) {
             ASSERT_EQ(contents(table), want);
             ASSERT_EQ(report.aliases, 1u);
             ASSERT_EQ(table.extension(record(table, 0)).size(), 150u);
+            ASSERT_EQ(table.insertion(record(table, 0)), on_path(7));
         },
         steps);
 }

@@ -51,44 +51,70 @@ std::uint64_t random_seed() {
 }
 
 Result<Geometry> geometry_for(const TableLimits& limits, std::uint32_t worker) {
-    if (limits.records == 0 || limits.records > max_records)
-        return invalid("records", "must be 1 … " + std::to_string(max_records));
+    if (limits.workers == 0 || limits.workers > limits::max_workers)
+        return invalid("workers", "must be 1 … " + std::to_string(limits::max_workers));
+    const std::uint32_t most = max_records_of(limits.workers);
+    if (limits.records == 0 || limits.records > most)
+        return invalid("records", "must be 1 … " + std::to_string(most) + " on a host with " +
+                                      std::to_string(limits.workers) + " workers");
     if (limits.scopes == 0 || limits.scopes > 65536) return invalid("scopes", "must be 1 … 65536");
-    if (worker >= limits::max_workers)
-        return invalid("worker", "must be below " + std::to_string(limits::max_workers));
+    if (worker >= limits.workers)
+        return invalid("worker", "must be below " + std::to_string(limits.workers));
     if (limits.first_id >> 55 != 0) return invalid("first_id", "must be below 2^55");
 
     Geometry g;
     g.worker = worker;
+    g.workers = limits.workers;
     g.records = static_cast<std::uint32_t>(round_up(limits.records, slab_records));
     g.slabs = g.records / slab_records;
     g.scopes = limits.scopes;
     g.aliases = limits.aliases != 0 ? limits.aliases : g.records / 8;
     g.chunks = limits.chunks != 0 ? limits.chunks : g.records / 16;
-    if (g.aliases > max_records || g.chunks > max_records)
-        return invalid("aliases",
-                       "aliases and chunks must be at most " + std::to_string(max_records));
-    const std::uint32_t entries = g.records + g.aliases;
-    g.buckets = std::bit_ceil(entries / 4 + 1);
-    g.overflow_buckets = entries / Bucket::entries + 1;
+    constexpr std::uint32_t all_with_services = 1u << 20;
+    g.insertions = limits.insertions != 0 ? limits.insertions
+                   : g.records <= all_with_services
+                       ? g.records
+                       : all_with_services + (g.records - all_with_services) / 8;
+    for (const std::uint32_t further : {g.aliases, g.chunks, g.insertions})
+        if (further > ref_slot)
+            return invalid("aliases", "aliases, chunks and insertions must be at most " +
+                                          std::to_string(ref_slot));
+    // Six of ten entries used when all is: chance then fills one main bucket in 24 beyond its ten.
+    constexpr std::uint32_t least_overflow = 64;
+    g.buckets = (g.records + g.aliases) / 6 + 1;
+    g.overflow_buckets = g.buckets / 8 + least_overflow;
 
     g.slab_at = sizeof(ShardHeader);
     g.scope_at = round_up(g.slab_at + std::uint64_t{g.slabs} * sizeof(Slab), 64);
     g.bucket_at = g.scope_at + std::uint64_t{g.scopes} * sizeof(Scope);
     g.alias_at = g.bucket_at + (std::uint64_t{g.buckets} + g.overflow_buckets) * sizeof(Bucket);
     g.chunk_at = g.alias_at + std::uint64_t{g.aliases} * sizeof(Alias);
-    g.record_at = g.chunk_at + std::uint64_t{g.chunks} * sizeof(Chunk);
+    g.insertion_at = g.chunk_at + std::uint64_t{g.chunks} * sizeof(Chunk);
+    g.record_at = g.insertion_at + std::uint64_t{g.insertions} * sizeof(Insertion);
     g.bytes = g.record_at + std::uint64_t{g.records} * sizeof(FlowPair);
     return g;
 }
 
+// An entry from a list of free ones, or else one that was never used; no_index: none.
 template <class Entry>
-std::uint32_t chain_free(Entry* entries, std::uint32_t count) {
-    for (std::uint32_t i = 0; i < count; ++i) {
-        entries[i] = Entry{};
-        entries[i].next = i + 1 < count ? i + 1 : no_index;
+std::uint32_t take(Entry* entries, std::uint32_t& free, std::uint32_t& made, std::uint32_t count) {
+    if (free == no_index && made < count) {
+        entries[made] = Entry{};
+        ordered();
+        free = made++;
     }
-    return count != 0 ? 0 : no_index;
+    const std::uint32_t at = free;
+    if (at != no_index) free = entries[at].next;
+    return at;
+}
+
+// What a record says that has no insertion of its own.
+InsertionDecision no_services(const FlowPair& pair, std::uint32_t revision) {
+    InsertionDecision out;
+    out.verdict = {ServiceVerdict::no_service, ServiceVerdict::no_service};
+    out.initiator_call_point = pair.initiator_outside;
+    out.revision = revision;
+    return out;
 }
 
 Status usable(std::span<std::byte> memory, std::uint64_t bytes) {
@@ -125,7 +151,7 @@ std::size_t Table::bytes_needed(const TableLimits& limits) {
 }
 
 Result<Table> Table::create(std::span<std::byte> memory, const TableLimits& limits,
-                            std::uint32_t worker) {
+                            std::uint32_t worker, Contents contents) {
     const Result<Geometry> wanted = geometry_for(limits, worker);
     if (!wanted) return wanted.error();
     const Geometry geometry = *wanted;
@@ -139,18 +165,9 @@ Result<Table> Table::create(std::span<std::byte> memory, const TableLimits& limi
     header->next_id = limits.first_id != 0 ? limits.first_id : id_by_clock();
     header->seed = limits.seed != 0 ? limits.seed : random_seed();
     Table table(memory.data(), geometry);
-    for (std::uint32_t i = 0; i < geometry.slabs; ++i) {
-        table.slabs_[i] = Slab{};
-        table.slabs_[i].free = whole_slab_free;
-        table.slabs_[i].open_next = i + 1 < geometry.slabs ? i + 1 : no_index;
-    }
-    header->free_slabs = 0;
     header->free_slab_count = geometry.slabs;
     for (std::uint32_t i = 0; i < geometry.scopes; ++i) table.scopes_[i] = Scope{};
-    header->free_aliases = chain_free(table.aliases_, geometry.aliases);
-    header->free_chunks = chain_free(table.chunks_, geometry.chunks);
-    for (std::uint32_t i = 0; i < geometry.records; ++i) table.records_[i] = FlowPair{};
-    table.index_.clear();
+    if (contents != Contents::zero) table.index_.clear();
     table.wheel_.clear();
     ordered();
     header->magic = shard_magic;
@@ -183,12 +200,12 @@ Result<Table> Table::attach(std::span<std::byte> memory) {
 }
 
 Result<Table> Table::open(std::span<std::byte> memory, const TableLimits& limits,
-                          std::uint32_t worker, AdoptReport* report) {
+                          std::uint32_t worker, AdoptReport* report, Contents contents) {
     const Result<Geometry> wanted = geometry_for(limits, worker);
     if (!wanted) return wanted.error();
     if (const Result<Table> there = view(memory); there && there->geometry() == *wanted)
         return adopt(memory, report);
-    Result<Table> fresh = create(memory, limits, worker);
+    Result<Table> fresh = create(memory, limits, worker, contents);
     if (fresh && report != nullptr) {
         *report = AdoptReport{};
         report->created = true;
@@ -291,13 +308,15 @@ bool Table::add_alias(FlowPair& pair, const net::Tuple& tuple, std::uint8_t dire
         header_->stats.refused_alias += !ours;
         return ours;
     }
-    const std::uint32_t at = header_->free_aliases;
-    if (at == no_index || !index_.has_room(place(pair.key, hash))) {
+    const std::uint32_t at =
+        index_.has_room(place(pair.key, hash))
+            ? take(aliases_, header_->free_aliases, header_->made_aliases, geometry().aliases)
+            : no_index;
+    if (at == no_index) {
         ++header_->stats.refused_alias;
         return false;
     }
     Alias& alias = aliases_[at];
-    header_->free_aliases = alias.next;
     alias.tuple = tuple;
     alias.slot_direction = slot(pair) | std::uint32_t{direction & 1u} << 31;
     alias.hash = hash;
@@ -310,7 +329,7 @@ bool Table::add_alias(FlowPair& pair, const net::Tuple& tuple, std::uint8_t dire
     ordered();
     pair.aliases = at;
     ++header_->alias_count;
-    index_.insert(place(pair.key, hash), alias_bit | at);
+    index_.insert(place(pair.key, hash), alias_bit | ref_of(at, tuple));
     return true;
 }
 
@@ -319,7 +338,7 @@ void Table::free_alias(std::uint32_t at) {
     const FlowPair& pair = records_[alias.slot()];
     alias.owner_id = 0;
     ordered();
-    index_.erase(place(pair.key, alias.hash), alias_bit | at);
+    index_.erase(place(pair.key, alias.hash), alias_bit | ref_of(at, alias.tuple));
     alias.next = header_->free_aliases;
     header_->free_aliases = at;
     --header_->alias_count;
@@ -339,7 +358,8 @@ bool Table::set_extension(FlowPair& pair, std::span<const std::uint8_t> bytes) {
     // From the back, so that each chunk knows its successor when its checksum is made.
     for (std::size_t end = bytes.size(); end > 0;) {
         const std::size_t length = (end - 1) % Chunk::capacity + 1;
-        const std::uint32_t at = header_->free_chunks;
+        const std::uint32_t at =
+            take(chunks_, header_->free_chunks, header_->made_chunks, geometry().chunks);
         if (at == no_index) {
             pair.extension = first;
             free_extension(pair);
@@ -347,7 +367,6 @@ bool Table::set_extension(FlowPair& pair, std::span<const std::uint8_t> bytes) {
             return false;
         }
         Chunk& chunk = chunks_[at];
-        header_->free_chunks = chunk.next;
         chunk = Chunk{};
         chunk.next = first;
         chunk.length = static_cast<std::uint32_t>(length);
@@ -376,8 +395,54 @@ void Table::free_extension(FlowPair& pair) {
     }
 }
 
+// Decisions of the service plane.
+
+InsertionDecision Table::insertion(const FlowPair& pair) const {
+    if (pair.insertion != no_index) return insertions_[pair.insertion].decision;
+    if (pair.no_service_revision != 0) return no_services(pair, pair.no_service_revision);
+    return {};
+}
+
+bool Table::set_insertion(FlowPair& pair, const InsertionDecision& value) {
+    InsertionDecision plain = no_services(pair, value.revision);
+    plain.failed_paths_generation = value.failed_paths_generation;
+    if (value == InsertionDecision{} || value == plain) {
+        free_insertion(pair);
+        ordered();
+        pair.no_service_revision = value.revision;
+        return true;
+    }
+    if (pair.insertion == no_index) {
+        const std::uint32_t at = take(insertions_, header_->free_insertions,
+                                      header_->made_insertions, geometry().insertions);
+        if (at == no_index) {
+            ++header_->stats.refused_insertion;
+            return false;
+        }
+        insertions_[at].decision = {};
+        ordered();
+        insertions_[at].owner_id = pair.id;
+        pair.no_service_revision = 0;
+        ordered();
+        pair.insertion = at;
+    }
+    store_decision(insertions_[pair.insertion].decision, value);
+    return true;
+}
+
+void Table::free_insertion(FlowPair& pair) {
+    if (pair.insertion == no_index) return;
+    const std::uint32_t at = pair.insertion;
+    pair.insertion = no_index;
+    ordered();
+    insertions_[at].owner_id = 0;
+    insertions_[at].next = header_->free_insertions;
+    header_->free_insertions = at;
+}
+
 void Table::set_identity(FlowPair& pair, std::uint64_t id, std::uint64_t created_ns) {
-    WEIR_CHECK(pair.live == record_live && pair.aliases == no_index && pair.extension == no_index,
+    WEIR_CHECK(pair.live == record_live && pair.aliases == no_index && pair.extension == no_index &&
+                   pair.insertion == no_index,
                "a record gets its identity before anything refers to it");
     pair.live = record_writing;
     ordered();

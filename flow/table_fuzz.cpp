@@ -65,7 +65,11 @@ void operate(Shard& shard, Input& in, std::uint64_t& now_ns) {
         }
         case 5: {
             const std::vector<std::uint8_t> bytes(in.next(), 1);
-            if (hit) shard.table.set_extension(*hit.pair, bytes);
+            InsertionDecision decision;
+            decision.revision = in.next();
+            decision.verdict[0] = static_cast<ServiceVerdict>(decision.revision % 3);
+            if (hit && (choice & 0x80) != 0) shard.table.set_insertion(*hit.pair, decision);
+            else if (hit) shard.table.set_extension(*hit.pair, bytes);
             break;
         }
         case 6:
@@ -102,7 +106,7 @@ void damage(Shard& shard, Input& in) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     static constexpr TableLimits limits{
-        .records = 128, .scopes = 2, .aliases = 8, .chunks = 4, .seed = 1};
+        .records = 128, .scopes = 2, .aliases = 8, .chunks = 4, .insertions = 8, .seed = 1};
     static Shard shard(limits);
     static const std::vector<std::byte> fresh = [] {
         for (const char* name : {"g0", "g1"}) shard.scope(name);

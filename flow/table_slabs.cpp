@@ -17,10 +17,6 @@ constexpr std::size_t nth(Kind kind) {
 constexpr unsigned victim_tries = 32;
 constexpr unsigned reclaim_tries = 16;
 
-std::uint64_t newest(const FlowPair& pair) {
-    return std::max(pair.hot[0].last_seen_ns, pair.hot[1].last_seen_ns);
-}
-
 }  // namespace
 
 FlowPair* Table::first_free(std::uint32_t scope_index) {
@@ -60,6 +56,7 @@ bool Table::may_take_slab(const Scope& scope) const {
 }
 
 void Table::take_slab(std::uint32_t scope_index) {
+    if (header_->free_slabs == no_index) make_slab();
     const std::uint32_t slab = header_->free_slabs;
     header_->free_slabs = slabs_[slab].open_next;
     --header_->free_slab_count;
@@ -68,6 +65,19 @@ void Table::take_slab(std::uint32_t scope_index) {
     ordered();
     slab_link(slab);
     open_link(slab);
+}
+
+// The first use of a slab: its memory, and that of its records, is touched here and not before.
+void Table::make_slab() {
+    const std::uint32_t slab = header_->made_slabs;
+    for (std::uint32_t i = 0; i < slab_records; ++i) records_[slab * slab_records + i] = FlowPair{};
+    slabs_[slab] = Slab{};
+    slabs_[slab].free = whole_slab_free;
+    slabs_[slab].open_next = header_->free_slabs;
+    ordered();
+    header_->made_slabs = slab + 1;
+    ordered();
+    header_->free_slabs = slab;
 }
 
 void Table::give_back_slab(std::uint32_t slab) {
@@ -92,10 +102,8 @@ void Table::slab_link(std::uint32_t slab) {
 void Table::slab_unlink(std::uint32_t slab) {
     Scope& scope = scopes_[slabs_[slab].scope];
     const Slab& gone = slabs_[slab];
-    if (gone.previous != no_index)
-        slabs_[gone.previous].next = gone.next;
-    else
-        scope.slabs = gone.next;
+    if (gone.previous != no_index) slabs_[gone.previous].next = gone.next;
+    else scope.slabs = gone.next;
     if (gone.next != no_index) slabs_[gone.next].previous = gone.previous;
     --scope.slab_count;
 }
@@ -111,10 +119,8 @@ void Table::open_link(std::uint32_t slab) {
 void Table::open_unlink(std::uint32_t slab) {
     Scope& scope = scopes_[slabs_[slab].scope];
     const Slab& gone = slabs_[slab];
-    if (gone.open_previous != no_index)
-        slabs_[gone.open_previous].open_next = gone.open_next;
-    else
-        scope.open_slabs = gone.open_next;
+    if (gone.open_previous != no_index) slabs_[gone.open_previous].open_next = gone.open_next;
+    else scope.open_slabs = gone.open_next;
     if (gone.open_next != no_index) slabs_[gone.open_next].open_previous = gone.open_previous;
 }
 
@@ -150,7 +156,7 @@ FlowPair* Table::victim_of(Scope& scope, Kind kind) {
             continue;
         }
         if (protected_now(pair)) continue;
-        if (kind != Kind::other || newest(pair) == pair.queued_ns) return &pair;
+        if (kind != Kind::other || seen_mark(pair) == pair.queued) return &pair;
         if (fallback == nullptr) fallback = &pair;
         kind_remove(pair);
         kind_push(pair, kind);
@@ -175,7 +181,7 @@ bool Table::reclaim_slab() {
     for (bool others_too : {false, true}) {
         for (unsigned tries = 0; tries < reclaim_tries; ++tries) {
             const std::uint32_t slab = header_->reclaim_hand;
-            header_->reclaim_hand = (slab + 1) % geometry().slabs;
+            header_->reclaim_hand = (slab + 1) % header_->made_slabs;
             if (!slab_may_go(slab, others_too)) continue;
             for (std::uint64_t taken = ~slabs_[slab].free; taken != 0; taken &= taken - 1) {
                 const auto bit = static_cast<std::uint32_t>(std::countr_zero(taken));

@@ -1,10 +1,13 @@
 #include "flow/table.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "flow/testing.hpp"
 #include "net/hash.hpp"
@@ -64,7 +67,7 @@ TEST(Table, HandleDiesWithItsRecord) {
     FlowPair* pair = shard.insert(key, 1);
     const std::uint32_t handle = shard.table.make_handle(*pair);
     EXPECT_NE(handle, 0u);
-    EXPECT_EQ(Table::worker_of(handle), 5u);
+    EXPECT_EQ(shard.table.worker_of(handle), 5u);
     EXPECT_EQ(shard.table.at_handle(handle), pair);
     shard.table.erase(*pair);
     EXPECT_EQ(shard.table.at_handle(handle), nullptr);
@@ -72,7 +75,9 @@ TEST(Table, HandleDiesWithItsRecord) {
     ASSERT_EQ(again, pair) << "the slot is used again";
     EXPECT_EQ(shard.table.at_handle(handle), nullptr) << "but the handle is another";
     EXPECT_EQ(shard.table.at_handle(shard.table.make_handle(*again)), again);
-    EXPECT_EQ(shard.table.at_handle(shard.table.make_handle(*again) ^ 1u << slot_bits), nullptr);
+    EXPECT_EQ(
+        shard.table.at_handle(shard.table.make_handle(*again) ^ 1u << shard.table.slot_bits()),
+        nullptr);
 }
 
 TEST(Table, IdsAreNeverReused) {
@@ -189,7 +194,7 @@ TEST(Table, OwnerChangesWithoutTouchingRecords) {
     Result<Table> second = Table::attach(shard.memory());
     ASSERT_TRUE(second);
     EXPECT_EQ(second->owner(g1), 7u);
-    EXPECT_EQ(second->find(g1, pair->key.vni, pair->key.tuple, pair->hash).pair, pair);
+    EXPECT_EQ(second->find(g1, pair->key.vni, pair->key.tuple, pair->hash()).pair, pair);
 }
 
 TEST(Table, VisitsTheRecordsOfOneScopeOnly) {
@@ -209,12 +214,104 @@ TEST(Table, VisitsTheRecordsOfOneScopeOnly) {
 }
 
 TEST(Table, RefusesImpossibleLimits) {
-    EXPECT_EQ(Table::bytes_needed({.records = max_records + 1, .scopes = 1}), 0u);
+    EXPECT_EQ(Table::bytes_needed({.records = max_records_of(16) + 1, .scopes = 1}), 0u);
     EXPECT_EQ(Table::bytes_needed({.records = 0, .scopes = 1}), 0u);
     Shard shard({.records = 64, .scopes = 1});
     EXPECT_FALSE(Table::create(shard.memory().first(1000), {.records = 64, .scopes = 1}, 0));
     EXPECT_FALSE(Table::create(shard.memory(), {.records = 64, .scopes = 1}, limits::max_workers));
     EXPECT_FALSE(Table::create(shard.memory().subspan(8), {.records = 64, .scopes = 1}, 0));
+}
+
+TEST(Table, WorkerAndSlotShareAHandle) {
+    for (const std::uint32_t workers : {1u, 2u, 3u, 4u, 9u, 16u}) {
+        const std::uint32_t worker = workers - 1;
+        const TableLimits limits{.records = 128, .scopes = 1, .workers = workers};
+        Shard shard(limits, worker);
+        EXPECT_EQ(shard.table.slot_bits(), slot_bits_of(workers));
+        const std::uint32_t g1 = shard.scope("g1");
+        for (std::uint32_t i = 0; i < 100; ++i) {
+            FlowPair* pair = shard.insert(tcp_key(g1, i, 1), 1);
+            const std::uint32_t handle = shard.table.make_handle(*pair);
+            EXPECT_EQ(shard.table.worker_of(handle), worker);
+            EXPECT_EQ(shard.table.at_handle(handle), pair);
+        }
+        EXPECT_FALSE(Table::create(shard.memory(), limits, workers)) << "no such worker";
+        AdoptReport report;
+        ASSERT_TRUE(Table::open(shard.memory(), limits, worker, &report));
+        EXPECT_FALSE(report.created);
+    }
+    const auto refused = [](const TableLimits& limits) {
+        std::array<std::byte, 64> memory;
+        return Table::create(memory, limits, 0).error().field;
+    };
+    EXPECT_EQ(refused({.records = (1u << 24) + 1, .scopes = 1, .workers = 1}), "records");
+    EXPECT_EQ(refused({.records = (1u << 23) + 1, .scopes = 1, .workers = 2}), "records");
+    EXPECT_EQ(refused({.records = 64, .scopes = 1, .workers = 17}), "workers");
+}
+
+constexpr TableLimits ten_million{.records = 10'000'000, .scopes = 1024, .workers = 1};
+
+TEST(Table, AConnectionTakesAtMost320Bytes) {
+    const std::size_t bytes = Table::bytes_needed(ten_million);
+    ASSERT_NE(bytes, 0u);
+    EXPECT_LE(bytes, 320u * 10'000'000u) << bytes / 10'000'000;
+}
+
+TEST(Table, ALargeTableIsTouchedAsItFills) {
+    const std::size_t bytes = Table::bytes_needed(ten_million);
+    void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ASSERT_NE(at, MAP_FAILED);
+    ::madvise(at, bytes, MADV_NOHUGEPAGE);
+    const auto resident = [&] {
+        std::vector<unsigned char> pages((bytes + 4095) / 4096);
+        EXPECT_EQ(::mincore(at, bytes, pages.data()), 0);
+        return static_cast<std::size_t>(
+                   std::count_if(pages.begin(), pages.end(), [](auto p) { return p & 1; })) *
+               4096;
+    };
+    {
+        Result<Table> table =
+            Table::create({static_cast<std::byte*>(at), bytes}, ten_million, 0, Contents::zero);
+        ASSERT_TRUE(table);
+        EXPECT_LT(resident(), 1u << 20);
+        ASSERT_TRUE(table->open_scope("g1"));
+        for (std::uint32_t i = 0; i < 10'000; ++i) {
+            const Key key = udp_key(0, i, 1);
+            ASSERT_NE(table->insert(key, net::symmetric_hash(key.tuple), 1), nullptr);
+        }
+        // A record has its page to itself at worst in the index, which is filled at random.
+        EXPECT_LT(resident(), 10'000u * (256 + 4096) + (2u << 20));
+        EXPECT_EQ(table->size(), 10'000u);
+    }
+    ::munmap(at, bytes);
+}
+
+TEST(Table, DecisionsForServicesFindRoomOrAreRefused) {
+    Shard shard({.records = 128, .scopes = 1, .insertions = 2});
+    const std::uint32_t g1 = shard.scope("g1");
+    InsertionDecision plain, chained;
+    plain.verdict = {ServiceVerdict::no_service, ServiceVerdict::no_service};
+    plain.revision = 5;
+    chained.verdict = {ServiceVerdict::redirect, ServiceVerdict::redirect};
+    chained.revision = 6;
+    std::vector<FlowPair*> flows;
+    for (std::uint32_t i = 0; i < 100; ++i) {
+        flows.push_back(shard.insert(tcp_key(g1, i, 1), 1));
+        ASSERT_TRUE(shard.table.set_insertion(*flows.back(), plain)) << "takes no room";
+        ASSERT_EQ(shard.table.insertion(*flows.back()), plain);
+    }
+    EXPECT_TRUE(shard.table.set_insertion(*flows[0], chained));
+    EXPECT_TRUE(shard.table.set_insertion(*flows[1], chained));
+    EXPECT_FALSE(shard.table.set_insertion(*flows[2], chained));
+    EXPECT_EQ(shard.table.stats().refused_insertion, 1u);
+    EXPECT_EQ(shard.table.insertion(*flows[2]), plain) << "as it was";
+    shard.table.erase(*flows[0]);
+    EXPECT_TRUE(shard.table.set_insertion(*flows[2], chained));
+    EXPECT_TRUE(shard.table.set_insertion(*flows[1], {}));
+    EXPECT_EQ(shard.table.insertion(*flows[1]).revision, 0u);
+    EXPECT_TRUE(shard.table.set_insertion(*flows[3], chained));
+    EXPECT_EQ(shard.check(), "");
 }
 
 TEST(Table, SmallestShardWorks) {

@@ -23,8 +23,9 @@ void Wheel::arm(std::uint32_t slot, std::uint64_t expires_ns) {
 
     const unsigned at = level * slots + slot_of(due, level);
     FlowPair& pair = records_[slot];
-    pair.expires_ns = expires_ns;
-    pair.timer_slot = static_cast<std::uint16_t>(at);
+    pair.expires_tick = tick_of(expires_ns);
+    pair.timer_slot = static_cast<std::uint8_t>(at);
+    pair.timer_armed = 1;
     pair.timer_previous = no_index;
     pair.timer_next = head(at);
     if (pair.timer_next != no_index) records_[pair.timer_next].timer_previous = slot;
@@ -35,14 +36,12 @@ void Wheel::arm(std::uint32_t slot, std::uint64_t expires_ns) {
 void Wheel::disarm(std::uint32_t slot) {
     FlowPair& pair = records_[slot];
     const unsigned at = pair.timer_slot;
-    if (pair.timer_previous != no_index)
-        records_[pair.timer_previous].timer_next = pair.timer_next;
-    else
-        head(at) = pair.timer_next;
+    if (pair.timer_previous != no_index) records_[pair.timer_previous].timer_next = pair.timer_next;
+    else head(at) = pair.timer_next;
     if (pair.timer_next != no_index) records_[pair.timer_next].timer_previous = pair.timer_previous;
     if (head(at) == no_index) state_->occupied[at / slots] &= ~(std::uint64_t{1} << (at % slots));
     pair.timer_next = pair.timer_previous = no_index;
-    pair.timer_slot = no_timer;
+    pair.timer_armed = 0;
 }
 
 }  // namespace weir::flow

@@ -1,5 +1,6 @@
 #pragma once
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 
 #include "flow/layout.hpp"
@@ -28,7 +29,12 @@ public:
 
     void arm(std::uint32_t slot, std::uint64_t expires_ns);  // the record must not be armed
     void disarm(std::uint32_t slot);                         // the record must be armed
-    bool armed(std::uint32_t slot) const { return records_[slot].timer_slot != no_timer; }
+    bool armed(std::uint32_t slot) const { return records_[slot].timer_armed != 0; }
+    // Whether the record is looked at by `expires_ns` as it is armed now.
+    bool due_before(std::uint32_t slot, std::uint64_t expires_ns) const {
+        // Idle times are below 2^31 ticks, so the low bits tell.
+        return static_cast<std::int32_t>(tick_of(expires_ns) - records_[slot].expires_tick) >= 0;
+    }
 
     // Moves time on to `now_ns` and calls fire(slot) for each record whose time may have come,
     // after taking it off the wheel; fire() may arm it again. Stops after `budget` calls and goes
@@ -52,6 +58,7 @@ public:
                 while (head(at) != no_index) {
                     if (calls == budget) return calls;
                     const std::uint32_t record = head(at);
+                    fetch(records_[record].timer_next);
                     disarm(record);
                     ++calls;
                     fire(record);
@@ -63,10 +70,20 @@ public:
     }
 
 private:
+    static std::uint32_t tick_of(std::uint64_t expires_ns) {
+        return static_cast<std::uint32_t>(expires_ns >> WheelState::tick_shift);
+    }
     static unsigned slot_of(std::uint64_t tick, unsigned level) {
         return static_cast<unsigned>(tick >> (6 * level)) & (slots - 1);
     }
     std::uint32_t& head(unsigned at) { return state_->head[at / slots][at % slots]; }
+
+    // What the look at the next record of a list needs.
+    void fetch(std::uint32_t slot) const {
+        if (slot == no_index) return;
+        const auto* line = reinterpret_cast<const std::byte*>(&records_[slot]);
+        for (unsigned i = 0; i < sizeof(FlowPair) / 64; ++i) __builtin_prefetch(line + 64 * i, 1);
+    }
 
     // The next tick at which the lowest level that holds anything moves on.
     std::uint64_t next_event() const {

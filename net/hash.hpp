@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "net/packet.hpp"
@@ -50,6 +51,17 @@ inline std::uint32_t symmetric_hash(const Tuple& tuple) {
 inline std::uint32_t address_hash(const Ip& src, const Ip& dst, std::uint8_t proto) {
     return detail::endpoints_hash(detail::endpoint_hash(src, 0), detail::endpoint_hash(dst, 0),
                                   proto);
+}
+
+// Which way a tuple runs: it and its reverse answer differently, unless they are the same. Says
+// nothing else; addresses are compared as the machine reads them.
+inline bool runs_upward(const Tuple& tuple) {
+    std::uint64_t src[2], dst[2];
+    std::memcpy(src, tuple.src.bytes.data(), sizeof src);
+    std::memcpy(dst, tuple.dst.bytes.data(), sizeof dst);
+    if (src[1] != dst[1]) return src[1] < dst[1];
+    if (src[0] != dst[0]) return src[0] < dst[0];
+    return tuple.src_port < tuple.dst_port;
 }
 
 // SipHash-2-4 (Aumasson, Bernstein 2012) with a 128-bit key.

@@ -93,10 +93,13 @@ PoolFile::~PoolFile() {
     if (!map_.empty()) ::munmap(map_.data(), map_.size());
 }
 
-// Every page is made present now: a worker never waits for one.
+// Every page of a small pool is made present now: a worker never waits for one. A large one is
+// reserved, so that touching it cannot fail, but clearing gigabytes would keep a host from coming
+// up: its pages come as they are used, a fraction of a microsecond each, once.
 Status PoolFile::map(int file, const std::string& path, std::size_t file_bytes) {
-    void* at =
-        ::mmap(nullptr, file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+    constexpr std::size_t largest_populated = std::size_t{64} << 20;
+    const int populate = file_bytes <= largest_populated ? MAP_POPULATE : 0;
+    void* at = ::mmap(nullptr, file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | populate, file, 0);
     if (at == MAP_FAILED) return failed(path, "cannot be mapped", errno);
     map_ = {static_cast<std::byte*>(at), file_bytes};
     return {};

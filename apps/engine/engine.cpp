@@ -79,8 +79,10 @@ Result<std::unique_ptr<Engine>> Engine::create(const weir_host_vtable& host,
                                                std::string_view host_name, std::uint32_t instance) {
     if (host.workers == 0 || host.workers > limits::max_workers)
         return invalid("workers", "1 to " + std::to_string(limits::max_workers));
-    if (host.flows_per_worker == 0 || host.flows_per_worker > flow::max_records)
-        return invalid("flows_per_worker", "1 to " + std::to_string(flow::max_records));
+    const std::uint32_t most = flow::max_records_of(host.workers);
+    if (host.flows_per_worker == 0 || host.flows_per_worker > most)
+        return invalid("flows_per_worker", "1 to " + std::to_string(most) + " with " +
+                                               std::to_string(host.workers) + " workers");
     std::unique_ptr<Engine> engine(new Engine(host, host_name, instance));
     if (auto status = engine->open_workers(); !status) return status.error();
     if (auto ticket = engine->rebuild({}, engine->ports_); !ticket) return ticket.error();
@@ -98,16 +100,19 @@ void* Engine::open_pool(std::string_view name, std::size_t bytes, std::uint32_t 
 Result<flow::Table> Engine::open_flows(std::uint32_t worker) {
     flow::TableLimits limits;
     limits.records = host_.flows_per_worker;
+    limits.workers = host_.workers;
     const std::size_t bytes = flow::Table::bytes_needed(limits);
     std::uint32_t adoption = weir_pool_created;
     void* memory = host_.pool(host_.host, ("flows-" + std::to_string(worker)).c_str(), bytes,
-                              flow::record_layout_version, &adoption);
+                              flow::pool_layout_version, &adoption);
     if (!memory)
         return Error{Errc::unavailable, "flow table", "", "no memory for the flow records"};
     const std::span<std::byte> span(static_cast<std::byte*>(memory), bytes);
     if (adoption == weir_pool_shared) return flow::Table::attach(span);
     flow::AdoptReport report;
-    auto table = flow::Table::open(span, limits, worker, &report);
+    auto table = flow::Table::open(
+        span, limits, worker, &report,
+        adoption == weir_pool_created ? flow::Contents::zero : flow::Contents::unknown);
     // The engines that had these records ended with their process.
     if (table)
         table->for_each_scope(

@@ -57,7 +57,7 @@ Value pair_of(Value first, Value second) {
 }
 
 Value insertion_value(const flow::Table& flows, const flow::FlowPair& pair) {
-    const flow::InsertionDecision& d = pair.insertion;
+    const flow::InsertionDecision d = flows.insertion(pair);
     Value v = Value::object();
     v.set("verdict", pair_of(verdict_name(d.verdict[0]), verdict_name(d.verdict[1])));
     v.set("rule_id", d.rule_id);

@@ -39,13 +39,14 @@ class Judge {
 public:
     Judge(FlowPair& pair, const DecideInput& input)
         : pair_(pair),
-          record_(pair.insertion),
+          record_(input.flows.insertion(pair)),
           input_(input),
           plane_(*input.tables.plane),
           revision_(input.tables.revision(input.port)),
           generation_(input.health.generation.load(std::memory_order_acquire)) {}
 
     Decided run() {
+        const InsertionDecision before = record_;
         out_.fresh = record_.revision == 0;
         if (record_.revision == revision_) {
             keep();
@@ -53,6 +54,7 @@ public:
             ask_rules();
         }
         out_.reverse = static_cast<std::uint8_t>(input_.call_point) != record_.initiator_call_point;
+        if (record_ != before && !input_.flows.set_insertion(pair_, record_)) no_room();
         return out_;
     }
 
@@ -81,6 +83,14 @@ private:
                 break;
         }
         ask_rules();
+    }
+
+    // A path that is not pinned would be chosen again for every packet.
+    void no_room() {
+        const Chain* chain = out_.chain;
+        const bool pass = !chain || chain->failure_policy == FailurePolicy::allow;
+        out_.new_on_path = false;
+        settle(pass ? Decision::bypass : Decision::no_active_path, chain);
     }
 
     void settle(Decision what, const Chain* chain, const Path* path = nullptr) {
@@ -256,7 +266,7 @@ private:
     }
 
     FlowPair& pair_;
-    InsertionDecision& record_;
+    InsertionDecision record_;
     const DecideInput& input_;
     const Plane& plane_;
     const std::uint32_t revision_, generation_;

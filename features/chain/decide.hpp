@@ -2,7 +2,7 @@
 #include <cstdint>
 
 #include "features/chain/insert_tables.hpp"
-#include "flow/record.hpp"
+#include "flow/table.hpp"
 #include "net/packet.hpp"
 
 namespace weir::chain {
@@ -39,11 +39,13 @@ struct DecideInput {
     std::uint32_t port = net::no_port;
     CallPoint call_point = CallPoint::egress;
     const net::Packet& packet;
+    flow::Table& flows;  // that have the record
 };
 
 // Decides, or keeps what the record says as far as it still holds (DP-9, DP-11, DP-28, §5.5), and
 // writes the decision into the record. A flow that is blocked keeps its record as it was, so that
-// it goes on when its path is usable again. Pure but for the record.
+// it goes on when its path is usable again; so is one whose decision finds no room, if its chain
+// blocks. Pure but for the record.
 Decided decide(flow::FlowPair& pair, const DecideInput& input);
 
 }  // namespace weir::chain

@@ -23,8 +23,8 @@ protected:
         return decide(p, port, point);
     }
     Decided decide(dataplane::Packet& p, const std::string& port, CallPoint point) {
-        return chain::decide(*p.flow,
-                             {*host().inserts, *host().health, host().port(port), point, p});
+        return chain::decide(
+            *p.flow, {*host().inserts, *host().health, host().port(port), point, p, host().flows});
     }
     Decided out(std::uint16_t src_port, std::uint8_t flags = net::tcp_syn) {
         return decide("g1", CallPoint::egress, test::tcp(src_port, 80, flags));
@@ -32,7 +32,14 @@ protected:
     Decided reply(std::uint16_t src_port) {
         return decide("g1", CallPoint::ingress, test::tcp_reply(src_port, 80));
     }
-    const flow::InsertionDecision& record() const { return flow_->insertion; }
+    flow::InsertionDecision record() { return host().flows.insertion(*flow_); }
+    // As a node's order changes it.
+    template <class F>
+    void edit_record(F&& change) {
+        flow::InsertionDecision changed = record();
+        change(changed);
+        ASSERT_TRUE(host().flows.set_insertion(*flow_, changed));
+    }
     template <class F>
     void chain(F&& change) {
         test::edit<ServiceChain>(intent, "c1", std::forward<F>(change));
@@ -245,8 +252,10 @@ TEST_F(DecideTest, ARemovedPathMovesItsFlows) {
 
 TEST_F(DecideTest, AnotherChainClearsWhatNodesHadSet) {  // DP-9a
     out(4000);
-    flow_->insertion.skip[0] = 1;
-    flow_->insertion.flow_tag = 99;
+    edit_record([](flow::InsertionDecision& d) {
+        d.skip[0] = 1;
+        d.flow_tag = 99;
+    });
     intent.put(test::make_chain("c2", 2, {"fw-default"}));
     test::edit<ServiceRule>(intent, "web",
                             [](ServiceRule& r) { r.chain = model::Ref<ServiceChain>("c2"); });
@@ -259,7 +268,7 @@ TEST_F(DecideTest, AnotherChainClearsWhatNodesHadSet) {  // DP-9a
 
 TEST_F(DecideTest, TheSameChainByAnotherRuleKeepsWhatNodesHadSet) {
     const Decided first = out(4000);
-    flow_->insertion.flow_tag = 99;
+    edit_record([](flow::InsertionDecision& d) { d.flow_tag = 99; });
     test::edit<ServiceRule>(intent, "web", [](ServiceRule& r) { r.id = 77; });
     const std::uint32_t spi = first.path->spi;
     publish();

@@ -78,7 +78,8 @@ struct Work {
             ++counters.bypass_l2;
             return;
         }
-        const Decided decided = decide(*p.flow, {tables, *emit.health, index, point, p});
+        const Decided decided =
+            decide(*p.flow, {tables, *emit.health, index, point, p, *emit.flows});
         count(p, decided, counters);
         if (decided.rule && decided.rule->logged) log(*decided.rule, decided, *port, state, emit);
         note(p, decided);
@@ -89,7 +90,7 @@ struct Work {
         ++(decided.fresh ? counters.ct_miss : counters.ct_hit);
         counters.rule_lookup += decided.looked_up;
         counters.midflow +=
-            decided.fresh && (p.flow->insertion.flags & flow::insertion_midflow) != 0;
+            decided.fresh && (emit.flows->insertion(*p.flow).flags & flow::insertion_midflow) != 0;
         switch (decided.what) {
             case Decision::redirect:
                 ++counters.redirected;
@@ -135,7 +136,7 @@ struct Work {
         ++path.packets[decided.reverse];
         path.bytes[decided.reverse] += p.length;
         Insert::RuleCounters& rule =
-            state.rules[decided.rule ? decided.rule->id : p.flow->insertion.rule_id];
+            state.rules[decided.rule ? decided.rule->id : emit.flows->insertion(*p.flow).rule_id];
         ++rule.packets;
         rule.bytes += p.length;
     }
@@ -225,7 +226,7 @@ struct Work {
     void enter_plane(Packet& p, const Entrance& at) {
         const auto& [decided, port, point] = at;
         count_sent(p, decided);
-        const flow::InsertionDecision& record = p.flow->insertion;
+        const flow::InsertionDecision record = emit.flows->insertion(*p.flow);
         net::Smd smd;
         smd.sci = record.sci;
         smd.spi = decided.path->spi;

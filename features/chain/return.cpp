@@ -37,7 +37,7 @@ struct Work {
         if (net::parse(p) != net::ParseError::none) return Exit::tuple_changed;
         state.ttl[smd.ttl & 63] += 1;
         restore(p, *port);
-        const std::uint32_t owner = flow::Table::worker_of(smd.flow_handle);
+        const std::uint32_t owner = emit.flows->worker_of(smd.flow_handle);
         if (port->foreign || (owner != emit.worker && owner < emit.workers)) {
             hand_on(p, owner);
             return goes_on;

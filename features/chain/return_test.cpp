@@ -279,7 +279,7 @@ protected:
 
 TEST_F(ReturnOfTwoWorkers, HandsPacketsToTheWorkerOfTheFlow) {
     Packet& p = returning(CallPoint::ingress);
-    p.smd.flow_handle |= 1u << flow::slot_bits;
+    p.smd.flow_handle |= 1u << host.flows.slot_bits();
     EXPECT_EQ(give_back(p), passed);
     host.end_burst();
     EXPECT_THAT(host.to_workers, ::testing::ElementsAre(&p));

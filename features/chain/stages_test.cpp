@@ -81,7 +81,7 @@ TEST(Insert, RepliesEnterAtTheOtherCallPointInReverse) {  // DP-19
     EXPECT_EQ(p.smd.si, 2);
     EXPECT_EQ(p.destination_port, net::no_port);
     EXPECT_EQ(p.hand.call_points_done, 2);
-    EXPECT_EQ(host.insert_state.rules.at(p.flow->insertion.rule_id).packets, 2u);
+    EXPECT_EQ(host.insert_state.rules.at(host.flows.insertion(*p.flow).rule_id).packets, 2u);
 }
 
 TEST(Insert, TakesItselfOffFlowsWithoutServices) {
@@ -304,7 +304,7 @@ TEST(Resolve, CutsSuperFramesBeforeATunnel) {  // DP-25
         host.tracked("g1", CallPoint::egress, test::tcp(4000, 80, net::tcp_ack).payload(3000));
     p.flags |= net::packet_super_frame | net::packet_partial_checksum;
     p.segment_bytes = 1400;
-    p.flow->insertion = {};
+    ASSERT_TRUE(host.flows.set_insertion(*p.flow, {}));
     host.insert(p);
     host.in_service();
     host.resolve(p);

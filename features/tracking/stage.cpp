@@ -140,7 +140,11 @@ void Track::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits
 }
 
 void Track::tick(const Tables&, State& state, dataplane::Exits<Exit>&, Emit& emit) {
-    state.flows->age(emit.now_ns, 256);
+    // New flows pay for those that leave: each for two, so that the table never falls behind.
+    const std::uint64_t inserted = state.flows->stats().inserted;
+    const std::uint64_t budget = 256 + 2 * (inserted - state.inserted_before);
+    state.inserted_before = inserted;
+    state.flows->age(emit.now_ns, budget);
 }
 
 void Track::counters(const Tables&, const State& state, dataplane::CounterSink& sink) {

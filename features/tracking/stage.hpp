@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "dataplane/no_tables.hpp"
-#include "flow/record.hpp"
+#include "flow/table.hpp"
 
 namespace weir::tracking {
 
@@ -23,7 +23,11 @@ struct Track {
 
     struct State {
         flow::Table* flows = nullptr;
-        void open(const dataplane::OpenInput& input) { flows = input.flows; }
+        std::uint64_t inserted_before = 0;  // Stats::inserted at the last tick
+        void open(const dataplane::OpenInput& input) {
+            flows = input.flows;
+            if (flows) inserted_before = flows->stats().inserted;
+        }
     };
 
     static Result<std::shared_ptr<const Tables>> compile(

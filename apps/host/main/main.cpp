@@ -40,8 +40,10 @@ void add_run(CLI::App& app, weir::host::HostOptions& o, std::string& level, std:
     run.add_option("--metrics", o.metrics, "IP:PORT to serve Prometheus metrics on.");
     run.add_option("--workers", o.workers, "Threads that handle packets.")
         ->check(CLI::Range(1, 16));
-    run.add_option("--flows", o.flows, "Flow records of each worker; another number: none is kept.")
-        ->check(CLI::Range(1024, 1048576));
+    run.add_option(
+           "--flows", o.flows,
+           "Flow records of each worker, 2^24 shared by all at most; another number: none is kept.")
+        ->check(CLI::Range(1024, 16777216));
     run.add_option("--packets", o.packets, "Packet buffers.")->check(CLI::Range(1024, 262144));
     run.add_flag("--busy-poll", o.busy_poll, "Workers never sleep.");
     run.add_flag("--huge-pages", o.huge_pages, "Packet memory in huge pages.");
