@@ -58,7 +58,6 @@ WatchStream::WatchStream(TlsStream stream, std::shared_ptr<WatchHandle> handle,
     stream_.set_option(websocket::stream_base::timeout{timeout, timeout, true});
     stream_.read_message_max(max_watch_message_bytes);
     stream_.text(true);
-    handle_->attach(this);
 }
 
 WatchStream::~WatchStream() { handle_->detach(); }
@@ -101,6 +100,8 @@ asio::awaitable<void> WatchStream::write_queue() {
 
 asio::awaitable<std::string> WatchStream::run(std::function<void(std::string_view)> on_message) {
     is_open_ = true;
+    // Not before there is a shared pointer: from here on other threads take their share of us.
+    handle_->attach(this);
     write_more();
     beast::flat_buffer buffer;
     ErrorCode failed;
