@@ -8,7 +8,8 @@ from . import world
 from .process import Failed, Program, wait
 
 RECORDS_EACH = 2.5  # flow records for each flow: one at each guest's port, an eighth is kept free
-MOST_FLOWS = 1_048_576
+MOST_FLOWS = 8_388_608  # of one worker where there are two
+TURNED_OVER = 1_048_576  # a table for workloads whose flows end
 
 
 class Weir:
@@ -24,7 +25,7 @@ class Weir:
         config = room / "config.yaml"
         config.write_text("\n---\n".join(json.dumps(one) for one in resources(bench)))
         fresh = bench.traffic["work"] in ("new_udp", "full_tcp")  # as many as there can be
-        flows = MOST_FLOWS if fresh else max(65536, int(bench.flows * RECORDS_EACH))
+        flows = TURNED_OVER if fresh else max(65536, int(bench.flows * RECORDS_EACH))
         if bench.flows * 2 * 8 / 7 > MOST_FLOWS:  # an eighth is for scopes that hold few
             raise Failed(f"{bench.flows} flows need two records each; --flows takes {MOST_FLOWS}")
         argv = [self.needs[0], "run", "--name", "h1", "--run-dir", str(room / "run"),
