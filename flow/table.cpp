@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "net/wire.hpp"
 
 namespace weir::flow {
 
@@ -121,7 +122,7 @@ void Table::find_bulk(std::span<const Query> queries, std::span<Hit> hits) {
     for (std::size_t i = 0; i < queries.size(); ++i) {
         upward[i] = net::runs_upward(*queries[i].tuple);
         index_.find(places[i], [&](std::uint32_t ref) {
-            fetch(ref, upward[i]);
+            fetch(ref, upward[i], queries[i].tuple->proto == net::proto_tcp);
             return true;
         });
     }
@@ -132,14 +133,16 @@ void Table::find_bulk(std::span<const Query> queries, std::span<Hit> hits) {
 }
 
 // The key line and the hot line of the one direction that is asked for.
-void Table::fetch(std::uint32_t ref, bool upward) const {
+void Table::fetch(std::uint32_t ref, bool upward, bool both) const {
     if ((ref & alias_bit) != 0) {
         __builtin_prefetch(&aliases_[ref & ref_slot]);
         return;
     }
     const FlowPair& pair = records_[ref & ref_slot];
     __builtin_prefetch(&pair.key);
-    __builtin_prefetch(&pair.hot[((ref & upward_bit) != 0) != upward ? 1 : 0], 1);
+    const unsigned direction = ((ref & upward_bit) != 0) != upward ? 1 : 0;
+    __builtin_prefetch(&pair.hot[direction], 1);
+    if (both) __builtin_prefetch(&pair.hot[direction ^ 1], 1);
 }
 
 void Table::begin_burst() {

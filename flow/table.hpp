@@ -222,7 +222,7 @@ private:
     Hit match(std::uint32_t ref, const Query& query, bool upward) const;
     Hit look(const Query& query) const;
     Hit look(const Query& query, Place place, bool upward) const;
-    void fetch(std::uint32_t ref, bool upward) const;
+    void fetch(std::uint32_t ref, bool upward, bool both) const;
     void mark(Hit hit);
 
     FlowPair* take_record(std::uint32_t scope, InsertOutcome& outcome);
