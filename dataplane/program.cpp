@@ -1,5 +1,9 @@
 #include "dataplane/program.hpp"
 
+#include <array>
+#include <cstring>
+#include <type_traits>
+
 namespace weir::dataplane {
 namespace {
 
@@ -11,14 +15,18 @@ std::uint64_t mixed(std::uint64_t sum, std::uint64_t next) {
     return sum ^ sum >> 29;
 }
 
-std::uint32_t home_of(const ActionProgram& p) {
-    std::uint64_t sum = mixed(p.act_before, p.act_behind);
-    sum = mixed(sum, std::uint64_t{p.behind_epoch} << 32 | p.behind_engine);
-    sum = mixed(sum, std::uint64_t{p.mtu} << 16 | std::uint64_t{p.routed} << 8 |
-                         static_cast<std::uint64_t>(p.egress));
-    sum = mixed(sum, std::uint64_t{p.egress_port} << 32 | p.peer);
-    sum = mixed(sum, p.vni);
-    return static_cast<std::uint32_t>(mixed(mixed(sum, p.new_src.to_u64()), p.new_dst.to_u64()));
+static_assert(std::has_unique_object_representations_v<ActionProgram>);
+
+std::uint32_t home_of(const ActionProgram& program) {
+    std::array<std::uint64_t, sizeof program / 8> words;
+    std::memcpy(words.data(), &program, sizeof program);
+    std::uint64_t sum = 0;
+    for (const std::uint64_t word : words) sum = mixed(sum, word);
+    return static_cast<std::uint32_t>(sum);
+}
+
+bool equal(const ActionProgram& a, const ActionProgram& b) {
+    return std::memcmp(&a, &b, sizeof a) == 0;
 }
 
 }  // namespace
@@ -29,7 +37,7 @@ std::uint32_t ProgramStore::put(const ActionProgram& program) {
         const std::uint32_t at = (home + i) % capacity;
         Entry& entry = entries_[at];
         if (entry.generation != generation_) entry = {program, generation_};
-        else if (entry.program != program) continue;
+        else if (!equal(entry.program, program)) continue;
         return generation_ * capacity + at;
     }
     if (++generation_ == generations) {

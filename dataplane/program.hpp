@@ -32,6 +32,7 @@ struct ActionProgram {
     std::uint32_t peer = 0;                    // index into the overlay's peers
     std::uint32_t vni = 0;                     // segment behind routing
     net::Mac new_src, new_dst;                 // when routed
+    std::uint32_t reserved = 0;                // 0: equal programs have equal bytes
 
     // Whether part two was compiled under this epoch by this engine instance.
     bool behind_is(std::uint32_t epoch, std::uint32_t engine) const {

@@ -158,9 +158,12 @@ struct Work {
 
     // Whether packets of this direction come here again.
     void keep(Packet& p, dataplane::StageBits act_before) {
-        if (!p.program || p.program->act_before == act_before) return;
+        if (!p.program) return;
+        const bool changed = p.program->act_before != act_before;
         p.program->act_before = act_before;
-        if (!p.flow->condemned) emit.store_program(p);
+        // What goes straight on gets its whole program from the stage that sends it.
+        const bool known = p.flow->hot[p.direction].program != dataplane::ProgramStore::none;
+        if (!p.flow->condemned && (known ? changed : act_before != 0)) emit.store_program(p);
     }
 
     void act(Packet& p, const Decided& decided, const dataplane::PortEntry& port, CallPoint point) {

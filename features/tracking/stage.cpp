@@ -165,7 +165,7 @@ void Settle::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exit
         flow::Hot& hot = p->flow->hot[p->direction];
         hot.epoch = emit.ports->at(dataplane::context_port(*p))->epoch;
         hot.engine = emit.engine;
-        emit.store_program(*p);
+        hot.program = dataplane::ProgramStore::none;  // until Insert or whoever sends it says more
     }
 }
 
