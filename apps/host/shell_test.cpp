@@ -25,7 +25,7 @@ std::uint64_t dropped(Shell& shell, ShellDrop why) {
 void expect_passes(Rig& rig, const std::string& from, const std::string& to, std::uint32_t count) {
     std::uint32_t sent = 0, got = 0;
     const bool all = eventually([&] {
-        if (sent < count && sent - got < 1000 && rig.device(from).inject(frame(sent))) ++sent;
+        while (sent < count && sent - got < 1000 && rig.device(from).inject(frame(sent))) ++sent;
         while (const auto f = rig.device(to).collect()) {
             EXPECT_EQ(number_of(*f), got);
             ++got;
