@@ -9,13 +9,9 @@
 #include <vector>
 
 #include "apps/engine/engine.hpp"
+#include "apps/engine/testing/host_snapshot.hpp"
 #include "apps/engine/testing/memory_shell.hpp"
 #include "base/check.hpp"
-#include "features/feature.hpp"
-#include "model/canonical.hpp"
-#include "model/documents.hpp"
-#include "model/validate.hpp"
-#include "model/yaml.hpp"
 #include "net/builder.hpp"
 #include "net/geneve.hpp"
 #include "net/notation.hpp"
@@ -72,20 +68,6 @@ constexpr const char* intent = R"(
 {kind: service-rule, name: inspect, id: 100, protocol: udp, ports: [8080], chain: chain}
 )";
 
-std::string snapshot_of_h1() {
-    model::Registry registry;
-    for (const features::Feature& feature : features::all()) {
-        feature.add_kinds(registry);
-        registry.add_validator(feature.validate);
-    }
-    model::Errors errors;
-    model::Snapshot snapshot;
-    model::put_documents(registry, model::parse_documents(intent, errors), snapshot, errors);
-    if (errors.empty()) errors = model::validate(registry, snapshot);
-    WEIR_CHECK(errors.empty(), errors.list().front().text().c_str());
-    return model::encode_canonical(registry, features::plan_for(snapshot, {}, "h1"));
-}
-
 // What is measured: who sends to whom.
 struct Path {
     std::string_view name;
@@ -138,7 +120,8 @@ public:
         };
         gone_.reserve(4 * burst);
         engine_ = engine::Engine::create(shell_.vtable, "h1", 1).value();
-        WEIR_CHECK(engine_->publish(snapshot_of_h1(), 1).ok(), "the engine takes the snapshot");
+        WEIR_CHECK(engine_->publish(engine::host_snapshot(intent, "h1"), 1).ok(),
+                   "the engine takes the snapshot");
         constexpr const char* names[] = {"underlay", "g1", "g2", "g3", "n1"};
         for (std::uint32_t i = 0; i < std::size(names); ++i)
             WEIR_CHECK(engine_->attach(engine::MemoryShell::port(i, names[i])).ok(), "a port");

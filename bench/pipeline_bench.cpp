@@ -10,14 +10,10 @@
 #include <vector>
 
 #include "apps/engine/abi.hpp"
+#include "apps/engine/testing/host_snapshot.hpp"
 #include "base/check.hpp"
 #include "base/limits.hpp"
 #include "dataplane/heap_pool.hpp"
-#include "features/feature.hpp"
-#include "model/canonical.hpp"
-#include "model/documents.hpp"
-#include "model/validate.hpp"
-#include "model/yaml.hpp"
 #include "net/builder.hpp"
 #include "net/notation.hpp"
 
@@ -56,20 +52,6 @@ std::string intent(std::int64_t rules) {
     return text;
 }
 
-std::string snapshot_of_h1(std::int64_t rules) {
-    model::Registry registry;
-    for (const features::Feature& feature : features::all()) {
-        feature.add_kinds(registry);
-        registry.add_validator(feature.validate);
-    }
-    model::Errors errors;
-    model::Snapshot snapshot;
-    model::put_documents(registry, model::parse_documents(intent(rules), errors), snapshot, errors);
-    if (errors.empty()) errors = model::validate(registry, snapshot);
-    WEIR_CHECK(errors.empty(), errors.list().front().text().c_str());
-    return model::encode_canonical(registry, features::plan_for(snapshot, {}, "h1"));
-}
-
 // A shell without devices: what is sent counts and comes back into the pool of packets.
 class Shell {
 public:
@@ -87,7 +69,7 @@ public:
                    limits::default_flows_per_worker};
         engine_ = api_.create(&vtable_, "h1", 1, {});
         WEIR_CHECK(engine_ != nullptr, "the engine starts");
-        const std::string snapshot = snapshot_of_h1(rules);
+        const std::string snapshot = engine::host_snapshot(intent(rules), "h1");
         WEIR_CHECK(api_.publish(engine_, snapshot.data(), snapshot.size(), 1, {}) != 0,
                    "the engine takes the snapshot");
         for (const char* name : {"underlay", "g1", "g2"}) attach(name);

@@ -20,13 +20,18 @@ bool contains(const std::vector<model::PortRange>& ranges, std::uint16_t port) {
                        [&](const model::PortRange& range) { return range.contains(port); });
 }
 
-bool is_icmp(std::uint8_t proto) {
+bool version_matches(model::IpVersion wanted, const net::Ip& ip) {
+    if (wanted == model::IpVersion::any) return true;
+    return ip.is4() == (wanted == model::IpVersion::ip4);
+}
+
+}  // namespace
+
+bool is_icmp(unsigned proto) {
     return proto == net::proto_icmp || proto == net::proto_icmp6;
 }
 
-constexpr std::uint8_t proto_sctp = 132;
-
-bool protocol_matches(model::Protocol wanted, std::uint8_t proto) {
+bool protocol_fits(model::Protocol wanted, unsigned proto) {
     switch (wanted) {
         case model::Protocol::tcp:
             return proto == net::proto_tcp;
@@ -35,23 +40,16 @@ bool protocol_matches(model::Protocol wanted, std::uint8_t proto) {
         case model::Protocol::icmp:
             return is_icmp(proto);
         case model::Protocol::sctp:
-            return proto == proto_sctp;
+            return proto == net::proto_sctp;
         case model::Protocol::any:
             break;
     }
     return true;
 }
 
-bool version_matches(model::IpVersion wanted, const net::Ip& ip) {
-    if (wanted == model::IpVersion::any) return true;
-    return ip.is4() == (wanted == model::IpVersion::ip4);
-}
-
-}  // namespace
-
 bool FlowMatch::matches(const net::Tuple& tuple, bool outgoing) const {
     if (!(outgoing ? out : in)) return false;
-    if (!version_matches(ip_version, tuple.src) || !protocol_matches(protocol, tuple.proto))
+    if (!version_matches(ip_version, tuple.src) || !protocol_fits(protocol, tuple.proto))
         return false;
     if (!any_source && contains(sources, tuple.src) == not_sources) return false;
     if (!any_destination && contains(destinations, tuple.dst) == not_destinations) return false;

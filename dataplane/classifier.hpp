@@ -29,6 +29,10 @@ struct FlowMatch {
     friend bool operator==(const FlowMatch&, const FlowMatch&) = default;
 };
 
+// Whether a number of the IP header is of the protocol that a rule names; both ICMPs are "icmp".
+bool protocol_fits(model::Protocol wanted, unsigned proto);
+bool is_icmp(unsigned proto);
+
 // The networks of groups and prefixes together; `any` when both lists are empty.
 struct Members {
     std::vector<net::Prefix> prefixes;

@@ -8,8 +8,6 @@ namespace weir::dataplane {
 
 namespace {
 
-constexpr std::uint8_t proto_sctp = 132;
-
 template <class Key>
 constexpr Key highest = static_cast<Key>(~Key{0});
 
@@ -59,26 +57,6 @@ RuleValues addresses(const std::vector<net::Prefix>& prefixes, bool negated) {
         out.large = complement(out.large);
     }
     return out;
-}
-
-bool is_icmp(unsigned proto) {
-    return proto == net::proto_icmp || proto == net::proto_icmp6;
-}
-
-bool protocol_fits(model::Protocol wanted, unsigned proto) {
-    switch (wanted) {
-        case model::Protocol::tcp:
-            return proto == net::proto_tcp;
-        case model::Protocol::udp:
-            return proto == net::proto_udp;
-        case model::Protocol::icmp:
-            return is_icmp(proto);
-        case model::Protocol::sctp:
-            return proto == proto_sctp;
-        case model::Protocol::any:
-            break;
-    }
-    return true;
 }
 
 // The values that a protocol's second half of the service key may have.

@@ -9,13 +9,9 @@
 #include <vector>
 
 #include "apps/engine/engine.hpp"
+#include "apps/engine/testing/host_snapshot.hpp"
 #include "apps/engine/testing/memory_shell.hpp"
-#include "features/feature.hpp"
-#include "model/canonical.hpp"
-#include "model/documents.hpp"
 #include "model/json.hpp"
-#include "model/validate.hpp"
-#include "model/yaml.hpp"
 #include "net/builder.hpp"
 #include "net/geneve.hpp"
 #include "net/notation.hpp"
@@ -82,21 +78,6 @@ std::string intent(int revision) {
     return text;
 }
 
-std::string snapshot_of_h1(int revision) {
-    model::Registry registry;
-    for (const features::Feature& feature : features::all()) {
-        feature.add_kinds(registry);
-        registry.add_validator(feature.validate);
-    }
-    model::Errors errors;
-    model::Snapshot snapshot;
-    model::put_documents(registry, model::parse_documents(intent(revision), errors), snapshot,
-                         errors);
-    if (errors.empty()) errors = model::validate(registry, snapshot);
-    EXPECT_TRUE(errors.empty()) << (errors.empty() ? "" : errors.list().front().text());
-    return model::encode_canonical(registry, features::plan_for(snapshot, {}, "h1"));
-}
-
 class Twin {
 public:
     explicit Twin(bool by_express) {
@@ -112,9 +93,10 @@ public:
         shell.sent.clear();
     }
     void publish(int revision) {
-        ASSERT_TRUE(
-            engine_->publish(snapshot_of_h1(revision), static_cast<std::uint64_t>(revision) + 1)
-                .ok());
+        ASSERT_TRUE(engine_
+                        ->publish(host_snapshot(intent(revision), "h1"),
+                                  static_cast<std::uint64_t>(revision) + 1)
+                        .ok());
     }
     void give(const std::vector<MemoryShell::Sent>& frames, std::uint64_t now_ns) {
         std::vector<net::Packet*> packets;
@@ -260,18 +242,7 @@ private:
         return out;
     }
 
-    net::Mac router() {
-        static const net::Mac mac = [] {
-            model::Errors errors;
-            model::Snapshot snapshot;
-            model::Registry registry;
-            for (const features::Feature& feature : features::all()) feature.add_kinds(registry);
-            model::put_documents(registry, model::parse_documents(intent(0), errors), snapshot,
-                                 errors);
-            return snapshot.find<model::Router>("r1")->mac;
-        }();
-        return mac;
-    }
+    static net::Mac router() { return model::Router{}.mac; }
 
     // Anything may be wrong with a frame.
     void spoil(Frame& frame) {

@@ -38,9 +38,7 @@ public:
             return of(host).pool.allocate(worker, out, count);
         };
         vtable.release = [](void* host, std::uint32_t worker, net::Packet** packets,
-                            std::uint32_t count) {
-            of(host).pool.release(worker, packets, count);
-        };
+                            std::uint32_t count) { of(host).pool.release(worker, packets, count); };
         vtable.hand_to_worker = [](void* host, std::uint32_t, std::uint32_t to,
                                    net::Packet** packets, std::uint32_t count) {
             for (std::uint32_t i = 0; i < count; ++i) of(host).handed.emplace_back(to, packets[i]);
