@@ -1,5 +1,6 @@
-// What one packet of an established connection costs the engine, in instructions: a fixed number of
-// bursts through Engine::run, to be counted by callgrind (tools/check_path_cost).
+// What one packet costs the engine, in instructions: of an established connection, or the first of a
+// new one while as many old ones age out. A fixed number of bursts through Engine::run and
+// Engine::tick, to be counted by callgrind (tools/check_path_cost).
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -22,6 +23,9 @@ using namespace weir;
 using Frame = engine::MemoryShell::Frame;
 
 constexpr std::uint32_t burst = 32, connections = 256;
+// New connections: their idle time is 60 s, so that some three thousand of them live at a time.
+constexpr std::uint64_t first_step_ns = 625'000'000;
+constexpr std::uint32_t first_warm_up = 128;  // bursts
 constexpr std::uint32_t underlay = 0, g1 = 1, g2 = 2, g3 = 3, n1 = 4;
 
 constexpr const char* intent = R"(
@@ -74,12 +78,15 @@ struct Path {
     std::uint32_t from, to;  // ports; `underlay`: g4 of the other host
     std::uint32_t out;       // where its packets leave
     std::uint16_t service = 80;
+    std::uint8_t first = 0;  // not 0: every packet opens a connection of this protocol
 };
 constexpr Path paths[] = {{"plain", g1, g2, g2},
                           {"routed", g1, g3, g3},
                           {"geneve_out", g1, underlay, underlay},
                           {"geneve_in", underlay, g1, g1},
-                          {"chained", g1, g2, n1, 8080}};
+                          {"chained", g1, g2, n1, 8080},
+                          {"first_udp", g1, g2, g2, 80, net::proto_udp},
+                          {"first_tcp", g1, g2, g2, 80, net::proto_tcp}};
 
 struct End {
     std::uint32_t port;
@@ -119,6 +126,7 @@ public:
                                                         bytes, layout, adoption);
         };
         gone_.reserve(4 * burst);
+        shell_.vtable.flows_per_worker = 1u << 15;
         engine_ = engine::Engine::create(shell_.vtable, "h1", 1).value();
         WEIR_CHECK(engine_->publish(engine::host_snapshot(intent, "h1"), 1).ok(),
                    "the engine takes the snapshot");
@@ -131,6 +139,7 @@ public:
     }
 
     void measure(std::uint32_t bursts) {
+        if (path_.first != 0) return measure_first(bursts);
         std::vector<Frame> data;
         for (std::uint32_t i = 0; i < connections; ++i) {
             const auto port = static_cast<std::uint16_t>(4000 + i);
@@ -150,6 +159,22 @@ public:
     }
 
 private:
+    // Every packet belongs to a flow of its own; the oldest ones age out meanwhile.
+    void measure_first(std::uint32_t bursts) {
+        std::uint16_t port = 1024;
+        const std::uint64_t before = sent_;
+        for (std::uint32_t i = 0; i < first_warm_up + bursts; ++i) {
+            std::vector<Frame> frames;
+            for (std::uint32_t k = 0; k < burst; ++k)
+                frames.push_back(frame(false, port++, net::tcp_syn, 1000, 0));
+            now_ns_ += first_step_ns;
+            run(frames, path_.from);
+            engine_->tick(0, now_ns_);
+        }
+        WEIR_CHECK(sent_ - before == std::uint64_t{first_warm_up + bursts} * burst,
+                   "every packet gets there");
+    }
+
     Frame frame(bool back, std::uint16_t port, std::uint8_t flags, std::uint32_t sequence,
                 std::uint32_t acknowledgement) {
         const End from = end_of(back ? path_.to : path_.from);
@@ -160,7 +185,7 @@ private:
         builder.eth(routed ? router : to.mac(), from.mac()).ip(from.ip(ip6_), to.ip(ip6_));
         const std::uint16_t src = back ? path_.service : port, dst = back ? port : path_.service;
         // What goes to a node does not come back here, so no connection would be set up.
-        if (path_.out == n1) builder.udp(src, dst);
+        if (path_.out == n1 || path_.first == net::proto_udp) builder.udp(src, dst);
         else builder.tcp(src, dst, flags, sequence, acknowledgement);
         Frame plain = builder.build();
         plain.resize(std::max<std::size_t>(plain.size(), 60));

@@ -86,7 +86,7 @@ struct RuleIndex::Search {
         __builtin_prefetch(&dimension.cells[one->broad]);
     }
     std::uint64_t tops() const {
-        std::uint64_t tops = ~std::uint64_t{0};
+        std::uint64_t tops = index.tops_;
         for (std::size_t i = 0; i < used; ++i)
             tops &=
                 views[i].dimension->any_top | views[i].one->narrow_top | views[i].one->broad_top;

@@ -78,6 +78,7 @@ private:
     std::vector<FlowMatch> compared_;     // by rule, if some dimension was left out
     std::size_t stride_ = 1;              // entries that one bit of a top stands for
     std::size_t entries_ = 0;             // of a row
+    std::uint64_t tops_ = 0;              // bits of a top that stand for entries
 };
 
 // What a flow's protocol, destination port (or ICMP type), IP version and direction are to the

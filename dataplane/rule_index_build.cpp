@@ -200,6 +200,8 @@ public:
         give_positions();
         out_.entries_ = (blocks() + 63) / 64;
         out_.stride_ = (out_.entries_ + 63) / 64;
+        for (std::size_t entry = 0, bit = 0; entry < out_.entries_; entry += out_.stride_, ++bit)
+            out_.tops_ |= std::uint64_t{1} << bit;
         bool left_out = false;
         for (std::size_t d = 0; d < RuleIndex::dimensions; ++d)
             if (out_.dimension_[d].used) left_out |= !build_dimension(d);
