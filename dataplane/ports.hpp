@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "flow/timeouts.hpp"
 #include "net/address.hpp"
 #include "net/packet.hpp"
 
@@ -25,7 +26,9 @@ struct PortEntry {
     std::vector<net::Ip> addresses;
     bool spoof_guard = true;
     bool learn_addresses = false;
-    bool foreign = false;     // another engine's: packets for it are handed over
+    bool foreign = false;  // another engine's: packets for it are handed over
+    // No part of the epoch: what is decided stays decided, a flow's next packet sets its timer.
+    flow::Timeouts timeouts;
     std::uint32_t epoch = 0;  // digest of everything compiled for this port; never 0
 
     // AnchorPortId of the service metadata (spec R2): incarnation 8 | index 24.

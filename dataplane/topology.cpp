@@ -173,6 +173,43 @@ void add_ports(const model::Snapshot& snapshot, const std::vector<AttachedPort>&
     }
 }
 
+flow::Timeouts in_milliseconds(const model::FlowTimeouts& t) {
+    flow::Timeouts out;
+    out.tcp_new_ms = t.tcp_new_s * 1000;
+    out.tcp_established_ms = t.tcp_established_s * 1000;
+    out.tcp_closing_ms = t.tcp_closing_s * 1000;
+    out.tcp_closed_ms = t.tcp_closed_s * 1000;
+    out.udp_ms = t.udp_s * 1000;
+    out.udp_replied_ms = t.udp_replied_s * 1000;
+    out.icmp_ms = t.icmp_s * 1000;
+    out.other_ms = t.other_s * 1000;
+    return out;
+}
+
+bool applies_to(const model::FlowTimeouts& timeouts, const PortEntry& port,
+                const model::Snapshot& snapshot) {
+    if (timeouts.applied_to.empty()) return true;
+    return std::ranges::any_of(timeouts.applied_to, [&](const auto& ref) {
+        const auto* group = snapshot.find<model::Group>(ref.name);
+        if (!group) return false;
+        const auto members = model::group_members(snapshot, *group).ports;
+        return std::ranges::find(members, port.name) != members.end();
+    });
+}
+
+// The first that is for a port counts; the rulebook holds for ports that have none.
+void give_timeouts(const model::Snapshot& snapshot, Topology& out) {
+    std::vector<const model::FlowTimeouts*> in_order;
+    for (const auto& [name, one] : snapshot.all<model::FlowTimeouts>()) in_order.push_back(&one);
+    std::ranges::stable_sort(in_order, {}, &model::FlowTimeouts::priority);
+    for (PortEntry& port : out.ports) {
+        if (port.role != PortRole::guest) continue;
+        const auto found = std::ranges::find_if(
+            in_order, [&](const auto* one) { return applies_to(*one, port, snapshot); });
+        if (found != in_order.end()) port.timeouts = in_milliseconds(**found);
+    }
+}
+
 void add_underlay(const std::vector<AttachedPort>& open, Topology& out) {
     const AttachedPort* device = find_open(open, "underlay");
     if (!device) return;
@@ -252,6 +289,7 @@ Result<Topology> compile_topology(const model::Snapshot& snapshot, std::string_v
     add_segments(snapshot, out);
     add_routers(snapshot, out);
     add_ports(snapshot, open, out);
+    give_timeouts(snapshot, out);
     add_underlay(open, out);
     add_digests(out);
     return out;

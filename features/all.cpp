@@ -17,6 +17,11 @@ void plan_core(const model::Snapshot& intent, std::string_view host, model::Snap
     for (const auto& [name, one] : intent.all<model::Segment>()) out.put(one);
     for (const auto& [name, one] : intent.all<model::ServiceSegment>()) out.put(one);
     for (const auto& [name, one] : intent.all<model::Router>()) out.put(one);
+    for (const auto& [name, one] : intent.all<model::FlowTimeouts>()) {
+        out.put(one);
+        for (const auto& ref : one.applied_to)
+            if (const auto* group = intent.find<model::Group>(ref.name)) out.put(*group);
+    }
     for (const auto& [name, one] : intent.all<model::Port>()) {
         model::Port port = one;
         if (port.host.name != host) port.device = {};

@@ -55,16 +55,16 @@ void lower_ttl(std::uint8_t* frame, const QuickFrame& q) {
 // What Track does for a packet that passed. Only the first answer of what is not TCP changes how
 // long a flow may be idle: followed TCP stays established.
 void count(flow::FlowPair& pair, std::uint8_t direction, bool tcp, std::uint32_t bytes,
-           flow::Table& flows, std::uint64_t now_ns) {
+           const flow::Timeouts& timeouts, flow::Table& flows, std::uint64_t now_ns) {
     flow::Hot& hot = pair.hot[direction];
     ++hot.packets;
     hot.bytes += bytes;
-    if (tcp && hot.idle_ms == flow::default_timeouts.tcp_established_ms &&
-        hot.kind == flow::Kind::established) [[likely]] {
+    if (tcp && hot.idle_ms == timeouts.tcp_established_ms && hot.kind == flow::Kind::established)
+        [[likely]] {
         hot.last_seen_ns = now_ns;
         return;
     }
-    flows.touch(pair, direction, flow::default_timeouts, now_ns);
+    flows.touch(pair, direction, timeouts, now_ns);
 }
 
 }  // namespace
@@ -237,8 +237,8 @@ bool Express::leave_guest(Lane& lane, const flow::Table::Hit& hit) {
         if (!next || next->role != PortRole::guest || next->foreign) return false;
     }
     if (!follow(lane, hit)) return false;
-    count(*hit.pair, hit.direction, q.tuple.proto == net::proto_tcp, p.length, *emit_.flows,
-          emit_.now_ns);
+    count(*hit.pair, hit.direction, q.tuple.proto == net::proto_tcp, p.length, lane.port->timeouts,
+          *emit_.flows, emit_.now_ns);
     ++packets_;
     if (program->routed) {
         lower_ttl(p.data, q);
@@ -273,8 +273,8 @@ bool Express::reach_guest(Lane& lane, const flow::Table::Hit& hit) {
         ++pipeline_.state<overlay::Decap>().guest_packets;
         p.slot = net::no_slot;
     }
-    count(*hit.pair, hit.direction, q.tuple.proto == net::proto_tcp, p.length, *emit_.flows,
-          emit_.now_ns);
+    count(*hit.pair, hit.direction, q.tuple.proto == net::proto_tcp, p.length, port.timeouts,
+          *emit_.flows, emit_.now_ns);
     ++packets_;
     ++pipeline_.state<switching::Deliver>().delivered;
     emit_.transmit(p, port.index);

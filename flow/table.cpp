@@ -161,7 +161,7 @@ FlowPair* Table::at_handle(std::uint32_t handle) {
 // Insertion and removal.
 
 FlowPair* Table::insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
-                        InsertOutcome* outcome) {
+                        InsertOutcome* outcome, const Timeouts& timeouts) {
     InsertOutcome ignored;
     InsertOutcome& result = outcome != nullptr ? *outcome : ignored;
     if (scope(key.scope) == nullptr) {
@@ -185,13 +185,14 @@ FlowPair* Table::insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns
         return nullptr;
     }
     if (wheel_.empty()) wheel_.set_time(now_ns);
-    write_record(*pair, key, hash, now_ns);
+    write_record(*pair, key, hash, now_ns, timeouts);
     link_record(*pair);
     ++header_->stats.inserted;
     return pair;
 }
 
-void Table::write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std::uint64_t now_ns) {
+void Table::write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std::uint64_t now_ns,
+                         const Timeouts& timeouts) {
     FlowPair fresh;
     fresh.key = key;
     fresh.id = std::uint64_t{geometry().worker} << 56 | header_->next_id;
@@ -206,7 +207,7 @@ void Table::write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std
     fresh.identity_checksum = identity_of(fresh);
     fresh.live = record_writing;
     fresh.hot[0].last_seen_ns = now_ns;
-    const std::uint32_t idle_ms = default_timeouts.idle_ms(fresh);
+    const std::uint32_t idle_ms = timeouts.idle_ms(fresh);
     fresh.hot[0].idle_ms = fresh.hot[1].idle_ms = idle_ms;
 
     pair.live = record_writing;

@@ -114,7 +114,8 @@ public:
     // oldest closing, then other than TCP; an established one never (design §4). Null: see
     // `outcome`.
     FlowPair* insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
-                     InsertOutcome* outcome = nullptr);
+                     InsertOutcome* outcome = nullptr,
+                     const Timeouts& timeouts = default_timeouts);
     // A further key: `tuple` as seen in `direction`, and its reverse in the other. False: no room,
     // or another flow has that key.
     bool add_alias(FlowPair& pair, const net::Tuple& tuple, std::uint8_t direction,
@@ -231,7 +232,8 @@ private:
     void take_slab(std::uint32_t scope);
     void make_slab();
     void give_back_slab(std::uint32_t slab);
-    void write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std::uint64_t now_ns);
+    void write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std::uint64_t now_ns,
+                      const Timeouts& timeouts);
     void link_record(FlowPair& pair);
     void remove(FlowPair& pair, Removal why);
     void reclassify(FlowPair& pair, std::uint32_t idle_ms);

@@ -127,10 +127,14 @@ struct TableAdopter {
         pair.kind_next = pair.kind_previous = pair.timer_next = pair.timer_previous = no_index;
         pair.timer_armed = 0;
         pair.condemned = 0;
+        // Its own idle time, unless the kill fell between a new state and its time.
+        const bool timed = pair.hot[0].idle_ms != 0 && pair.hot[0].kind == kind_of(pair);
+        const std::uint32_t idle_ms =
+            timed ? pair.hot[0].idle_ms : default_timeouts.idle_ms(pair);
         for (Hot& hot : pair.hot) {
             hot.tag = pair.hash();
             hot.burst = 0;
-            hot.idle_ms = default_timeouts.idle_ms(pair);
+            hot.idle_ms = idle_ms;
         }
         table.link_record(pair);
         ++report.adopted;

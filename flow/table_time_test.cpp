@@ -59,6 +59,15 @@ TEST(Timers, UdpLivesLongerOnceAnswered) {
     expect_lifetime(shard, key, start + 2 * second, 180);
 }
 
+TEST(Timers, ARecordBeginsWithTheTimesOfItsPort) {
+    Shard shard({.records = 64, .scopes = 1});
+    const Key key = udp_key(shard.scope("g1"), 1, 1);
+    Timeouts port;
+    port.udp_ms = 2000;
+    shard.table.insert(key, net::symmetric_hash(key.tuple), start, nullptr, port);
+    expect_lifetime(shard, key, start, 2);
+}
+
 TEST(Timers, TouchKeepsAFlowAndBothDirectionsCount) {
     Shard shard({.records = 64, .scopes = 1});
     const Key key = udp_key(shard.scope("g1"), 1, 1);

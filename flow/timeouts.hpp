@@ -5,7 +5,8 @@
 
 namespace weir::flow {
 
-// The one rulebook of idle times, in milliseconds (design §4, spec service-plane DP-10).
+// Idle times, in milliseconds. The defaults are the one rulebook (design §4, spec service-plane
+// DP-10); operators change them for a port by model::FlowTimeouts.
 struct Timeouts {
     std::uint32_t tcp_new_ms = 60'000;  // handshake not finished
     std::uint32_t tcp_established_ms = 7'200'000;
@@ -15,6 +16,8 @@ struct Timeouts {
     std::uint32_t udp_replied_ms = 180'000;  // once the responder answered
     std::uint32_t icmp_ms = 20'000;
     std::uint32_t other_ms = 60'000;
+
+    friend bool operator==(const Timeouts&, const Timeouts&) = default;
 
     // The idle time that holds for `pair` as it stands now.
     std::uint32_t idle_ms(const FlowPair& pair) const {

@@ -331,6 +331,7 @@ void add_core_kinds(Registry& registry) {
     registry.add<Port>();
     registry.add<Router>();
     registry.add<Group>();
+    registry.add<FlowTimeouts>();
     registry.add_validator(validate_core, Trust::bounds);
 }
 

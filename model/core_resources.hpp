@@ -240,6 +240,49 @@ struct Group {
     }
 };
 
+inline constexpr std::uint32_t longest_idle_s = 30 * 86'400;
+
+// How long flows of guest ports may be idle before they are forgotten. Defaults: the rulebook of
+// flow/timeouts.hpp.
+struct FlowTimeouts {
+    std::string name;
+    std::uint32_t priority = 1000;
+    std::vector<Ref<Group>> applied_to;
+    std::uint32_t tcp_new_s = 60;
+    std::uint32_t tcp_established_s = 7200;
+    std::uint32_t tcp_closing_s = 30;
+    std::uint32_t tcp_closed_s = 5;
+    std::uint32_t udp_s = 60;
+    std::uint32_t udp_replied_s = 180;
+    std::uint32_t icmp_s = 20;
+    std::uint32_t other_s = 60;
+
+    static constexpr auto schema() {
+        const auto idle = [](std::uint32_t FlowTimeouts::*member, std::string_view field_name,
+                             std::string_view help) {
+            return field(member, field_name, help, 1, longest_idle_s).unit("s");
+        };
+        return resource(
+            "flow-timeouts",
+            "How long flows of guest ports may be idle; of those for a port, the first counts.",
+            key(&FlowTimeouts::name, "name", "Unique among flow timeouts."),
+            field(&FlowTimeouts::priority, "priority",
+                  "Lower numbers come first; those of equal priority by name.", 0, 1000000),
+            field(&FlowTimeouts::applied_to, "applied_to",
+                  "Groups whose ports have them; empty: all guest ports.")
+                .count(0, 256),
+            idle(&FlowTimeouts::tcp_new_s, "tcp_new_s", "TCP before its handshake has ended."),
+            idle(&FlowTimeouts::tcp_established_s, "tcp_established_s", "TCP, open both ways."),
+            idle(&FlowTimeouts::tcp_closing_s, "tcp_closing_s", "TCP behind its first FIN."),
+            idle(&FlowTimeouts::tcp_closed_s, "tcp_closed_s",
+                 "TCP behind a RST, or when both FINs were acknowledged."),
+            idle(&FlowTimeouts::udp_s, "udp_s", "UDP that nobody has answered."),
+            idle(&FlowTimeouts::udp_replied_s, "udp_replied_s", "UDP that was answered."),
+            idle(&FlowTimeouts::icmp_s, "icmp_s", "ICMP of both IP versions."),
+            idle(&FlowTimeouts::other_s, "other_s", "Every other protocol."));
+    }
+};
+
 // Who is in a group, as of one snapshot.
 struct GroupMembers {
     std::vector<std::string> ports;     // names of guest ports, ordered

@@ -74,7 +74,8 @@ std::string intent(int revision) {
     if (revision % 2)
         text +=
             "---\n{kind: firewall-rule, name: no-names, id: 3, priority: 1, protocol: udp, "
-            "ports: [53], action: drop}\n";
+            "ports: [53], action: drop}\n"
+            "---\n{kind: flow-timeouts, name: short, udp_s: 2, tcp_established_s: 4}\n";
     return text;
 }
 

@@ -46,11 +46,11 @@ void plan_stages(Packet& p, const PortEntry& port, Emit& emit) {
                 (behind_current ? program.act_behind : emit.stages->behind_insertion[which]);
 }
 
-void count(Packet& p, Emit& emit) {
+void count(Packet& p, const PortEntry& port, Emit& emit) {
     flow::Hot& hot = p.flow->hot[p.direction];
     ++hot.packets;
     hot.bytes += p.length;
-    emit.flows->touch(*p.flow, p.direction, flow::default_timeouts, emit.now_ns);
+    emit.flows->touch(*p.flow, p.direction, port.timeouts, emit.now_ns);
 }
 
 // An ICMP error belongs to the flow it quotes: it goes the flow's way and changes nothing of it.
@@ -65,7 +65,8 @@ bool related_error(Packet& p, const PortEntry& port, Emit& emit) {
 
 // A new record for the first packet of a flow; null when the table is full.
 flow::FlowPair* insert(const Packet& p, const PortEntry& port, Emit& emit) {
-    flow::FlowPair* pair = emit.flows->insert({port.scope, port.vni, p.tuple}, p.hash, emit.now_ns);
+    flow::FlowPair* pair = emit.flows->insert({port.scope, port.vni, p.tuple}, p.hash, emit.now_ns,
+                                             nullptr, port.timeouts);
     if (!pair) return nullptr;
     pair->initiator_outside = guest_context(p) == 1;
     pair->traced = p.hand.trace_id != 0;
@@ -132,7 +133,7 @@ void Track::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits
             exits.take(*p, why);
             continue;
         }
-        count(*p, emit);
+        count(*p, port, emit);
         emit.note(*p, "flow", p->flow->id);
         emit.note(*p, "new", p->flow_is_new ? 1 : 0);
         plan_stages(*p, port, emit);
