@@ -11,7 +11,7 @@
 namespace weir::flow {
 
 inline constexpr std::uint64_t shard_magic = 0x31574f4c46524957;  // "WIRFLOW1"
-inline constexpr std::uint32_t shard_layout_version = 2;
+inline constexpr std::uint32_t shard_layout_version = 3;
 // What a pool that holds a shard is called in the vault.
 inline constexpr std::uint32_t pool_layout_version =
     shard_layout_version << 16 | record_layout_version;
@@ -44,6 +44,12 @@ struct Slab {
 };
 static_assert(sizeof(Slab) == 40);
 
+// The eviction list of a kind that may be evicted.
+constexpr std::size_t queue_of(Kind kind) {
+    return static_cast<std::size_t>(kind) - static_cast<std::size_t>(Kind::half_open);
+}
+static_assert(queue_of(Kind::half_open) == 0 && queue_of(Kind::other) == 2);
+
 enum class ScopeState : std::uint32_t { free = 0, writing, open };
 
 // One named owner of records, normally a port.
@@ -56,9 +62,11 @@ struct alignas(64) Scope {
     std::uint32_t slab_count = 0;
     std::uint32_t records = 0;
     std::uint32_t name_hash = 0;
-    // Oldest and youngest record of each kind that may be evicted; index = Kind.
-    std::array<std::uint32_t, 4> oldest{no_index, no_index, no_index, no_index};
-    std::array<std::uint32_t, 4> youngest{no_index, no_index, no_index, no_index};
+    std::uint32_t half_open = 0;  // records of Kind::half_open
+    std::uint32_t reserved = 0;
+    // Oldest and youngest record of each kind that may be evicted; index = queue_of().
+    std::array<std::uint32_t, 3> oldest{no_index, no_index, no_index};
+    std::array<std::uint32_t, 3> youngest{no_index, no_index, no_index};
     char name[limits::max_name_bytes + 1] = {};
 };
 static_assert(sizeof(Scope) == 128);

@@ -46,9 +46,9 @@ enum class TcpState : std::uint8_t {
 // What a record is to the eviction policy of a full table.
 enum class Kind : std::uint8_t {
     none = 0,     // free record
-    half_open,    // TCP before the handshake ended: goes first
-    closing,      // both FINs or a RST seen: goes second
-    other,        // not TCP: goes third
+    half_open,    // TCP before the handshake ended: goes first where there are many, else last
+    closing,      // both FINs or a RST seen
+    other,        // not TCP
     established,  // TCP with at least one open half: never goes
     count_
 };

@@ -309,11 +309,12 @@ void Table::kind_push(FlowPair& pair, Kind kind) {
     }
     if (kind == Kind::other) ++slab.other;
     Scope& scope = scopes_[pair.key.scope];
-    std::uint32_t& youngest = scope.youngest[nth(kind)];
+    if (kind == Kind::half_open) ++scope.half_open;
+    std::uint32_t& youngest = scope.youngest[queue_of(kind)];
     pair.kind_previous = youngest;
     pair.kind_next = no_index;
     if (youngest != no_index) records_[youngest].kind_next = slot(pair);
-    else scope.oldest[nth(kind)] = slot(pair);
+    else scope.oldest[queue_of(kind)] = slot(pair);
     youngest = slot(pair);
 }
 
@@ -327,10 +328,11 @@ void Table::kind_remove(FlowPair& pair) {
     }
     if (kind == Kind::other) --slab.other;
     Scope& scope = scopes_[pair.key.scope];
+    if (kind == Kind::half_open) --scope.half_open;
     if (pair.kind_previous != no_index) records_[pair.kind_previous].kind_next = pair.kind_next;
-    else scope.oldest[nth(kind)] = pair.kind_next;
+    else scope.oldest[queue_of(kind)] = pair.kind_next;
     if (pair.kind_next != no_index) records_[pair.kind_next].kind_previous = pair.kind_previous;
-    else scope.youngest[nth(kind)] = pair.kind_previous;
+    else scope.youngest[queue_of(kind)] = pair.kind_previous;
     pair.kind_next = pair.kind_previous = no_index;
 }
 

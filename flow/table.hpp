@@ -110,12 +110,11 @@ public:
     // never holds a record that another packet of it had replaced.
     void begin_burst();
 
-    // Inserts both directions at once. On a full table the oldest half-open record goes, then the
-    // oldest closing, then other than TCP; an established one never (design §4). Null: see
-    // `outcome`.
+    // Inserts both directions at once. On a full table the oldest closing record goes, then other
+    // than TCP, then the oldest half-open one, which goes first where those are many; an
+    // established one never (docs/decisions/eviction-order.md). Null: see `outcome`.
     FlowPair* insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
-                     InsertOutcome* outcome = nullptr,
-                     const Timeouts& timeouts = default_timeouts);
+                     InsertOutcome* outcome = nullptr, const Timeouts& timeouts = default_timeouts);
     // A further key: `tuple` as seen in `direction`, and its reverse in the other. False: no room,
     // or another flow has that key.
     bool add_alias(FlowPair& pair, const net::Tuple& tuple, std::uint8_t direction,

@@ -58,7 +58,7 @@ struct TableAdopter {
         }
         header.open_scopes += scope.state == ScopeState::open;
         scope.slabs = scope.open_slabs = no_index;
-        scope.slab_count = scope.records = 0;
+        scope.slab_count = scope.records = scope.half_open = 0;
         scope.oldest.fill(no_index);
         scope.youngest.fill(no_index);
         scope.name[sizeof(scope.name) - 1] = 0;
@@ -129,8 +129,7 @@ struct TableAdopter {
         pair.condemned = 0;
         // Its own idle time, unless the kill fell between a new state and its time.
         const bool timed = pair.hot[0].idle_ms != 0 && pair.hot[0].kind == kind_of(pair);
-        const std::uint32_t idle_ms =
-            timed ? pair.hot[0].idle_ms : default_timeouts.idle_ms(pair);
+        const std::uint32_t idle_ms = timed ? pair.hot[0].idle_ms : default_timeouts.idle_ms(pair);
         for (Hot& hot : pair.hot) {
             hot.tag = pair.hash();
             hot.burst = 0;

@@ -82,25 +82,28 @@ struct TableChecker {
         require(slabs == scope.slab_count, "slabs of a scope are counted", index);
         require(open == with_room, "every slab with room is in the open list", index);
         require(records == scope.records, "records of a scope are counted", index);
-        for (std::size_t kind = 1; kind < scope.oldest.size(); ++kind) kinds(index, kind);
+        for (Kind kind : {Kind::half_open, Kind::closing, Kind::other}) kinds(index, kind);
     }
 
-    void kinds(std::uint32_t index, std::size_t kind) {
+    void kinds(std::uint32_t index, Kind kind) {
         const Scope& scope = table.scopes_[index];
+        const std::size_t queue = queue_of(kind);
         std::uint32_t previous = no_index, count = 0;
-        for (std::uint32_t i = scope.oldest[kind]; i != no_index; i = table.records_[i].kind_next) {
+        for (std::uint32_t i = scope.oldest[queue]; i != no_index;
+             i = table.records_[i].kind_next) {
             if (!require(i < geometry.records && ++count <= geometry.records, "kind list", i))
                 return;
             const FlowPair& pair = table.records_[i];
             ++seen_kind[i];
             require(pair.live == record_live && pair.key.scope == index &&
-                        pair.hot[0].kind == static_cast<Kind>(kind) &&
-                        pair.hot[1].kind == static_cast<Kind>(kind) &&
+                        pair.hot[0].kind == kind && pair.hot[1].kind == kind &&
                         pair.kind_previous == previous,
                     "a record is in the list of its scope and kind", i);
             previous = i;
         }
-        require(scope.youngest[kind] == previous, "the youngest ends the list", index);
+        require(scope.youngest[queue] == previous, "the youngest ends the list", index);
+        require(kind != Kind::half_open || count == scope.half_open,
+                "half-open records of a scope are counted", index);
     }
 
     void timers() {

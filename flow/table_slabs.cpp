@@ -1,5 +1,6 @@
 // How a scope comes by a record: slabs, their lists, and what goes when there are none left.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 
@@ -16,6 +17,8 @@ constexpr std::size_t nth(Kind kind) {
 // How far a full table is searched for a victim, per insert.
 constexpr unsigned victim_tries = 32;
 constexpr unsigned reclaim_tries = 16;
+// Of a scope's records, one in so many may be half-open before they give way to each other.
+constexpr std::uint32_t half_open_share = 8;
 
 }  // namespace
 
@@ -131,9 +134,17 @@ bool Table::protected_now(const FlowPair& pair) const {
     return burst != 0 && (pair.hot[0].burst == burst || pair.hot[1].burst == burst);
 }
 
+// Handshakes that nobody will finish pay for themselves: once half-open records hold more than
+// their share, the oldest of them goes first. Below it they are handshakes under way, worth more
+// than what has ended or was not heard of for longest (docs/decisions/eviction-order.md).
 bool Table::evict_in(std::uint32_t scope_index) {
-    for (Kind kind : {Kind::half_open, Kind::closing, Kind::other}) {
-        FlowPair* victim = victim_of(scopes_[scope_index], kind);
+    using Order = std::array<Kind, 3>;
+    static constexpr Order flooded = {Kind::half_open, Kind::closing, Kind::other};
+    static constexpr Order calm = {Kind::closing, Kind::other, Kind::half_open};
+    Scope& scope = scopes_[scope_index];
+    const bool flood = scope.half_open > scope.records / half_open_share;
+    for (Kind kind : flood ? flooded : calm) {
+        FlowPair* victim = victim_of(scope, kind);
         if (victim == nullptr) continue;
         ++header_->stats.evicted[nth(kind)];
         remove(*victim, Removal::evicted);
@@ -146,7 +157,7 @@ bool Table::evict_in(std::uint32_t scope_index) {
 // of those other than TCP, one seen since it was filed goes to the end once more.
 FlowPair* Table::victim_of(Scope& scope, Kind kind) {
     FlowPair* fallback = nullptr;
-    std::uint32_t next = scope.oldest[nth(kind)];
+    std::uint32_t next = scope.oldest[queue_of(kind)];
     for (unsigned tries = 0; tries < victim_tries && next != no_index; ++tries) {
         FlowPair& pair = records_[next];
         next = pair.kind_next;

@@ -151,13 +151,8 @@ struct FullShard : Shard {
     std::uint32_t g1;
 };
 
-TEST(Eviction, HalfOpenThenClosedThenOthersNeverEstablished) {
-    FullShard shard;
-    for (std::uint32_t i = 0; i < 60; ++i) shard.add(i, 6, TcpState::established, start + i);
-    shard.add(60, 17, TcpState::none, start + 60);
-    shard.add(61, 6, TcpState::closed, start + 61);
-    shard.add(62, 6, TcpState::syn_sent, start + 62);
-    shard.add(63, 6, TcpState::syn_received, start + 63);
+// What had to go for each of `pushes` new connections that are then established.
+std::vector<Kind> evicted(FullShard& shard, std::uint32_t pushes) {
     std::vector<Kind> gone;
     shard.table.on_removal(
         [](void* context, const FlowPair& pair, Removal why) {
@@ -165,16 +160,23 @@ TEST(Eviction, HalfOpenThenClosedThenOthersNeverEstablished) {
             static_cast<std::vector<Kind>*>(context)->push_back(kind_of(pair));
         },
         &gone);
-
-    for (std::uint32_t i = 100; i < 104; ++i) {
+    for (std::uint32_t i = 100; i < 100 + pushes; ++i) {
         EXPECT_EQ(shard.push(i), InsertOutcome::evicted) << i;
         set_state(shard, *shard.find(key_of(shard.g1, 6, i, 1)).pair, TcpState::established, start);
-        EXPECT_EQ(shard.has(62, 6), false);
-        EXPECT_EQ(shard.has(63, 6), i < 101);
-        EXPECT_EQ(shard.has(61, 6), i < 102);
-        EXPECT_EQ(shard.has(60, 17), i < 103);
     }
-    EXPECT_EQ(gone, (std::vector{Kind::half_open, Kind::half_open, Kind::closing, Kind::other}));
+    shard.table.on_removal(nullptr, nullptr);
+    return gone;
+}
+
+TEST(Eviction, ClosedThenOthersThenHandshakesNeverEstablished) {
+    FullShard shard;
+    for (std::uint32_t i = 0; i < 60; ++i) shard.add(i, 6, TcpState::established, start + i);
+    shard.add(60, 17, TcpState::none, start + 60);
+    shard.add(61, 6, TcpState::closed, start + 61);
+    shard.add(62, 6, TcpState::syn_sent, start + 62);
+    shard.add(63, 6, TcpState::syn_received, start + 63);
+    EXPECT_EQ(evicted(shard, 4),
+              (std::vector{Kind::closing, Kind::other, Kind::half_open, Kind::half_open}));
     EXPECT_EQ(shard.push(104), InsertOutcome::full);
     EXPECT_EQ(shard.table.stats().refused_full, 1u);
     const Stats& stats = shard.table.stats();
@@ -182,6 +184,35 @@ TEST(Eviction, HalfOpenThenClosedThenOthersNeverEstablished) {
     EXPECT_EQ(stats.evicted[static_cast<std::size_t>(Kind::closing)], 1u);
     EXPECT_EQ(stats.evicted[static_cast<std::size_t>(Kind::other)], 1u);
     for (std::uint32_t i = 0; i < 60; ++i) EXPECT_TRUE(shard.has(i, 6)) << i;
+    EXPECT_EQ(shard.check(), "");
+}
+
+// More than an eighth half-open is a flood: it pays for itself, the oldest first.
+TEST(Eviction, HandshakesThatNobodyFinishesGoBeforeAllElse) {
+    FullShard shard;
+    for (std::uint32_t i = 0; i < 51; ++i) shard.add(i, 6, TcpState::established, start + i);
+    shard.add(51, 17, TcpState::none, start + 51);
+    shard.add(52, 6, TcpState::closed, start + 52);
+    for (std::uint32_t i = 53; i < 64; ++i) shard.add(i, 6, TcpState::syn_sent, start + i);
+    EXPECT_EQ(evicted(shard, 6), (std::vector{Kind::half_open, Kind::half_open, Kind::half_open,
+                                              Kind::closing, Kind::other, Kind::half_open}));
+    for (std::uint32_t i = 53; i < 57; ++i) EXPECT_FALSE(shard.has(i, 6)) << i;
+    for (std::uint32_t i = 57; i < 64; ++i) EXPECT_TRUE(shard.has(i, 6)) << i;
+    EXPECT_EQ(shard.check(), "");
+}
+
+// Each of many short connections must end its handshake though the table is full of ended ones.
+TEST(Eviction, AFullTableOfClosedConnectionsLetsHandshakesEnd) {
+    FullShard shard;
+    for (std::uint32_t i = 0; i < 64; ++i) shard.add(i, 6, TcpState::closed, start + i);
+    for (std::uint32_t i = 100; i < 1000; i += 4) {
+        for (std::uint32_t j = i; j < i + 4; ++j) ASSERT_EQ(shard.push(j), InsertOutcome::evicted);
+        for (std::uint32_t j = i; j < i + 4; ++j) {
+            ASSERT_TRUE(shard.has(j, 6)) << j;
+            set_state(shard, *shard.find(key_of(shard.g1, 6, j, 1)).pair, TcpState::closed, start);
+        }
+    }
+    EXPECT_EQ(shard.table.stats().evicted[static_cast<std::size_t>(Kind::half_open)], 0u);
     EXPECT_EQ(shard.check(), "");
 }
 

@@ -23,10 +23,17 @@ constexpr Help helps[] = {
     {"weir_firewall_restamps_total", "Flows that a change of rules did not concern."},
     {"weir_firewall_rule_hits_total", "Flows decided by each rule of the firewall."},
     {"weir_flows", "Flows there are now."},
+    {"weir_flows_by_kind", "Flows there are now, by what they are to a full table."},
     {"weir_flows_capacity", "Flows the table has room for."},
     {"weir_flows_evicted_total", "Flows that gave way in a full table, by what they were."},
     {"weir_flows_expired_total", "Flows that ended by their idle time."},
     {"weir_flows_inserted_total", "Flows that began."},
+    {"weir_flows_refused_total",
+     "Flows that did not begin, by reason: full (nothing could give way), crowded (too many of one "
+     "hash)."},
+    {"weir_flows_without_insertion_total",
+     "Times what was decided about a flow's services found no room; its chain's failure policy "
+     "holds."},
     {"weir_fragmented_packets_total", "Packets cut into fragments."},
     {"weir_insertion_bytes_total", "Bytes that met service insertion, by port and call point."},
     {"weir_insertion_ct_hits_total", "Packets whose flow had a record at service insertion."},

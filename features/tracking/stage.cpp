@@ -66,7 +66,7 @@ bool related_error(Packet& p, const PortEntry& port, Emit& emit) {
 // A new record for the first packet of a flow; null when the table is full.
 flow::FlowPair* insert(const Packet& p, const PortEntry& port, Emit& emit) {
     flow::FlowPair* pair = emit.flows->insert({port.scope, port.vni, p.tuple}, p.hash, emit.now_ns,
-                                             nullptr, port.timeouts);
+                                              nullptr, port.timeouts);
     if (!pair) return nullptr;
     pair->initiator_outside = guest_context(p) == 1;
     pair->traced = p.hand.trace_id != 0;
@@ -155,8 +155,13 @@ void Track::counters(const Tables&, const State& state, dataplane::CounterSink& 
     sink.add("weir_flows", {}, state.flows->size());
     sink.add("weir_flows_inserted_total", {}, stats.inserted);
     sink.add("weir_flows_expired_total", {}, stats.expired);
-    for (std::size_t kind = 1; kind < static_cast<std::size_t>(flow::Kind::count_); ++kind)
+    for (std::size_t kind = 1; kind < static_cast<std::size_t>(flow::Kind::count_); ++kind) {
+        sink.add("weir_flows_by_kind", {{"kind", kind_names[kind]}}, stats.records[kind]);
         sink.add("weir_flows_evicted_total", {{"kind", kind_names[kind]}}, stats.evicted[kind]);
+    }
+    sink.add("weir_flows_refused_total", {{"reason", "full"}}, stats.refused_full);
+    sink.add("weir_flows_refused_total", {{"reason", "crowded"}}, stats.refused_crowded);
+    sink.add("weir_flows_without_insertion_total", {}, stats.refused_insertion);
 }
 
 void Settle::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>&,
