@@ -115,7 +115,8 @@ Shape::Shape(const Settings& s, const Wanted& w) {
     const std::size_t kept = std::min(frame.size(), bytes_.size());
     std::copy_n(frame.begin(), kept, bytes_.begin());
     // What is behind the headers of long frames is never read by anybody.
-    copied_ = static_cast<std::uint32_t>((std::min<std::size_t>(kept, 128) + 15) / 16 * 16);
+    copied_ = static_cast<std::uint32_t>(((s.imix ? std::min<std::size_t>(kept, 128) : kept) + 15) /
+                                         16 * 16);
 }
 
 }  // namespace weir::gen

@@ -102,6 +102,21 @@ TEST(Traffic, FramesParse) {
     }
 }
 
+// What comes out of the tunnel's frames is right to the last byte.
+TEST(Traffic, TunnelledFramesAreWhole) {
+    for (const char* words : {"work=udp flows=100 answers=0 from_b=1 tunnel=1",
+                              "work=udp flows=100 answers=0 from_b=1 tunnel=1 ip6=1"}) {
+        World world(words);
+        for (int turn = 0; turn < 200; ++turn) {
+            std::vector<Frame> frames = world.burst(1);
+            for (Frame& frame : frames) frame.erase(frame.begin(), frame.begin() + outer_bytes);
+            world.arrive(0, frames);
+        }
+        EXPECT_EQ(world.wrong(0), 0u) << words;
+        EXPECT_EQ(world.page->side[0].came.get(), world.page->side[1].sent.get());
+    }
+}
+
 TEST(Traffic, FlowsHaveNames) {
     for (std::uint32_t flow : {0u, 1u, 63u, 64u, 12345u, 999'999u, 0x7fffffffu})
         EXPECT_EQ(FlowName::of(flow).flow(), flow);

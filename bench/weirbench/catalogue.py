@@ -1,5 +1,8 @@
 """The benchmarks: traffic, sides, bars."""
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+RECORDS_EACH = 2.3  # for each flow: one at each guest's port, and an eighth kept free
+LEAST_RECORDS = 65_536  # weir-host's default
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Benchmark:
     load_of: str = ""  # a side: all get half of what it takes, and delays are measured
     warm_up: float = 1.0      # s, before the first window
     window: float = 0.5       # s
+    idle_times: dict[str, int] = field(default_factory=dict)  # s, by our names; both sides get them
+    records: int = 0          # of our flow table; 0: what the flows need
 
     @property
     def one_way(self) -> bool:
@@ -42,6 +47,11 @@ class Benchmark:
     @property
     def flows(self) -> int:
         return int(self.traffic.get("flows", 1000))
+
+    @property
+    def table(self) -> int:
+        """Records of our flow table."""
+        return self.records or max(LEAST_RECORDS, int(self.flows * RECORDS_EACH))
 
     def settings(self, page: str, **more: object) -> str:
         """The generator's words (bench/gen/settings.hpp)."""
@@ -83,11 +93,13 @@ IP4 = (
               from_b=True),
     Benchmark("new_udp", "a new UDP flow in every packet, 12 s and more of it",
               {"work": "new_udp", "answers": False}, FORWARDERS[:3],
-              (Bar("OVS ct", "ovs", 4),), unit="flows/s", warm_up=12.0, window=1.0),
+              (Bar("OVS ct", "ovs", 4),), unit="flows/s", warm_up=12.0, window=1.0,
+              idle_times={"udp_s": 2, "udp_replied_s": 2}, records=10_000_000),
     Benchmark("full_tcp", "whole TCP connections of 8 packets", {"work": "full_tcp"},
               FORWARDERS[:3],
               (Bar("OVS ct", "ovs", 5), Bar("1 M connections/s", "absolute", 1e6)),
-              packets_each=8, unit="connections/s", warm_up=12.0, window=1.0),
+              packets_each=8, unit="connections/s", warm_up=12.0, window=1.0,
+              idle_times={"tcp_closed_s": 1}, records=4_000_000),
 )
 ONLY_IP4 = (
     Benchmark("workers_2", "est_100k with two workers, on both CPUs", {"work": "tcp",

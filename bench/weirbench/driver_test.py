@@ -5,7 +5,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from weirbench import catalogue, page, report, stats  # noqa: E402
+from weirbench import catalogue, ovs, page, report, stats, weir  # noqa: E402
 
 HZ = 2.6e9
 
@@ -64,6 +64,19 @@ class Results(unittest.TestCase):
         text = report.table(catalogue.ALL["est_1k"], out)
         self.assertIn("NOT MET", text)
         self.assertIn("WRONG weir: start 3: lost", text)
+
+
+class Sides(unittest.TestCase):
+    def test_both_sides_get_the_same_idle_times(self) -> None:
+        for bench in catalogue.ALL.values():
+            made = [one for one in weir.resources(bench) if one["kind"] == "flow-timeouts"]
+            self.assertEqual(len(made), 1 if bench.idle_times else 0, bench.name)
+            self.assertLessEqual(set(bench.idle_times), set(ovs.IDLE_TIMES), bench.name)
+
+    def test_the_table_has_room_for_the_flows(self) -> None:
+        for bench in catalogue.ALL.values():
+            self.assertGreaterEqual(bench.table * 7 / 8, 2 * bench.flows, bench.name)
+            self.assertLessEqual(bench.table, 10_000_000, bench.name)
 
 
 class Complaints(unittest.TestCase):

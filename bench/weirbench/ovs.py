@@ -9,6 +9,9 @@ from .process import Failed, Program, call, wait
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 MOST_CONNECTIONS = 10_000_000
+# Our idle times as a zone's timeout policy calls them (ovs-vsctl(8), add-zone-tp).
+IDLE_TIMES = {"udp_s": ("udp_first", "udp_single"), "udp_replied_s": ("udp_multiple",),
+              "tcp_closed_s": ("tcp_close",)}
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
@@ -62,8 +65,8 @@ class Ovs:
         if bench.tunnel:
             self.tunnel()
         self.appctl("dpctl/ct-set-maxconns", str(MOST_CONNECTIONS))
-        if "udp" in str(bench.traffic["work"]):
-            self.idle_timeout(2)
+        if bench.idle_times:
+            self.idle_times(bench.idle_times)
 
     def bridge(self, name: str, *more: str) -> None:
         self.vsctl("add-br", name, "--", "set", "bridge", name, "datapath_type=netdev",
@@ -89,11 +92,12 @@ class Ovs:
         wait(lambda: "br-under" in self.appctl("ovs/route/show"), "Open vSwitch: a route")
         self.appctl("tnl/arp/set", "br-under", world.PEER_TUNNEL, world.PEER_MAC)
 
-    def idle_timeout(self, seconds: int) -> None:
+    def idle_times(self, seconds: dict[str, int]) -> None:
         self.vsctl("--", "--id=@netdev", "create", "Datapath", "datapath_version=0",
                    "--", "set", "Open_vSwitch", ".", "datapaths:netdev=@netdev")
         self.vsctl("add-zone-tp", "netdev", "zone=0",
-                   *(f"udp_{state}={seconds}" for state in ("first", "single", "multiple")))
+                   *(f"{theirs}={value}" for ours, value in seconds.items()
+                     for theirs in IDLE_TIMES[ours]))
 
     def flows(self, bench) -> None:
         if bench.tunnel:

@@ -7,9 +7,7 @@ from pathlib import Path
 from . import world
 from .process import Failed, Program, wait
 
-RECORDS_EACH = 2.5  # flow records for each flow: one at each guest's port, an eighth is kept free
-MOST_FLOWS = 8_388_608  # of one worker where there are two
-TURNED_OVER = 1_048_576  # a table for workloads whose flows end
+MOST_RECORDS = 16_777_216  # of all workers together
 
 
 class Weir:
@@ -24,14 +22,13 @@ class Weir:
     def start(self, bench, room: Path, generator: dict[str, str]) -> list[Program]:
         config = room / "config.yaml"
         config.write_text("\n---\n".join(json.dumps(one) for one in resources(bench)))
-        fresh = bench.traffic["work"] in ("new_udp", "full_tcp")  # as many as there can be
-        flows = TURNED_OVER if fresh else max(65536, int(bench.flows * RECORDS_EACH))
-        if bench.flows * 2 * 8 / 7 > MOST_FLOWS:  # an eighth is for scopes that hold few
-            raise Failed(f"{bench.flows} flows need two records each; --flows takes {MOST_FLOWS}")
+        if bench.table * self.workers > MOST_RECORDS:
+            raise Failed(f"{bench.flows} flows need {bench.table} records of each worker; "
+                         f"--flows takes {MOST_RECORDS // self.workers}")
         argv = [self.needs[0], "run", "--name", "h1", "--run-dir", str(room / "run"),
                 "--state-dir", str(room / "state"), "--engine", self.needs[1],
                 "--config", str(config), "--workers", str(self.workers),
-                "--flows", str(min(flows, MOST_FLOWS)), "--busy-poll", "--huge-pages"]
+                "--flows", str(bench.table), "--busy-poll", "--huge-pages"]
         host = Program(argv, room / "weir-host.log", generator)
         self.programs = [host]
         wait(lambda: host.check() and "host.ready" in host.log.read_text(), "weir-host", 120)
@@ -77,6 +74,8 @@ def resources(bench) -> list[dict]:
         {"kind": "port", "name": "b", "host": "h2" if bench.tunnel else "h1", "segment": far,
          "mac": world.SERVER_MAC, "addresses": [world.server(bench.ip6, routed)],
          "device": {"type": "none"} if bench.tunnel else null(1)}]
+    if bench.idle_times:
+        made.append({"kind": "flow-timeouts", "name": "bench", **bench.idle_times})
     return made + rules(bench)
 
 
