@@ -1,5 +1,5 @@
-// What one packet costs the engine, in instructions: of an established connection, or the first of a
-// new one while as many old ones age out. A fixed number of bursts through Engine::run and
+// What one packet costs the engine, in instructions: of an established connection, or the first of
+// a new one while as many old ones age out. A fixed number of bursts through Engine::run and
 // Engine::tick, to be counted by callgrind (tools/check_path_cost).
 #include <algorithm>
 #include <cstdio>

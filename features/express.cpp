@@ -69,7 +69,7 @@ void count(flow::FlowPair& pair, std::uint8_t direction, bool tcp, std::uint32_t
 
 }  // namespace
 
-std::uint32_t Express::run(std::span<Packet*> packets) {
+std::uint32_t Express::run(std::span<Packet*> packets, const Plane::Tables& tables) {
     const dataplane::Topology& topology = *emit_.ports;
     const std::uint32_t overhead = dataplane::tunnel_overhead(topology);
     tunnel_mtu_ = topology.underlay_port != net::no_port && topology.underlay_mtu > overhead
@@ -83,6 +83,7 @@ std::uint32_t Express::run(std::span<Packet*> packets) {
 
     std::uint32_t stays = 0;
     emit_.flows->begin_burst();
+    first_.begin(tables);
     for (std::uint32_t i = 0; i < packets.size(); ++i) {
         lanes_[i].packet = packets[i];
         lanes_[i].place = i;
@@ -215,8 +216,25 @@ bool Express::follow(const Lane& lane, const flow::Table::Hit& hit) {
                                     static_cast<std::uint32_t>(q.l3_end - q.l4));
 }
 
+// The flow takes the packet: it is followed and counted, or has its record made.
+inline bool Express::take(const Lane& lane, const flow::Table::Hit& hit, std::uint32_t bytes,
+                          bool outgoing) {
+    if (hit) [[likely]] {
+        if (!follow(lane, hit)) return false;
+        count(*hit.pair, hit.direction, lane.frame.tuple.proto == net::proto_tcp, bytes,
+              lane.port->timeouts, *emit_.flows, emit_.now_ns);
+    } else if (!first_.open({*lane.port, lane.frame, lane.packet->data + lane.strip + lane.frame.l4,
+                             bytes, outgoing})) {
+        return false;
+    }
+    ++packets_;
+    return true;
+}
+
 bool Express::leave_guest(Lane& lane, const flow::Table::Hit& hit) {
-    const ActionProgram* program = program_of(hit, *lane.port);
+    const ActionProgram* program =
+        hit ? program_of(hit, *lane.port)
+            : first_.way_out(*lane.port, mac_bits(lane.packet->data), lane.frame);
     if (!program || (program->act_behind & ~(emit_.stages->ttl | emit_.stages->egress)) != 0)
         return false;
     const QuickFrame& q = lane.frame;
@@ -236,10 +254,7 @@ bool Express::leave_guest(Lane& lane, const flow::Table::Hit& hit) {
         next = emit_.ports->at(program->egress_port);
         if (!next || next->role != PortRole::guest || next->foreign) return false;
     }
-    if (!follow(lane, hit)) return false;
-    count(*hit.pair, hit.direction, q.tuple.proto == net::proto_tcp, p.length, lane.port->timeouts,
-          *emit_.flows, emit_.now_ns);
-    ++packets_;
+    if (!take(lane, hit, p.length, true)) return false;
     if (program->routed) {
         lower_ttl(p.data, q);
         program->new_dst.store(p.data);
@@ -260,22 +275,19 @@ bool Express::leave_guest(Lane& lane, const flow::Table::Hit& hit) {
 
 bool Express::reach_guest(Lane& lane, const flow::Table::Hit& hit) {
     const PortEntry& port = *lane.port;
-    const ActionProgram* program = program_of(hit, port);
+    const ActionProgram* program = hit ? program_of(hit, port) : first_.way_in(port, lane.frame);
     const QuickFrame& q = lane.frame;
     if (!program || program->act_behind != emit_.stages->deliver ||
         (port.learn_addresses && q.tuple.src_port == dhcp_server_port))
         return false;
-    if (!follow(lane, hit)) return false;
     Packet& p = *lane.packet;
+    if (!take(lane, hit, lane.strip != 0 ? lane.end - lane.strip : p.length, false)) return false;
     if (lane.strip != 0) {
         p.trim_to(lane.end);
         p.strip(lane.strip);
         ++pipeline_.state<overlay::Decap>().guest_packets;
         p.slot = net::no_slot;
     }
-    count(*hit.pair, hit.direction, q.tuple.proto == net::proto_tcp, p.length, port.timeouts,
-          *emit_.flows, emit_.now_ns);
-    ++packets_;
     ++pipeline_.state<switching::Deliver>().delivered;
     emit_.transmit(p, port.index);
     return true;

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "features/all.hpp"
+#include "features/first.hpp"
 #include "flow/table.hpp"
 #include "net/quick.hpp"
 
@@ -19,13 +20,15 @@ namespace weir::features {
 // the flow and every counter (express_test.cpp holds the two against each other).
 class Express {
 public:
-    Express(dataplane::Emit& emit, Plane::Worker& pipeline) : emit_(emit), pipeline_(pipeline) {}
+    Express(dataplane::Emit& emit, Plane::Worker& pipeline)
+        : emit_(emit), pipeline_(pipeline), first_(emit, pipeline) {}
 
     // Sends what it can; moves the rest to the front of `packets`, in order, and returns how many.
-    std::uint32_t run(std::span<net::Packet*> packets);
+    std::uint32_t run(std::span<net::Packet*> packets, const Plane::Tables& tables);
 
-    // Packets that went this way.
+    // Packets that went this way, and records that were made for them.
     std::uint64_t packets() const { return packets_; }
+    std::uint64_t flows() const { return first_.opened(); }
 
 private:
     // A packet on its way to the flow record that its next port keeps.
@@ -66,12 +69,14 @@ private:
 
     void find(Road& road, Hits& hits);
     bool follow(const Lane& lane, const flow::Table::Hit& hit);
+    bool take(const Lane& lane, const flow::Table::Hit& hit, std::uint32_t bytes, bool outgoing);
     bool leave_guest(Lane& lane, const flow::Table::Hit& hit);
     bool reach_guest(Lane& lane, const flow::Table::Hit& hit);
     void reach_guest_by_stages(Lane& lane);
 
     dataplane::Emit& emit_;
     Plane::Worker& pipeline_;
+    First first_;
     std::array<Lane, limits::max_burst> lanes_;  // by place in the burst
     Road source_, destination_;
     std::uint32_t tunnel_mtu_ = 0;  // largest IP packet of a guest that the underlay takes

@@ -162,31 +162,40 @@ FlowPair* Table::at_handle(std::uint32_t handle) {
 
 FlowPair* Table::insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
                         InsertOutcome* outcome, const Timeouts& timeouts) {
-    InsertOutcome ignored;
-    InsertOutcome& result = outcome != nullptr ? *outcome : ignored;
+    InsertOutcome result;
+    FlowPair* pair = try_insert(key, hash, now_ns, timeouts, result);
+    header_->stats.refused_crowded += result == InsertOutcome::crowded;
+    header_->stats.refused_full += result == InsertOutcome::full;
+    if (outcome != nullptr) *outcome = result;
+    return pair;
+}
+
+FlowPair* Table::try_insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
+                            const Timeouts& timeouts, InsertOutcome& outcome) {
     if (scope(key.scope) == nullptr) {
-        result = InsertOutcome::no_scope;
+        outcome = InsertOutcome::no_scope;
         return nullptr;
     }
-    if (const Hit hit = find(key.scope, key.vni, key.tuple, hash)) {
-        result = InsertOutcome::existing;
+    const Place where = place(key, hash);
+    const bool upward = net::runs_upward(key.tuple);
+    if (const Hit hit = look({key.scope, key.vni, &key.tuple, hash}, where, upward)) {
+        mark(hit);
+        outcome = InsertOutcome::existing;
         return hit.pair;
     }
-    if (!index_.has_room(place(key, hash))) {
-        ++header_->stats.refused_crowded;
-        result = InsertOutcome::crowded;
+    if (!index_.has_room(where)) {
+        outcome = InsertOutcome::crowded;
         return nullptr;
     }
-    result = InsertOutcome::inserted;
-    FlowPair* pair = take_record(key.scope, result);
+    outcome = InsertOutcome::inserted;
+    FlowPair* pair = take_record(key.scope, outcome);
     if (pair == nullptr) {
-        ++header_->stats.refused_full;
-        result = InsertOutcome::full;
+        outcome = InsertOutcome::full;
         return nullptr;
     }
     if (wheel_.empty()) wheel_.set_time(now_ns);
     write_record(*pair, key, hash, now_ns, timeouts);
-    link_record(*pair);
+    link_record(*pair, where);
     ++header_->stats.inserted;
     return pair;
 }
@@ -218,7 +227,7 @@ void Table::write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std
     ordered();
 }
 
-void Table::link_record(FlowPair& pair) {
+void Table::link_record(FlowPair& pair, Place where) {
     const std::uint32_t slot_index = slot(pair);
     const std::uint32_t slab = slot_index / slab_records;
     slabs_[slab].free &= ~(std::uint64_t{1} << slot_index % slab_records);
@@ -227,8 +236,7 @@ void Table::link_record(FlowPair& pair) {
     ++header_->live;
     kind_push(pair, kind_of(pair));
     wheel_.arm(slot_index, newest(pair) + std::uint64_t{pair.hot[0].idle_ms} * 1'000'000);
-    const bool indexed =
-        index_.insert(place(pair.key, pair.hash()), ref_of(slot_index, pair.key.tuple));
+    const bool indexed = index_.insert(where, ref_of(slot_index, pair.key.tuple));
     WEIR_CHECK(indexed, "the caller looked for room");
 }
 

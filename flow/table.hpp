@@ -115,6 +115,9 @@ public:
     // established one never (docs/decisions/eviction-order.md). Null: see `outcome`.
     FlowPair* insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
                      InsertOutcome* outcome = nullptr, const Timeouts& timeouts = default_timeouts);
+    // The same without counting a refusal: for callers that ask insert() next.
+    FlowPair* try_insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
+                         const Timeouts& timeouts, InsertOutcome& outcome);
     // A further key: `tuple` as seen in `direction`, and its reverse in the other. False: no room,
     // or another flow has that key.
     bool add_alias(FlowPair& pair, const net::Tuple& tuple, std::uint8_t direction,
@@ -188,6 +191,12 @@ public:
     // Replaces it so that a kill at any instruction leaves the old one, the new one or an
     // undecided one. False: no room; the record is as it was.
     bool set_insertion(FlowPair& pair, const InsertionDecision& value);
+    // The decision for no services without a rule, as set_insertion() keeps it.
+    void set_no_services(FlowPair& pair, std::uint32_t revision) {
+        if (pair.insertion != no_index) free_insertion(pair);
+        ordered();
+        pair.no_service_revision = revision;
+    }
 
     // Further keys and unknown TLVs of a record, for the save format.
     template <class F>
@@ -233,7 +242,7 @@ private:
     void give_back_slab(std::uint32_t slab);
     void write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std::uint64_t now_ns,
                       const Timeouts& timeouts);
-    void link_record(FlowPair& pair);
+    void link_record(FlowPair& pair, Place where);
     void remove(FlowPair& pair, Removal why);
     void reclassify(FlowPair& pair, std::uint32_t idle_ms);
 

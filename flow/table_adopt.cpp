@@ -135,7 +135,7 @@ struct TableAdopter {
             hot.burst = 0;
             hot.idle_ms = idle_ms;
         }
-        table.link_record(pair);
+        table.link_record(pair, table.place(pair.key, pair.hash()));
         ++report.adopted;
     }
 

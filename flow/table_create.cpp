@@ -407,9 +407,7 @@ bool Table::set_insertion(FlowPair& pair, const InsertionDecision& value) {
     InsertionDecision plain = no_services(pair, value.revision);
     plain.failed_paths_generation = value.failed_paths_generation;
     if (value == InsertionDecision{} || value == plain) {
-        free_insertion(pair);
-        ordered();
-        pair.no_service_revision = value.revision;
+        set_no_services(pair, value.revision);
         return true;
     }
     if (pair.insertion == no_index) {

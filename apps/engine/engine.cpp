@@ -352,7 +352,8 @@ void Engine::run(std::uint32_t index, net::Packet** packets, std::uint32_t count
     for (std::uint32_t at = 0; at < count; at += limits::max_burst) {
         const std::uint32_t n =
             std::min<std::uint32_t>(count - at, static_cast<std::uint32_t>(limits::max_burst));
-        const std::uint32_t left = express_ ? worker.express.run({packets + at, n}) : n;
+        const std::uint32_t left =
+            express_ ? worker.express.run({packets + at, n}, program.tables) : n;
         for (std::uint32_t i = 0; i < left; ++i) receive(worker, program, *packets[at + i]);
         worker.pipeline.drain(program.tables);
     }

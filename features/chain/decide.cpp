@@ -15,18 +15,6 @@ CallPoint opposite(CallPoint point) {
     return point == CallPoint::egress ? CallPoint::ingress : CallPoint::egress;
 }
 
-// Neighbour discovery and DHCP keep the guest attached; they never have services (DP-5).
-bool is_exempt(const net::Tuple& tuple) {
-    constexpr std::uint16_t first_nd = 133, last_nd = 137;
-    const auto dhcp = [](std::uint16_t port) {
-        return port == 67 || port == 68 || port == 546 || port == 547;
-    };
-    if (tuple.proto == net::proto_icmp6)
-        return tuple.dst_port == tuple.src_port && first_nd <= tuple.dst_port &&
-               tuple.dst_port <= last_nd;
-    return tuple.proto == net::proto_udp && dhcp(tuple.src_port) && dhcp(tuple.dst_port);
-}
-
 // The outcome of the rules for one flow.
 struct Target {
     const CompiledRule* rule = nullptr;
@@ -274,6 +262,17 @@ private:
 };
 
 }  // namespace
+
+bool is_exempt(const net::Tuple& tuple) {
+    constexpr std::uint16_t first_nd = 133, last_nd = 137;
+    const auto dhcp = [](std::uint16_t port) {
+        return port == 67 || port == 68 || port == 546 || port == 547;
+    };
+    if (tuple.proto == net::proto_icmp6)
+        return tuple.dst_port == tuple.src_port && first_nd <= tuple.dst_port &&
+               tuple.dst_port <= last_nd;
+    return tuple.proto == net::proto_udp && dhcp(tuple.src_port) && dhcp(tuple.dst_port);
+}
 
 Decided decide(FlowPair& pair, const DecideInput& input) {
     return Judge(pair, input).run();

@@ -48,4 +48,7 @@ struct DecideInput {
 // blocks. Pure but for the record.
 Decided decide(flow::FlowPair& pair, const DecideInput& input);
 
+// Neighbour discovery and DHCP keep the guest attached; they never have services (DP-5).
+bool is_exempt(const net::Tuple& tuple);
+
 }  // namespace weir::chain

@@ -276,4 +276,21 @@ void Insert::run(dataplane::Burst& burst, const Tables& tables, State& state,
     for (Packet* p : burst.packets()) work.run(*p);
 }
 
+bool Insert::passes(const Tables& tables, std::uint32_t port, const net::Tuple& initiator,
+                    bool outgoing) {
+    return !is_exempt(initiator) && !tables.rules.find(port, initiator, outgoing);
+}
+
+void Insert::pass(const Tables& tables, State& state, std::uint32_t port, std::uint32_t bytes,
+                  flow::FlowPair& pair, flow::Table& flows) {
+    const CallPoint point = pair.initiator_outside ? CallPoint::ingress : CallPoint::egress;
+    PortCounters& counters = state.ports[2 * port + static_cast<unsigned>(point)];
+    ++counters.packets;
+    counters.bytes += bytes;
+    ++counters.ct_miss;
+    ++counters.rule_lookup;
+    ++counters.no_service;
+    flows.set_no_services(pair, tables.revision(port));
+}
+
 }  // namespace weir::chain

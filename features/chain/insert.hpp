@@ -64,6 +64,13 @@ struct Insert {
     static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
                     dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
+
+    // What run() does for a flow that begins and has no services, in two halves: whether that is so
+    // and no rule says it; then what is remembered and counted of a packet of `bytes`.
+    static bool passes(const Tables&, std::uint32_t port, const net::Tuple& initiator,
+                       bool outgoing);
+    static void pass(const Tables&, State&, std::uint32_t port, std::uint32_t bytes,
+                     flow::FlowPair&, flow::Table&);
     // "rules", "chains", "paths"
     static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
                       model::Value& rows);

@@ -37,6 +37,13 @@ struct Firewall {
     static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
                     dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
+
+    // What run() does for a flow that begins and is allowed, in two halves: the rule, null unless
+    // it allows the flow and wants no line in the log; then what is remembered and counted.
+    static const CompiledRule* allows(const Tables&, std::uint32_t port,
+                                      const net::Tuple& initiator, bool outgoing);
+    static void allow(const Tables&, State&, const CompiledRule&, std::uint32_t port,
+                      flow::FlowPair&);
 };
 static_assert(dataplane::Stage<Firewall>);
 

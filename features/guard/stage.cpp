@@ -19,16 +19,6 @@ net::Ip source_of(const Packet& p) {
     return p.headers.family == net::Family::ip4 ? net::Ip::from4(ip + 12) : net::Ip::from6(ip + 8);
 }
 
-bool owns(const PortEntry& port, const net::Ip& ip, const dataplane::Emit& emit) {
-    if (ip.is_zero() || ip.is_link_local()) return true;
-    if (std::find(port.addresses.begin(), port.addresses.end(), ip) != port.addresses.end())
-        return true;
-    if (!port.learn_addresses) return false;
-    // A port that learns may use what nobody else in its segment has.
-    const dataplane::SegmentEntry* segment = emit.ports->segment(port.vni);
-    return segment && !segment->by_address.contains(ip);
-}
-
 // What ARP or neighbour discovery says about the sender must be true of this port.
 bool claim_is_own(const PortEntry& port, const Packet& p, const dataplane::Emit& emit) {
     if (p.headers.ethertype == net::ethertype_arp) {
@@ -43,6 +33,16 @@ bool claim_is_own(const PortEntry& port, const Packet& p, const dataplane::Emit&
 }
 
 }  // namespace
+
+bool owns(const PortEntry& port, const net::Ip& ip, const dataplane::Emit& emit) {
+    if (std::find(port.addresses.begin(), port.addresses.end(), ip) != port.addresses.end())
+        return true;
+    if (ip.is_zero() || ip.is_link_local()) return true;
+    if (!port.learn_addresses) return false;
+    // A port that learns may use what nobody else in its segment has.
+    const dataplane::SegmentEntry* segment = emit.ports->segment(port.vni);
+    return segment && !segment->by_address.contains(ip);
+}
 
 void Guard::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>& exits,
                 dataplane::Emit& emit) {

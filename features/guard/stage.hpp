@@ -32,4 +32,7 @@ struct Guard {
 };
 static_assert(dataplane::Stage<Guard>);
 
+// Whether the guest of the port may use the address as its own.
+bool owns(const dataplane::PortEntry& port, const net::Ip& ip, const dataplane::Emit& emit);
+
 }  // namespace weir::guard

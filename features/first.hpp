@@ -1,0 +1,79 @@
+#pragma once
+#include <array>
+#include <cstdint>
+
+#include "features/all.hpp"
+#include "flow/table.hpp"
+#include "net/quick.hpp"
+
+namespace weir::features {
+
+// First packets in the pass of Express: makes the record of a flow that is new and plain.
+//
+// Plain is UDP, or TCP that begins with a SYN, in a guest's own name, allowed by the firewall
+// without a log line, without services. That is asked of the tables of the stages, once for each
+// flow; everything else stays for the stages, before anything has changed. Where packets go is not
+// decided here at all: the stages do that for one flow of each way (port, destination MAC and, if
+// routed, destination address), and the next ones get the same program.
+class First {
+public:
+    First(dataplane::Emit& emit, Plane::Worker& pipeline) : emit_(emit), pipeline_(pipeline) {}
+
+    // A burst begins. Learns the ways that packets of the last one had to take to the stages.
+    void begin(const Plane::Tables& tables);
+
+    // What is done with packets from the guest of `port` to whom the frame is addressed; null: the
+    // stages must look.
+    const dataplane::ActionProgram* way_out(const dataplane::PortEntry& port, std::uint64_t to_mac,
+                                            const net::QuickFrame& frame);
+    // … with packets to the guest of `port`.
+    const dataplane::ActionProgram* way_in(const dataplane::PortEntry& port,
+                                           const net::QuickFrame& frame) {
+        return way_out(port, own_guest, frame);
+    }
+
+    struct Packet {
+        const dataplane::PortEntry& port;
+        const net::QuickFrame& frame;
+        const std::uint8_t* l4;  // its TCP or UDP header
+        std::uint32_t bytes;     // of the Ethernet frame
+        bool outgoing;           // the guest of `port` sent it
+    };
+    // Makes the record, counts the packet, and gives its direction the program that was asked for
+    // last. False: nothing has happened, the stages must look.
+    bool open(const Packet& packet);
+
+    std::uint64_t opened() const { return opened_; }  // records
+
+private:
+    static constexpr std::uint64_t own_guest = 1ull << 48;  // no MAC
+
+    struct Place {
+        std::uint64_t mac = 0;
+        net::Ip address;  // zero unless packets are routed
+        std::uint32_t scope = 0, epoch = 0;
+        std::uint32_t program = dataplane::ProgramStore::none;
+    };
+    struct Question {
+        std::uint64_t mac = 0;
+        net::Tuple tuple;
+        std::uint32_t hash = 0, port = 0;
+    };
+    Place& place_of(std::uint32_t scope, std::uint64_t mac, const net::Ip& address);
+    void learn(const Question& question);
+    const dataplane::ActionProgram* whole(std::uint32_t number,
+                                          const dataplane::PortEntry& port) const;
+    bool is_plain(const Packet& packet) const;
+    const firewall::CompiledRule* rule_of(const Packet& packet) const;
+
+    dataplane::Emit& emit_;
+    Plane::Worker& pipeline_;
+    const Plane::Tables* tables_ = nullptr;
+    std::array<Place, 1024> places_{};
+    std::array<Question, 8> questions_;
+    std::uint32_t asked_ = 0;
+    std::uint32_t program_ = 0;  // the one that was asked for last
+    std::uint64_t opened_ = 0;
+};
+
+}  // namespace weir::features
