@@ -109,4 +109,10 @@ ONLY_IP4 = (
               {"work": "tcp", "flows": 1000}, ("weir", "ovs", "testpmd-io"),
               (Bar("OVS ct, 99th percentile", "ovs", 0.5),), unit="ns", load_of="ovs"),
 )
-ALL = {bench.name: bench for bench in IP4 + ONLY_IP4 + tuple(over_ip6(b) for b in IP4)}
+ON_A_WIRE = (
+    Benchmark("nft_est", "established TCP both ways, routed, 1000 connections, between veth pairs",
+              {"work": "tcp", "flows": 1000, "routed": True, "flight": 256, "window": 256},
+              ("weir-wire", "nft"),
+              (Bar("nftables", "nft", 1, plain_only=True, of="weir-wire"),), window=1.0),
+)
+ALL = {bench.name: bench for bench in IP4 + ONLY_IP4 + ON_A_WIRE + tuple(over_ip6(b) for b in IP4)}

@@ -79,6 +79,16 @@ class Sides(unittest.TestCase):
             self.assertLessEqual(bench.table, 10_000_000, bench.name)
 
 
+class OwnCycles(unittest.TestCase):
+    def test_only_of_sides_that_tell(self) -> None:
+        rows = [{"came": 1000, "own_seconds": 0.001}, {"came": 1000, "own_seconds": 0.003},
+                {"came": 2000, "own_seconds": 0.004}]
+        out = {"tsc_hz": HZ, "raw": {"weir-wire": [{"windows": rows}],
+                                     "nft": [{"windows": [{"came": 5}]}]}}
+        self.assertEqual(list(report.own_cycles(out)), ["weir-wire"])
+        self.assertAlmostEqual(report.own_cycles(out)["weir-wire"], HZ * 2e-6)
+
+
 class Complaints(unittest.TestCase):
     def side(self, **values: int) -> dict[str, int]:
         return {**dict.fromkeys(page.SIDE, 0), **values}

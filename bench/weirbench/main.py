@@ -12,9 +12,11 @@ from .process import Failed
 from .run import WINDOWS, run_once
 from .testpmd import Testpmd
 from .weir import Weir
+from .wire import Nft, WireWeir
 
 ROOT = Path(__file__).resolve().parents[2]
 HUGE_MEGABYTES = 3072
+WIRED = {"nft": Nft, "weir-wire": WireWeir}
 
 
 def say(text: str) -> None:
@@ -22,6 +24,8 @@ def say(text: str) -> None:
 
 
 def make_side(name: str, build: Path):
+    if name in WIRED:
+        return WIRED[name](build)
     if name.startswith("weir"):
         return Weir(build, 2 if name == "weir-2" else 1)
     if name == "ovs":

@@ -92,6 +92,8 @@ def table(bench, out: dict) -> str:
         rows.append(f"{side:18}{rate / 1e6:16.3f}{out['spread'][side]:9.0%}"
                     f"{out['cycles'][side]:9.0f}{net and format(net, '8.0f') or '':>8}"
                     f"{len(rates_of(bench, out['raw'][side])):8}")
+    for side, cycles in own_cycles(out).items():
+        rows.append(f"{side}: of these cycles {cycles:.0f} outside the kernel")
     for bar in out["bars"]:
         if bar["met"] is None:
             rows.append(f"bar {bar['least']:g} × {bar['bar']}: unknown: {bar['why']}")
@@ -102,6 +104,17 @@ def table(bench, out: dict) -> str:
                     f"{bar['floor_share']:.0%} of our cycles)")
     rows += [f"WRONG {wrong}" for wrong in out["wrong"]]
     return "\n".join(rows)
+
+
+def own_cycles(out: dict) -> dict[str, float]:
+    """Cycles for each packet that a side spent in its own code, where that is told."""
+    made = {}
+    for side, starts in out["raw"].items():
+        each = [row["own_seconds"] * out["tsc_hz"] / row["came"] for one in starts
+                for row in one["windows"] if row.get("own_seconds") is not None and row["came"]]
+        if each:
+            made[side] = median(each)
+    return made
 
 
 def write(out: dict, results: Path) -> Path:

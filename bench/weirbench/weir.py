@@ -40,17 +40,26 @@ class Weir:
         self.programs = []
 
     def drops(self, room: Path) -> list[str]:
-        """Why weir-host lost packets, as it says itself."""
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with connection:
-            connection.settimeout(5)
-            connection.connect(str(room / "run/host.sock"))
-            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: host\r\nConnection: close\r\n\r\n")
-            text = b""
-            while part := connection.recv(65536):
-                text += part
-        return [line for line in text.decode(errors="replace").splitlines()
-                if line.startswith("weir_drops_total") and not line.endswith(" 0")]
+        return drops(room)
+
+
+def metrics(room: Path) -> list[str]:
+    """What weir-host says of itself, line by line."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with connection:
+        connection.settimeout(5)
+        connection.connect(str(room / "run/host.sock"))
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: host\r\nConnection: close\r\n\r\n")
+        text = b""
+        while part := connection.recv(65536):
+            text += part
+    return text.decode(errors="replace").splitlines()
+
+
+def drops(room: Path) -> list[str]:
+    """Why weir-host lost packets, as it says itself."""
+    return [line for line in metrics(room)
+            if line.startswith("weir_drops_total") and not line.endswith(" 0")]
 
 
 def null(number: int) -> dict[str, str]:
