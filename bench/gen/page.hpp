@@ -38,12 +38,13 @@ struct alignas(64) SidePage {
     Word other;                       // frames of the side under test itself: ARP and the like
     Word asked, idle;                 // bursts asked for, those of them left empty
     Word wrong[static_cast<std::size_t>(Wrong::count_)];
-    Word opened;    // handshakes: SYNs that came, or answers to them
-    Word finished;  // connections of which the last packet was sent
+    Word opened;                  // handshakes: SYNs that came, or answers to them
+    Word finished;                // connections of which the last packet was sent
+    Word noise_sent, noise_came;  // in none of the counts above
 };
 
 inline constexpr std::uint64_t page_magic = 0x31304e4547524957;  // "WIRGEN01"
-inline constexpr std::uint64_t page_version = 1;
+inline constexpr std::uint64_t page_version = 2;
 inline constexpr std::size_t delay_buckets = 4096;
 
 struct Page {
@@ -53,12 +54,13 @@ struct Page {
     Word rate;     // packets/s that each side offers once it is steady; 0: all that is asked for
     Word tsc_hz;
     Word attached;  // sides whose port has started
+    Word noise;     // the driver's: of each hundred packets of side a, so many are noise; below 100
     alignas(64) SidePage side[2];
     // How many packets took so long from due to sent: cycles of tsc_hz, bucketed by delay.hpp.
     alignas(64) Word delays[delay_buckets];
 };
 
-static_assert(offsetof(Page, side) == 64 && sizeof(SidePage) == 128);  // as page.py has it
-static_assert(offsetof(Page, delays) == 320);
+static_assert(offsetof(Page, side) == 64 && sizeof(SidePage) == 192);  // as page.py has it
+static_assert(offsetof(Page, delays) == 448);
 
 }  // namespace weir::gen

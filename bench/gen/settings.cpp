@@ -27,9 +27,18 @@ Status work(std::string_view text, Work& out) {
     return {};
 }
 
+Status noise(std::string_view text, NoiseKind& out) {
+    if (text == "none") out = NoiseKind::none;
+    else if (text == "bad") out = NoiseKind::bad;
+    else if (text == "syn") out = NoiseKind::syn;
+    else return invalid("noise", "\"" + std::string(text) + "\": none, bad or syn");
+    return {};
+}
+
 Status set(Settings& s, std::string_view name, std::string_view value) {
     if (name == "page") return s.page = value, Status();
     if (name == "work") return work(value, s.work);
+    if (name == "noise") return noise(value, s.noise);
     if (name == "flows") return number(name, value, s.flows);
     if (name == "window") return number(name, value, s.window);
     if (name == "flight") return number(name, value, s.flight);
@@ -49,6 +58,8 @@ Status agree(const Settings& s) {
     if (s.window == 0) return invalid("window", "at least 1");
     if (s.imix && (s.work != Work::udp || s.ip6)) return invalid("imix", "only for udp over IPv4");
     if (s.from_b && s.work == Work::tcp) return invalid("from_b", "connections start at side a");
+    if (s.noise != NoiseKind::none && (s.ip6 || s.tunnel || s.routed || s.swapped))
+        return invalid("noise", "only over IPv4, within one segment");
     return {};
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "bench/gen/noise.hpp"
 #include "net/address.hpp"
 #include "net/bytes.hpp"
 #include "net/wire.hpp"
@@ -41,6 +42,7 @@ Sink::Sink(const Settings& s, unsigned side, Page& page, Dues& dues)
     at_b_ = side == 1;
     ip6_ = s.ip6;
     checksummed_ = !s.imix;
+    noise_ = s.noise != NoiseKind::none;
     if (s.work == Work::udp || s.work == Work::tcp) flows_ = s.flows;
     Shape::Wanted wanted{at_b_ ? Direction::to_b : Direction::to_a, true, tcp_, 0};
     const Shape bare(s, wanted);
@@ -82,6 +84,8 @@ void Sink::build_mask(const Shape& shape) {
 void Sink::refuse(const std::uint8_t* frame, std::uint32_t length) {
     const std::uint16_t type = net::load16(frame + 12);
     const bool multicast = frame[0] & 1;
+    if (noise_ && type == net::ethertype_ip4 && frame[noise_mark_at] == noise_mark)
+        return page_.noise_came.add(1);
     if (type == net::ethertype_arp || multicast || length < 14) {
         page_.other.add(1);
         if (type == net::ethertype_arp && length >= 42 && frame[21] == 1) {

@@ -88,7 +88,7 @@ private:
     __m128i expected_[max_blocks] = {}, mask_[max_blocks] = {};
     std::uint32_t blocks_ = 0, ip_ = 0, l4_ = 0, shortest_ = 0, longest_ = 0;
     std::uint32_t flows_ = 0;  // 0: any number
-    bool ip6_ = false, tcp_ = false, at_b_ = false, checksummed_ = true;
+    bool ip6_ = false, tcp_ = false, at_b_ = false, checksummed_ = true, noise_ = false;
     bool answer_due_ = false;
     std::array<std::uint8_t, answer_bytes> answer_{};
 };

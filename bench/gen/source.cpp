@@ -37,7 +37,8 @@ Source::Source(const Settings& s, unsigned side, Page& page, Common& common)
       other_(page.side[side ^ 1]),
       lanes_(common.lanes),
       dues_(common.dues[side]),
-      stride_(stride_of(s.flows)) {
+      stride_(stride_of(s.flows)),
+      noise_(s) {
     const Direction direction = side == 0 ? Direction::to_b : Direction::to_a;
     bare_ = Shape(s, {direction, false, true, 0});
     data_ = Shape(s, {direction, false, true, data_bytes});
@@ -67,7 +68,10 @@ std::uint32_t Source::offer(std::uint32_t max) {
             page_.phase.set(static_cast<std::uint64_t>(phase));
         }
         if (phase == Phase::setup) due = offer_setup(max);
-        if (phase == Phase::steady) due = offer_steady(max);
+        noise_due_ = 0;
+        const auto share = static_cast<std::uint32_t>(page_.noise.get());
+        const bool noisy = share != 0 && side_ == 0 && noise_.kinds() != 0;
+        if (phase == Phase::steady) due = noisy ? offer_with_noise(max, share) : offer_steady(max);
     }
     if (due == 0) mine_.idle.add(1);
     return due;
@@ -123,6 +127,20 @@ std::uint32_t Source::offer_steady(std::uint32_t max) {
         return side_ == 0 ? max : 0;
     }
     return offer_data(max);
+}
+
+// `share` of a hundred packets are noise: of those that go out, so that it keeps step with the
+// others.
+std::uint32_t Source::offer_with_noise(std::uint32_t max, std::uint32_t share) {
+    share = std::min(share, 99u);
+    const std::uint32_t room = std::max(max * (100 - share) / 100, 1u);
+    const std::uint32_t good = offer_steady(room);
+    noise_owed_ += good * share;
+    noise_due_ = std::min(noise_owed_ / (100 - share), max - good);
+    noise_owed_ -= noise_due_ * (100 - share);
+    burst_due_ = good + noise_due_;
+    noise_credit_ = 0;
+    return burst_due_;
 }
 
 std::uint32_t Source::offer_data(std::uint32_t max) {

@@ -5,6 +5,7 @@
 
 #include "bench/gen/delay.hpp"
 #include "bench/gen/frames.hpp"
+#include "bench/gen/noise.hpp"
 #include "bench/gen/page.hpp"
 #include "bench/gen/settings.hpp"
 
@@ -42,6 +43,8 @@ public:
     std::uint32_t offer(std::uint32_t max);
     // The next frame; `frame` has room for 192 bytes. Returns its length.
     std::uint32_t write(std::uint8_t* frame) {
+        if (noise_due_ != 0 && is_noise_next()) [[unlikely]]
+            return noise_.write(frame);
         if (paced_) dues_.of(mine_.sent.get() + burst_packets_) = pace_.take();
         const std::uint32_t length = write_next(frame);
         burst_bytes_ += length;
@@ -54,6 +57,8 @@ public:
         mine_.sent_sum.add(burst_sum_);
         mine_.sent.add(burst_packets_);
         burst_bytes_ = burst_sum_ = burst_packets_ = 0;
+        if (noise_due_ != 0) [[unlikely]]
+            mine_.noise_sent.add(noise_due_);
     }
 
 private:
@@ -64,6 +69,7 @@ private:
     std::uint32_t offer_opening(std::uint32_t max);
     std::uint32_t due_of(std::uint64_t came, std::uint64_t done, std::uint32_t max) const;
     std::uint32_t offer_steady(std::uint32_t max);
+    std::uint32_t offer_with_noise(std::uint32_t max, std::uint32_t share);
     std::uint32_t offer_data(std::uint32_t max);
     std::uint32_t offer_lane(std::uint32_t max);
     std::uint32_t write_next(std::uint8_t* frame);
@@ -93,6 +99,13 @@ private:
         return shape.length();
     }
     std::uint32_t imix_size();
+    // Spreads the noise of a burst evenly over it.
+    bool is_noise_next() {
+        noise_credit_ += noise_due_;
+        if (noise_credit_ < burst_due_) return false;
+        noise_credit_ -= burst_due_;
+        return true;
+    }
     void step_on() {  // to the next flow of the round, far from this one
         flow_ += stride_;
         if (flow_ >= settings_.flows) flow_ -= settings_.flows;
@@ -122,6 +135,9 @@ private:
     std::uint32_t opened_ = 0, answered_ = 0, finished_ = 0;  // connections, while they are made
     std::uint64_t setup_sent_ = 0, setup_came_ = 0, other_setup_sent_ = 0;
     std::uint32_t imix_place_ = 0;
+    Noise noise_;
+    std::uint32_t noise_due_ = 0, burst_due_ = 0;      // of the burst offered
+    std::uint32_t noise_credit_ = 0, noise_owed_ = 0;  // parts of a packet
     std::uint32_t lane_now_ = 0, next_connection_ = 0;
 };
 

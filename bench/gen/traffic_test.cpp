@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -216,6 +217,72 @@ TEST(Traffic, NoMoreThanSaidIsUnderWay) {
     EXPECT_EQ(world.burst(0).size(), 32u);
 }
 
+// Noise is as much as was asked for, and in none of the counts by which the rest is judged.
+TEST(Noise, StandsBesideTheOthers) {
+    for (const char* words : {"work=tcp flows=500 noise=bad", "work=tcp flows=500 noise=syn"}) {
+        World world(words);
+        for (int i = 0; i < 500; ++i) world.turn();
+        ASSERT_TRUE(world.steady());
+        EXPECT_EQ(world.page->side[0].noise_sent.get(), 0u);
+        world.page->noise.set(25);
+        const std::uint64_t before = world.page->side[0].sent.get();
+        for (int i = 0; i < 4000; ++i) world.turn();
+        const std::uint64_t good = world.page->side[0].sent.get() - before;
+        const std::uint64_t noise = world.page->side[0].noise_sent.get();
+        EXPECT_NEAR(static_cast<double>(noise) / static_cast<double>(good + noise), 0.25, 0.001);
+        EXPECT_EQ(world.page->side[1].noise_came.get(), noise);
+        EXPECT_EQ(world.page->side[1].noise_sent.get(), 0u);
+        for (unsigned side : {0u, 1u}) {
+            EXPECT_EQ(world.wrong(side), 0u);
+            EXPECT_EQ(world.page->side[side].sent.get(), world.page->side[side ^ 1].came.get());
+            EXPECT_EQ(world.page->side[side].sent_sum.get(),
+                      world.page->side[side ^ 1].came_sum.get());
+        }
+    }
+}
+
+std::vector<Frame> noise(const char* words, std::size_t count) {
+    Noise source(*parse_settings(std::string("page=none work=tcp ") + words));
+    std::vector<Frame> frames(count, Frame(192));
+    for (Frame& frame : frames) frame.resize(source.write(frame.data()));
+    return frames;
+}
+
+TEST(Noise, SynsAreWholeAndOfStrangers) {
+    std::set<net::Ip> sources;
+    for (const Frame& frame : noise("noise=syn", 1000)) {
+        net::PacketBuffer buffer(frame);
+        ASSERT_EQ(net::parse(buffer.packet()), net::ParseError::none);
+        const net::Tuple& tuple = buffer.packet().tuple;
+        EXPECT_EQ(tuple.dst.text(), "10.1.1.1");
+        EXPECT_GE(tuple.dst_port, first_server_port);
+        EXPECT_EQ(frame[14 + 20 + 13], tcp_syn);
+        sources.insert(tuple.src);
+    }
+    EXPECT_GT(sources.size(), 990u);
+}
+
+// Every kind of bad input is there: some cannot be parsed, some are fragments or have options.
+TEST(Noise, IsBadInManyWays) {
+    std::set<net::ParseError> errors;
+    std::size_t fragments = 0, options = 0, whole = 0;
+    for (const Frame& frame : noise("flows=100 noise=bad", 180)) {
+        net::PacketBuffer buffer(frame);
+        const net::ParseError error = net::parse(buffer.packet());
+        errors.insert(error);
+        if (error != net::ParseError::none) continue;
+        const net::Packet& p = buffer.packet();
+        const bool fragment = p.headers.fragment != net::Fragment::whole;
+        fragments += fragment;
+        options += frame[14] != 0x45;
+        whole += !fragment && frame[14] == 0x45;
+    }
+    EXPECT_GE(errors.size(), 4u);
+    EXPECT_GE(fragments, 20u);
+    EXPECT_GE(options, 10u);
+    EXPECT_GE(whole, 50u);
+}
+
 TEST(Settings, RefusesNonsense) {
     EXPECT_FALSE(parse_settings("work=udp").ok());
     EXPECT_FALSE(parse_settings("page=p work=fly").ok());
@@ -223,6 +290,8 @@ TEST(Settings, RefusesNonsense) {
     EXPECT_FALSE(parse_settings("page=p flows=0").ok());
     EXPECT_FALSE(parse_settings("page=p colour=red").ok());
     EXPECT_FALSE(parse_settings("page=p work=tcp imix=1").ok());
+    EXPECT_FALSE(parse_settings("page=p noise=loud").ok());
+    EXPECT_FALSE(parse_settings("page=p work=tcp noise=bad ip6=1").ok());
 }
 
 }  // namespace

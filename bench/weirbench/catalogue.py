@@ -32,6 +32,13 @@ class Benchmark:
     idle_times: dict[str, int] = field(default_factory=dict)  # s, by our names; both sides get them
     records: int = 0          # of our flow table; 0: what the flows need
 
+    noise: int = 0            # of each hundred packets of side a, while there is trouble
+    changes: bool = False     # the trouble is 100 changes of the configuration a second
+
+    @property
+    def troubled(self) -> bool:
+        return bool(self.noise or self.changes)
+
     @property
     def one_way(self) -> bool:
         return not self.traffic.get("answers", 1)
@@ -115,4 +122,15 @@ ON_A_WIRE = (
               ("weir-wire", "nft"),
               (Bar("nftables", "nft", 1, plain_only=True, of="weir-wire"),), window=1.0),
 )
-ALL = {bench.name: bench for bench in IP4 + ONLY_IP4 + ON_A_WIRE + tuple(over_ip6(b) for b in IP4)}
+UNDER_LOAD = (
+    Benchmark("changes", "100 changes of rules a second, 1000000 connections established",
+              {"work": "tcp", "flows": 1_000_000}, ("weir",),
+              (Bar("the calm rate", "calm", 0.90),), changes=True, window=1.0),
+    Benchmark("bad_input", "fragments, options, cut and forged headers, as many as good packets "
+              "of the port", {"work": "tcp", "flows": 100_000, "noise": "bad"}, ("weir", "ovs"),
+              (Bar("the calm rate", "calm", 0.80),), noise=50),
+    Benchmark("syn_flood", "SYNs of random sources, as many as good packets of the port",
+              {"work": "tcp", "flows": 100_000, "noise": "syn"}, ("weir", "ovs"),
+              (Bar("the calm rate", "calm", 0.80),), noise=50, records=1_000_000),
+)
+ALL = {bench.name: bench for bench in IP4 + ONLY_IP4 + ON_A_WIRE + UNDER_LOAD + tuple(over_ip6(b) for b in IP4)}

@@ -5,7 +5,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from weirbench import catalogue, ovs, page, report, stats, weir  # noqa: E402
+from weirbench import catalogue, ovs, page, report, stats, under_load, weir  # noqa: E402
 
 HZ = 2.6e9
 
@@ -89,6 +89,44 @@ class OwnCycles(unittest.TestCase):
         self.assertAlmostEqual(report.own_cycles(out)["weir-wire"], HZ * 2e-6)
 
 
+class UnderLoad(unittest.TestCase):
+    def start(self, kept: float, **more: object) -> dict:
+        rows = [{"came": 1, "seconds": 1.0, "cpu_seconds": 1.0, "noise": 7}]
+        return {"rates": [kept * 4e6] * 3, "calm": [4e6] * 3, "windows": rows, "wrong": [],
+                "trouble": [], "counted": {"weir_drops_total": 3.0},
+                "delays_ns": {f"{name}_{of}": 1e3 for name in ("calm", "loaded")
+                              for of in ("p99", "worst")}, **more}
+
+    def test_the_bar_is_for_the_share_that_is_left(self) -> None:
+        bench = catalogue.ALL["syn_flood"]
+        for kept, met in ((0.85, True), (0.75, False)):
+            out = under_load.result(bench, {"weir": [self.start(kept)] * 2,
+                                            "ovs": [self.start(0.5)]})
+            self.assertEqual([bar["met"] for bar in out["bars"]], [met])
+            self.assertAlmostEqual(out["ours"]["starts"][0], kept)
+            self.assertIn("NOT MET" if not met else ": met", under_load.table(bench, out))
+
+    def test_starts_with_losses_count_for_nothing(self) -> None:
+        lost = self.start(0.99, wrong=["lost"])
+        out = under_load.result(catalogue.ALL["changes"], {"weir": [self.start(0.8), lost]})
+        self.assertEqual(len(out["ours"]["starts"]), 1)
+        self.assertEqual(out["wrong"], ["weir: start 2: lost"])
+
+    def test_changes_come_at_their_pace_and_end(self) -> None:
+        class Side:
+            made: list[int] = []
+
+            def change(self, number: int) -> None:
+                self.made.append(number)
+                if number == 5:
+                    raise OSError("no room")
+
+        with under_load.Changes(Side()) as going:
+            going.thread.join(30)
+        self.assertEqual(Side.made, [0, 1, 2, 3, 4, 5])
+        self.assertEqual(going.failed, ["change 5: no room"])
+
+
 class Complaints(unittest.TestCase):
     def side(self, **values: int) -> dict[str, int]:
         return {**dict.fromkeys(page.SIDE, 0), **values}
@@ -111,7 +149,10 @@ class Complaints(unittest.TestCase):
         self.assertEqual(page.percentile([0] * 4, 0.5), 0.0)
 
     def test_the_page_is_laid_out_as_the_generator_has_it(self) -> None:
-        self.assertEqual(page.SIDE_AT[1] - page.SIDE_AT[0], len(page.SIDE) * page.WORD)
+        size = -(-len(page.SIDE) * page.WORD // 64) * 64  # whole cache lines
+        self.assertEqual(page.SIDE_AT[1] - page.SIDE_AT[0], size)
+        self.assertEqual(page.DELAYS_AT - page.SIDE_AT[1], size)
+        self.assertLessEqual(len(page.HEADER) * page.WORD, page.SIDE_AT[0])
         with tempfile.TemporaryDirectory() as folder:
             shared = page.Page(Path(folder) / "page")
             shared.set("command", page.RUN)

@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from . import catalogue, delays, machine, report, stats
+from . import catalogue, delays, machine, report, stats, under_load
 from .ovs import Ovs
 from .process import Failed
 from .run import WINDOWS, run_once
@@ -118,6 +118,9 @@ def main() -> int:
         if load:
             result = delays.result(bench, starts, load)
             print(delays.table(bench, result))
+        elif bench.troubled:
+            result = under_load.result(bench, starts)
+            print(under_load.table(bench, result))
         else:
             result = report.result(bench, starts, Path(options.results))
             print(report.table(bench, result))

@@ -4,14 +4,15 @@ import struct
 from pathlib import Path
 
 MAGIC = 0x31304E4547524957
-VERSION = 1
+VERSION = 2
 WORD = 8
-HEADER = ("magic", "version", "command", "phase", "rate", "tsc_hz", "attached")
+HEADER = ("magic", "version", "command", "phase", "rate", "tsc_hz", "attached",
+          "noise")
 SIDE = ("sent", "sent_bytes", "sent_sum", "came", "came_bytes", "came_sum", "other", "asked",
         "idle", "wrong_length", "wrong_header", "wrong_ip_checksum", "wrong_l4_checksum",
-        "wrong_tuple", "opened", "finished")
-SIDE_AT = (64, 192)
-DELAYS_AT = 320
+        "wrong_tuple", "opened", "finished", "noise_sent", "noise_came")
+SIDE_AT = (64, 256)
+DELAYS_AT = 448
 DELAY_BUCKETS = 4096
 BYTES = DELAYS_AT + DELAY_BUCKETS * WORD
 HOLD, RUN = 0, 1

@@ -3,7 +3,7 @@ import shutil
 import time
 from pathlib import Path
 
-from . import delays
+from . import delays, under_load
 from . import page as pages
 from .process import Failed, wait
 
@@ -46,6 +46,9 @@ def measure(bench, side, page, main, threads: list[int], windows: int, load: flo
     rest(page, main, bench)
     if load:
         out = delays.measure(bench, page, main, load, windows)
+    elif bench.troubled:
+        out = under_load.measure(bench, side, page, main,
+                                 lambda: window(page, main, threads, bench.window), windows)
     else:
         rows = [window(page, main, threads, bench.window) for _ in range(windows)]
         out = {"rates": [row["came"] / row["cpu_seconds"] for row in rows], "windows": rows,

@@ -1,6 +1,7 @@
 """Weir: weir-host with the production engine and a configuration file, as an operator runs it
 alone, on huge pages and with workers that never sleep."""
 import json
+import signal
 import socket
 from pathlib import Path
 
@@ -20,14 +21,16 @@ class Weir:
         self.programs: list[Program] = []
 
     def start(self, bench, room: Path, generator: dict[str, str]) -> list[Program]:
-        config = room / "config.yaml"
-        config.write_text("\n---\n".join(json.dumps(one) for one in resources(bench)))
+        self.config = room / "config.yaml"
+        self.resources = resources(bench)
+        self.config.write_text(documents(self.resources))
         if bench.table * self.workers > MOST_RECORDS:
             raise Failed(f"{bench.flows} flows need {bench.table} records of each worker; "
                          f"--flows takes {MOST_RECORDS // self.workers}")
         argv = [self.needs[0], "run", "--name", "h1", "--run-dir", str(room / "run"),
                 "--state-dir", str(room / "state"), "--engine", self.needs[1],
-                "--config", str(config), "--workers", str(self.workers),
+                "--config", str(self.config), "--workers",
+                str(self.workers),
                 "--flows", str(bench.table), "--busy-poll", "--huge-pages"]
         host = Program(argv, room / "weir-host.log", generator)
         self.programs = [host]
@@ -38,6 +41,20 @@ class Weir:
         for program in self.programs:
             program.stop()
         self.programs = []
+
+    def change(self, number: int) -> None:
+        """Another configuration: one rule, which fits no flow there is, is never the same."""
+        other = {"kind": "firewall-rule", "name": "changing", "id": 9, "priority": 500,
+                 "protocol": "tcp", "action": "drop",
+                 "source_addresses": [world.foreign_source(number, False)],
+                 "ports": [world.foreign_port(number)]}
+        new = self.config.with_suffix(".new")
+        new.write_text(documents([*self.resources, other]))
+        new.rename(self.config)
+        self.programs[0].process.send_signal(signal.SIGHUP)
+
+    def counters(self, room: Path) -> list[str]:
+        return metrics(room)
 
     def drops(self, room: Path) -> list[str]:
         return drops(room)
@@ -62,6 +79,10 @@ def drops(room: Path) -> list[str]:
             if line.startswith("weir_drops_total") and not line.endswith(" 0")]
 
 
+def documents(made: list[dict]) -> str:
+    return "\n---\n".join(json.dumps(one) for one in made)
+
+
 def null(number: int) -> dict[str, str]:
     return {"type": "dpdk", "devargs": f"net_null{number},no-rx=1"}
 
@@ -79,7 +100,8 @@ def resources(bench) -> list[dict]:
         made += [{"kind": "segment", "name": "far", "vni": world.VNI_FAR}, router(bench.ip6)]
     made += [
         {"kind": "port", "name": "a", "host": "h1", "segment": "near", "mac": world.CLIENT_MAC,
-         "addresses": world.clients(bench.ip6), "device": null(0)},
+         "addresses": world.clients(bench.ip6), "device": null(0),
+         "spoof_guard": bench.traffic.get("noise") != "syn"},
         {"kind": "port", "name": "b", "host": "h2" if bench.tunnel else "h1", "segment": far,
          "mac": world.SERVER_MAC, "addresses": [world.server(bench.ip6, routed)],
          "device": {"type": "none"} if bench.tunnel else null(1)}]
