@@ -1,5 +1,6 @@
 // What a packet costs from its guest's port to the way out, through the production engine.
 #include <benchmark/benchmark.h>
+#include <sys/mman.h>
 
 #include <array>
 #include <cstdlib>
@@ -22,6 +23,7 @@ namespace {
 
 using Frame = std::vector<std::uint8_t>;
 constexpr std::uint32_t burst = 32, known_flows = 1000, packet_count = 1024;
+constexpr std::size_t huge_page = 2 << 20;
 constexpr std::uint32_t port_of_underlay = 0, port_of_g1 = 1, port_of_g2 = 2;
 constexpr const char* guests = R"(
 {kind: host, name: h1, id: 1, tunnel_address: 10.0.0.1, underlay: {type: memory}}
@@ -52,10 +54,19 @@ std::string intent(std::int64_t rules) {
     return text;
 }
 
+// UDP to anywhere, forgotten after two seconds.
+std::string any_udp() {
+    return std::string(guests) +
+           "---\n{kind: firewall-rule, name: all, protocol: udp, action: allow}\n"
+           "---\n{kind: flow-timeouts, name: all, udp_s: 2}\n";
+}
+
 // A shell without devices: what is sent counts and comes back into the pool of packets.
 class Shell {
 public:
-    explicit Shell(std::int64_t rules) : api_(engine::engine_api("bench", "0")) {
+    explicit Shell(const std::string& resources,
+                   std::uint32_t records = limits::default_flows_per_worker)
+        : api_(engine::engine_api("bench", "0")) {
         vtable_ = {weir_abi_version,
                    1,
                    this,
@@ -66,10 +77,10 @@ public:
                    release,
                    pool,
                    [](void*, const char*, std::size_t) {},
-                   limits::default_flows_per_worker};
+                   records};
         engine_ = api_.create(&vtable_, "h1", 1, {});
         WEIR_CHECK(engine_ != nullptr, "the engine starts");
-        const std::string snapshot = engine::host_snapshot(intent(rules), "h1");
+        const std::string snapshot = engine::host_snapshot(resources, "h1");
         WEIR_CHECK(api_.publish(engine_, snapshot.data(), snapshot.size(), 1, {}) != 0,
                    "the engine takes the snapshot");
         for (const char* name : {"underlay", "g1", "g2"}) attach(name);
@@ -115,9 +126,11 @@ private:
                       std::uint32_t* adoption) {
         void*& memory = of(host).pools_[name];
         *adoption = memory ? weir_pool_shared : weir_pool_created;
-        const std::size_t whole = (bytes + 63) / 64 * 64;
-        if (!memory) memory = std::memset(std::aligned_alloc(64, whole), 0, whole);
-        return memory;
+        if (memory) return memory;
+        const std::size_t whole = (bytes + huge_page - 1) / huge_page * huge_page;
+        memory = std::aligned_alloc(huge_page, whole);
+        madvise(memory, whole, MADV_HUGEPAGE);
+        return std::memset(memory, 0, whole);
     }
 
     void attach(const char* name) {
@@ -162,7 +175,7 @@ std::vector<Frame> flows(const char* to, std::uint32_t count) {
 }
 
 void established(benchmark::State& state, const char* to, std::uint32_t out) {
-    Shell shell(state.range(0));
+    Shell shell(intent(state.range(0)));
     const std::vector<Frame> frames = flows(to, known_flows);
     std::uint64_t now = 1'000'000'000;
     for (std::size_t at = 0; at < known_flows; at += burst) shell.run(frames, at, ++now);
@@ -186,7 +199,7 @@ void established_tunnel(benchmark::State& state) {
 
 // 60000 ports in turn, two minutes after they were used last: every record is new.
 void new_flow(benchmark::State& state) {
-    Shell shell(state.range(0));
+    Shell shell(intent(state.range(0)));
     const std::vector<Frame> frames = flows("10.1.0.2", 60000);
     std::uint64_t now = 1'000'000'000;
     std::size_t at = 0;
@@ -201,6 +214,34 @@ void new_flow(benchmark::State& state) {
         state.SkipWithError("packets were lost");
     state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * burst);
 }
+
+// A new flow in every packet and an old one that ages out, with so many alive; two records each.
+void new_flow_among(benchmark::State& state) {
+    const auto live = static_cast<std::uint32_t>(state.range(0));
+    Shell shell(any_udp(), 2 * (live + live / 4));
+    std::vector<Frame> frames = flows("10.1.0.2", burst);
+    const std::uint64_t step = 2'000'000'000ull * burst / live;
+    std::uint64_t now = 1'000'000'000, next_tick = now;
+    std::uint32_t number = 0;
+    const auto one = [&] {
+        for (Frame& frame : frames) {
+            // The golden section: neighbours in time are no neighbours in memory.
+            const std::uint32_t ports = ++number * 0x9e3779b1u;
+            std::memcpy(frame.data() + 34, &ports, sizeof ports);
+        }
+        shell.run(frames, 0, now += step);
+        if (now < next_tick) return;
+        shell.age(now);
+        next_tick = now + 1'000'000;
+    };
+    for (std::uint32_t i = 0; i < 2 * live; i += burst) one();
+    const std::uint64_t before = shell.sent(port_of_g2);
+    for (auto _ : state) one();
+    if (shell.sent(port_of_g2) != before + burst * static_cast<std::uint64_t>(state.iterations()))
+        state.SkipWithError("packets were lost");
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * burst);
+}
+BENCHMARK(new_flow_among)->Arg(10'000)->Arg(2'200'000);
 
 BENCHMARK(established_local)->Arg(1)->Arg(100)->Arg(1000);
 BENCHMARK(established_tunnel)->Arg(1)->Arg(100)->Arg(1000);

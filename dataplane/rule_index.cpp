@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/prefetch.hpp"
 #include "net/wire.hpp"
 
 namespace weir::dataplane {
@@ -15,7 +16,7 @@ template <class Tree, class Key>
 const RuleDimension::Class* class_of(const RuleDimension& dimension, const Tree& limits,
                                      const std::vector<std::uint32_t>& class_of, Key key) {
     const std::size_t at =
-        limits.find(key, [&](std::size_t near) { __builtin_prefetch(&class_of[near]); });
+        limits.find(key, [&](std::size_t near) { prefetch(&class_of[near]); });
     return &dimension.classes[class_of[at]];
 }
 
@@ -82,8 +83,8 @@ struct RuleIndex::Search {
 
     void add(const RuleDimension& dimension, const Class* one) {
         views[used++] = {&dimension, one, nullptr, nullptr, 0, 0};
-        __builtin_prefetch(&dimension.cells[one->narrow]);
-        __builtin_prefetch(&dimension.cells[one->broad]);
+        prefetch(&dimension.cells[one->narrow]);
+        prefetch(&dimension.cells[one->broad]);
     }
     std::uint64_t tops() const {
         std::uint64_t tops = index.tops_;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "base/prefetch.hpp"
 #include "dataplane/dispatch.hpp"
 #include "dataplane/enter.hpp"
 #include "dataplane/overhead.hpp"
@@ -79,7 +80,7 @@ std::uint32_t Express::run(std::span<Packet*> packets, const Plane::Tables& tabl
     neighbour_changes_ = cache ? cache->changes() : 0;
     source_.size = destination_.size = 0;
     source_.slow = destination_.slow = 0;
-    for (const Packet* p : packets) __builtin_prefetch(p->data);
+    for (const Packet* p : packets) prefetch(p->data);
 
     std::uint32_t stays = 0;
     emit_.flows->begin_burst();

@@ -5,6 +5,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "base/prefetch.hpp"
 #include "flow/layout.hpp"
 
 namespace weir::flow {
@@ -48,7 +49,7 @@ public:
 
     void clear();
 
-    void prefetch(Place place) const { __builtin_prefetch(&main_bucket(place)); }
+    void prefetch(Place place) const { weir::prefetch(&main_bucket(place)); }
 
     // Calls `match(ref)` for each entry with the place's tag until one returns true.
     template <class Match>

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "base/prefetch.hpp"
 #include "net/wire.hpp"
 
 namespace weir::flow {
@@ -119,15 +120,19 @@ void Table::find_bulk(std::span<const Query> queries, std::span<Hit> hits) {
         index_.prefetch(places[i]);
     }
     // The first entry with the right tag is nearly always the one.
+    std::array<std::uint32_t, limits::max_burst> first;
     for (std::size_t i = 0; i < queries.size(); ++i) {
         upward[i] = net::runs_upward(*queries[i].tuple);
-        index_.find(places[i], [&](std::uint32_t ref) {
-            fetch(ref, upward[i], queries[i].tuple->proto == net::proto_tcp);
-            return true;
-        });
+        first[i] = index_.find(places[i], [](std::uint32_t) { return true; });
+        if (first[i] == no_index) continue;
+        fetch(first[i], upward[i], queries[i].tuple->proto == net::proto_tcp);
     }
     for (std::size_t i = 0; i < queries.size(); ++i) {
-        hits[i] = look(queries[i], places[i], upward[i]);
+        hits[i] = {};
+        if (first[i] == no_index) continue;
+        hits[i] = match(first[i], queries[i], upward[i]);
+        if (hits[i].pair == nullptr) [[unlikely]]
+            hits[i] = look(queries[i], places[i], upward[i]);
         mark(hits[i]);
     }
 }
@@ -135,14 +140,14 @@ void Table::find_bulk(std::span<const Query> queries, std::span<Hit> hits) {
 // The key line and the hot line of the one direction that is asked for.
 void Table::fetch(std::uint32_t ref, bool upward, bool both) const {
     if ((ref & alias_bit) != 0) {
-        __builtin_prefetch(&aliases_[ref & ref_slot]);
+        prefetch(&aliases_[ref & ref_slot]);
         return;
     }
     const FlowPair& pair = records_[ref & ref_slot];
-    __builtin_prefetch(&pair.key);
+    prefetch(&pair.key);
     const unsigned direction = ((ref & upward_bit) != 0) != upward ? 1 : 0;
-    __builtin_prefetch(&pair.hot[direction], 1);
-    if (both) __builtin_prefetch(&pair.hot[direction ^ 1], 1);
+    prefetch(&pair.hot[direction]);
+    if (both) prefetch(&pair.hot[direction ^ 1]);
 }
 
 void Table::begin_burst() {
@@ -291,7 +296,11 @@ void Table::reclassify(FlowPair& pair, std::uint32_t idle_ms) {
 
 std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
     std::size_t expired = 0;
-    wheel_.advance(now_ns, budget, [&](std::uint32_t slot_index) {
+    const auto fetch = [&](std::uint32_t slot_index) {
+        const FlowPair& pair = records_[slot_index];
+        index_.prefetch(place(pair.key, pair.hash()));
+    };
+    wheel_.advance(now_ns, budget, fetch, [&](std::uint32_t slot_index) {
         FlowPair& pair = records_[slot_index];
         const std::uint64_t expires_ns =
             newest(pair) + std::uint64_t{pair.hot[0].idle_ms} * 1'000'000;

@@ -1,8 +1,10 @@
 #pragma once
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 
+#include "base/prefetch.hpp"
 #include "flow/layout.hpp"
 
 namespace weir::flow {
@@ -38,9 +40,10 @@ public:
 
     // Moves time on to `now_ns` and calls fire(slot) for each record whose time may have come,
     // after taking it off the wheel; fire() may arm it again. Stops after `budget` calls and goes
-    // on there next time. Returns the number of calls.
-    template <class Fire>
-    std::size_t advance(std::uint64_t now_ns, std::size_t budget, Fire&& fire) {
+    // on there next time. Returns the number of calls. Some calls before, fetch(slot) may ask for
+    // memory that fire() will need, besides the record itself.
+    template <class Fetch, class Fire>
+    std::size_t advance(std::uint64_t now_ns, std::size_t budget, Fetch&& fetch, Fire&& fire) {
         const std::uint64_t target = now_ns >> WheelState::tick_shift;
         std::size_t calls = 0;
         while (state_->tick < target) {
@@ -55,10 +58,10 @@ public:
             for (unsigned level = levels; level-- > 0;) {
                 if ((next & ((std::uint64_t{1} << (6 * level)) - 1)) != 0) continue;
                 const unsigned at = level * slots + slot_of(next, level);
-                while (head(at) != no_index) {
+                for (std::uint32_t fetched = 0; head(at) != no_index; --fetched) {
                     if (calls == budget) return calls;
+                    if (fetched == 0) fetched = look_ahead(at, fetch);
                     const std::uint32_t record = head(at);
-                    fetch(records_[record].timer_next);
                     disarm(record);
                     ++calls;
                     fire(record);
@@ -78,11 +81,20 @@ private:
     }
     std::uint32_t& head(unsigned at) { return state_->head[at / slots][at % slots]; }
 
-    // What the look at the next record of a list needs.
-    void fetch(std::uint32_t slot) const {
-        if (slot == no_index) return;
-        const auto* line = reinterpret_cast<const std::byte*>(&records_[slot]);
-        for (unsigned i = 0; i < sizeof(FlowPair) / 64; ++i) __builtin_prefetch(line + 64 * i, 1);
+    // Fetches the first records of a list, all at once, and then what they lead to. Returns how
+    // many.
+    static constexpr std::uint32_t ahead = 16;
+    template <class Fetch>
+    std::uint32_t look_ahead(unsigned at, Fetch&& fetch) {
+        std::array<std::uint32_t, ahead> batch;
+        std::uint32_t count = 0;
+        for (std::uint32_t slot = head(at); slot != no_index && count < ahead;
+             slot = records_[slot].timer_next) {
+            batch[count++] = slot;
+            prefetch(&records_[slot], sizeof(FlowPair));
+        }
+        for (std::uint32_t i = 0; i < count; ++i) fetch(batch[i]);
+        return count;
     }
 
     // The next tick at which the lowest level that holds anything moves on.

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <utility>
 
+#include "base/prefetch.hpp"
 #include "net/wire.hpp"
 #include "ports/dpdk/mbuf_packet.hpp"
 
@@ -128,8 +129,8 @@ std::uint32_t DpdkDevice::receive(std::uint32_t worker, Packet** out, std::uint3
     bool all_fit = true;
     for (std::uint16_t i = 0; i < got; ++i) {
         if (i + ahead < got) {
-            __builtin_prefetch(&packet_of(*burst[i + ahead]), 1);
-            __builtin_prefetch(rte_pktmbuf_mtod(burst[i + ahead], void*));
+            prefetch(&packet_of(*burst[i + ahead]));
+            prefetch(rte_pktmbuf_mtod(burst[i + ahead], void*));
         }
         Packet* p = from_device(*burst[i]);
         if (!p) [[unlikely]] {
