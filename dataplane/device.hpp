@@ -146,7 +146,7 @@ public:
 inline void describe_packet(Packet& p, std::uint8_t* data, std::uint32_t length,
                             std::uint32_t headroom, std::uint32_t tailroom, void* owner) {
     static const Packet empty{};
-    std::memcpy(static_cast<void*>(&p), &empty, offsetof(Packet, tuple));
+    std::memcpy(static_cast<void*>(&p), &empty, offsetof(Packet, pending));
     p.data = data;
     p.length = length;
     p.headroom = headroom;

@@ -29,12 +29,7 @@ Packet* Emit::allocate() {
         return nullptr;
     }
     p->hand = {};
-    p->exit = net::no_exit;
-    p->slot = net::no_slot;
-    p->flow = nullptr;
-    p->program = nullptr;
-    p->source_port = p->destination_port = p->tunnel_peer = net::no_port;
-    p->headers = {};
+    p->clear_scratch();
     return p;
 }
 
@@ -109,8 +104,7 @@ Emit::Outbox& Emit::box_of(std::uint32_t port) {
 
 void Emit::transmit(Packet& p, std::uint32_t port) {
     leave(p);
-    if (last_box_->to != port || last_box_->count == 0) last_box_ = &box_of(port);
-    append(*last_box_, p, transmit_box);
+    forward(p, port);
 }
 
 void Emit::hand_to_worker(Packet& p, std::uint32_t to) {
@@ -153,11 +147,6 @@ bool Emit::load_program(Packet& p) {
 
 void Emit::store_program(const Packet& p) {
     p.flow->hot[p.direction].program = programs_.put(*p.program);
-}
-
-void Emit::append(Outbox& box, Packet& p, void (*how)(Emit&, Outbox&)) {
-    box.packets[box.count++] = &p;
-    if (box.count == box.packets.size()) send(box, how);
 }
 
 void Emit::send(Outbox& box, void (*how)(Emit&, Outbox&)) {

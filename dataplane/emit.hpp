@@ -80,6 +80,12 @@ public:
     void start(Packet&, Context context, StageBits pending);
     // To the device of a port of this host, after this burst.
     void transmit(Packet&, std::uint32_t port);
+    // The same for a packet that no stage has.
+    void forward(Packet& p, std::uint32_t port) {
+        Outbox* box = last_box_;
+        if (box->to != port || box->count == 0) box = last_box_ = &box_of(port);
+        append(*box, p, transmit_box);
+    }
     // To the worker that owns the packet's flow; there it is received again with its hand-over.
     void hand_to_worker(Packet&, std::uint32_t to);
     // To the engine that owns hand.port.
@@ -93,6 +99,8 @@ public:
     bool load_program(Packet&);
     // The packet's program is its flow's from now on, in the packet's direction.
     void store_program(const Packet&);
+    // The number of a program for Hot::program.
+    std::uint32_t number_of(const ActionProgram& program) { return programs_.put(program); }
     // What Hot::program names; null: nothing any more.
     const ActionProgram* program(std::uint32_t number) const { return programs_.get(number); }
 
@@ -144,7 +152,11 @@ private:
     Outbox& box_of(std::uint32_t port);
     static void transmit_box(Emit&, Outbox&);
     void send(Outbox& box, void (*how)(Emit&, Outbox&));
-    void append(Outbox& box, Packet& p, void (*how)(Emit&, Outbox&));
+    void append(Outbox& box, Packet& p, void (*how)(Emit&, Outbox&)) {
+        box.packets[box.count++] = &p;
+        if (box.count == box.packets.size()) [[unlikely]]
+            send(box, how);
+    }
 
     const weir_host_vtable& host_;
     std::array<PacketQueue<queue_capacity>, context_count> queues_;

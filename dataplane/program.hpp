@@ -32,7 +32,9 @@ struct ActionProgram {
     std::uint32_t peer = 0;                    // index into the overlay's peers
     std::uint32_t vni = 0;                     // segment behind routing
     net::Mac new_src, new_dst;                 // when routed
-    std::uint32_t reserved = 0;                // 0: equal programs have equal bytes
+    // Of a flow whose record is fused with its receiver's (flow::Table::fuse): the epoch of the
+    // receiver's port under which the receiver's own program did no more than to deliver; else 0.
+    std::uint32_t reach_epoch = 0;
 
     // Whether part two was compiled under this epoch by this engine instance.
     bool behind_is(std::uint32_t epoch, std::uint32_t engine) const {

@@ -1,13 +1,16 @@
 #include "features/express.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
 #include "base/check.hpp"
 #include "base/prefetch.hpp"
+#include "dataplane/digest.hpp"
 #include "dataplane/dispatch.hpp"
 #include "dataplane/enter.hpp"
 #include "dataplane/overhead.hpp"
+#include "flow/table_look.hpp"
 #include "flow/tcp_quick.hpp"
 #include "net/checksum.hpp"
 #include "net/parse.hpp"
@@ -27,23 +30,28 @@ constexpr std::uint16_t dhcp_server_port = 67;
 // As a device gave it to us, or its worker handed it over.
 bool is_plain(const Packet& p) {
     const net::HandOver& hand = p.hand;
-    return p.flags == 0 && hand.entry == net::Entry::receive && hand.trace_id == 0 &&
-           (hand.recirculations | hand.fragment_known | hand.serviced_flags |
-            hand.call_points_done) == 0;
+    static_assert(static_cast<int>(net::Entry::receive) == 0);
+    return (p.flags | static_cast<std::uint32_t>(hand.entry) | hand.trace_id | hand.recirculations |
+            hand.fragment_known | hand.serviced_flags | hand.call_points_done) == 0;
 }
 
 bool is_unicast(const std::uint8_t* frame) {
     return ((frame[0] | frame[6]) & 1) == 0;
 }
 
+// `mac`: in a frame, with more than two bytes behind it.
 std::uint64_t mac_bits(const std::uint8_t* mac) {
-    return net::detail::load_raw<std::uint32_t>(mac) |
-           std::uint64_t{net::detail::load_raw<std::uint16_t>(mac + 4)} << 32;
+    return net::detail::load_raw<std::uint64_t>(mac) & 0xffffffffffff;
+}
+std::uint64_t mac_bits(const net::Mac& mac) {
+    std::array<std::uint8_t, 8> room{};
+    mac.store(room.data());
+    return mac_bits(room.data());
 }
 
 void lower_ttl(std::uint8_t* frame, const QuickFrame& q) {
     std::uint8_t* ip = frame + net::ethernet_bytes;
-    if (!q.ip4) {
+    if (!q.ip4()) {
         --ip[7];
         return;
     }
@@ -53,85 +61,146 @@ void lower_ttl(std::uint8_t* frame, const QuickFrame& q) {
                  net::update_checksum16(net::load16(ip + 10), before, net::load16(ip + 8)));
 }
 
-// What Track does for a packet that passed. Only the first answer of what is not TCP changes how
-// long a flow may be idle: followed TCP stays established.
+// Whether another packet of this direction leaves the idle time of its flow, and its place among
+// others, as they are. Asks no other line than this direction's.
+bool keeps_idle_time(const flow::Hot& hot, std::uint8_t direction, bool tcp,
+                     const flow::Timeouts& idle) {
+    if (tcp) return hot.idle_ms == idle.tcp_established_ms && hot.kind == flow::Kind::established;
+    return hot.idle_ms == idle.udp_replied_ms || (direction == 0 && hot.idle_ms == idle.udp_ms);
+}
+
+// What Track does for a packet that passed.
 void count(flow::FlowPair& pair, std::uint8_t direction, bool tcp, std::uint32_t bytes,
            const flow::Timeouts& timeouts, flow::Table& flows, std::uint64_t now_ns) {
     flow::Hot& hot = pair.hot[direction];
     ++hot.packets;
     hot.bytes += bytes;
-    if (tcp && hot.idle_ms == timeouts.tcp_established_ms && hot.kind == flow::Kind::established)
-        [[likely]] {
+    if (keeps_idle_time(hot, direction, tcp, timeouts)) [[likely]] {
         hot.last_seen_ns = now_ns;
         return;
     }
     flows.touch(pair, direction, timeouts, now_ns);
 }
 
+// Of all that a fused flow was told about the receiver's port; never 0.
+std::uint32_t reach_epoch(const PortEntry& port) {
+    dataplane::Digest digest;
+    digest.add(port.epoch);
+    for (const std::uint32_t idle_ms :
+         {port.timeouts.tcp_established_ms, port.timeouts.udp_ms, port.timeouts.udp_replied_ms})
+        digest.add(idle_ms);
+    return digest.value32();
+}
+
+bool is_tcp(const QuickFrame& frame) {
+    return frame.tuple.proto == net::proto_tcp;
+}
+
+void route(Packet& p, const ActionProgram& program, const QuickFrame& frame) {
+    if (!program.routed) return;
+    lower_ttl(p.data, frame);
+    program.new_dst.store(p.data);
+    program.new_src.store(p.data + 6);
+}
+
+// How many packets are worked on before memory is asked for the next ones: enough to hide a miss,
+// few enough for what the core can have under way.
+constexpr std::uint32_t stride = 8;
+
 }  // namespace
 
+// Packets go through four steps, a stride of them at a time, each step one stride behind the one
+// before it: while one stride is worked on, memory brings what the others need.
 std::uint32_t Express::run(std::span<Packet*> packets, const Plane::Tables& tables) {
+    prepare(tables);
+    const auto count = static_cast<std::uint32_t>(packets.size());
+    joined_ = ~Places{0} >> (limits::max_burst - count);
+    for (std::uint32_t at = 0; at < count + 3 * stride; at += stride) {
+        const auto strides_back = [&](std::uint32_t n) {
+            constexpr Places one_stride = (Places{1} << stride) - 1;
+            const std::uint32_t from = at - n * stride;  // below 0: beyond the burst, none
+            return from < count ? joined_ & one_stride << from : 0;
+        };
+        if (at < count) enter(packets, at, std::min(at + stride, count));
+        fetch(strides_back(1));
+        find(strides_back(2));
+        act(strides_back(3));
+    }
+    packets_ += std::uint64_t{2} * crossed_;
+    fused_packets_ += crossed_;
+    pipeline_.state<switching::Deliver>().delivered += crossed_;
+    if (reaching_count_ != 0) reach_guests();
+    std::uint32_t left = 0;
+    for (; stays_ != 0; stays_ &= stays_ - 1)
+        packets[left++] = packets[static_cast<unsigned>(std::countr_zero(stays_))];
+    return left;
+}
+
+void Express::prepare(const Plane::Tables& tables) {
     const dataplane::Topology& topology = *emit_.ports;
+    ports_ = topology.ports.data();
+    port_count_ = static_cast<std::uint32_t>(topology.ports.size());
+    if (reaches_ticket_ != emit_.ticket) look_at_reaches();
+    inlet_ = {};
     const std::uint32_t overhead = dataplane::tunnel_overhead(topology);
     tunnel_mtu_ = topology.underlay_port != net::no_port && topology.underlay_mtu > overhead
                       ? topology.underlay_mtu - overhead
                       : 0;
     const auto* cache = pipeline_.state<overlay::Encap>().cache;
     neighbour_changes_ = cache ? cache->changes() : 0;
-    source_.size = destination_.size = 0;
-    source_.slow = destination_.slow = 0;
-    for (const Packet* p : packets) prefetch(p->data);
-
-    std::uint32_t stays = 0;
+    foreign_acts_ = ~(emit_.stages->ttl | emit_.stages->egress);
+    slow_leaving_.clear();
+    slow_reaching_.clear();
+    stays_ = 0;
+    reaching_count_ = crossed_ = 0;
     emit_.flows->begin_burst();
     first_.begin(tables);
-    for (std::uint32_t i = 0; i < packets.size(); ++i) {
-        lanes_[i].packet = packets[i];
-        lanes_[i].place = i;
-        if (enter(lanes_[i]) == Way::slow) stays |= 1u << i;
-    }
-    Hits hits;
-    find(source_, hits);
-    for (std::uint32_t i = 0; i < source_.size; ++i) {
-        Lane& lane = *source_.lanes[i];
-        if (source_.is_slow(lane.frame) || !leave_guest(lane, hits[i])) source_.leave(lane, stays);
-    }
-    find(destination_, hits);
-    for (std::uint32_t i = 0; i < destination_.size; ++i) {
-        Lane& lane = *destination_.lanes[i];
-        if (!destination_.is_slow(lane.frame) && reach_guest(lane, hits[i])) continue;
-        if (lane.strip != 0) {
-            destination_.leave(lane, stays);
-        } else {
-            destination_.leave(lane.frame);
-            reach_guest_by_stages(lane);
-        }
-    }
-    std::uint32_t left = 0;
-    for (; stays != 0; stays &= stays - 1)
-        packets[left++] = packets[static_cast<unsigned>(std::countr_zero(stays))];
-    return left;
 }
 
-Express::Way Express::enter(Lane& lane) {
-    const PortEntry* port = emit_.ports->at(lane.packet->hand.port);
-    if (!port) return Way::slow;
-    if (port->role == PortRole::guest) return enter_from_guest(*port, lane);
-    return port->role == PortRole::underlay ? enter_from_tunnel(lane) : Way::slow;
+// What a fused flow must know of the receiver's port, close together.
+void Express::look_at_reaches() {
+    reaches_.fill({});
+    for (std::uint32_t i = 0; i < port_count_; ++i)
+        if (const PortEntry* port = guest_at(i))
+            reaches_[i] = {reach_epoch(*port), port->learn_addresses};
+    reaches_ticket_ = emit_.ticket;
 }
 
-Express::Way Express::enter_from_guest(const PortEntry& port, Lane& lane) {
+void Express::enter(std::span<Packet*> packets, std::uint32_t from, std::uint32_t to) {
+    for (std::uint32_t i = from; i < to; ++i) {
+        Packet& p = *packets[i];
+        if (p.hand.port != inlet_.index) look_at_inlet(p.hand.port);
+        lanes_[i].packet = &p;
+        const Way way = inlet_.role == PortRole::guest      ? enter_from_guest(lanes_[i])
+                        : inlet_.role == PortRole::underlay ? enter_from_tunnel(lanes_[i])
+                                                            : Way::slow;
+        if (way == Way::joined) [[likely]]
+            continue;
+        joined_ &= ~(Places{1} << i);
+        stays_ |= Places{way == Way::slow} << i;
+    }
+}
+
+void Express::look_at_inlet(std::uint32_t index) {
+    const PortEntry* port = emit_.ports->at(index);
+    inlet_ = {index, port ? port->role : PortRole::none, port, 0, 0};
+    if (inlet_.role != PortRole::guest) return;
+    inlet_.mac = mac_bits(port->mac);
+    inlet_.seed = emit_.flows->scope_seed(port->scope, port->vni);
+}
+
+inline Express::Way Express::enter_from_guest(Lane& lane) {
     Packet& p = *lane.packet;
     if (!net::read_quick(p.data, p.length, lane.frame)) return Way::slow;
     if (!is_plain(p) || !is_unicast(p.data) ||
-        (port.spoof_guard && mac_bits(p.data + 6) != mac_bits(port.mac.bytes.data()))) {
-        source_.leave(lane.frame);
+        (mac_bits(p.data + 6) != inlet_.mac && inlet_.port->spoof_guard)) {
+        slow_leaving_.add(lane.frame);
         return Way::slow;
     }
-    if (send_to_owner(p, lane.frame)) return Way::taken;
-    lane.port = &port;
+    if (emit_.workers != 1 && send_to_owner(p, lane.frame)) return Way::taken;
+    lane.port = inlet_.port;
     lane.strip = 0;
-    source_.join(lane);
+    lane.probe = emit_.flows->probe(inlet_.seed, lane.frame.tuple, lane.frame.hash);
     return Way::joined;
 }
 
@@ -144,14 +213,15 @@ Express::Way Express::enter_from_tunnel(Lane& lane) {
     if (!net::read_quick(inner, tunnel.end - tunnel.inner, lane.frame)) return Way::slow;
     const PortEntry* port = tunnel.plain ? guest_behind(tunnel.vni, inner) : nullptr;
     if (!is_plain(p) || (inner[0] & 1) != 0 || !port || !is_peer(tunnel.from)) {
-        destination_.leave(lane.frame);
+        slow_reaching_.add(lane.frame);
         return Way::slow;
     }
-    if (send_to_owner(p, lane.frame)) return Way::taken;
+    if (emit_.workers != 1 && send_to_owner(p, lane.frame)) return Way::taken;
     lane.port = port;
     lane.strip = tunnel.inner;
     lane.end = tunnel.end;
-    destination_.join(lane);
+    lane.probe = emit_.flows->probe(emit_.flows->scope_seed(port->scope, port->vni),
+                                    lane.frame.tuple, lane.frame.hash);
     return Way::joined;
 }
 
@@ -164,7 +234,7 @@ bool Express::is_peer(const net::Ip& address) {
 }
 
 bool Express::send_to_owner(Packet& p, const QuickFrame& frame) {
-    if (emit_.workers == 1 || p.hand.dispatched >= 2) return false;
+    if (p.hand.dispatched >= 2) return false;
     const std::uint32_t owner = frame.hash % emit_.workers;
     p.hand.dispatched = 2;
     if (owner == emit_.worker) return false;
@@ -184,24 +254,58 @@ const PortEntry* Express::guest_behind(std::uint32_t vni, const std::uint8_t* fr
         if (found == segment->by_mac.end() || !found->second.local()) return nullptr;
         place = {mac, emit_.ticket, vni, found->second.port};
     }
-    const PortEntry* port = emit_.ports->at(place.port);
-    return port && port->role == PortRole::guest && !port->foreign ? port : nullptr;
+    return guest_at(place.port);
 }
 
-void Express::find(Road& road, Hits& hits) {
-    if (road.size == 0) return;
-    std::array<flow::Table::Query, limits::max_burst> queries;
-    for (std::uint32_t i = 0; i < road.size; ++i) {
-        const Lane& lane = *road.lanes[i];
-        queries[i] = {lane.port->scope, lane.port->vni, &lane.frame.tuple, lane.frame.hash};
+void Express::fetch(Places places) {
+    for (; places != 0; places &= places - 1)
+        emit_.flows->fetch(lanes_[static_cast<unsigned>(std::countr_zero(places))].probe, false);
+}
+
+void Express::find(Places places) {
+    for (; places != 0; places &= places - 1) {
+        Lane& lane = lanes_[static_cast<unsigned>(std::countr_zero(places))];
+        const flow::Table::Hit hit = emit_.flows->answer(
+            lane.probe, lane.port->scope, lane.port->vni, lane.frame.tuple, lane.frame.hash);
+        lane.hit = hit;
+        if (hit && is_tcp(lane.frame)) emit_.flows->fetch_peer(hit);
     }
-    emit_.flows->find_bulk({queries.data(), road.size}, hits);
+}
+
+void Express::act(Places places) {
+    for (; places != 0; places &= places - 1) {
+        const auto place = static_cast<unsigned>(std::countr_zero(places));
+        Lane& lane = lanes_[place];
+        Slow& slow = lane.strip != 0 ? slow_reaching_ : slow_leaving_;
+        if (!slow.has(lane.frame) && (lane.strip != 0 ? reach_guest(lane) : leave_guest(lane)))
+            continue;
+        slow.add(lane.frame);
+        stays_ |= Places{1} << place;
+    }
+}
+
+// What left a guest for another one of this host whose record is not fused with the sender's.
+void Express::reach_guests() {
+    std::array<flow::Table::Query, limits::max_burst> queries;
+    std::array<flow::Table::Hit, limits::max_burst> hits;
+    for (std::uint32_t i = 0; i < reaching_count_; ++i) queries[i] = reaching_[i]->query();
+    emit_.flows->find_bulk({queries.data(), reaching_count_}, hits);
+    for (std::uint32_t i = 0; i < reaching_count_; ++i) {
+        Lane& lane = *reaching_[i];
+        lane.hit = hits[i];
+        if (!slow_reaching_.has(lane.frame) && reach_guest(lane)) {
+            if (lane.sender && lane.hit) fuse(lane);
+            continue;
+        }
+        slow_reaching_.add(lane.frame);
+        reach_guest_by_stages(lane);
+    }
 }
 
 // A program that is valid as a whole and leads past no service; null: the stages must look.
-const ActionProgram* Express::program_of(const flow::Table::Hit& hit, const PortEntry& port) const {
-    if (!hit) return nullptr;
-    const flow::Hot& hot = hit.pair->hot[hit.direction];
+const ActionProgram* Express::program_of(const flow::FlowPair& pair, std::uint8_t direction,
+                                         const PortEntry& port) const {
+    const flow::Hot& hot = pair.hot[direction];
     if (hot.epoch != port.epoch || hot.engine != emit_.engine) return nullptr;
     const ActionProgram* program = emit_.program(hot.program);
     const bool whole =
@@ -209,21 +313,30 @@ const ActionProgram* Express::program_of(const flow::Table::Hit& hit, const Port
     return whole ? program : nullptr;
 }
 
+// A port of this engine with a guest; null: another kind, or none.
+const PortEntry* Express::guest_at(std::uint32_t index) const {
+    if (index >= port_count_) return nullptr;
+    const PortEntry& port = ports_[index];
+    return port.role == PortRole::guest && !port.foreign ? &port : nullptr;
+}
+
 // The last test a packet meets, because it changes the flow.
-bool Express::follow(const Lane& lane, const flow::Table::Hit& hit) {
+bool Express::follow(const Lane& lane) {
     const QuickFrame& q = lane.frame;
-    if (q.tuple.proto != net::proto_tcp) return true;
-    return flow::follow_established(*hit.pair, hit.direction, lane.packet->data + lane.strip + q.l4,
-                                    static_cast<std::uint32_t>(q.l3_end - q.l4));
+    flow::FlowPair& pair = *lane.hit.pair;
+    if (pair.partner != 0) return false;  // the stages cut it
+    return !is_tcp(q) ||
+           flow::follow_established(pair, lane.hit.direction, lane.packet->data + lane.strip + q.l4,
+                                    q.l3_end - q.l4);
 }
 
 // The flow takes the packet: it is followed and counted, or has its record made.
-inline bool Express::take(const Lane& lane, const flow::Table::Hit& hit, std::uint32_t bytes,
-                          bool outgoing) {
+inline bool Express::take(const Lane& lane, std::uint32_t bytes, bool outgoing) {
+    const flow::Table::Hit& hit = lane.hit;
     if (hit) [[likely]] {
-        if (!follow(lane, hit)) return false;
-        count(*hit.pair, hit.direction, lane.frame.tuple.proto == net::proto_tcp, bytes,
-              lane.port->timeouts, *emit_.flows, emit_.now_ns);
+        if (!follow(lane)) return false;
+        count(*hit.pair, hit.direction, is_tcp(lane.frame), bytes, lane.port->timeouts,
+              *emit_.flows, emit_.now_ns);
     } else if (!first_.open({*lane.port, lane.frame, lane.packet->data + lane.strip + lane.frame.l4,
                              bytes, outgoing})) {
         return false;
@@ -232,78 +345,143 @@ inline bool Express::take(const Lane& lane, const flow::Table::Hit& hit, std::ui
     return true;
 }
 
-bool Express::leave_guest(Lane& lane, const flow::Table::Hit& hit) {
-    const ActionProgram* program =
-        hit ? program_of(hit, *lane.port)
-            : first_.way_out(*lane.port, mac_bits(lane.packet->data), lane.frame);
-    if (!program || (program->act_behind & ~(emit_.stages->ttl | emit_.stages->egress)) != 0)
-        return false;
-    const QuickFrame& q = lane.frame;
-    const bool tunnel = program->egress == Egress::tunnel;
-    const std::uint32_t ip_bytes = q.l3_end - net::ethernet_bytes;
-    if (ip_bytes > program->mtu || (tunnel && ip_bytes > tunnel_mtu_) ||
-        (program->routed && q.ttl <= 1))
-        return false;
-    const PortEntry* next = nullptr;
-    const overlay::TunnelHeader* header = nullptr;
-    overlay::Encap::State& encap = pipeline_.state<overlay::Encap>();
+inline bool Express::leave_guest(Lane& lane) {
+    if (lane.hit && lane.hit.pair->partner != 0) return cross(lane);
     Packet& p = *lane.packet;
-    if (tunnel) {
-        header = encap.headers.find(program->peer, emit_.ticket, neighbour_changes_, emit_.now_ns);
-        if (!header || p.headroom < overlay::TunnelHeader::bytes) return false;
-    } else {
-        next = emit_.ports->at(program->egress_port);
-        if (!next || next->role != PortRole::guest || next->foreign) return false;
-    }
-    if (!take(lane, hit, p.length, true)) return false;
-    if (program->routed) {
-        lower_ttl(p.data, q);
-        program->new_dst.store(p.data);
-        program->new_src.store(p.data + 6);
-    }
+    const QuickFrame& q = lane.frame;
+    const ActionProgram* program = lane.hit
+                                       ? program_of(*lane.hit.pair, lane.hit.direction, *lane.port)
+                                       : first_.way_out(*lane.port, mac_bits(p.data), q);
+    if (!program || (program->act_behind & foreign_acts_) != 0) return false;
+    if (q.l3_end - net::ethernet_bytes > program->mtu || (program->routed && q.ttl(p.data) <= 1))
+        return false;
+    if (program->egress == Egress::tunnel) return leave_by_tunnel(lane, *program);
+    const PortEntry* next = guest_at(program->egress_port);
+    if (!next || !take(lane, p.length, true)) return false;
+    route(p, *program, q);
     p.slot = net::no_slot;
-    if (tunnel) {
-        header->push(p, program->vni, q.hash);
-        ++encap.guest_packets;
-        emit_.transmit(p, emit_.ports->underlay_port);
-        return true;
-    }
     p.source_port = p.hand.source_port = lane.port->index;
+    lane.sender = lane.hit.pair;
     lane.port = next;
-    destination_.join(lane);
+    reaching_[reaching_count_++] = &lane;
     return true;
 }
 
-bool Express::reach_guest(Lane& lane, const flow::Table::Hit& hit) {
-    const PortEntry& port = *lane.port;
-    const ActionProgram* program = hit ? program_of(hit, port) : first_.way_in(port, lane.frame);
+// From the sender's record straight to the receiver's port: the two records are fused. What held
+// when they were (see fuse()) holds until they are cut, and is not asked again.
+inline bool Express::cross(Lane& lane) {
     const QuickFrame& q = lane.frame;
+    const std::uint8_t direction = lane.hit.direction;
+    flow::FlowPair& pair = *lane.hit.pair;
+    flow::Hot& own = pair.hot[direction];
+    if (own.epoch != lane.port->epoch || own.engine != emit_.engine) return false;
+    const ActionProgram* program = emit_.program(own.program);
+    const flow::FlowPair* partner = emit_.flows->partner(pair, direction);
+    if (!program || !partner) return false;
+    const Reach reach = reaches_[program->egress_port % reaches_.size()];
+    Packet& p = *lane.packet;
+    if (program->reach_epoch != reach.epoch || reach.epoch == 0 ||
+        q.l3_end - net::ethernet_bytes > program->mtu || (program->routed && q.ttl(p.data) <= 1) ||
+        (reach.learns && q.tuple.src_port == dhcp_server_port) ||
+        !keeps_idle_time(own, direction, is_tcp(q), lane.port->timeouts))
+        return false;
+    if (is_tcp(q) &&
+        !flow::follow_steady(own, partner->hot[direction ^ 1], p.data + q.l4, q.l3_end - q.l4))
+        return false;
+    ++own.packets;
+    own.bytes += p.length;
+    own.last_seen_ns = emit_.now_ns;
+    ++crossed_;
+    route(p, *program, q);
+    emit_.forward(p, program->egress_port);
+    return true;
+}
+
+bool Express::leave_by_tunnel(Lane& lane, const ActionProgram& program) {
+    Packet& p = *lane.packet;
+    overlay::Encap::State& encap = pipeline_.state<overlay::Encap>();
+    const overlay::TunnelHeader* header =
+        encap.headers.find(program.peer, emit_.ticket, neighbour_changes_, emit_.now_ns);
+    if (!header || p.headroom < overlay::TunnelHeader::bytes ||
+        lane.frame.l3_end - net::ethernet_bytes > tunnel_mtu_ || !take(lane, p.length, true))
+        return false;
+    route(p, program, lane.frame);
+    p.slot = net::no_slot;
+    header->push(p, program.vni, lane.frame.hash);
+    ++encap.guest_packets;
+    emit_.forward(p, emit_.ports->underlay_port);
+    return true;
+}
+
+bool Express::reach_guest(Lane& lane) {
+    const PortEntry& port = *lane.port;
+    const QuickFrame& q = lane.frame;
+    const ActionProgram* program =
+        lane.hit ? program_of(*lane.hit.pair, lane.hit.direction, port) : first_.way_in(port, q);
     if (!program || program->act_behind != emit_.stages->deliver ||
         (port.learn_addresses && q.tuple.src_port == dhcp_server_port))
         return false;
     Packet& p = *lane.packet;
-    if (!take(lane, hit, lane.strip != 0 ? lane.end - lane.strip : p.length, false)) return false;
+    if (!take(lane, lane.strip != 0 ? lane.end - lane.strip : p.length, false)) return false;
     if (lane.strip != 0) {
         p.trim_to(lane.end);
         p.strip(lane.strip);
         ++pipeline_.state<overlay::Decap>().guest_packets;
-        p.slot = net::no_slot;
     }
     ++pipeline_.state<switching::Deliver>().delivered;
-    emit_.transmit(p, port.index);
+    emit_.forward(p, port.index);
     return true;
+}
+
+// Sender's and receiver's record have both let a packet pass: from now on one look-up does, until
+// the stages get hold of one of them.
+void Express::fuse(const Lane& lane) {
+    flow::FlowPair& sender = *lane.sender;
+    flow::FlowPair& receiver = *lane.hit.pair;
+    const std::uint8_t direction = lane.hit.direction;
+    const auto back = static_cast<std::uint8_t>(direction ^ 1);
+    const flow::Hot& out = sender.hot[direction];
+    const flow::Hot& in = sender.hot[back];
+    const bool tcp = is_tcp(lane.frame);
+    const PortEntry* from = guest_at(lane.packet->source_port);
+    if (!from || !flow::Table::may_fuse(sender, receiver) ||
+        !keeps_idle_time(out, direction, tcp, from->timeouts) ||
+        !keeps_idle_time(receiver.hot[direction], direction, tcp, lane.port->timeouts) ||
+        (tcp && !flow::is_steady(sender.tcp, out, in)))
+        return;
+    const std::uint32_t forth = crossing(sender, receiver, direction, *from, *lane.port);
+    const std::uint32_t answers = crossing(receiver, sender, back, *lane.port, *from);
+    const bool answered = in.last_seen_ns != 0;
+    if (forth == 0 || (answered && answers == 0)) return;
+    if (!emit_.flows->fuse(sender, receiver, direction)) return;
+    sender.hot[direction].program = forth;
+    if (answers != 0) receiver.hot[back].program = answers;
+}
+
+// The number of the program that does what both records' programs say; 0: there is none yet.
+std::uint32_t Express::crossing(const flow::FlowPair& sender, const flow::FlowPair& receiver,
+                                std::uint8_t direction, const PortEntry& from,
+                                const PortEntry& to) {
+    const ActionProgram* out = program_of(sender, direction, from);
+    const ActionProgram* in = program_of(receiver, direction, to);
+    if (!out || !in || (out->act_behind & foreign_acts_) != 0 ||
+        out->egress != Egress::local_port || out->egress_port != to.index ||
+        in->act_behind != emit_.stages->deliver)
+        return 0;
+    ActionProgram program = *out;
+    program.reach_epoch = reach_epoch(to);
+    return emit_.number_of(program);
 }
 
 // The guest that sent it is done with it; the stages of its receiver begin.
 void Express::reach_guest_by_stages(Lane& lane) {
     Packet& p = *lane.packet;
+    const std::uint32_t source = p.hand.source_port;
+    p.clear_scratch();
     const net::ParseError error = net::parse(p);
     WEIR_CHECK(error == net::ParseError::none, "what was read quickly can be read");
     p.hash = lane.frame.hash;
-    p.exit = net::no_exit;
-    p.oam = false;
-    p.ctrl_count = 0;
-    p.destination_port = p.tunnel_peer = net::no_port;
+    p.source_port = source;
     dataplane::enter_destination(p, *lane.port, emit_);
 }
 

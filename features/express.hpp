@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -12,6 +13,10 @@ namespace weir::features {
 
 // The way of packets whose flow is decided, in one pass over a burst: read, find the flow, follow
 // it, do what its program says, send. What it costs does not depend on rules, chains or features.
+//
+// A packet between two guests of one host has two records to pass, the sender's and the
+// receiver's. Once both have let it pass they are fused (flow::Table::fuse): the next packet finds
+// the sender's and is through.
 //
 // It decides nothing and drops nothing. A packet that is in any way unusual (headers, flags, a
 // trace, a new or stale flow, a state other than established, a service chain, a way that needs a
@@ -26,62 +31,102 @@ public:
     // Sends what it can; moves the rest to the front of `packets`, in order, and returns how many.
     std::uint32_t run(std::span<net::Packet*> packets, const Plane::Tables& tables);
 
-    // Packets that went this way, and records that were made for them.
+    // Records that packets passed this way.
     std::uint64_t packets() const { return packets_; }
+    // Packets that passed two fused records with one look-up; each counts as two above.
+    std::uint64_t fused_packets() const { return fused_packets_; }
+    // Records that were made this way.
     std::uint64_t flows() const { return first_.opened(); }
 
 private:
+    static_assert(limits::max_burst <= 32, "a bit for each packet of a burst");
+    using Places = std::uint32_t;  // a bit for each packet of the burst
     // A packet on its way to the flow record that its next port keeps.
-    struct Lane {
+    struct alignas(128) Lane {
         net::Packet* packet = nullptr;
         const dataplane::PortEntry* port = nullptr;
-        std::uint32_t place = 0;  // in the burst
+        flow::FlowPair* sender = nullptr;  // the record it has passed, on its way to the next one
+        flow::Table::Hit hit;
+        flow::Table::Probe probe;
         std::uint32_t strip = 0;  // from the underlay: tunnel headers still in front of the frame
         std::uint32_t end = 0;    // … and where the tunnel packet ends
         net::QuickFrame frame;
-    };
-    static_assert(limits::max_burst <= 32, "a bit for each packet of a burst");
-    // Packets in one kind of guest context.
-    struct Road {
-        std::array<Lane*, limits::max_burst> lanes;
-        std::uint32_t size = 0;
-        std::uint64_t slow = 0;  // a bit for each flow that left the road, by hash
 
-        void join(Lane& lane) { lanes[size++] = &lane; }
-        void leave(const net::QuickFrame& frame) { slow |= 1ull << frame.hash % 64; }
-        void leave(const Lane& lane, std::uint32_t& stays) {
-            leave(lane.frame);
-            stays |= 1u << lane.place;
+        flow::Table::Query query() const {
+            return {port->scope, port->vni, &frame.tuple, frame.hash};
         }
-        bool is_slow(const net::QuickFrame& frame) const { return slow >> frame.hash % 64 & 1; }
     };
-    using Hits = std::array<flow::Table::Hit, limits::max_burst>;
+    // Flows that have left the express way in this burst, in one kind of guest context.
+    class Slow {
+    public:
+        void clear() { flows_ = 0; }
+        void add(const net::QuickFrame& frame) { flows_ |= 1ull << frame.hash % 64; }
+        bool has(const net::QuickFrame& frame) const { return flows_ >> frame.hash % 64 & 1; }
+
+    private:
+        std::uint64_t flows_ = 0;  // a bit for each, by hash
+    };
     enum class Way : std::uint8_t { taken, joined, slow };
 
-    Way enter(Lane& lane);
-    Way enter_from_guest(const dataplane::PortEntry& port, Lane& lane);
+    void prepare(const Plane::Tables& tables);
+    void enter(std::span<net::Packet*> packets, std::uint32_t from, std::uint32_t to);
+    void look_at_reaches();
+    void look_at_inlet(std::uint32_t index);
+    Way enter_from_guest(Lane& lane);
     Way enter_from_tunnel(Lane& lane);
     bool is_peer(const net::Ip& address);
     bool send_to_owner(net::Packet& p, const net::QuickFrame& frame);
     const dataplane::PortEntry* guest_behind(std::uint32_t vni, const std::uint8_t* frame);
-    const dataplane::ActionProgram* program_of(const flow::Table::Hit& hit,
-                                               const dataplane::PortEntry& port) const;
 
-    void find(Road& road, Hits& hits);
-    bool follow(const Lane& lane, const flow::Table::Hit& hit);
-    bool take(const Lane& lane, const flow::Table::Hit& hit, std::uint32_t bytes, bool outgoing);
-    bool leave_guest(Lane& lane, const flow::Table::Hit& hit);
-    bool reach_guest(Lane& lane, const flow::Table::Hit& hit);
+    void fetch(Places places);
+    void find(Places places);
+    void act(Places places);
+    void reach_guests();
+    const dataplane::ActionProgram* program_of(const flow::FlowPair& pair, std::uint8_t direction,
+                                               const dataplane::PortEntry& port) const;
+    const dataplane::PortEntry* guest_at(std::uint32_t port) const;
+    bool follow(const Lane& lane);
+    bool take(const Lane& lane, std::uint32_t bytes, bool outgoing);
+    bool leave_guest(Lane& lane);
+    bool leave_by_tunnel(Lane& lane, const dataplane::ActionProgram& program);
+    bool cross(Lane& lane);
+    bool reach_guest(Lane& lane);
     void reach_guest_by_stages(Lane& lane);
+    void fuse(const Lane& lane);
+    std::uint32_t crossing(const flow::FlowPair& sender, const flow::FlowPair& receiver,
+                           std::uint8_t direction, const dataplane::PortEntry& from,
+                           const dataplane::PortEntry& to);
 
     dataplane::Emit& emit_;
     Plane::Worker& pipeline_;
     First first_;
+    const dataplane::PortEntry* ports_ = nullptr;  // of the running program
+    std::uint32_t port_count_ = 0;
+    // The port that the packet in hand came from; a burst has one, rarely more.
+    struct Inlet {
+        std::uint32_t index = net::no_port;
+        dataplane::PortRole role = dataplane::PortRole::none;
+        const dataplane::PortEntry* port = nullptr;
+        std::uint64_t mac = 0;   // of a guest
+        std::uint64_t seed = 0;  // of its flows in the index
+    };
+    Inlet inlet_;
+    // A guest's port of this engine by index, for the program of `reaches_ticket_`.
+    struct Reach {
+        std::uint32_t epoch = 0;  // 0: no such port
+        bool learns = false;      // addresses from what DHCP says
+    };
+    std::array<Reach, std::bit_ceil(limits::max_ports)> reaches_{};
+    std::uint64_t reaches_ticket_ = ~std::uint64_t{0};
     std::array<Lane, limits::max_burst> lanes_;  // by place in the burst
-    Road source_, destination_;
-    std::uint32_t tunnel_mtu_ = 0;  // largest IP packet of a guest that the underlay takes
+    Places joined_ = 0, stays_ = 0;
+    std::array<Lane*, limits::max_burst> reaching_;  // behind their sender, before their receiver
+    std::uint32_t reaching_count_ = 0, crossed_ = 0;
+    Slow slow_leaving_, slow_reaching_;
+    dataplane::StageBits foreign_acts_ = 0;  // stages behind the insertion point that are not ours
+    std::uint32_t tunnel_mtu_ = 0;           // largest IP packet of a guest that the underlay takes
     std::uint32_t neighbour_changes_ = 0;
-    std::uint64_t packets_ = 0;
+    std::uint64_t packets_ = 0, fused_packets_ = 0;
 
     // Where a tunnel's inner destination is, for the program of `ticket`.
     struct Place {

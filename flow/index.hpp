@@ -19,14 +19,20 @@ struct Place {
 // `hash` is the symmetric hash of a tuple, so both directions of a flow have one place. `seed` is
 // the shard's secret: the hash of the tuple is public, and nobody outside may choose who shares a
 // bucket.
-inline Place place_of(std::uint64_t seed, std::uint32_t scope, std::uint32_t vni,
-                      std::uint32_t hash) {
+inline std::uint64_t seed_of(std::uint64_t seed, std::uint32_t scope, std::uint32_t vni) {
+    const std::uint64_t x = (seed ^ (std::uint64_t{scope} << 32 | vni)) * 0x9e3779b97f4a7c15u;
+    return x ^ x >> 31;
+}
+inline Place place_of(std::uint64_t scope_seed, std::uint32_t hash) {
     hash += hash == 0;  // a record keeps no 0, see FlowPair::hash()
-    std::uint64_t x = (seed ^ (std::uint64_t{scope} << 32 | vni)) * 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 31 ^ hash) * 0xff51afd7ed558ccdu;
+    std::uint64_t x = (scope_seed ^ hash) * 0xff51afd7ed558ccdu;
     x = (x ^ x >> 32) * 0xc4ceb9fe1a85ec53u;
     const auto tag = static_cast<std::uint16_t>(x);
     return {static_cast<std::uint32_t>(x >> 32), static_cast<std::uint16_t>(tag + (tag == 0))};
+}
+inline Place place_of(std::uint64_t seed, std::uint32_t scope, std::uint32_t vni,
+                      std::uint32_t hash) {
+    return place_of(seed_of(seed, scope, vni), hash);
 }
 
 // A hash index from Place to a reference (record slot, or alias). No key lives in it.
@@ -49,7 +55,22 @@ public:
 
     void clear();
 
-    void prefetch(Place place) const { weir::prefetch(&main_bucket(place)); }
+    // The main bucket, on its way into the cache.
+    const Bucket* fetch(Place place) const {
+        const Bucket* bucket = &main_bucket(place);
+        prefetch(bucket);
+        return bucket;
+    }
+    // The first entry with the tag; no_index: none.
+    std::uint32_t first(const Bucket* bucket, std::uint16_t tag) const {
+        while (true) {
+            const std::uint32_t hits = hits_in(*bucket, tag);
+            if (hits != 0) [[likely]]
+                return bucket->ref[static_cast<unsigned>(std::countr_zero(hits))];
+            if (bucket->next == 0) return no_index;
+            bucket = &buckets_[bucket->next];
+        }
+    }
 
     // Calls `match(ref)` for each entry with the place's tag until one returns true.
     template <class Match>

@@ -14,7 +14,7 @@
 // nanoseconds.
 namespace weir::flow {
 
-inline constexpr std::uint32_t record_layout_version = 3;
+inline constexpr std::uint32_t record_layout_version = 4;
 
 inline constexpr std::uint32_t no_index = 0xffffffffu;
 
@@ -94,7 +94,7 @@ inline constexpr std::uint8_t insertion_midflow = 1, insertion_rewritten = 2,
 
 // What every packet of one direction touches: one cache line.
 struct alignas(64) Hot {
-    std::uint32_t tag = 0;      // FlowPair::hash(); 0 in a free record
+    std::uint32_t of_pair = 0;  // [0] FlowPair::hash(), [1] FlowPair::identity_checksum()
     std::uint32_t epoch = 0;    // the port's epoch that the program was made under; 0: stale
     std::uint32_t engine = 0;   // instance of the engine whose program is valid
     std::uint32_t program = 0;  // what to do with packets of this direction; see ProgramStore
@@ -122,8 +122,8 @@ struct alignas(64) FlowPair {
 
     // line 2: what a lookup compares
     Key key;
-    std::uint64_t id = 0;                 // never reused on a host: worker << 56 | counter
-    std::uint32_t identity_checksum = 0;  // see identity_of(): a torn record is not adopted
+    std::uint64_t id = 0;       // never reused on a host: worker << 56 | counter
+    std::uint32_t partner = 0;  // record it is fused with, see Table::fuse(); 0: none
     std::uint8_t nonce = 0;  // upper 8 bits of the FlowHandle; changes when the slot is used again
     std::uint8_t live = 0;   // record_…: written last on insert, first on removal
     std::uint8_t initiator_outside = 0;  // 0: the scope's guest opened it, 1: somebody towards it
@@ -151,11 +151,20 @@ struct alignas(64) FlowPair {
     std::uint8_t condemned : 1 = 0;  // to be removed at the end of the burst
     std::uint8_t traced : 1 = 0;
 
-    // Symmetric hash of the tuple, as the caller of insert() computed it; 1 for 0.
-    std::uint32_t hash() const { return hot[0].tag; }
+    // Symmetric hash of the tuple, as the caller of insert() computed it; 1 for 0, 0 in a free
+    // record.
+    std::uint32_t hash() const { return hot[0].of_pair; }
+    // See identity_of(): a torn record is not adopted.
+    std::uint32_t identity_checksum() const { return hot[1].of_pair; }
 };
 static_assert(sizeof(FlowPair) == 256);
 static_assert(offsetof(FlowPair, key) == 128 && offsetof(FlowPair, created_ns) == 192);
+
+// FlowPair::partner: slot of the other record, and what the two are to each other.
+inline constexpr std::uint32_t partner_slot = 0x00ffffffu;
+inline constexpr std::uint32_t partner_stale_line = 1u << 29;  // which of `hot` waits for the truth
+inline constexpr std::uint32_t partner_fused = 1u << 30;
+inline constexpr std::uint32_t partner_changing = 1u << 31;  // fuse() or cut() is at work
 
 // Values of FlowPair::live.
 inline constexpr std::uint8_t record_free = 0, record_writing = 1, record_live = 2;

@@ -6,31 +6,11 @@
 
 #include "base/check.hpp"
 #include "base/prefetch.hpp"
-#include "net/wire.hpp"
+#include "flow/table_look.hpp"
 
 namespace weir::flow {
 
 namespace {
-
-// Tuples are 40 bytes without padding; five words each are compared at once.
-using TupleWords = std::array<std::uint64_t, 5>;
-static_assert(sizeof(TupleWords) == sizeof(net::Tuple));
-
-TupleWords words_of(const net::Tuple& tuple) {
-    TupleWords words;
-    std::memcpy(&words, &tuple, sizeof(words));
-    return words;
-}
-
-// Whether `tuple`, or its reverse, is `stored`.
-bool same(const net::Tuple& stored, const net::Tuple& tuple, bool reversed) {
-    const TupleWords x = words_of(stored), y = words_of(tuple);
-    if (!reversed)
-        return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
-    const bool ports = stored.src_port == tuple.dst_port && stored.dst_port == tuple.src_port &&
-                       stored.proto == tuple.proto;
-    return ports && ((x[0] ^ y[2]) | (x[1] ^ y[3]) | (x[2] ^ y[0]) | (x[3] ^ y[1])) == 0;
-}
 
 std::uint64_t mix(std::uint64_t state, std::uint64_t word) {
     state = (state ^ word) * 0x9e3779b97f4a7c15u;
@@ -72,40 +52,15 @@ Table::Table(std::byte* base, const Geometry& geometry)
 
 // Lookup.
 
-// Which way the tuple runs in relation to the stored one tells the direction before either is
-// compared.
-Table::Hit Table::match(std::uint32_t ref, const Query& query, bool upward) const {
-    const bool is_alias = (ref & alias_bit) != 0;
-    const bool turned = ((ref & upward_bit) != 0) != upward;
-    const Alias* alias = is_alias ? &aliases_[ref & ref_slot] : nullptr;
-    FlowPair& pair = records_[is_alias ? alias->slot() : ref & ref_slot];
-    if (pair.key.scope != query.scope || pair.key.vni != query.vni) return {};
-    if (!same(is_alias ? alias->tuple : pair.key.tuple, *query.tuple, turned)) return {};
-    const unsigned direction = (is_alias ? alias->direction() : 0u) ^ (turned ? 1u : 0u);
-    return {&pair, static_cast<std::uint8_t>(direction)};
-}
-
-Table::Hit Table::look(const Query& query, Place place, bool upward) const {
-    Hit hit;
-    index_.find(place, [&](std::uint32_t ref) {
-        hit = match(ref, query, upward);
-        return hit.pair != nullptr;
-    });
-    return hit;
-}
-
 Table::Hit Table::look(const Query& query) const {
     return look(query, place_of(header_->seed, query.scope, query.vni, query.hash),
                 net::runs_upward(*query.tuple));
 }
 
-void Table::mark(Hit hit) {
-    if (hit.pair != nullptr) hit.pair->hot[hit.direction].burst = header_->burst;
-}
-
 Table::Hit Table::find(std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple,
                        std::uint32_t hash) {
     const Hit hit = look({scope, vni, &tuple, hash});
+    if (hit) cut(*hit.pair);
     mark(hit);
     return hit;
 }
@@ -113,41 +68,17 @@ Table::Hit Table::find(std::uint32_t scope, std::uint32_t vni, const net::Tuple&
 void Table::find_bulk(std::span<const Query> queries, std::span<Hit> hits) {
     WEIR_CHECK(queries.size() <= limits::max_burst && hits.size() >= queries.size(),
                "a burst and room for its answers");
-    std::array<Place, limits::max_burst> places;
-    std::array<bool, limits::max_burst> upward;
+    std::array<Probe, limits::max_burst> probes;
     for (std::size_t i = 0; i < queries.size(); ++i) {
-        places[i] = place_of(header_->seed, queries[i].scope, queries[i].vni, queries[i].hash);
-        index_.prefetch(places[i]);
+        const Query& query = queries[i];
+        probes[i] = probe(scope_seed(query.scope, query.vni), *query.tuple, query.hash);
     }
-    // The first entry with the right tag is nearly always the one.
-    std::array<std::uint32_t, limits::max_burst> first;
+    for (std::size_t i = 0; i < queries.size(); ++i)
+        fetch(probes[i], queries[i].tuple->proto == net::proto_tcp);
     for (std::size_t i = 0; i < queries.size(); ++i) {
-        upward[i] = net::runs_upward(*queries[i].tuple);
-        first[i] = index_.find(places[i], [](std::uint32_t) { return true; });
-        if (first[i] == no_index) continue;
-        fetch(first[i], upward[i], queries[i].tuple->proto == net::proto_tcp);
+        const Query& query = queries[i];
+        hits[i] = answer(probes[i], query.scope, query.vni, *query.tuple, query.hash);
     }
-    for (std::size_t i = 0; i < queries.size(); ++i) {
-        hits[i] = {};
-        if (first[i] == no_index) continue;
-        hits[i] = match(first[i], queries[i], upward[i]);
-        if (hits[i].pair == nullptr) [[unlikely]]
-            hits[i] = look(queries[i], places[i], upward[i]);
-        mark(hits[i]);
-    }
-}
-
-// The key line and the hot line of the one direction that is asked for.
-void Table::fetch(std::uint32_t ref, bool upward, bool both) const {
-    if ((ref & alias_bit) != 0) {
-        prefetch(&aliases_[ref & ref_slot]);
-        return;
-    }
-    const FlowPair& pair = records_[ref & ref_slot];
-    prefetch(&pair.key);
-    const unsigned direction = ((ref & upward_bit) != 0) != upward ? 1 : 0;
-    prefetch(&pair.hot[direction]);
-    if (both) prefetch(&pair.hot[direction ^ 1]);
 }
 
 void Table::begin_burst() {
@@ -159,6 +90,7 @@ FlowPair* Table::at_handle(std::uint32_t handle) {
     FlowPair* pair = at(handle & ((1u << slot_bits()) - 1));
     if (pair == nullptr || pair->live != record_live || pair->nonce != handle >> handle_bits)
         return nullptr;
+    cut(*pair);
     mark({pair, 0});
     return pair;
 }
@@ -169,6 +101,7 @@ FlowPair* Table::insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns
                         InsertOutcome* outcome, const Timeouts& timeouts) {
     InsertOutcome result;
     FlowPair* pair = try_insert(key, hash, now_ns, timeouts, result);
+    if (pair != nullptr) cut(*pair);
     header_->stats.refused_crowded += result == InsertOutcome::crowded;
     header_->stats.refused_full += result == InsertOutcome::full;
     if (outcome != nullptr) *outcome = result;
@@ -212,13 +145,11 @@ void Table::write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std
     fresh.id = std::uint64_t{geometry().worker} << 56 | header_->next_id;
     ++header_->next_id;  // before the record is live: an id is never given twice
     fresh.created_ns = now_ns;
-    for (Hot& hot : fresh.hot) {
-        hot.tag = hash != 0 ? hash : 1;
-        hot.burst = header_->burst;
-    }
+    for (Hot& hot : fresh.hot) hot.burst = header_->burst;
+    fresh.hot[0].of_pair = hash != 0 ? hash : 1;
     fresh.nonce = static_cast<std::uint8_t>(pair.nonce + 1);
     if (fresh.nonce == 0) fresh.nonce = 1;
-    fresh.identity_checksum = identity_of(fresh);
+    fresh.hot[1].of_pair = identity_of(fresh);
     fresh.live = record_writing;
     fresh.hot[0].last_seen_ns = now_ns;
     const std::uint32_t idle_ms = timeouts.idle_ms(fresh);
@@ -252,6 +183,7 @@ void Table::erase(FlowPair& pair) {
 
 void Table::remove(FlowPair& pair, Removal why) {
     WEIR_CHECK(pair.live == record_live, "only a live record is removed, and once");
+    cut(pair);
     if (hook_ != nullptr) hook_(hook_context_, pair, why);
     pair.live = record_free;
     ordered();
@@ -268,7 +200,7 @@ void Table::remove(FlowPair& pair, Removal why) {
     free_insertion(pair);
     kind_remove(pair);
     if (wheel_.armed(slot_index)) wheel_.disarm(slot_index);
-    pair.hot[0].tag = pair.hot[1].tag = 0;
+    pair.hot[0].of_pair = 0;
 
     const std::uint32_t slab = slot_index / slab_records;
     const std::uint64_t bit = std::uint64_t{1} << slot_index % slab_records;
@@ -298,10 +230,11 @@ std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
     std::size_t expired = 0;
     const auto fetch = [&](std::uint32_t slot_index) {
         const FlowPair& pair = records_[slot_index];
-        index_.prefetch(place(pair.key, pair.hash()));
+        index_.fetch(place(pair.key, pair.hash()));
     };
     wheel_.advance(now_ns, budget, fetch, [&](std::uint32_t slot_index) {
         FlowPair& pair = records_[slot_index];
+        cut(pair);
         const std::uint64_t expires_ns =
             newest(pair) + std::uint64_t{pair.hot[0].idle_ms} * 1'000'000;
         if (expires_ns > now_ns) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/limits.hpp"
+#include "base/prefetch.hpp"
 #include "base/result.hpp"
 #include "flow/index.hpp"
 #include "flow/layout.hpp"
@@ -103,8 +104,26 @@ public:
     // A record or alias of the tuple in either direction. `hash` is the symmetric hash of the
     // tuple.
     Hit find(std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple, std::uint32_t hash);
-    // The same for up to max_burst tuples, memory fetched ahead. hits[i] answers queries[i].
+    // The same for up to max_burst tuples, memory fetched ahead. hits[i] answers queries[i]. Other
+    // than find() it leaves fused records fused.
     void find_bulk(std::span<const Query> queries, std::span<Hit> hits);
+
+    // One look-up in three steps, with time for memory between them (inline: table_look.hpp). What
+    // is inserted in between is not found, what was removed neither. Leaves fused records fused.
+    struct Probe {
+        const Bucket* bucket = nullptr;
+        std::uint32_t ref = no_index;
+        std::uint16_t tag = 0;
+        bool upward = false;
+    };
+    std::uint64_t scope_seed(std::uint32_t scope, std::uint32_t vni) const {
+        return seed_of(header_->seed, scope, vni);
+    }
+    // Fetches the bucket. `seed`: scope_seed() of whose tuple it is.
+    Probe probe(std::uint64_t seed, const net::Tuple& tuple, std::uint32_t hash) const;
+    void fetch(Probe& probe, bool both) const;  // … the record: one hot line of it, or both
+    Hit answer(const Probe& probe, std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple,
+               std::uint32_t hash);
 
     // Records found from here to the next call are not evicted, so that a packet of this burst
     // never holds a record that another packet of it had replaced.
@@ -124,7 +143,7 @@ public:
                    std::uint32_t hash);
     void erase(FlowPair& pair);
 
-    // Record `slot`, live or not; null when there never was one.
+    // Record `slot`, live or not, fused or not; null when there never was one.
     FlowPair* at(std::uint32_t slot) {
         return slot < header_->made_slabs * slab_records ? &records_[slot] : nullptr;
     }
@@ -157,6 +176,31 @@ public:
     void refile(FlowPair& pair, const Timeouts& timeouts) {
         reclassify(pair, timeouts.idle_ms(pair));
     }
+    // Fuses the records of two guests of one host that see the same packets: those of `direction`
+    // leave `sender`'s guest and reach `receiver`'s. From then on each keeps only the hot line of
+    // what its own guest sends (Hot counters, times and TCP numbers), and the partner's line of the
+    // other direction waits; whoever gets a record from this table by any other way than answer()
+    // and find_bulk() gets it cut from its partner and whole. False, and nothing done, unless
+    // may_fuse(): both agree about the connection and neither is fused.
+    bool fuse(FlowPair& sender, FlowPair& receiver, std::uint8_t direction);
+    static bool may_fuse(const FlowPair& sender, const FlowPair& receiver);
+    void cut(FlowPair& pair) {
+        if (pair.partner != 0) [[unlikely]]
+            cut_fused(pair);
+    }
+    // Asks for the line of the side that a packet of `hit` goes to, wherever it is kept.
+    void fetch_peer(Hit hit) const {
+        const std::uint32_t partner = hit.pair->partner;
+        const FlowPair* keeper = partner != 0 ? &records_[partner & partner_slot] : hit.pair;
+        prefetch(&keeper->hot[hit.direction ^ 1]);
+    }
+    // The partner of a record, if they are fused and the record keeps the line of `direction`.
+    FlowPair* partner(const FlowPair& pair, std::uint8_t direction) const {
+        constexpr std::uint32_t mask = partner_fused | partner_stale_line;
+        const std::uint32_t wanted = partner_fused | (direction == 0 ? partner_stale_line : 0);
+        return (pair.partner & mask) == wanted ? &records_[pair.partner & partner_slot] : nullptr;
+    }
+
     // Removes what has been idle for its time. Looks at no more than `budget` timers.
     std::size_t age(std::uint64_t now_ns, std::size_t budget);
 
@@ -231,8 +275,9 @@ private:
     Hit match(std::uint32_t ref, const Query& query, bool upward) const;
     Hit look(const Query& query) const;
     Hit look(const Query& query, Place place, bool upward) const;
-    void fetch(std::uint32_t ref, bool upward, bool both) const;
     void mark(Hit hit);
+    void cut_fused(FlowPair& pair);
+    void take_truth(FlowPair& pair, const FlowPair* other);
 
     FlowPair* take_record(std::uint32_t scope, InsertOutcome& outcome);
     FlowPair* first_free(std::uint32_t scope);
@@ -281,9 +326,12 @@ void Table::for_each(std::uint32_t scope_index, F&& visit) {
     for (std::uint32_t slab = scopes_[scope_index].slabs; slab != no_index;) {
         const std::uint32_t next = slabs_[slab].next;  // `visit` may empty the slab
         std::uint64_t taken = ~slabs_[slab].free;
-        for (; taken != 0; taken &= taken - 1)
-            visit(records_[slab * slab_records +
-                           static_cast<std::uint32_t>(std::countr_zero(taken))]);
+        for (; taken != 0; taken &= taken - 1) {
+            FlowPair& pair =
+                records_[slab * slab_records + static_cast<std::uint32_t>(std::countr_zero(taken))];
+            cut(pair);
+            visit(pair);
+        }
         slab = next;
     }
 }

@@ -19,6 +19,7 @@ struct TableAdopter {
     void run() {
         report.rebuilt = true;
         reset();
+        cut_partners();
         for (std::uint32_t slab = 0; slab < header.made_slabs; ++slab) adopt_slab(slab);
         adopt_aliases();
         adopt_extensions();
@@ -51,6 +52,18 @@ struct TableAdopter {
         header.wheel.tick = std::min(header.wheel.tick, seen >> WheelState::tick_shift);
     }
 
+    // Fused records get the truth back while both are there.
+    void cut_partners() {
+        for (std::uint32_t i = 0; i < header.made_slabs * slab_records; ++i) {
+            FlowPair& pair = table.records_[i];
+            if (pair.partner == 0) continue;
+            const FlowPair* other = table.at(pair.partner & partner_slot);
+            const bool there = other != nullptr && other->live == record_live &&
+                               other->key.tuple == pair.key.tuple;
+            table.take_truth(pair, there ? other : nullptr);
+        }
+    }
+
     void reset_scope(Scope& scope) {
         if (scope.state != ScopeState::open && scope.state != ScopeState::free) {
             scope.state = ScopeState::free;
@@ -65,7 +78,7 @@ struct TableAdopter {
     }
 
     bool whole(const FlowPair& pair, std::uint32_t scope) const {
-        return pair.identity_checksum == identity_of(pair) && pair.key.scope == scope &&
+        return pair.identity_checksum() == identity_of(pair) && pair.key.scope == scope &&
                pair.tcp < TcpState::count_ && pair.nonce != 0;
     }
 
@@ -84,8 +97,8 @@ struct TableAdopter {
             report.torn += pair.live == record_writing;
             report.corrupt += pair.live == record_live || pair.live > record_live;
             pair.live = record_free;
-            ordered();  // the tag is part of what makes it whole
-            pair.hot[0].tag = pair.hot[1].tag = 0;
+            ordered();  // the hash is part of what makes it whole
+            pair.hot[0].of_pair = 0;
         }
         return any;
     }
@@ -119,8 +132,8 @@ struct TableAdopter {
             !table.index_.has_room(table.place(key, pair.hash()))) {
             ++report.duplicate;
             pair.live = record_free;
-            ordered();  // the tag is part of what makes it whole
-            pair.hot[0].tag = pair.hot[1].tag = 0;
+            ordered();  // the hash is part of what makes it whole
+            pair.hot[0].of_pair = 0;
             return;
         }
         pair.aliases = no_index;  // found again below; the extension is checked there
@@ -131,7 +144,6 @@ struct TableAdopter {
         const bool timed = pair.hot[0].idle_ms != 0 && pair.hot[0].kind == kind_of(pair);
         const std::uint32_t idle_ms = timed ? pair.hot[0].idle_ms : default_timeouts.idle_ms(pair);
         for (Hot& hot : pair.hot) {
-            hot.tag = pair.hash();
             hot.burst = 0;
             hot.idle_ms = idle_ms;
         }

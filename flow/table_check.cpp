@@ -140,14 +140,25 @@ struct TableChecker {
             ++kinds[static_cast<std::size_t>(pair.hot[0].kind)];
             require(seen_kind[i] == (pair.hot[0].kind != Kind::established),
                     "each record that may be evicted is in one list", i);
-            require(pair.identity_checksum == identity_of(pair), "an identity is whole", i);
+            require(pair.identity_checksum() == identity_of(pair), "an identity is whole", i);
             require(pair.key.scope == slab.scope, "a record is in a slab of its scope", i);
-            require(pair.hot[0].tag != 0 && pair.hot[1].tag == pair.hot[0].tag,
-                    "a live record has tags", i);
+            require(pair.hash() != 0, "a live record has a hash", i);
+            require(partner_fits(pair, i), "fused records name each other", i);
             require(found(pair, i), "both directions are found", i);
         }
         require(live == header.live, "live records are counted", live);
         require(kinds == header.stats.records, "kinds are counted", live);
+    }
+
+    bool partner_fits(const FlowPair& pair, std::uint32_t slot) const {
+        if (pair.partner == 0) return true;
+        if ((pair.partner & (partner_fused | partner_changing)) != partner_fused) return false;
+        const std::uint32_t at = pair.partner & partner_slot;
+        if (at >= made_records) return false;
+        const FlowPair& other = table.records_[at];
+        return other.live == record_live && (other.partner & partner_slot) == slot &&
+               (other.partner ^ pair.partner) >> 24 == partner_stale_line >> 24 &&
+               other.key.tuple == pair.key.tuple;
     }
 
     bool found(const FlowPair& pair, std::uint32_t slot) const {

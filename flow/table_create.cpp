@@ -446,7 +446,7 @@ void Table::set_identity(FlowPair& pair, std::uint64_t id, std::uint64_t created
     ordered();
     pair.id = id;
     pair.created_ns = created_ns;
-    pair.identity_checksum = identity_of(pair);
+    pair.hot[1].of_pair = identity_of(pair);
     if (id >> 56 == geometry().worker)
         header_->next_id = std::max(header_->next_id, (id & (~std::uint64_t{0} >> 8)) + 1);
     ordered();

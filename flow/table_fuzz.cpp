@@ -39,6 +39,17 @@ Key any_key(Input& in) {
     return key;
 }
 
+// With the record of the same connection in the other scope, if there is one; then a packet passes.
+void fuse(Shard& shard, Key key, Table::Hit hit, std::uint64_t now_ns) {
+    key.scope ^= 1;
+    const Table::Hit other = shard.find(key);
+    if (!other || !shard.table.fuse(*hit.pair, *other.pair, hit.direction)) return;
+    require(shard.table.partner(*hit.pair, hit.direction) == other.pair);
+    Hot& line = hit.pair->hot[hit.direction];
+    ++line.packets;
+    line.last_seen_ns = now_ns;
+}
+
 void operate(Shard& shard, Input& in, std::uint64_t& now_ns) {
     const std::uint32_t choice = in.next();
     const Key key = any_key(in);
@@ -49,7 +60,8 @@ void operate(Shard& shard, Input& in, std::uint64_t& now_ns) {
             shard.insert(key, now_ns);
             break;
         case 2:
-            if (hit) shard.table.erase(*hit.pair);
+            if (hit && (choice & 0x80) == 0) shard.table.erase(*hit.pair);
+            else if (hit) fuse(shard, key, hit, now_ns);
             break;
         case 3:
             if (!hit) break;

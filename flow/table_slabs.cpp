@@ -161,6 +161,7 @@ FlowPair* Table::victim_of(Scope& scope, Kind kind) {
     for (unsigned tries = 0; tries < victim_tries && next != no_index; ++tries) {
         FlowPair& pair = records_[next];
         next = pair.kind_next;
+        cut(pair);
         if (kind_of(pair) != kind) {
             kind_remove(pair);
             kind_push(pair, kind_of(pair));

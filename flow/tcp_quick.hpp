@@ -4,22 +4,23 @@
 
 namespace weir::flow {
 
-// Follows a segment of an established connection with both sides known, where all that can happen
-// is that numbers grow: no SYN, FIN or RST, none seen yet. False, and nothing done, for any other;
-// what it does is what track() does (tcp_quick_test.cpp).
-//
-// `header`: a TCP header whose data offset is sound; `bytes`: header and payload.
-inline bool follow_established(FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,
-                               std::uint32_t bytes) {
+// An established connection with both sides known and no end in sight.
+inline bool is_steady(TcpState state, const Hot& a, const Hot& b) {
     constexpr std::uint8_t known = tcp_seen_sequence | tcp_seen_window;
-    Hot& own = pair.hot[direction & 1];
-    Hot& peer = pair.hot[(direction & 1) ^ 1];
-    const std::uint8_t flags = header[13];
-    const auto finished = static_cast<std::uint8_t>((own.tcp_seen | peer.tcp_seen) &
-                                                    (tcp_seen_fin | tcp_seen_fin_acked));
-    if (pair.tcp != TcpState::established || (own.tcp_seen & peer.tcp_seen & known) != known ||
-        finished != 0 || (flags & (tcp_syn | tcp_fin | tcp_rst | tcp_ack)) != tcp_ack)
-        return false;
+    constexpr std::uint8_t finished = tcp_seen_fin | tcp_seen_fin_acked;
+    return state == TcpState::established && (a.tcp_seen & b.tcp_seen & known) == known &&
+           ((a.tcp_seen | b.tcp_seen) & finished) == 0;
+}
+
+// Follows a segment of a steady connection where all that can happen is that numbers grow: no SYN,
+// FIN or RST. False, and nothing done, for any other; what it does is what track() does
+// (tcp_quick_test.cpp).
+//
+// `own` and `peer`: the lines of the sending and the receiving side, from one record or, fused,
+// from two. `header`: a TCP header whose data offset is sound; `bytes`: header and payload.
+inline bool follow_steady(Hot& own, const Hot& peer, const std::uint8_t* header,
+                          std::uint32_t bytes) {
+    if ((header[13] & (tcp_syn | tcp_fin | tcp_rst | tcp_ack)) != tcp_ack) return false;
     const auto distance = [](std::uint32_t from, std::uint32_t to) {
         return static_cast<std::int32_t>(to - from);
     };
@@ -36,6 +37,13 @@ inline bool follow_established(FlowPair& pair, std::uint8_t direction, const std
     if (distance(own.acknowledged, number) > 0) own.acknowledged = number;
     if (distance(own.window_edge, edge) > 0) own.window_edge = edge;
     return true;
+}
+// The same for a connection of which nothing is known yet.
+inline bool follow_established(FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,
+                               std::uint32_t bytes) {
+    Hot& own = pair.hot[direction & 1];
+    const Hot& peer = pair.hot[(direction & 1) ^ 1];
+    return is_steady(pair.tcp, own, peer) && follow_steady(own, peer, header, bytes);
 }
 
 }  // namespace weir::flow

@@ -101,7 +101,8 @@ inline constexpr std::uint8_t no_slot = 0xff;
 // One packet, linear. Lives in memory of the port that made it (the mbuf's private area for DPDK).
 //
 // The first line belongs to shell and engine alike; the rest to the engine that holds the packet
-// and is meaningless to any other (the HandOver is what travels). Zeroed up to `tuple` on receive.
+// and is meaningless to any other (the HandOver is what travels). Who makes a packet sets the first
+// two lines (dataplane::describe_packet), the engine that receives it the rest.
 struct alignas(64) Packet {
     // line 0: shell and engine
     std::uint8_t* data = nullptr;
@@ -133,7 +134,6 @@ struct alignas(64) Packet {
     dataplane::ActionProgram* program = nullptr;  // of this packet's flow and direction
     std::uint8_t exit = no_exit;                  // reason of the stage that dropped it
     std::uint8_t slot = no_slot;                  // place in the burst of the running stage
-    std::uint8_t hops_here = 0;                   // contexts entered on this host
     Headers headers;
     Tuple tuple;
     Smd smd;                      // valid on the service plane
@@ -142,6 +142,23 @@ struct alignas(64) Packet {
     std::array<std::uint8_t, 28> ctrl{};
     // For a packet without a flow: `program` points here (dataplane/program.hpp).
     alignas(8) std::array<std::byte, 64> program_room;
+
+    // The engine's part as of a packet that has just come in.
+    void clear_scratch() {
+        pending = 0;
+        context = direction = 0;
+        flow_is_new = false;
+        hash = vni = 0;
+        source_port = destination_port = tunnel_peer = no_port;
+        flow = nullptr;
+        program = nullptr;
+        exit = no_exit;
+        slot = no_slot;
+        headers = {};
+        tuple = {};
+        oam = false;
+        ctrl_count = 0;
+    }
 
     std::span<std::uint8_t> bytes() { return {data, length}; }
     std::span<const std::uint8_t> bytes() const { return {data, length}; }

@@ -18,10 +18,14 @@ static_assert(std::endian::native == std::endian::little);
 struct QuickFrame {
     Tuple tuple;
     std::uint32_t hash = 0;    // symmetric_hash(tuple)
-    std::uint16_t l4 = 0;      // offset of the TCP or UDP header
-    std::uint16_t l3_end = 0;  // end of the IP packet
-    std::uint8_t ttl = 0;      // or hop limit
-    bool ip4 = false;
+    std::uint32_t l4 = 0;      // offset of the TCP or UDP header
+    std::uint32_t l3_end = 0;  // end of the IP packet
+
+    bool ip4() const { return l4 == ethernet_bytes + ip4_min_bytes; }
+    // TTL or hop limit of the frame this was read from.
+    std::uint8_t ttl(const std::uint8_t* frame) const {
+        return frame[ethernet_bytes + (ip4() ? 8 : 7)];
+    }
 };
 
 namespace detail {
@@ -33,14 +37,15 @@ Word load_raw(const std::uint8_t* p) {
     return word;
 }
 
-// A whole IPv4 header of 20 bytes (RFC 1071).
+// A whole IPv4 header of 20 bytes (RFC 1071). One's complement sums do not care how wide the words
+// are; half of a word added to the other half leaves the sum of both, carry included, in the upper
+// one.
 inline bool quick_checksum_ok(const std::uint8_t* ip) {
-    std::uint64_t sum = load_raw<std::uint32_t>(ip + 16);
-    const auto high = load_raw<std::uint64_t>(ip), low = load_raw<std::uint64_t>(ip + 8);
-    sum += (high & 0xffffffff) + (high >> 32) + (low & 0xffffffff) + (low >> 32);
-    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return ((sum & 0xffff) + (sum >> 16)) == 0xffff;
+    const auto add = [](std::uint64_t a, std::uint64_t b) { return a + b + (a + b < b); };
+    const std::uint64_t sum = add(add(load_raw<std::uint64_t>(ip), load_raw<std::uint64_t>(ip + 8)),
+                                  load_raw<std::uint32_t>(ip + 16));
+    const auto half = static_cast<std::uint32_t>((sum + std::rotl(sum, 32)) >> 32);
+    return (half + std::rotl(half, 16)) >> 16 == 0xffff;
 }
 
 inline void store_mapped(Ip& ip, const std::uint8_t* address) {
@@ -77,10 +82,8 @@ inline bool quick_ip4(const std::uint8_t* frame, std::uint32_t length, QuickFram
     if (ip[0] != 0x45 || total < ip4_min_bytes || ethernet_bytes + total > length ||
         (load16(ip + 6) & 0x3fff) != 0 || !quick_checksum_ok(ip))
         return false;
-    out.ip4 = true;
-    out.ttl = ip[8];
     out.l4 = ethernet_bytes + ip4_min_bytes;
-    out.l3_end = static_cast<std::uint16_t>(ethernet_bytes + total);
+    out.l3_end = ethernet_bytes + total;
     store_mapped(out.tuple.src, ip + 12);
     store_mapped(out.tuple.dst, ip + 16);
     out.tuple.proto = ip[9];
@@ -93,10 +96,8 @@ inline bool quick_ip6(const std::uint8_t* frame, std::uint32_t length, QuickFram
     if (ip[0] >> 4 != 6 || ethernet_bytes + ip6_bytes + bytes > length || is_mapped(ip + 8) ||
         is_mapped(ip + 24))
         return false;
-    out.ip4 = false;
-    out.ttl = ip[7];
     out.l4 = ethernet_bytes + ip6_bytes;
-    out.l3_end = static_cast<std::uint16_t>(out.l4 + bytes);
+    out.l3_end = out.l4 + bytes;
     std::memcpy(out.tuple.src.bytes.data(), ip + 8, 16);
     std::memcpy(out.tuple.dst.bytes.data(), ip + 24, 16);
     out.tuple.proto = ip[6];
@@ -108,7 +109,7 @@ inline bool quick_ip6(const std::uint8_t* frame, std::uint32_t length, QuickFram
 // False: parse() must look at the frame; `out` is meaningless then. `out.tuple.reserved` stays as
 // it was: zero in a fresh QuickFrame.
 inline bool read_quick(const std::uint8_t* frame, std::uint32_t length, QuickFrame& out) {
-    if (length < ethernet_bytes + ip6_bytes || length > 0xffff) return false;
+    if (length < ethernet_bytes + ip6_bytes) return false;
     const std::uint16_t ethertype = load16(frame + 12);
     const bool readable = ethertype == ethertype_ip4   ? detail::quick_ip4(frame, length, out)
                           : ethertype == ethertype_ip6 ? detail::quick_ip6(frame, length, out)

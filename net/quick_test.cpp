@@ -23,10 +23,10 @@ bool agrees(const Frame& frame) {
     EXPECT_EQ(parse_inner(frame, headers, tuple), ParseError::none);
     EXPECT_EQ(quick.tuple, tuple);
     EXPECT_EQ(quick.hash, symmetric_hash(tuple));
-    EXPECT_EQ(quick.ip4, headers.family == Family::ip4);
+    EXPECT_EQ(quick.ip4(), headers.family == Family::ip4);
     EXPECT_EQ(quick.l4, headers.l4);
     EXPECT_EQ(quick.l3_end, headers.l3_end);
-    EXPECT_EQ(quick.ttl, headers.ttl);
+    EXPECT_EQ(quick.ttl(frame.data()), headers.ttl);
     EXPECT_EQ(headers.vlan_count, 0);
     EXPECT_EQ(headers.fragment, Fragment::whole);
     EXPECT_TRUE(tuple.proto == proto_tcp || tuple.proto == proto_udp);

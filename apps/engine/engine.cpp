@@ -312,15 +312,7 @@ const Program& Engine::start_burst(Worker& worker, std::uint64_t now_ns) {
 }
 
 void Engine::receive(Worker& worker, const Program& program, net::Packet& p) {
-    p.flow = nullptr;
-    p.program = nullptr;
-    p.exit = net::no_exit;
-    p.slot = net::no_slot;
-    p.oam = false;
-    p.ctrl_count = 0;
-    p.headers = {};
-    p.tuple = {};
-    p.source_port = p.destination_port = p.tunnel_peer = net::no_port;
+    p.clear_scratch();
     dataplane::Emit& emit = worker.emit;
     const dataplane::PortEntry* port = program.topology.at(p.hand.port);
     if (p.hand.entry == net::Entry::deliver) {

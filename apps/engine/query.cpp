@@ -219,6 +219,7 @@ Value Engine::counters(Worker& worker, const Program& program) {
     drop("pipeline.loop", worker.emit.loops());
     drop("pipeline.no_outcome", worker.pipeline.no_outcome);
     sink.add("weir_express_packets_total", {}, worker.express.packets());
+    sink.add("weir_express_fused_packets_total", {}, worker.express.fused_packets());
     sink.add("weir_express_flows_total", {}, worker.express.flows());
     return answer;
 }

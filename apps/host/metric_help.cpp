@@ -18,6 +18,8 @@ constexpr Help helps[] = {
     {"weir_drops_total", "Packets that ended here, by reason (STAGE.WHY)."},
     {"weir_events_lost_total", "Events that found no room on their way to the controller."},
     {"weir_express_flows_total", "Flow records made on the short way."},
+    {"weir_express_fused_packets_total",
+     "Packets between guests of this host that passed both their records with one look-up."},
     {"weir_express_packets_total",
      "Packets of decided flows that took the short way, once at each guest port they passed."},
     {"weir_firewall_decisions_total", "Flows decided by the firewall's rules."},

@@ -133,4 +133,5 @@ UNDER_LOAD = (
               {"work": "tcp", "flows": 100_000, "noise": "syn"}, ("weir", "ovs"),
               (Bar("the calm rate", "calm", 0.80),), noise=50, records=1_000_000),
 )
-ALL = {bench.name: bench for bench in IP4 + ONLY_IP4 + ON_A_WIRE + UNDER_LOAD + tuple(over_ip6(b) for b in IP4)}
+ALL = {bench.name: bench for bench in IP4 + ONLY_IP4 + ON_A_WIRE + UNDER_LOAD +
+       tuple(over_ip6(b) for b in IP4)}

@@ -26,9 +26,9 @@ inline net::Packet& packet_of(rte_mbuf& m) {
     return *reinterpret_cast<net::Packet*>(&m + 1);
 }
 
-// The descriptor's part that a fresh packet does not inherit, as dataplane::describe_packet leaves
-// it, in whole vectors.
-inline constexpr std::size_t fresh_vectors = (offsetof(net::Packet, tuple) + 15) / 16;
+// The descriptor's part that a fresh packet does not inherit, in whole vectors.
+inline constexpr std::size_t fresh_vectors = offsetof(net::Packet, pending) / 16;
+static_assert(offsetof(net::Packet, pending) % 16 == 0);
 extern const net::Packet fresh_packet;
 
 inline void describe(rte_mbuf& m) {

@@ -1,0 +1,74 @@
+// Fused records after their process was killed.
+#include "flow/crash_testing.hpp"
+
+namespace weir::flow {
+namespace {
+
+// A connection between two guests of the host: one record in each scope.
+FlowPair& end_of(Table& table, std::uint32_t scope) {
+    const Key key = tcp_key(scope, 900, 1);
+    return *table.find(scope, key.vni, key.tuple, net::symmetric_hash(key.tuple)).pair;
+}
+
+void prepare_ends(Table& table) {
+    for (const std::uint32_t scope : {0u, 1u}) {
+        const Key key = tcp_key(scope, 900, 1);
+        FlowPair* pair = table.insert(key, net::symmetric_hash(key.tuple), 2'000'000);
+        ASSERT_NE(pair, nullptr);
+        pair->tcp = TcpState::established;
+        for (Hot& hot : pair->hot) {
+            hot.window_edge = 9000;
+            hot.sequence_end = 5000;
+            hot.acknowledged = 4000;
+            hot.tcp_seen = 3;
+            hot.last_seen_ns = 2'000'000;
+        }
+    }
+    // One packet never reached the second guest, one answer never the first.
+    FlowPair& first = end_of(table, 0);
+    FlowPair& second = end_of(table, 1);
+    first.hot[0].packets = 10, first.hot[0].bytes = 1000;
+    second.hot[0].packets = 9, second.hot[0].bytes = 900;
+    first.hot[1].packets = 20, first.hot[1].bytes = 2000;
+    second.hot[1].packets = 21, second.hot[1].bytes = 2100;
+}
+
+// At each instruction both records have what passed, each by its own count.
+TEST(Crash, FusedRecordsKeepWhatEachKnows) {
+    Steps steps;
+    std::size_t moved = 0;
+    step_through(
+        [](Table& table) {
+            FlowPair& first = end_of(table, 0);
+            FlowPair& second = end_of(table, 1);
+            if (!table.fuse(first, second, 0)) ::_exit(1);
+            ++first.hot[0].packets;
+            first.hot[0].sequence_end = 5100;
+            first.hot[0].last_seen_ns = 3'000'000;
+            ++second.hot[1].packets;
+            second.hot[1].acknowledged = 5100;
+            table.cut(second);
+        },
+        [&](Table& table, const AdoptReport&) {
+            const FlowPair& first = end_of(table, 0);
+            const FlowPair& second = end_of(table, 1);
+            EXPECT_EQ(first.partner | second.partner, 0u);
+            EXPECT_EQ(first.hot[0].packets, second.hot[0].packets + 1);
+            EXPECT_EQ(first.hot[0].bytes, second.hot[0].bytes + 100);
+            EXPECT_EQ(first.hot[1].packets + 1, second.hot[1].packets);
+            EXPECT_EQ(first.hot[1].bytes + 100, second.hot[1].bytes);
+            for (const std::size_t i : {0u, 1u}) {
+                EXPECT_EQ(first.hot[i].window_edge, second.hot[i].window_edge);
+                EXPECT_EQ(first.hot[i].sequence_end, second.hot[i].sequence_end);
+                EXPECT_EQ(first.hot[i].acknowledged, second.hot[i].acknowledged);
+                EXPECT_EQ(first.hot[i].tcp_seen, 3);
+            }
+            EXPECT_TRUE(first.hot[0].sequence_end == 5000 || first.hot[0].sequence_end == 5100);
+            moved += first.hot[0].packets == 11 && first.hot[1].packets == 21;
+        },
+        steps, prepare_ends);
+    EXPECT_GT(moved, 10u) << "the cut itself was looked at";
+}
+
+}  // namespace
+}  // namespace weir::flow
