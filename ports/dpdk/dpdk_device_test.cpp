@@ -62,13 +62,13 @@ TEST(DpdkDevice, GivesFreshPacketsAndTakesThem) {
             EXPECT_EQ(p->length, 60u);
             EXPECT_GE(p->headroom, limits::packet_headroom_bytes);
             EXPECT_EQ(p->egress_port, net::no_port);
-            EXPECT_EQ(p->flags, 0u);
+            EXPECT_EQ(p->segment_bytes, 0u);
             EXPECT_EQ(p->hand.port, 0u);
             EXPECT_EQ(p->hand.trace_id, 0u);
             EXPECT_EQ(p->hand.entry, net::Entry::receive);
             p->egress_port = p->hand.port = p->hand.trace_id = 7;
             p->hand.entry = net::Entry::transmit;
-            p->flags = net::packet_super_frame;
+            p->segment_bytes = 9;
             p->prepend(200);  // into the front, where drivers do not look
         }
         EXPECT_EQ((*device)->transmit(0, packets, burst), burst);
