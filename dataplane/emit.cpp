@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "dataplane/epoch_history.hpp"
 #include "dataplane/stage.hpp"
 #include "flow/table.hpp"
 
@@ -131,6 +132,30 @@ void Emit::forget(flow::FlowPair& pair) {
     pair.condemned = 1;
     pair.hot[0].epoch = pair.hot[1].epoch = 0;
     forgotten_[forgotten_count_++] = &pair;
+}
+
+bool Emit::renew(flow::FlowPair& pair, std::uint8_t direction, const PortEntry& port) {
+    flow::Hot& hot = pair.hot[direction];
+    if (!port.history || hot.engine != engine) return false;
+    const ActionProgram* program = programs_.get(hot.program);
+    if (!program || program->act_before != 0 || !program->behind_is(hot.epoch, engine))
+        return false;
+    if (!port.history->still_holds(hot.epoch, pair.key.tuple, pair.initiator_outside == 0))
+        return false;
+    ActionProgram now = *program;
+    now.behind_epoch = port.epoch;
+    hot.program = renumber(hot.program, now);
+    hot.epoch = port.epoch;
+    return true;
+}
+
+std::uint32_t Emit::renumber(std::uint32_t from, const ActionProgram& now) {
+    ++renewals_;
+    Renewed& known = renewed_[from % renewed_.size()];
+    if (known.from != from || known.epoch != now.behind_epoch ||
+        known.reach_epoch != now.reach_epoch || !programs_.get(known.to))
+        known = {from, programs_.put(now), now.behind_epoch, now.reach_epoch};
+    return known.to;
 }
 
 void Emit::use(flow::Table& shard) {

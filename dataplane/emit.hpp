@@ -101,6 +101,12 @@ public:
     void store_program(const Packet&);
     // The number of a program for Hot::program.
     std::uint32_t number_of(const ActionProgram& program) { return programs_.put(program); }
+    // Where the port's epoch moved on and no change since concerns the flow: what was decided for
+    // this direction, and its program, hold under the present one from now on. False: as it was.
+    bool renew(flow::FlowPair&, std::uint8_t direction, const PortEntry&);
+    // The number of what the program `from` became under another epoch.
+    std::uint32_t renumber(std::uint32_t from, const ActionProgram& now);
+    std::uint64_t renewals() const { return renewals_; }
     // What Hot::program names; null: nothing any more.
     const ActionProgram* program(std::uint32_t number) const { return programs_.get(number); }
 
@@ -170,6 +176,13 @@ private:
     std::array<flow::FlowPair*, 2 * limits::max_burst> forgotten_{};
     std::size_t forgotten_count_ = 0;
     ProgramStore programs_;
+    // The last programs renewed and what they became.
+    struct Renewed {
+        std::uint32_t from = ProgramStore::none, to = ProgramStore::none;
+        std::uint32_t epoch = 0, reach_epoch = 0;
+    };
+    std::array<Renewed, 512> renewed_{};
+    std::uint64_t renewals_ = 0;
     std::uint64_t icmp_second_ns_ = 0;
     std::uint32_t icmp_sent_ = 0;
     std::uint64_t loops_ = 0, overflows_ = 0, no_buffers_ = 0;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +10,8 @@
 #include "net/packet.hpp"
 
 namespace weir::dataplane {
+
+class EpochHistory;
 
 enum class PortRole : std::uint8_t { none = 0, guest, underlay, service };
 
@@ -30,6 +33,9 @@ struct PortEntry {
     // No part of the epoch: what is decided stays decided, a flow's next packet sets its timer.
     flow::Timeouts timeouts;
     std::uint32_t epoch = 0;  // digest of everything compiled for this port; never 0
+
+    std::uint32_t place_epoch = 0;  // its part that is no stage's: segment, ways, addresses
+    std::shared_ptr<const EpochHistory> history;  // of `epoch`; null: every older one is stale
 
     // AnchorPortId of the service metadata (spec R2): incarnation 8 | index 24.
     std::uint32_t anchor_id() const { return incarnation << 24 | (index & 0xffffff); }

@@ -80,6 +80,8 @@ public:
 //
 // Optional:
 //   Tables::port_epoch(port index) → u32   digest of what concerns that port's flows
+//   Tables::port_changes(port index, from) → const std::vector<FlowMatch>*   where that digest was
+//   `from` before: flows that match none of these are decided as they were; null: no such promise
 //   State::open(OpenInput)                 once, before the first burst
 //   tick(tables, state, exits, emit)       about every millisecond on every worker
 //   counters(tables, state, CounterSink&)  on the worker, between bursts

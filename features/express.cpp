@@ -6,7 +6,6 @@
 
 #include "base/check.hpp"
 #include "base/prefetch.hpp"
-#include "dataplane/digest.hpp"
 #include "dataplane/dispatch.hpp"
 #include "dataplane/enter.hpp"
 #include "dataplane/overhead.hpp"
@@ -61,35 +60,17 @@ void lower_ttl(std::uint8_t* frame, const QuickFrame& q) {
                  net::update_checksum16(net::load16(ip + 10), before, net::load16(ip + 8)));
 }
 
-// Whether another packet of this direction leaves the idle time of its flow, and its place among
-// others, as they are. Asks no other line than this direction's.
-bool keeps_idle_time(const flow::Hot& hot, std::uint8_t direction, bool tcp,
-                     const flow::Timeouts& idle) {
-    if (tcp) return hot.idle_ms == idle.tcp_established_ms && hot.kind == flow::Kind::established;
-    return hot.idle_ms == idle.udp_replied_ms || (direction == 0 && hot.idle_ms == idle.udp_ms);
-}
-
 // What Track does for a packet that passed.
 void count(flow::FlowPair& pair, std::uint8_t direction, bool tcp, std::uint32_t bytes,
            const flow::Timeouts& timeouts, flow::Table& flows, std::uint64_t now_ns) {
     flow::Hot& hot = pair.hot[direction];
     ++hot.packets;
     hot.bytes += bytes;
-    if (keeps_idle_time(hot, direction, tcp, timeouts)) [[likely]] {
+    if (flow::keeps_idle_time(hot, direction, tcp, timeouts)) [[likely]] {
         hot.last_seen_ns = now_ns;
         return;
     }
     flows.touch(pair, direction, timeouts, now_ns);
-}
-
-// Of all that a fused flow was told about the receiver's port; never 0.
-std::uint32_t reach_epoch(const PortEntry& port) {
-    dataplane::Digest digest;
-    digest.add(port.epoch);
-    for (const std::uint32_t idle_ms :
-         {port.timeouts.tcp_established_ms, port.timeouts.udp_ms, port.timeouts.udp_replied_ms})
-        digest.add(idle_ms);
-    return digest.value32();
 }
 
 bool is_tcp(const QuickFrame& frame) {
@@ -155,15 +136,6 @@ void Express::prepare(const Plane::Tables& tables) {
     reaching_count_ = crossed_ = 0;
     emit_.flows->begin_burst();
     first_.begin(tables);
-}
-
-// What a fused flow must know of the receiver's port, close together.
-void Express::look_at_reaches() {
-    reaches_.fill({});
-    for (std::uint32_t i = 0; i < port_count_; ++i)
-        if (const PortEntry* port = guest_at(i))
-            reaches_[i] = {reach_epoch(*port), port->learn_addresses};
-    reaches_ticket_ = emit_.ticket;
 }
 
 void Express::enter(std::span<Packet*> packets, std::uint32_t from, std::uint32_t to) {
@@ -303,10 +275,11 @@ void Express::reach_guests() {
 }
 
 // A program that is valid as a whole and leads past no service; null: the stages must look.
-const ActionProgram* Express::program_of(const flow::FlowPair& pair, std::uint8_t direction,
-                                         const PortEntry& port) const {
+const ActionProgram* Express::program_of(flow::FlowPair& pair, std::uint8_t direction,
+                                         const PortEntry& port) {
     const flow::Hot& hot = pair.hot[direction];
-    if (hot.epoch != port.epoch || hot.engine != emit_.engine) return nullptr;
+    if (hot.epoch != port.epoch && !emit_.renew(pair, direction, port)) return nullptr;
+    if (hot.engine != emit_.engine) return nullptr;
     const ActionProgram* program = emit_.program(hot.program);
     const bool whole =
         program && program->act_before == 0 && program->behind_is(port.epoch, emit_.engine);
@@ -374,16 +347,20 @@ inline bool Express::cross(Lane& lane) {
     const std::uint8_t direction = lane.hit.direction;
     flow::FlowPair& pair = *lane.hit.pair;
     flow::Hot& own = pair.hot[direction];
-    if (own.epoch != lane.port->epoch || own.engine != emit_.engine) return false;
+    if (own.engine != emit_.engine) return false;
     const ActionProgram* program = emit_.program(own.program);
     const flow::FlowPair* partner = emit_.flows->partner(pair, direction);
     if (!program || !partner) return false;
     const Reach reach = reaches_[program->egress_port % reaches_.size()];
     Packet& p = *lane.packet;
-    if (program->reach_epoch != reach.epoch || reach.epoch == 0 ||
-        q.l3_end - net::ethernet_bytes > program->mtu || (program->routed && q.ttl(p.data) <= 1) ||
+    if (own.epoch != lane.port->epoch || program->reach_epoch != reach.epoch) [[unlikely]] {
+        program = lead_on(pair, direction, *lane.port);
+        if (!program) return false;
+    }
+    if (reach.epoch == 0 || q.l3_end - net::ethernet_bytes > program->mtu ||
+        (program->routed && q.ttl(p.data) <= 1) ||
         (reach.learns && q.tuple.src_port == dhcp_server_port) ||
-        !keeps_idle_time(own, direction, is_tcp(q), lane.port->timeouts))
+        !flow::keeps_idle_time(own, direction, is_tcp(q), lane.port->timeouts))
         return false;
     if (is_tcp(q) &&
         !flow::follow_steady(own, partner->hot[direction ^ 1], p.data + q.l4, q.l3_end - q.l4))
@@ -431,46 +408,6 @@ bool Express::reach_guest(Lane& lane) {
     ++pipeline_.state<switching::Deliver>().delivered;
     emit_.forward(p, port.index);
     return true;
-}
-
-// Sender's and receiver's record have both let a packet pass: from now on one look-up does, until
-// the stages get hold of one of them.
-void Express::fuse(const Lane& lane) {
-    flow::FlowPair& sender = *lane.sender;
-    flow::FlowPair& receiver = *lane.hit.pair;
-    const std::uint8_t direction = lane.hit.direction;
-    const auto back = static_cast<std::uint8_t>(direction ^ 1);
-    const flow::Hot& out = sender.hot[direction];
-    const flow::Hot& in = sender.hot[back];
-    const bool tcp = is_tcp(lane.frame);
-    const PortEntry* from = guest_at(lane.packet->source_port);
-    if (!from || !flow::Table::may_fuse(sender, receiver) ||
-        !keeps_idle_time(out, direction, tcp, from->timeouts) ||
-        !keeps_idle_time(receiver.hot[direction], direction, tcp, lane.port->timeouts) ||
-        (tcp && !flow::is_steady(sender.tcp, out, in)))
-        return;
-    const std::uint32_t forth = crossing(sender, receiver, direction, *from, *lane.port);
-    const std::uint32_t answers = crossing(receiver, sender, back, *lane.port, *from);
-    const bool answered = in.last_seen_ns != 0;
-    if (forth == 0 || (answered && answers == 0)) return;
-    if (!emit_.flows->fuse(sender, receiver, direction)) return;
-    sender.hot[direction].program = forth;
-    if (answers != 0) receiver.hot[back].program = answers;
-}
-
-// The number of the program that does what both records' programs say; 0: there is none yet.
-std::uint32_t Express::crossing(const flow::FlowPair& sender, const flow::FlowPair& receiver,
-                                std::uint8_t direction, const PortEntry& from,
-                                const PortEntry& to) {
-    const ActionProgram* out = program_of(sender, direction, from);
-    const ActionProgram* in = program_of(receiver, direction, to);
-    if (!out || !in || (out->act_behind & foreign_acts_) != 0 ||
-        out->egress != Egress::local_port || out->egress_port != to.index ||
-        in->act_behind != emit_.stages->deliver)
-        return 0;
-    ActionProgram program = *out;
-    program.reach_epoch = reach_epoch(to);
-    return emit_.number_of(program);
 }
 
 // The guest that sent it is done with it; the stages of its receiver begin.

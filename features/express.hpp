@@ -82,8 +82,8 @@ private:
     void find(Places places);
     void act(Places places);
     void reach_guests();
-    const dataplane::ActionProgram* program_of(const flow::FlowPair& pair, std::uint8_t direction,
-                                               const dataplane::PortEntry& port) const;
+    const dataplane::ActionProgram* program_of(flow::FlowPair& pair, std::uint8_t direction,
+                                               const dataplane::PortEntry& port);
     const dataplane::PortEntry* guest_at(std::uint32_t port) const;
     bool follow(const Lane& lane);
     bool take(const Lane& lane, std::uint32_t bytes, bool outgoing);
@@ -93,9 +93,10 @@ private:
     bool reach_guest(Lane& lane);
     void reach_guest_by_stages(Lane& lane);
     void fuse(const Lane& lane);
-    std::uint32_t crossing(const flow::FlowPair& sender, const flow::FlowPair& receiver,
-                           std::uint8_t direction, const dataplane::PortEntry& from,
-                           const dataplane::PortEntry& to);
+    const dataplane::ActionProgram* lead_on(flow::FlowPair& pair, std::uint8_t direction,
+                                            const dataplane::PortEntry& from);
+    std::uint32_t crossing(flow::FlowPair& sender, flow::FlowPair& receiver, std::uint8_t direction,
+                           const dataplane::PortEntry& from, const dataplane::PortEntry& to);
 
     dataplane::Emit& emit_;
     Plane::Worker& pipeline_;

@@ -53,4 +53,12 @@ private:
 
 inline constexpr Timeouts default_timeouts{};
 
+// Whether another packet of this direction leaves the idle time of its flow, and its place among
+// others, as they are. Asks no other line than this direction's.
+inline bool keeps_idle_time(const Hot& hot, std::uint8_t direction, bool tcp,
+                            const Timeouts& idle) {
+    if (tcp) return hot.idle_ms == idle.tcp_established_ms && hot.kind == Kind::established;
+    return hot.idle_ms == idle.udp_replied_ms || (direction == 0 && hot.idle_ms == idle.udp_ms);
+}
+
 }  // namespace weir::flow

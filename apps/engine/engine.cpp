@@ -6,6 +6,7 @@
 
 #include "dataplane/digest.hpp"
 #include "dataplane/enter.hpp"
+#include "dataplane/epoch_history.hpp"
 #include "features/feature.hpp"
 #include "model/canonical.hpp"
 #include "net/bytes.hpp"
@@ -45,18 +46,50 @@ AttachedPort no_attached_port() {
     return none;
 }
 
+// What changed for a port since `before`, as far as stages can tell which flows it concerns.
+struct PortChange {
+    bool told = true;
+    std::vector<dataplane::FlowMatch> flows;
+
+    template <class Table>
+    void add(const Table& now, const Table& was, std::uint32_t port) {
+        const std::uint32_t from = was.port_epoch(port);
+        if (now.port_epoch(port) == from) return;
+        const std::vector<dataplane::FlowMatch>* changed = nullptr;
+        if constexpr (requires { now.port_changes(port, from); })
+            changed = now.port_changes(port, from);
+        told &= changed != nullptr;
+        if (changed) flows.insert(flows.end(), changed->begin(), changed->end());
+    }
+};
+
+void give_history(dataplane::PortEntry& port, const dataplane::PortEntry& was,
+                  const PortChange& change) {
+    if (port.place_epoch != was.place_epoch || !change.told) return;
+    port.history = port.epoch == was.epoch
+                       ? was.history
+                       : dataplane::EpochHistory::after(was.history.get(), was.epoch, change.flows);
+}
+
 // The epoch of a port is the digest of all that was compiled for it, by every stage.
-void mix_epochs(dataplane::Topology& topology, const Plane::Tables& tables) {
+void mix_epochs(dataplane::Topology& topology, const Plane::Tables& tables, const Program* before) {
     for (dataplane::PortEntry& port : topology.ports) {
         if (port.role == PortRole::none) continue;
+        const dataplane::PortEntry* was = before ? before->topology.at(port.index) : nullptr;
+        PortChange change;
         dataplane::Digest digest;
+        port.place_epoch = port.epoch;
         digest.add(port.epoch);
         Plane::Parts::for_each([&]<class S>() {
-            const auto& table = *std::get<Plane::Parts::template index_of<S>()>(tables);
-            if constexpr (requires { table.port_epoch(port.index); })
+            constexpr std::size_t i = Plane::Parts::template index_of<S>();
+            const auto& table = *std::get<i>(tables);
+            if constexpr (requires { table.port_epoch(port.index); }) {
                 digest.add(table.port_epoch(port.index));
+                if (was) change.add(table, *std::get<i>(before->tables), port.index);
+            }
         });
         port.epoch = digest.value32();
+        if (was) give_history(port, *was, change);
     }
 }
 
@@ -161,7 +194,7 @@ Result<std::uint64_t> Engine::rebuild(const model::Snapshot& snapshot,
                                  before ? &before->tables : nullptr);
     if (!tables) return tables.error();
     program->tables = std::move(tables).value();
-    mix_epochs(program->topology, program->tables);
+    mix_epochs(program->topology, program->tables, before);
     program->revision = snapshot.revision;
     program->closed_scope = closed_scope;
     program->ticket = next_ticket_++;

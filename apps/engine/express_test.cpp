@@ -110,10 +110,9 @@ public:
         engine_->run(0, packets.data(), static_cast<std::uint32_t>(packets.size()), now_ns);
     }
     void tick(std::uint64_t now_ns) { engine_->tick(0, now_ns); }
-    // All but those that tell the two ways apart; they are left in `express`, `fused`
-    // and `first`. Unless
-    // `all`, without those that count a flow's packets until its first burst is over: whoever
-    // decides sooner counts fewer.
+    // All but those that tell the two ways apart; they are left in `express`, `fused`, `first` and
+    // `renewed`. Unless `all`, without those that count a flow's packets until its first burst is
+    // over: whoever decides sooner counts fewer.
     std::string counters(std::uint64_t now_ns, bool all) {
         std::string out;
         const model::Value answer = ask("counters", now_ns);
@@ -122,11 +121,12 @@ public:
             if (metric == "weir_express_packets_total") express = row["value"].as_uint();
             else if (metric == "weir_express_fused_packets_total") fused = row["value"].as_uint();
             else if (metric == "weir_express_flows_total") first = row["value"].as_uint();
+            else if (metric == "weir_flows_renewed_total") renewed = row["value"].as_uint();
             else if (all || !counts_first_burst(metric, row)) out += model::dump_json(row) + "\n";
         }
         return out;
     }
-    std::uint64_t express = 0, fused = 0, first = 0;
+    std::uint64_t express = 0, fused = 0, first = 0, renewed = 0;
 
     static bool counts_first_burst(const std::string& metric, const model::Value& row) {
         return metric == "weir_insertion_packets_total" || metric == "weir_insertion_bytes_total" ||
@@ -378,6 +378,8 @@ TEST_P(Express, DoesWhatTheStagesDo) {
     EXPECT_GT(frames, 30'000u) << "traffic must get through for this to mean anything";
     EXPECT_GT(quick.express, 15'000u) << "and much of it by the way that is tested";
     EXPECT_GT(quick.first, 100u) << "and many flows made by it";
+    EXPECT_GT(quick.renewed, 100u) << "and some led on under new rules";
+    EXPECT_GT(slow.renewed, 100u);
     EXPECT_GT(quick.fused, 2'000u);
     EXPECT_EQ(slow.express + slow.fused, 0u);
     EXPECT_EQ(quick.shell.pool.in_use(), slow.shell.pool.in_use());

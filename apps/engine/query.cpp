@@ -218,6 +218,7 @@ Value Engine::counters(Worker& worker, const Program& program) {
     // Defects of ours: no packet may ever meet them.
     drop("pipeline.loop", worker.emit.loops());
     drop("pipeline.no_outcome", worker.pipeline.no_outcome);
+    sink.add("weir_flows_renewed_total", {}, worker.emit.renewals());
     sink.add("weir_express_packets_total", {}, worker.express.packets());
     sink.add("weir_express_fused_packets_total", {}, worker.express.fused_packets());
     sink.add("weir_express_flows_total", {}, worker.express.flows());

@@ -34,6 +34,9 @@ constexpr Help helps[] = {
     {"weir_flows_refused_total",
      "Flows that did not begin, by reason: full (nothing could give way), crowded (too many of one "
      "hash)."},
+    {"weir_flows_renewed_total",
+     "Directions of flows that went on under new rules without being decided again: no change "
+     "concerned them."},
     {"weir_flows_without_insertion_total",
      "Times what was decided about a flow's services found no room; its chain's failure policy "
      "holds."},

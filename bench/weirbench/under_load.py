@@ -11,7 +11,7 @@ from .process import Failed
 SETTLE = 1.0
 CHANGES_A_SECOND = 100
 COUNTED = ("weir_drops_total", "weir_flows_evicted_total", "weir_flows_by_kind",
-           "weir_flows_refused_total", "weir_firewall_restamps_total",
+           "weir_flows_refused_total", "weir_flows_renewed_total",
            "weir_firewall_decisions_total", "weir_express_packets_total")
 
 

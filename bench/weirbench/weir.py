@@ -8,6 +8,7 @@ from pathlib import Path
 from . import world
 from .process import Failed, Program, wait
 
+CHANGES = 8  # different words of the rule that changes
 MOST_RECORDS = 16_777_216  # of all workers together
 
 
@@ -43,7 +44,8 @@ class Weir:
         self.programs = []
 
     def change(self, number: int) -> None:
-        """Another configuration: one rule, which fits no flow there is, is never the same."""
+        """Another configuration: one rule, which fits no flow there is, changes its words."""
+        number %= CHANGES
         other = {"kind": "firewall-rule", "name": "changing", "id": 9, "priority": 500,
                  "protocol": "tcp", "action": "drop",
                  "source_addresses": [world.foreign_source(number, False)],

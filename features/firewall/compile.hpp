@@ -25,9 +25,9 @@ struct CompiledRule {
 
 // What one guest port is judged by.
 struct PortRules {
-    std::vector<const CompiledRule*> rules;  // in order
+    std::vector<const CompiledRule*> rules;             // in order
     std::shared_ptr<const dataplane::RuleIndex> index;  // of `rules`; never null
-    std::uint32_t revision = 0;              // digest of the rules, their order and the default
+    std::uint32_t revision = 0;  // digest of the rules, their order and the default
 
     // How `revision` came from `previous_revision`: flows that match none of `changed` would be
     // decided as before. `all_changed`: no such promise.
@@ -45,6 +45,14 @@ struct Tables {
 
     std::uint32_t port_epoch(std::uint32_t port) const {
         return port < ports.size() ? ports[port].revision : 0;
+    }
+    const std::vector<dataplane::FlowMatch>* port_changes(std::uint32_t port,
+                                                          std::uint32_t from) const {
+        if (port >= ports.size()) return nullptr;
+        const PortRules& now = ports[port];
+        const bool told =
+            from != 0 && now.previous_revision == from && !now.all_changed && !now.default_changed;
+        return told ? &now.changed : nullptr;
     }
     const CompiledRule& decide(std::uint32_t port, const net::Tuple& initiator,
                                bool outgoing) const;

@@ -32,6 +32,8 @@ flow::Table::Hit find(const Packet& p, const PortEntry& port, Emit& emit) {
 void plan_stages(Packet& p, const PortEntry& port, Emit& emit) {
     const flow::Hot& hot = p.flow->hot[p.direction];
     const std::size_t which = guest_context(p);
+    // A trace shows how the flow is decided.
+    if (hot.epoch != port.epoch && p.hand.trace_id == 0) emit.renew(*p.flow, p.direction, port);
     if (hot.epoch != port.epoch || hot.engine != emit.engine || !emit.load_program(p)) {
         // New or stale: every stage looks again, with what the record remembers.
         p.program = dataplane::own_program(p);

@@ -1,0 +1,112 @@
+// Fused records on the express way: how two become fused, and how they stay so while rules change.
+#include <algorithm>
+
+#include "dataplane/digest.hpp"
+#include "dataplane/epoch_history.hpp"
+#include "features/express.hpp"
+#include "flow/tcp_quick.hpp"
+#include "net/wire.hpp"
+
+namespace weir::features {
+namespace {
+
+using dataplane::ActionProgram;
+using dataplane::Egress;
+using dataplane::PortEntry;
+
+std::uint32_t idle_digest(const PortEntry& port) {
+    dataplane::Digest digest;
+    for (const std::uint32_t idle_ms :
+         {port.timeouts.tcp_established_ms, port.timeouts.udp_ms, port.timeouts.udp_replied_ms})
+        digest.add(idle_ms);
+    return digest.value32();
+}
+
+// Of all that a fused flow was told about the receiver's port; never 0. With the same idle times
+// now it tells the port's epoch of then.
+std::uint32_t reach_epoch(const PortEntry& port) {
+    return std::max(port.epoch ^ idle_digest(port), 1u);
+}
+std::uint32_t epoch_of_reach(std::uint32_t reach, const PortEntry& port) {
+    return reach ^ idle_digest(port);
+}
+
+}  // namespace
+
+// What a fused flow must know of the receiver's port, close together.
+void Express::look_at_reaches() {
+    reaches_.fill({});
+    for (std::uint32_t i = 0; i < port_count_; ++i)
+        if (const PortEntry* port = guest_at(i))
+            reaches_[i] = {reach_epoch(*port), port->learn_addresses};
+    reaches_ticket_ = emit_.ticket;
+}
+
+// Sender's and receiver's record have both let a packet pass: from now on one look-up does, until
+// the stages get hold of one of them.
+void Express::fuse(const Lane& lane) {
+    flow::FlowPair& sender = *lane.sender;
+    flow::FlowPair& receiver = *lane.hit.pair;
+    const std::uint8_t direction = lane.hit.direction;
+    const auto back = static_cast<std::uint8_t>(direction ^ 1);
+    const flow::Hot& out = sender.hot[direction];
+    const flow::Hot& in = sender.hot[back];
+    const bool tcp = lane.frame.tuple.proto == net::proto_tcp;
+    const PortEntry* from = guest_at(lane.packet->source_port);
+    if (!from || !flow::Table::may_fuse(sender, receiver) ||
+        sender.initiator_outside == receiver.initiator_outside ||
+        !flow::keeps_idle_time(out, direction, tcp, from->timeouts) ||
+        !flow::keeps_idle_time(receiver.hot[direction], direction, tcp, lane.port->timeouts) ||
+        (tcp && !flow::is_steady(sender.tcp, out, in)))
+        return;
+    const std::uint32_t forth = crossing(sender, receiver, direction, *from, *lane.port);
+    const std::uint32_t answers = crossing(receiver, sender, back, *lane.port, *from);
+    const bool answered = in.last_seen_ns != 0;
+    if (forth == 0 || (answered && answers == 0)) return;
+    if (!emit_.flows->fuse(sender, receiver, direction)) return;
+    sender.hot[direction].program = forth;
+    if (answers != 0) receiver.hot[back].program = answers;
+}
+
+// The number of the program that does what both records' programs say; 0: there is none yet.
+std::uint32_t Express::crossing(flow::FlowPair& sender, flow::FlowPair& receiver,
+                                std::uint8_t direction, const PortEntry& from,
+                                const PortEntry& to) {
+    const ActionProgram* out = program_of(sender, direction, from);
+    const ActionProgram* in = program_of(receiver, direction, to);
+    if (!out || !in || (out->act_behind & foreign_acts_) != 0 ||
+        out->egress != Egress::local_port || out->egress_port != to.index ||
+        in->act_behind != emit_.stages->deliver)
+        return 0;
+    ActionProgram program = *out;
+    program.reach_epoch = reach_epoch(to);
+    return emit_.number_of(program);
+}
+
+// Rules changed at the sender's or the receiver's port since the last packet, but none that
+// concerns the flow: the two stay fused. Null: one does, or nobody can tell. Does not touch the
+// receiver's record; its own epoch waits until they are cut.
+const ActionProgram* Express::lead_on(flow::FlowPair& pair, std::uint8_t direction,
+                                      const PortEntry& from) {
+    flow::Hot& own = pair.hot[direction];
+    const bool outgoing = pair.initiator_outside == 0;
+    ActionProgram program = *emit_.program(own.program);
+    const PortEntry* to = guest_at(program.egress_port);
+    if (!to || program.reach_epoch == 0 || !program.behind_is(own.epoch, emit_.engine))
+        return nullptr;
+    const net::Tuple& tuple = pair.key.tuple;
+    const auto holds = [&](const PortEntry& port, std::uint32_t epoch, bool opened_there) {
+        return epoch == port.epoch ||
+               (port.history && port.history->still_holds(epoch, tuple, opened_there));
+    };
+    if (!holds(from, own.epoch, outgoing) ||
+        !holds(*to, epoch_of_reach(program.reach_epoch, *to), !outgoing))
+        return nullptr;
+    program.behind_epoch = from.epoch;
+    program.reach_epoch = reach_epoch(*to);
+    own.program = emit_.renumber(own.program, program);
+    own.epoch = from.epoch;
+    return emit_.program(own.program);
+}
+
+}  // namespace weir::features
