@@ -5,6 +5,7 @@
 #include "base/check.hpp"
 #include "net/builder.hpp"
 #include "net/bytes.hpp"
+#include "net/wire.hpp"
 
 namespace weir::gen {
 namespace {
@@ -134,6 +135,11 @@ void Noise::name_stranger(std::uint8_t* frame) {
     std::memcpy(l4, &ports, 2);
     net::store16(l4 + 2, static_cast<std::uint16_t>(first_server_port + (ports >> 18)));
     std::memcpy(l4 + 4, &sequence, 4);
+    store16(l4 + 16, 0);
+    std::uint64_t sum = swapped16(net::proto_tcp) + swapped16(20);
+    for (std::uint32_t at = source_at; at < ip_at + 40; at += 2)
+        sum += load<std::uint16_t>(frame + at);
+    store16(l4 + 16, static_cast<std::uint16_t>(~folded(sum)));
 }
 
 }  // namespace weir::gen

@@ -257,6 +257,10 @@ TEST(Noise, SynsAreWholeAndOfStrangers) {
         EXPECT_EQ(tuple.dst.text(), "10.1.1.1");
         EXPECT_GE(tuple.dst_port, first_server_port);
         EXPECT_EQ(frame[14 + 20 + 13], tcp_syn);
+        // A switch that verifies TCP's sums must not take the flood for rubbish.
+        std::uint64_t sum = swapped16(net::proto_tcp) + swapped16(20);
+        for (std::size_t at = 26; at < 54; at += 2) sum += load<std::uint16_t>(frame.data() + at);
+        EXPECT_EQ(folded(sum), 0xffff);
         sources.insert(tuple.src);
     }
     EXPECT_GT(sources.size(), 990u);

@@ -106,6 +106,13 @@ class UnderLoad(unittest.TestCase):
             self.assertAlmostEqual(out["ours"]["starts"][0], kept)
             self.assertIn("NOT MET" if not met else ": met", under_load.table(bench, out))
 
+    def test_what_a_packet_of_noise_takes(self) -> None:
+        start = self.start(0.5)
+        start["windows"] = [{"came": 2e6, "cpu_seconds": 1.0, "noise": 1e6}]
+        self.assertAlmostEqual(under_load.noise_ns(start), 500.0)  # half a second for a million
+        start["windows"] = [{"came": 2e6, "cpu_seconds": 1.0, "noise": 0}]
+        self.assertEqual(under_load.noise_ns(start), 0.0)
+
     def test_starts_with_losses_count_for_nothing(self) -> None:
         lost = self.start(0.99, wrong=["lost"])
         out = under_load.result(catalogue.ALL["changes"], {"weir": [self.start(0.8), lost]})

@@ -88,7 +88,7 @@ def measure(bench, side, page, main, one_window, windows: int) -> dict:
         wrong += going.failed
     said = {name: value - (0 if "by_kind" in name else before.get(name, 0.0))
             for name, value in counters(side, room).items()}
-    middle = median(rate(row) for row in calm)
+    middle = median(rate(row) for row in loaded)
     worst = worst_delays(bench, side, page, main, middle)
     page.set("rate", 0)
     return {"rates": [rate(row) for row in loaded], "calm": [rate(row) for row in calm],
@@ -102,8 +102,8 @@ def rate(row: dict) -> float:
 
 
 def worst_delays(bench, side, page, main, full: float) -> dict[str, float]:
-    """Nanoseconds at a quarter of the calm rate, where nothing waits for want of time."""
-    page.set("rate", int(full / 8))
+    """Nanoseconds at half of the troubled rate, where nothing waits for want of time."""
+    page.set("rate", int(full / 4))
     time.sleep(SETTLE)
     out = {}
     for name, go in (("calm", False), ("loaded", True)):
@@ -140,7 +140,8 @@ def result(bench, starts: dict[str, list[dict]]) -> dict:
             "rates": {side: {"calm": median(median(s["calm"]) for s in of),
                              "loaded": median(median(s["rates"]) for s in of),
                              "noise": median(row["noise"] / row["seconds"] for s in of
-                                             for row in s["windows"])}
+                                             for row in s["windows"]),
+                             "noise_ns": median(noise_ns(s) for s in of)}
                       for side, of in good.items() if of},
             "delays_ns": {side: {name: max(s["delays_ns"][name] for s in of)
                                  for name in of[0]["delays_ns"]}
@@ -152,17 +153,25 @@ def result(bench, starts: dict[str, list[dict]]) -> dict:
                       for wrong in one["wrong"] + one.get("trouble", [])]}
 
 
+def noise_ns(start: dict) -> float:
+    """What one packet of noise took of the core: the time of the loaded windows that the good
+    packets did not need. 0 where the trouble is no noise."""
+    each = [(row["cpu_seconds"] - row["came"] / median(start["calm"])) / row["noise"] * 1e9
+            for row in start["windows"] if row["noise"]]
+    return median(each) if each else 0.0
+
+
 def table(bench, out: dict) -> str:
     rows = [f"{bench.name}: {bench.about}",
-            f"{'side':12}{'calm M/s':>10}{'loaded':>8}{'noise':>8}{'kept':>7}{'spread':>8}"
-            f"{'p99 µs':>8}{'loaded':>8}{'worst µs':>10}{'loaded':>8}"]
+            f"{'side':12}{'calm M/s':>10}{'loaded':>8}{'noise':>8}{'ns each':>9}{'kept':>7}"
+            f"{'spread':>8}{'p99 µs':>8}{'loaded':>8}{'worst µs':>10}{'loaded':>8}"]
     for side, of in out["rates"].items():
         delays = out["delays_ns"][side]
         rows.append(f"{side:12}{of['calm'] / 1e6:10.2f}{of['loaded'] / 1e6:8.2f}"
-                    f"{of['noise'] / 1e6:8.2f}{out['medians'][side]:7.0%}"
-                    f"{out['spread'][side]:8.0%}{delays['calm_p99'] / 1e3:8.1f}"
-                    f"{delays['loaded_p99'] / 1e3:8.1f}{delays['calm_worst'] / 1e3:10.0f}"
-                    f"{delays['loaded_worst'] / 1e3:8.0f}")
+                    f"{of['noise'] / 1e6:8.2f}{of['noise_ns']:9.0f}"
+                    f"{out['medians'][side]:7.0%}{out['spread'][side]:8.0%}"
+                    f"{delays['calm_p99'] / 1e3:8.1f}{delays['loaded_p99'] / 1e3:8.1f}"
+                    f"{delays['calm_worst'] / 1e3:10.0f}{delays['loaded_worst'] / 1e3:8.0f}")
     for side, counted in out["counted"].items():
         rows += [f"  {side}: {name} {value:.0f}" for name, value in counted.items()]
     for bar in out["bars"]:

@@ -87,14 +87,14 @@ bool read_segment(const Packet& p, flow::TcpSegment& segment) {
 Track::Exit follow(Packet& p, const PortEntry& port, Emit& emit) {
     flow::TcpSegment segment;
     const bool tcp = read_segment(p, segment);
+    const flow::TcpClass kind = tcp ? flow::class_of_flags(segment.flags) : flow::TcpClass::ack;
+    // No record is touched for what no TCP sends: it would cost the flow that is named.
+    if (kind == flow::TcpClass::invalid) return Track::Exit::invalid_flags;
     for (int attempt = 0; attempt < 2; ++attempt) {
         auto hit = find(p, port, emit);
         p.flow_is_new = !hit;
         if (!hit) {
-            if (tcp && flow::class_of_flags(segment.flags) == flow::TcpClass::invalid)
-                return Track::Exit::invalid_flags;
-            if (tcp && flow::class_of_flags(segment.flags) != flow::TcpClass::syn)
-                return Track::Exit::out_of_state;
+            if (tcp && kind != flow::TcpClass::syn) return Track::Exit::out_of_state;
             hit = {insert(p, port, emit), 0};
             if (!hit) return Track::Exit::table_full;
         }
