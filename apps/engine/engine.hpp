@@ -29,7 +29,7 @@ struct Program {
 };
 
 // One worker's half: packets, flows, the state of its stages. Only its own thread comes here.
-struct alignas(64) Worker {
+struct alignas(128) Worker {  // as its Express wants it
     Worker(const weir_host_vtable& host, std::uint32_t index)
         : emit(host, index), pipeline(emit), express(emit, pipeline) {}
     dataplane::Emit emit;
