@@ -15,8 +15,7 @@ enum Which : std::size_t { source, destination, service, source_port };
 template <class Tree, class Key>
 const RuleDimension::Class* class_of(const RuleDimension& dimension, const Tree& limits,
                                      const std::vector<std::uint32_t>& class_of, Key key) {
-    const std::size_t at =
-        limits.find(key, [&](std::size_t near) { prefetch(&class_of[near]); });
+    const std::size_t at = limits.find(key, [&](std::size_t near) { prefetch(&class_of[near]); });
     return &dimension.classes[class_of[at]];
 }
 
@@ -77,9 +76,12 @@ struct RuleIndex::Search {
     const RuleIndex& index;
     const net::Tuple& tuple;
     bool outgoing;
-    std::array<View, dimensions> views{};
+    std::array<View, dimensions> views;  // the first `used` of them mean something
     std::size_t used = 0;
     std::uint32_t best = none;
+
+    Search(const RuleIndex& of, const net::Tuple& flow, bool goes_out)
+        : index(of), tuple(flow), outgoing(goes_out) {}
 
     void add(const RuleDimension& dimension, const Class* one) {
         views[used++] = {&dimension, one, nullptr, nullptr, 0, 0};
@@ -152,7 +154,7 @@ struct RuleIndex::Search {
 
 std::uint32_t RuleIndex::find(const net::Tuple& tuple, bool outgoing) const {
     if (rule_at_.empty()) return none;
-    Search search{*this, tuple, outgoing};
+    Search search(*this, tuple, outgoing);
     const Classes classes = classes_of(tuple, outgoing);
     for (std::size_t d = 0; d < dimensions; ++d)
         if (classes[d]) search.add(dimension_[d], classes[d]);

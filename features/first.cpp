@@ -91,7 +91,7 @@ bool First::open(const Packet& packet) {
     const firewall::CompiledRule* rule = rule_of(packet);
     if (!rule) return false;
     flow::InsertOutcome outcome;
-    flow::FlowPair* pair = emit_.flows->try_insert({port.scope, port.vni, frame.tuple}, frame.hash,
+    flow::FlowPair* pair = emit_.flows->try_insert({port.scope, port.vni, &frame.tuple, frame.hash},
                                                    emit_.now_ns, port.timeouts, outcome);
     if (!pair || outcome == flow::InsertOutcome::existing) return false;
     pair->initiator_outside = !packet.outgoing;
@@ -106,7 +106,7 @@ bool First::open(const Packet& packet) {
     hot.epoch = port.epoch;
     hot.engine = emit_.engine;
     hot.program = program_;
-    emit_.flows->touch(*pair, 0, port.timeouts, emit_.now_ns);
+    if (tcp) emit_.flows->touch(*pair, 0, port.timeouts, emit_.now_ns);
     ++opened_;
     return true;
 }

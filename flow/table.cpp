@@ -28,11 +28,12 @@ constexpr std::size_t nth(Kind kind) {
 }  // namespace
 
 std::uint32_t identity_of(const FlowPair& pair) {
-    std::array<std::uint64_t, 6> key;
-    static_assert(sizeof(key) == sizeof(Key));
-    std::memcpy(&key, &pair.key, sizeof(key));
     std::uint64_t state = 0x57454952;  // an all-zero record has no valid checksum
-    for (std::uint64_t word : key) state = mix(state, word);
+    state = mix(state, std::uint64_t{pair.key.vni} << 32 | pair.key.scope);
+    std::array<std::uint64_t, 5> tuple;
+    static_assert(sizeof(tuple) == sizeof(net::Tuple));
+    std::memcpy(&tuple, &pair.key.tuple, sizeof(tuple));
+    for (const std::uint64_t word : tuple) state = mix(state, word);
     state = mix(state, pair.id);
     state = mix(state, pair.created_ns);
     state = mix(state, std::uint64_t{pair.hash()} << 8 | pair.nonce);
@@ -100,7 +101,7 @@ FlowPair* Table::at_handle(std::uint32_t handle) {
 FlowPair* Table::insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
                         InsertOutcome* outcome, const Timeouts& timeouts) {
     InsertOutcome result;
-    FlowPair* pair = try_insert(key, hash, now_ns, timeouts, result);
+    FlowPair* pair = try_insert({key.scope, key.vni, &key.tuple, hash}, now_ns, timeouts, result);
     if (pair != nullptr) cut(*pair);
     header_->stats.refused_crowded += result == InsertOutcome::crowded;
     header_->stats.refused_full += result == InsertOutcome::full;
@@ -108,15 +109,15 @@ FlowPair* Table::insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns
     return pair;
 }
 
-FlowPair* Table::try_insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
-                            const Timeouts& timeouts, InsertOutcome& outcome) {
-    if (scope(key.scope) == nullptr) {
+FlowPair* Table::try_insert(const Query& query, std::uint64_t now_ns, const Timeouts& timeouts,
+                            InsertOutcome& outcome) {
+    if (scope(query.scope) == nullptr) {
         outcome = InsertOutcome::no_scope;
         return nullptr;
     }
-    const Place where = place(key, hash);
-    const bool upward = net::runs_upward(key.tuple);
-    if (const Hit hit = look({key.scope, key.vni, &key.tuple, hash}, where, upward)) {
+    const Place where = place_of(header_->seed, query.scope, query.vni, query.hash);
+    const bool upward = net::runs_upward(*query.tuple);
+    if (const Hit hit = look(query, where, upward)) {
         mark(hit);
         outcome = InsertOutcome::existing;
         return hit.pair;
@@ -126,44 +127,53 @@ FlowPair* Table::try_insert(const Key& key, std::uint32_t hash, std::uint64_t no
         return nullptr;
     }
     outcome = InsertOutcome::inserted;
-    FlowPair* pair = take_record(key.scope, outcome);
+    FlowPair* pair = take_record(query.scope, outcome);
     if (pair == nullptr) {
         outcome = InsertOutcome::full;
         return nullptr;
     }
     if (wheel_.empty()) wheel_.set_time(now_ns);
-    write_record(*pair, key, hash, now_ns, timeouts);
-    link_record(*pair, where);
+    write_record(*pair, query, now_ns, timeouts);
+    link_record(*pair, where, upward ? upward_bit : 0);
     ++header_->stats.inserted;
     return pair;
 }
 
-void Table::write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std::uint64_t now_ns,
+// In place, field by field: what is put together elsewhere and copied waits for its own stores.
+void Table::write_record(FlowPair& pair, const Query& query, std::uint64_t now_ns,
                          const Timeouts& timeouts) {
-    FlowPair fresh;
-    fresh.key = key;
-    fresh.id = std::uint64_t{geometry().worker} << 56 | header_->next_id;
-    ++header_->next_id;  // before the record is live: an id is never given twice
-    fresh.created_ns = now_ns;
-    for (Hot& hot : fresh.hot) hot.burst = header_->burst;
-    fresh.hot[0].of_pair = hash != 0 ? hash : 1;
-    fresh.nonce = static_cast<std::uint8_t>(pair.nonce + 1);
-    if (fresh.nonce == 0) fresh.nonce = 1;
-    fresh.hot[1].of_pair = identity_of(fresh);
-    fresh.live = record_writing;
-    fresh.hot[0].last_seen_ns = now_ns;
-    const std::uint32_t idle_ms = timeouts.idle_ms(fresh);
-    fresh.hot[0].idle_ms = fresh.hot[1].idle_ms = idle_ms;
-
+    static constexpr FlowPair fresh;
+    constexpr std::size_t cold = offsetof(FlowPair, created_ns);
+    const auto nonce = static_cast<std::uint8_t>(pair.nonce + 1);
     pair.live = record_writing;
     ordered();
-    pair = fresh;
+    for (Hot& hot : pair.hot) {
+        hot = fresh.hot[0];
+        hot.burst = header_->burst;
+    }
+    pair.hot[0].of_pair = query.hash != 0 ? query.hash : 1;
+    pair.hot[0].last_seen_ns = now_ns;
+    pair.key.scope = query.scope;
+    pair.key.vni = query.vni;
+    pair.key.tuple = *query.tuple;
+    pair.id = std::uint64_t{geometry().worker} << 56 | header_->next_id;
+    ++header_->next_id;  // before the record is live: an id is never given twice
+    pair.partner = fresh.partner;
+    pair.nonce = nonce != 0 ? nonce : 1;
+    pair.initiator_outside = fresh.initiator_outside;
+    pair.tcp = fresh.tcp;
+    std::memcpy(reinterpret_cast<std::byte*>(&pair) + cold,
+                reinterpret_cast<const std::byte*>(&fresh) + cold, sizeof(FlowPair) - cold);
+    pair.created_ns = now_ns;
+    pair.hot[1].of_pair = identity_of(pair);
+    const std::uint32_t idle_ms = timeouts.idle_ms(pair);
+    pair.hot[0].idle_ms = pair.hot[1].idle_ms = idle_ms;
     ordered();
     pair.live = record_live;
     ordered();
 }
 
-void Table::link_record(FlowPair& pair, Place where) {
+void Table::link_record(FlowPair& pair, Place where, std::uint32_t bits) {
     const std::uint32_t slot_index = slot(pair);
     const std::uint32_t slab = slot_index / slab_records;
     slabs_[slab].free &= ~(std::uint64_t{1} << slot_index % slab_records);
@@ -172,7 +182,7 @@ void Table::link_record(FlowPair& pair, Place where) {
     ++header_->live;
     kind_push(pair, kind_of(pair));
     wheel_.arm(slot_index, newest(pair) + std::uint64_t{pair.hot[0].idle_ms} * 1'000'000);
-    const bool indexed = index_.insert(where, ref_of(slot_index, pair.key.tuple));
+    const bool indexed = index_.insert(where, slot_index | bits);
     WEIR_CHECK(indexed, "the caller looked for room");
 }
 

@@ -135,8 +135,8 @@ public:
     FlowPair* insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
                      InsertOutcome* outcome = nullptr, const Timeouts& timeouts = default_timeouts);
     // The same without counting a refusal: for callers that ask insert() next.
-    FlowPair* try_insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
-                         const Timeouts& timeouts, InsertOutcome& outcome);
+    FlowPair* try_insert(const Query& query, std::uint64_t now_ns, const Timeouts& timeouts,
+                         InsertOutcome& outcome);
     // A further key: `tuple` as seen in `direction`, and its reverse in the other. False: no room,
     // or another flow has that key.
     bool add_alias(FlowPair& pair, const net::Tuple& tuple, std::uint8_t direction,
@@ -281,13 +281,15 @@ private:
 
     FlowPair* take_record(std::uint32_t scope, InsertOutcome& outcome);
     FlowPair* first_free(std::uint32_t scope);
+    void fetch_free(std::uint32_t slab, std::uint64_t free) const;
     bool may_take_slab(const Scope& scope) const;
     void take_slab(std::uint32_t scope);
     void make_slab();
     void give_back_slab(std::uint32_t slab);
-    void write_record(FlowPair& pair, const Key& key, std::uint32_t hash, std::uint64_t now_ns,
+    void write_record(FlowPair& pair, const Query& query, std::uint64_t now_ns,
                       const Timeouts& timeouts);
-    void link_record(FlowPair& pair, Place where);
+    // `bits`: those of the reference beside the slot.
+    void link_record(FlowPair& pair, Place where, std::uint32_t bits);
     void remove(FlowPair& pair, Removal why);
     void reclassify(FlowPair& pair, std::uint32_t idle_ms);
 

@@ -147,7 +147,7 @@ struct TableAdopter {
             hot.burst = 0;
             hot.idle_ms = idle_ms;
         }
-        table.link_record(pair, table.place(pair.key, pair.hash()));
+        table.link_record(pair, table.place(pair.key, pair.hash()), ref_of(0, pair.key.tuple));
         ++report.adopted;
     }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <bit>
 
+#include "base/prefetch.hpp"
 #include "flow/table.hpp"
 
 namespace weir::flow {
@@ -25,8 +26,22 @@ constexpr std::uint32_t half_open_share = 8;
 FlowPair* Table::first_free(std::uint32_t scope_index) {
     const std::uint32_t slab = scopes_[scope_index].open_slabs;
     if (slab == no_index) return nullptr;
-    const auto bit = static_cast<std::uint32_t>(std::countr_zero(slabs_[slab].free));
-    return &records_[slab * slab_records + bit];
+    const std::uint64_t free = slabs_[slab].free;
+    fetch_free(slab, free);
+    return &records_[slab * slab_records + static_cast<std::uint32_t>(std::countr_zero(free))];
+}
+
+// Fetches the record that will be taken a few inserts later, if they go on in this scope.
+void Table::fetch_free(std::uint32_t slab, std::uint64_t free) const {
+    constexpr int later = 4;
+    for (int i = 0; i < later; ++i) free &= free - 1;
+    if (free == 0) {
+        slab = slabs_[slab].open_next != no_index ? slabs_[slab].open_next : header_->free_slabs;
+        if (slab == no_index) return;
+        free = slabs_[slab].free;
+    }
+    prefetch(&records_[slab * slab_records + static_cast<std::uint32_t>(std::countr_zero(free))],
+             sizeof(FlowPair));
 }
 
 FlowPair* Table::take_record(std::uint32_t scope_index, InsertOutcome& outcome) {

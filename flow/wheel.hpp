@@ -58,9 +58,10 @@ public:
             for (unsigned level = levels; level-- > 0;) {
                 if ((next & ((std::uint64_t{1} << (6 * level)) - 1)) != 0) continue;
                 const unsigned at = level * slots + slot_of(next, level);
-                for (std::uint32_t fetched = 0; head(at) != no_index; --fetched) {
+                LookAhead ahead{head(at)};
+                while (head(at) != no_index) {
                     if (calls == budget) return calls;
-                    if (fetched == 0) fetched = look_ahead(at, fetch);
+                    look_ahead(ahead, fetch);
                     const std::uint32_t record = head(at);
                     disarm(record);
                     ++calls;
@@ -81,20 +82,29 @@ private:
     }
     std::uint32_t& head(unsigned at) { return state_->head[at / slots][at % slots]; }
 
-    // Fetches the first records of a list, all at once, and then what they lead to. Returns how
-    // many.
-    static constexpr std::uint32_t ahead = 16;
+    // How far the records of a list, and what they lead to, have been fetched before they fire.
+    struct LookAhead {
+        static constexpr std::uint32_t step = 8, distance = 2 * step;
+        std::uint32_t next = no_index;  // first that has not been
+        std::uint32_t lead = 0;         // how many have been and have not fired
+    };
     template <class Fetch>
-    std::uint32_t look_ahead(unsigned at, Fetch&& fetch) {
-        std::array<std::uint32_t, ahead> batch;
-        std::uint32_t count = 0;
-        for (std::uint32_t slot = head(at); slot != no_index && count < ahead;
-             slot = records_[slot].timer_next) {
-            batch[count++] = slot;
-            prefetch(&records_[slot], sizeof(FlowPair));
+    void look_ahead(LookAhead& ahead, Fetch&& fetch) {
+        while (ahead.lead < LookAhead::distance && ahead.next != no_index) {
+            std::array<std::uint32_t, LookAhead::step> batch;
+            std::uint32_t count = 0;
+            for (; count < batch.size() && ahead.next != no_index; ++count) {
+                batch[count] = ahead.next;
+                // Lists run backwards in time, and records made one after the other are
+                // neighbours more often than not: a guess spares waiting for each link.
+                if (ahead.next >= LookAhead::distance)
+                    prefetch(&records_[ahead.next - LookAhead::distance], sizeof(FlowPair));
+                ahead.next = records_[ahead.next].timer_next;
+            }
+            for (std::uint32_t i = 0; i < count; ++i) fetch(batch[i]);
+            ahead.lead += count;
         }
-        for (std::uint32_t i = 0; i < count; ++i) fetch(batch[i]);
-        return count;
+        if (ahead.lead > 0) --ahead.lead;
     }
 
     // The next tick at which the lowest level that holds anything moves on.

@@ -104,14 +104,6 @@ bool Ip::is_zero() const {
     return *this == Ip{} || *this == from4(0u);
 }
 
-bool Ip::is_multicast() const {
-    return is4() ? (data4()[0] & 0xf0) == 0xe0 : bytes[0] == 0xff;
-}
-
-bool Ip::is_broadcast() const {
-    return *this == from4(0xffffffffu);
-}
-
 bool Ip::is_link_local() const {
     if (is4()) return data4()[0] == 169 && data4()[1] == 254;
     return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;

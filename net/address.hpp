@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <cstring>
@@ -58,18 +59,29 @@ struct Ip {
         return ip;
     }
     bool is4() const {
-        static constexpr std::uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-        return std::memcmp(bytes.data(), mapped, 12) == 0;
+        constexpr std::array<std::uint8_t, 4> mapped = {0, 0, 0xff, 0xff};
+        std::uint64_t high;
+        std::uint32_t middle;
+        std::memcpy(&high, bytes.data(), 8);
+        std::memcpy(&middle, bytes.data() + 8, 4);
+        return high == 0 && middle == std::bit_cast<std::uint32_t>(mapped);
     }
     Family family() const { return is4() ? Family::ip4 : Family::ip6; }
     const std::uint8_t* data4() const { return bytes.data() + 12; }  // 4 bytes, network order
     const std::uint8_t* data6() const { return bytes.data(); }
-    bool is_zero() const;       // 0.0.0.0 or ::
-    bool is_multicast() const;  // 224/4 or ff00::/8
-    bool is_broadcast() const;  // 255.255.255.255
-    bool is_link_local() const; // 169.254/16 or fe80::/10
+    bool is_zero() const;        // 0.0.0.0 or ::
+    bool is_multicast() const {  // 224/4 or ff00::/8
+        return is4() ? (bytes[12] & 0xf0) == 0xe0 : bytes[0] == 0xff;
+    }
+    bool is_broadcast() const {  // 255.255.255.255
+        return is4() && (bytes[12] & bytes[13] & bytes[14] & bytes[15]) == 0xff;
+    }
+    bool is_link_local() const;  // 169.254/16 or fe80::/10
     std::string text() const;
     friend auto operator<=>(const Ip&, const Ip&) = default;
+    friend bool operator==(const Ip& a, const Ip& b) {
+        return std::memcmp(a.bytes.data(), b.bytes.data(), 16) == 0;
+    }
 };
 
 // A network, e.g. 10.0.0.0/24 or 2001:db8::/64. `length` counts bits of the family's own length.
