@@ -10,6 +10,7 @@
 #include "dataplane/enter.hpp"
 #include "dataplane/overhead.hpp"
 #include "flow/table_look.hpp"
+#include "flow/tcp.hpp"
 #include "flow/tcp_quick.hpp"
 #include "net/checksum.hpp"
 #include "net/parse.hpp"
@@ -60,17 +61,11 @@ void lower_ttl(std::uint8_t* frame, const QuickFrame& q) {
                  net::update_checksum16(net::load16(ip + 10), before, net::load16(ip + 8)));
 }
 
-// What Track does for a packet that passed.
-void count(flow::FlowPair& pair, std::uint8_t direction, bool tcp, std::uint32_t bytes,
-           const flow::Timeouts& timeouts, flow::Table& flows, std::uint64_t now_ns) {
-    flow::Hot& hot = pair.hot[direction];
-    ++hot.packets;
-    hot.bytes += bytes;
-    if (flow::keeps_idle_time(hot, direction, tcp, timeouts)) [[likely]] {
-        hot.last_seen_ns = now_ns;
-        return;
-    }
-    flows.touch(pair, direction, timeouts, now_ns);
+// A segment that does more than to go on, or that does not belong there.
+bool track(flow::FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,
+           std::uint32_t bytes) {
+    flow::TcpSegment segment;
+    return flow::read_tcp(header, bytes, segment) && flow::track(pair, direction, segment).pass();
 }
 
 bool is_tcp(const QuickFrame& frame) {
@@ -293,38 +288,91 @@ const PortEntry* Express::guest_at(std::uint32_t index) const {
     return port.role == PortRole::guest && !port.foreign ? &port : nullptr;
 }
 
+// What the flow's record says of the way, or that of others that go it; null: the stages must look.
+inline const ActionProgram* Express::way_of(Lane& lane, bool outgoing) {
+    lane.goes_on = false;
+    if (lane.hit) [[likely]] {
+        flow::FlowPair& pair = *lane.hit.pair;
+        const ActionProgram* program = program_of(pair, lane.hit.direction, *lane.port);
+        if (program) [[likely]]
+            return program;
+    }
+    return way_of_others(lane, outgoing);
+}
+
+const ActionProgram* Express::way_of_others(Lane& lane, bool outgoing) {
+    const PortEntry& port = *lane.port;
+    const std::uint64_t to_mac = mac_bits(lane.packet->data);
+    if (!lane.hit)
+        return outgoing ? first_.way_out(port, to_mac, lane.frame)
+                        : first_.way_in(port, lane.frame);
+    const flow::Hot& hot = lane.hit.pair->hot[lane.hit.direction];
+    if (hot.epoch == port.epoch && hot.engine == emit_.engine) return nullptr;
+    lane.goes_on = true;
+    return first_.way_on(port, outgoing, to_mac, lane.frame, *lane.hit.pair);
+}
+
 // The last test a packet meets, because it changes the flow.
-bool Express::follow(const Lane& lane) {
+inline Express::Followed Express::follow(const Lane& lane) {
     const QuickFrame& q = lane.frame;
     flow::FlowPair& pair = *lane.hit.pair;
-    if (pair.partner != 0) return false;  // the stages cut it
-    return !is_tcp(q) ||
-           flow::follow_established(pair, lane.hit.direction, lane.packet->data + lane.strip + q.l4,
-                                    q.l3_end - q.l4);
+    if (pair.partner != 0) return Followed::no;  // the stages cut it
+    if (!is_tcp(q)) return Followed::as_it_was;
+    const std::uint8_t* header = lane.packet->data + lane.strip + q.l4;
+    const std::uint32_t bytes = q.l3_end - q.l4;
+    if (flow::follow_established(pair, lane.hit.direction, header, bytes))
+        return Followed::as_it_was;
+    return track(pair, lane.hit.direction, header, bytes) ? Followed::moved : Followed::no;
 }
 
 // The flow takes the packet: it is followed and counted, or has its record made.
 inline bool Express::take(const Lane& lane, std::uint32_t bytes, bool outgoing) {
-    const flow::Table::Hit& hit = lane.hit;
-    if (hit) [[likely]] {
-        if (!follow(lane)) return false;
-        count(*hit.pair, hit.direction, is_tcp(lane.frame), bytes, lane.port->timeouts,
-              *emit_.flows, emit_.now_ns);
-    } else if (!first_.open({*lane.port, lane.frame, lane.packet->data + lane.strip + lane.frame.l4,
-                             bytes, outgoing})) {
-        return false;
-    }
-    ++packets_;
+    if (!lane.hit || lane.goes_on) [[unlikely]]
+        return take_first(lane, bytes, outgoing);
+    const Followed followed = follow(lane);
+    if (followed == Followed::no) return false;
+    count(lane, followed, bytes);
     return true;
 }
 
+bool Express::take_first(const Lane& lane, std::uint32_t bytes, bool outgoing) {
+    const First::Packet packet{*lane.port, lane.frame,
+                               lane.packet->data + lane.strip + lane.frame.l4, bytes, outgoing};
+    if (!lane.hit) {
+        if (!first_.open(packet)) return false;
+        ++packets_;
+        return true;
+    }
+    const Followed followed = follow(lane);
+    if (followed == Followed::no) return false;
+    count(lane, followed, bytes);
+    first_.go_on(packet, lane.hit.pair->hot[lane.hit.direction]);
+    return true;
+}
+
+// What Track does for a packet that passed.
+inline void Express::count(const Lane& lane, Followed followed, std::uint32_t bytes) {
+    flow::FlowPair& pair = *lane.hit.pair;
+    const std::uint8_t direction = lane.hit.direction;
+    const flow::Timeouts& timeouts = lane.port->timeouts;
+    flow::Hot& hot = pair.hot[direction];
+    ++hot.packets;
+    hot.bytes += bytes;
+    ++packets_;
+    if (followed == Followed::as_it_was &&
+        flow::keeps_idle_time(hot, direction, is_tcp(lane.frame), timeouts)) [[likely]]
+        hot.last_seen_ns = emit_.now_ns;
+    else emit_.flows->touch(pair, direction, timeouts, emit_.now_ns);
+}
+
 inline bool Express::leave_guest(Lane& lane) {
-    if (lane.hit && lane.hit.pair->partner != 0) return cross(lane);
+    if (lane.hit && lane.hit.pair->partner != 0) {
+        if (cross(lane)) return true;
+        emit_.flows->cut(*lane.hit.pair);
+    }
     Packet& p = *lane.packet;
     const QuickFrame& q = lane.frame;
-    const ActionProgram* program = lane.hit
-                                       ? program_of(*lane.hit.pair, lane.hit.direction, *lane.port)
-                                       : first_.way_out(*lane.port, mac_bits(p.data), q);
+    const ActionProgram* program = way_of(lane, true);
     if (!program || (program->act_behind & foreign_acts_) != 0) return false;
     if (q.l3_end - net::ethernet_bytes > program->mtu || (program->routed && q.ttl(p.data) <= 1))
         return false;
@@ -393,8 +441,7 @@ bool Express::leave_by_tunnel(Lane& lane, const ActionProgram& program) {
 bool Express::reach_guest(Lane& lane) {
     const PortEntry& port = *lane.port;
     const QuickFrame& q = lane.frame;
-    const ActionProgram* program =
-        lane.hit ? program_of(*lane.hit.pair, lane.hit.direction, port) : first_.way_in(port, q);
+    const ActionProgram* program = way_of(lane, false);
     if (!program || program->act_behind != emit_.stages->deliver ||
         (port.learn_addresses && q.tuple.src_port == dhcp_server_port))
         return false;

@@ -18,11 +18,12 @@ namespace weir::features {
 // receiver's. Once both have let it pass they are fused (flow::Table::fuse): the next packet finds
 // the sender's and is through.
 //
-// It decides nothing and drops nothing. A packet that is in any way unusual (headers, flags, a
-// trace, a new or stale flow, a state other than established, a service chain, a way that needs a
-// look) takes the stages of all.hpp instead, untouched; so does every packet of the same flow
-// behind it in the burst. For the others it does what the stages would have done, to the packet,
-// the flow and every counter (express_test.cpp holds the two against each other).
+// It decides nothing and drops nothing. A packet that is in any way unusual (headers, a trace, a
+// segment that does not fit its connection, a flow that changed rules concern, a service chain, a
+// way that needs a look) takes the stages of all.hpp instead, untouched; so does every packet of
+// the same flow behind it in the burst, provided that the unusual one could be read far enough to
+// tell its flow. For the others it does what the stages would have done, to the packet, the flow
+// and every counter (express_test.cpp holds the two against each other).
 class Express {
 public:
     Express(dataplane::Emit& emit, Plane::Worker& pipeline)
@@ -50,6 +51,7 @@ private:
         flow::Table::Probe probe;
         std::uint32_t strip = 0;  // from the underlay: tunnel headers still in front of the frame
         std::uint32_t end = 0;    // … and where the tunnel packet ends
+        bool goes_on = false;     // the direction gets a program with this packet
         net::QuickFrame frame;
 
         flow::Table::Query query() const {
@@ -85,7 +87,12 @@ private:
     const dataplane::ActionProgram* program_of(flow::FlowPair& pair, std::uint8_t direction,
                                                const dataplane::PortEntry& port);
     const dataplane::PortEntry* guest_at(std::uint32_t port) const;
-    bool follow(const Lane& lane);
+    enum class Followed : std::uint8_t { no, as_it_was, moved };
+    const dataplane::ActionProgram* way_of(Lane& lane, bool outgoing);
+    const dataplane::ActionProgram* way_of_others(Lane& lane, bool outgoing);
+    Followed follow(const Lane& lane);
+    void count(const Lane& lane, Followed followed, std::uint32_t bytes);
+    bool take_first(const Lane& lane, std::uint32_t bytes, bool outgoing);
     bool take(const Lane& lane, std::uint32_t bytes, bool outgoing);
     bool leave_guest(Lane& lane);
     bool leave_by_tunnel(Lane& lane, const dataplane::ActionProgram& program);

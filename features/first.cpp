@@ -1,5 +1,7 @@
 #include "features/first.hpp"
 
+#include <algorithm>
+
 #include "flow/tcp.hpp"
 #include "net/wire.hpp"
 
@@ -14,11 +16,19 @@ void First::begin(const Plane::Tables& tables) {
     asked_ = 0;
 }
 
-First::Place& First::place_of(std::uint32_t scope, std::uint64_t mac, const net::Ip& address) {
-    std::uint64_t x = (mac ^ std::uint64_t{scope} << 32 ^ net::load64(address.bytes.data() + 8)) *
-                      0x9e3779b97f4a7c15u;
-    x ^= net::load64(address.bytes.data());
-    return places_[(x ^ x >> 32) % places_.size()];
+First::Row& First::row_of(std::uint32_t scope, std::uint64_t mac, const net::Ip& address) {
+    constexpr std::uint64_t odd = 0x9e3779b97f4a7c15u;
+    std::uint64_t x = (mac ^ net::load64(address.bytes.data() + 8)) * odd;
+    x = (x ^ x >> 32 ^ scope ^ net::load64(address.bytes.data())) * odd;
+    return rows_[(x >> 32) % rows_.size()];
+}
+
+const First::Place* First::find(const PortEntry& port, std::uint64_t mac, const net::Ip& address) {
+    for (const Place& place : row_of(port.scope, mac, address))
+        if (place.mac == mac && place.scope == port.scope && place.epoch == port.epoch &&
+            place.address == address)
+            return &place;
+    return nullptr;
 }
 
 // A program that leads past no service, under the port's present epoch.
@@ -32,12 +42,10 @@ const ActionProgram* First::whole(std::uint32_t number, const PortEntry& port) c
 const ActionProgram* First::way_out(const PortEntry& port, std::uint64_t to_mac,
                                     const net::QuickFrame& frame) {
     for (const net::Ip& address : {net::Ip{}, frame.tuple.dst}) {
-        const Place& place = place_of(port.scope, to_mac, address);
-        if (place.mac != to_mac || place.scope != port.scope || place.epoch != port.epoch ||
-            place.address != address)
-            continue;
-        program_ = place.program;
-        if (const ActionProgram* program = whole(place.program, port)) return program;
+        const Place* place = find(port, to_mac, address);
+        if (!place) continue;
+        program_ = place->program;
+        if (const ActionProgram* program = whole(place->program, port)) return program;
     }
     if (asked_ < questions_.size())
         questions_[asked_++] = {to_mac, frame.tuple, frame.hash, port.index};
@@ -55,8 +63,14 @@ void First::learn(const Question& question) {
     const ActionProgram* program = whole(hot.program, *port);
     if (!program) return;
     const net::Ip address = program->routed ? question.tuple.dst : net::Ip{};
-    place_of(port->scope, question.mac, address) = {question.mac, address, port->scope, port->epoch,
-                                                    hot.program};
+    Row& row = row_of(port->scope, question.mac, address);
+    const auto same = [&](const Place& place) {
+        return place.epoch == 0 || (place.mac == question.mac && place.scope == port->scope &&
+                                    place.address == address);
+    };
+    Place* place = std::ranges::find_if(row, same);
+    if (place == row.end()) place = &row[turn_++ % row.size()];
+    *place = {question.mac, address, port->scope, port->epoch, hot.program};
 }
 
 bool First::is_plain(const Packet& packet) const {
@@ -75,6 +89,29 @@ const firewall::CompiledRule* First::rule_of(const Packet& packet) const {
                                packet.outgoing))
         return nullptr;
     return Firewall::allows(Plane::Worker::table<Firewall>(*tables_), port, tuple, packet.outgoing);
+}
+
+void First::set_program(const PortEntry& port, flow::Hot& hot) const {
+    hot.epoch = port.epoch;
+    hot.engine = emit_.engine;
+    hot.program = program_;
+}
+
+const ActionProgram* First::way_on(const PortEntry& port, bool outgoing, std::uint64_t to_mac,
+                                   const net::QuickFrame& frame, const flow::FlowPair& pair) {
+    using chain::Insert;
+    using firewall::Firewall;
+    if (!Firewall::still_allows(Plane::Worker::table<Firewall>(*tables_), port.index, pair) ||
+        !Insert::still_passes(Plane::Worker::table<Insert>(*tables_), port.index, pair) ||
+        (outgoing && port.spoof_guard && !guard::owns(port, frame.tuple.src, emit_)))
+        return nullptr;
+    return way_out(port, outgoing ? to_mac : own_guest, frame);
+}
+
+void First::go_on(const Packet& packet, flow::Hot& hot) {
+    chain::Insert::pass_on(pipeline_.state<chain::Insert>(), packet.port.index, packet.outgoing,
+                           packet.bytes);
+    set_program(packet.port, hot);
 }
 
 bool First::open(const Packet& packet) {
@@ -103,9 +140,7 @@ bool First::open(const Packet& packet) {
     flow::Hot& hot = pair->hot[0];
     hot.packets = 1;
     hot.bytes = packet.bytes;
-    hot.epoch = port.epoch;
-    hot.engine = emit_.engine;
-    hot.program = program_;
+    set_program(port, hot);
     if (tcp) emit_.flows->touch(*pair, 0, port.timeouts, emit_.now_ns);
     ++opened_;
     return true;

@@ -14,7 +14,8 @@ namespace weir::features {
 // without a log line, without services. That is asked of the tables of the stages, once for each
 // flow; everything else stays for the stages, before anything has changed. Where packets go is not
 // decided here at all: the stages do that for one flow of each way (port, destination MAC and, if
-// routed, destination address), and the next ones get the same program.
+// routed, destination address), and the next ones get the same program. The first answer of a flow
+// gets its program the same way.
 class First {
 public:
     First(dataplane::Emit& emit, Plane::Worker& pipeline) : emit_(emit), pipeline_(pipeline) {}
@@ -43,6 +44,15 @@ public:
     // last. False: nothing has happened, the stages must look.
     bool open(const Packet& packet);
 
+    // What is done with packets of a flow that has its decisions, in a direction that has no
+    // program under the port's epoch: its first answer, or the first packet after a change that did
+    // not concern it. Null: the stages must look.
+    const dataplane::ActionProgram* way_on(const dataplane::PortEntry& port, bool outgoing,
+                                           std::uint64_t to_mac, const net::QuickFrame& frame,
+                                           const flow::FlowPair& pair);
+    // Gives the direction the program that was asked for last, once the flow has taken the packet.
+    void go_on(const Packet& packet, flow::Hot& hot);
+
     std::uint64_t opened() const { return opened_; }  // records
 
 private:
@@ -59,17 +69,22 @@ private:
         net::Tuple tuple;
         std::uint32_t hash = 0, port = 0;
     };
-    Place& place_of(std::uint32_t scope, std::uint64_t mac, const net::Ip& address);
+    // Ways that share a row do not drive each other out by turns, unless there are more than two.
+    using Row = std::array<Place, 2>;
+    Row& row_of(std::uint32_t scope, std::uint64_t mac, const net::Ip& address);
+    const Place* find(const dataplane::PortEntry& port, std::uint64_t mac, const net::Ip& address);
     void learn(const Question& question);
     const dataplane::ActionProgram* whole(std::uint32_t number,
                                           const dataplane::PortEntry& port) const;
+    void set_program(const dataplane::PortEntry& port, flow::Hot& hot) const;
     bool is_plain(const Packet& packet) const;
     const firewall::CompiledRule* rule_of(const Packet& packet) const;
 
     dataplane::Emit& emit_;
     Plane::Worker& pipeline_;
     const Plane::Tables* tables_ = nullptr;
-    std::array<Place, 1024> places_{};
+    std::array<Row, 2048> rows_{};
+    std::uint32_t turn_ = 0;  // which of a full row goes next
     std::array<Question, 8> questions_;
     std::uint32_t asked_ = 0;
     std::uint32_t program_ = 0;  // the one that was asked for last

@@ -281,6 +281,20 @@ bool Insert::passes(const Tables& tables, std::uint32_t port, const net::Tuple& 
     return !is_exempt(initiator) && !tables.rules.find(port, initiator, outgoing);
 }
 
+bool Insert::still_passes(const Tables& tables, std::uint32_t port, const flow::FlowPair& pair) {
+    return pair.insertion == flow::no_index && pair.no_service_revision != 0 &&
+           pair.no_service_revision == tables.revision(port);
+}
+
+void Insert::pass_on(State& state, std::uint32_t port, bool outgoing, std::uint32_t bytes) {
+    const CallPoint point = outgoing ? CallPoint::egress : CallPoint::ingress;
+    PortCounters& counters = state.ports[2 * port + static_cast<unsigned>(point)];
+    ++counters.packets;
+    counters.bytes += bytes;
+    ++counters.ct_hit;
+    ++counters.no_service;
+}
+
 void Insert::pass(const Tables& tables, State& state, std::uint32_t port, std::uint32_t bytes,
                   flow::FlowPair& pair, flow::Table& flows) {
     const CallPoint point = pair.initiator_outside ? CallPoint::ingress : CallPoint::egress;

@@ -54,7 +54,7 @@ struct Insert {
         CounterMap<RuleCounters> rules;
         CounterMap<ChainCounters> chains;
         CounterMap<PathCounters> paths;  // by SVNI << 24 | SPI
-        std::uint64_t fragmented = 0;  // too large for their path, cut
+        std::uint64_t fragmented = 0;    // too large for their path, cut
         std::uint64_t logged_second_ns = 0;
         std::uint32_t logged = 0;
     };
@@ -69,6 +69,9 @@ struct Insert {
     // and no rule says it; then what is remembered and counted of a packet of `bytes`.
     static bool passes(const Tables&, std::uint32_t port, const net::Tuple& initiator,
                        bool outgoing);
+    // … and for a flow without services whose decision stands.
+    static bool still_passes(const Tables&, std::uint32_t port, const flow::FlowPair&);
+    static void pass_on(State&, std::uint32_t port, bool outgoing, std::uint32_t bytes);
     static void pass(const Tables&, State&, std::uint32_t port, std::uint32_t bytes,
                      flow::FlowPair&, flow::Table&);
     // "rules", "chains", "paths"

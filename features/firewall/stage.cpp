@@ -156,6 +156,11 @@ const CompiledRule* Firewall::allows(const Tables& tables, std::uint32_t port,
     return rule.action == Action::allow && !rule.logged ? &rule : nullptr;
 }
 
+bool Firewall::still_allows(const Tables& tables, std::uint32_t port, const flow::FlowPair& pair) {
+    return port < tables.ports.size() && pair.firewall.verdict == flow::Verdict::allow &&
+           pair.firewall.revision == tables.ports[port].revision;
+}
+
 void Firewall::allow(const Tables& tables, State& state, const CompiledRule& rule,
                      std::uint32_t port, flow::FlowPair& pair) {
     ++state.decisions;

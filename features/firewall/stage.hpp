@@ -42,6 +42,8 @@ struct Firewall {
     // it allows the flow and wants no line in the log; then what is remembered and counted.
     static const CompiledRule* allows(const Tables&, std::uint32_t port,
                                       const net::Tuple& initiator, bool outgoing);
+    // … and whether a flow of the port is allowed and no rule has changed since.
+    static bool still_allows(const Tables&, std::uint32_t port, const flow::FlowPair&);
     static void allow(const Tables&, State&, const CompiledRule&, std::uint32_t port,
                       flow::FlowPair&);
 };
