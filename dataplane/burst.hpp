@@ -13,6 +13,7 @@ using net::Packet;
 // The packets one stage works on. Order is kept. What the stage does not take out goes on.
 class Burst {
 public:
+    Burst() {}  // the slots stay as they are: a pipeline makes many of these and fills few
     std::span<Packet* const> packets() const { return {slots_.data(), size_}; }
     std::size_t size() const { return size_; }
     bool full() const { return size_ == slots_.size(); }
@@ -20,7 +21,7 @@ public:
     void clear() { size_ = 0; }
 
 private:
-    std::array<Packet*, limits::max_burst> slots_{};
+    std::array<Packet*, limits::max_burst> slots_;
     std::uint32_t size_ = 0;
 };
 

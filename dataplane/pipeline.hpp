@@ -151,7 +151,7 @@ struct Plane {
         bool context(Context which, const Tables& tables) {
             auto& queue = emit_.queue(which);
             if (queue.empty()) return false;
-            std::array<Burst, List::size> inbox{};
+            std::array<Burst, List::size> inbox;
             for (std::size_t n = 0; n < limits::max_burst; ++n) {
                 Packet* p = queue.pop();
                 if (!p) break;
