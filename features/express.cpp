@@ -167,7 +167,7 @@ inline Express::Way Express::enter_from_guest(Lane& lane) {
     if (emit_.workers != 1 && send_to_owner(p, lane.frame)) return Way::taken;
     lane.port = inlet_.port;
     lane.strip = 0;
-    lane.probe = emit_.flows->probe(inlet_.seed, lane.frame.tuple, lane.frame.hash);
+    emit_.flows->begin(lane.probe, inlet_.seed, lane.frame.tuple, lane.frame.hash);
     return Way::joined;
 }
 
@@ -187,8 +187,8 @@ Express::Way Express::enter_from_tunnel(Lane& lane) {
     lane.port = port;
     lane.strip = tunnel.inner;
     lane.end = tunnel.end;
-    lane.probe = emit_.flows->probe(emit_.flows->scope_seed(port->scope, port->vni),
-                                    lane.frame.tuple, lane.frame.hash);
+    emit_.flows->begin(lane.probe, emit_.flows->scope_seed(port->scope, port->vni),
+                       lane.frame.tuple, lane.frame.hash);
     return Way::joined;
 }
 

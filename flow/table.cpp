@@ -72,7 +72,7 @@ void Table::find_bulk(std::span<const Query> queries, std::span<Hit> hits) {
     std::array<Probe, limits::max_burst> probes;
     for (std::size_t i = 0; i < queries.size(); ++i) {
         const Query& query = queries[i];
-        probes[i] = probe(scope_seed(query.scope, query.vni), *query.tuple, query.hash);
+        begin(probes[i], scope_seed(query.scope, query.vni), *query.tuple, query.hash);
     }
     for (std::size_t i = 0; i < queries.size(); ++i)
         fetch(probes[i], queries[i].tuple->proto == net::proto_tcp);

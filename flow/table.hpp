@@ -119,8 +119,9 @@ public:
     std::uint64_t scope_seed(std::uint32_t scope, std::uint32_t vni) const {
         return seed_of(header_->seed, scope, vni);
     }
-    // Fetches the bucket. `seed`: scope_seed() of whose tuple it is.
-    Probe probe(std::uint64_t seed, const net::Tuple& tuple, std::uint32_t hash) const;
+    // Fetches the bucket. `seed`: scope_seed() of whose tuple it is. Fills a Probe that is there:
+    // g++ copies a returned one by words that overlap, and the processor waits for the first.
+    void begin(Probe& probe, std::uint64_t seed, const net::Tuple& tuple, std::uint32_t hash) const;
     void fetch(Probe& probe, bool both) const;  // … the record: one hot line of it, or both
     Hit answer(const Probe& probe, std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple,
                std::uint32_t hash);

@@ -60,10 +60,12 @@ inline void Table::mark(Hit hit) {
     if (hit.pair != nullptr) hit.pair->hot[hit.direction].burst = header_->burst;
 }
 
-inline Table::Probe Table::probe(std::uint64_t seed, const net::Tuple& tuple,
-                                 std::uint32_t hash) const {
+inline void Table::begin(Probe& probe, std::uint64_t seed, const net::Tuple& tuple,
+                         std::uint32_t hash) const {
     const Place place = place_of(seed, hash);
-    return {index_.fetch(place), no_index, place.tag, net::runs_upward(tuple)};
+    probe.bucket = index_.fetch(place);
+    probe.tag = place.tag;
+    probe.upward = net::runs_upward(tuple);
 }
 
 // The first entry with the right tag is nearly always the one.
