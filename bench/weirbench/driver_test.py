@@ -58,6 +58,14 @@ class Results(unittest.TestCase):
         self.assertEqual([bar["met"] for bar in met], [True, True])
         self.assertEqual([bar["met"] for bar in missed], [False, False])
 
+    def test_a_unit_of_eight_packets_pays_the_floor_once_for_each(self) -> None:
+        starts = {"weir": [start(8e6)], "ovs": [start(4e6)], "testpmd-io": [start(40e6)]}
+        with tempfile.TemporaryDirectory() as folder:
+            out = report.result(catalogue.ALL["full_tcp"], starts, Path(folder))
+        self.assertAlmostEqual(out["medians"]["testpmd-io"], 5e6)
+        self.assertAlmostEqual(out["cycles_net"]["ours"], HZ / 1e6 - HZ / 5e6)
+        self.assertAlmostEqual(out["bars"][0]["floor_share"], 0.2)
+
     def test_the_table_says_met_or_not(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             out = self.make(8e6, 4e6, Path(folder))

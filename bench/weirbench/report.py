@@ -36,8 +36,7 @@ def result(bench, starts: dict[str, list[dict]], results: Path) -> dict:
     middle = {side: median(values) for side, values in rates.items() if values}
     hz = next((s["tsc_hz"] for of in starts.values() for s in of if s.get("tsc_hz")), 0)
     floor = middle.get(FLOOR, 0.0)
-    # A unit of several packets pays the floor for each of them.
-    net = {side: stats.net_cycles(hz, rate, floor / bench.packets_each)
+    net = {side: stats.net_cycles(hz, rate, floor)
            for side, rate in middle.items() if floor and not side.startswith("testpmd")}
     out = {
         "name": bench.name, "about": bench.about, "unit": bench.unit,
@@ -54,8 +53,7 @@ def result(bench, starts: dict[str, list[dict]], results: Path) -> dict:
                   for i, one in enumerate(of) for wrong in one["wrong"]],
         "raw": starts,
     }
-    out["bars"] = [judge(bar, middle, hz, floor / bench.packets_each, results)
-                   for bar in bench.bars]
+    out["bars"] = [judge(bar, middle, hz, floor, results) for bar in bench.bars]
     return out
 
 
