@@ -159,12 +159,27 @@ bool restore(weir_engine* e, std::uint32_t port, bool, const char* bytes, std::s
     return false;
 }
 
+// Which ports are attached, for one burst: as with the real engine, a change that comes meanwhile
+// is seen by the next one. Else what is sent after it would overtake what was handed on before.
+class Attached {
+public:
+    explicit Attached(const weir_engine& engine) : engine_(engine) {}
+    bool operator()(std::uint32_t port) {
+        if (known_[port] == PortState::none) known_[port] = engine_.ports[port].load();
+        return known_[port] == PortState::attached;
+    }
+
+private:
+    const weir_engine& engine_;
+    PortState known_[limits::max_ports]{};
+};
+
 // To the port's partner, which may be another engine's.
-void forward(weir_engine* e, std::uint32_t worker, Packet* p) {
+void forward(weir_engine* e, std::uint32_t worker, Packet* p, Attached& attached) {
     const std::uint32_t in = p->hand.port;
     const std::uint32_t out = in ^ 1u;
     e->counts->packets[worker][in].fetch_add(1);
-    if (e->ports[out].load() == PortState::attached) {
+    if (attached(out)) {
         e->host->transmit(e->host->host, worker, out, &p, 1);
     } else {
         p->hand.port = out;
@@ -176,11 +191,12 @@ void forward(weir_engine* e, std::uint32_t worker, Packet* p) {
 void run(weir_engine* e, std::uint32_t worker, Packet** packets, std::uint32_t count,
          std::uint64_t) {
     note(e, worker);
+    Attached attached(*e);
     for (std::uint32_t i = 0; i < count; ++i) {
         if (packets[i]->hand.entry == weir::net::Entry::deliver) {
             e->host->transmit(e->host->host, worker, packets[i]->hand.port, packets + i, 1);
         } else {
-            forward(e, worker, packets[i]);
+            forward(e, worker, packets[i], attached);
         }
     }
 }
