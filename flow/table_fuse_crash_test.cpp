@@ -15,14 +15,7 @@ void prepare_ends(Table& table) {
         const Key key = tcp_key(scope, 900, 1);
         FlowPair* pair = table.insert(key, net::symmetric_hash(key.tuple), 2'000'000);
         ASSERT_NE(pair, nullptr);
-        pair->tcp = TcpState::established;
-        for (Hot& hot : pair->hot) {
-            hot.window_edge = 9000;
-            hot.sequence_end = 5000;
-            hot.acknowledged = 4000;
-            hot.tcp_seen = 3;
-            hot.last_seen_ns = 2'000'000;
-        }
+        establish(*pair, 2'000'000);
     }
     // One packet never reached the second guest, one answer never the first.
     FlowPair& first = end_of(table, 0);

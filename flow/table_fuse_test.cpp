@@ -1,6 +1,5 @@
 #include <gtest/gtest.h>
 
-#include "flow/tcp.hpp"
 #include "flow/testing.hpp"
 
 // Two records of one connection, fused: what anybody sees of them must be what two records say that
@@ -20,15 +19,10 @@ protected:
 
     FlowPair* made(const Key& of) {
         FlowPair* pair = shard.insert(of, 10 * ms);
-        pair->tcp = TcpState::established;
+        establish(*pair, 10 * ms);
         for (Hot& hot : pair->hot) {
             hot.packets = 3;
             hot.bytes = 300;
-            hot.window_edge = 9000;
-            hot.sequence_end = 5000;
-            hot.acknowledged = 4000;
-            hot.tcp_seen = tcp_seen_sequence | tcp_seen_window;
-            hot.last_seen_ns = 10 * ms;
         }
         shard.table.refile(*pair, default_timeouts);
         return pair;

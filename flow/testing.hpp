@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "flow/table.hpp"
+#include "flow/tcp.hpp"
 #include "net/hash.hpp"
 
 // What the tests, benchmarks and fuzzers of flows share: a shard on the heap, and keys by number.
@@ -33,6 +34,18 @@ inline Key tcp_key(std::uint32_t scope, std::uint32_t client, std::uint32_t serv
 }
 inline Key udp_key(std::uint32_t scope, std::uint32_t client, std::uint32_t server) {
     return key_of(scope, 17, client, server);
+}
+
+// As after a handshake and some data both ways.
+inline void establish(FlowPair& pair, std::uint64_t seen_ns) {
+    pair.tcp = TcpState::established;
+    for (Hot& hot : pair.hot) {
+        hot.window_edge = 9000;
+        hot.sequence_end = 5000;
+        hot.acknowledged = 4000;
+        hot.tcp_seen = tcp_seen_sequence | tcp_seen_window;
+        hot.last_seen_ns = seen_ns;
+    }
 }
 
 struct Shard {

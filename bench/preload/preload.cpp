@@ -2,13 +2,11 @@
 // started a source (what the port receives) and a sink (what is sent there). Public DPDK calls
 // only. WEIR_GEN holds the settings; see bench/README.md.
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <rte_config.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_spinlock.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <array>
@@ -18,7 +16,7 @@
 #include <memory>
 #include <string>
 
-#include "bench/gen/page.hpp"
+#include "bench/gen/page_file.hpp"
 #include "bench/gen/settings.hpp"
 #include "bench/gen/sink.hpp"
 #include "bench/gen/source.hpp"
@@ -44,15 +42,6 @@ struct Side {
     std::_Exit(3);
 }
 
-Page& map_page(const std::string& path) {
-    const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0 || ftruncate(file, sizeof(Page)) != 0) fail("cannot make " + path);
-    void* at = mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    if (at == MAP_FAILED) fail("cannot map " + path);
-    close(file);
-    return *static_cast<Page*>(at);
-}
-
 // One for the process; made when the first port starts.
 struct Generator {
     Generator() {
@@ -60,7 +49,9 @@ struct Generator {
         if (!text) fail("WEIR_GEN is not set");
         const Result<Settings> settings = parse_settings(text);
         if (!settings) fail(settings.error().text());
-        page = &map_page(settings->page);
+        const Result<Page*> mapped = map_page(settings->page);
+        if (!mapped) fail(mapped.error().text());
+        page = *mapped;
         page->tsc_hz.set(rte_get_tsc_hz());
         page->version.set(page_version);
         for (unsigned i = 0; i < sides; ++i)

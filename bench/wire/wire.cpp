@@ -8,7 +8,6 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -23,7 +22,7 @@
 #include <memory>
 #include <string>
 
-#include "bench/gen/page.hpp"
+#include "bench/gen/page_file.hpp"
 #include "bench/gen/settings.hpp"
 #include "bench/gen/sink.hpp"
 #include "bench/gen/source.hpp"
@@ -39,15 +38,6 @@ volatile std::sig_atomic_t ended = 0;
 [[noreturn]] void fail(const std::string& why) {
     std::fprintf(stderr, "weir-wire: %s\n", why.c_str());
     std::exit(3);
-}
-
-Page& map_page(const std::string& path) {
-    const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0 || ftruncate(file, sizeof(Page)) != 0) fail("cannot make " + path);
-    void* at = mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    if (at == MAP_FAILED) fail("cannot map " + path);
-    close(file);
-    return *static_cast<Page*>(at);
 }
 
 std::uint64_t measure_tsc_hz() {
@@ -151,7 +141,9 @@ int run(const char* const* interfaces) {
     if (!settings) fail(settings.error().text());
     if (settings->imix) fail("frames of imix are too long");
     std::signal(SIGTERM, [](int) { ended = 1; });
-    Page& page = map_page(settings->page);
+    const Result<Page*> mapped = map_page(settings->page);
+    if (!mapped) fail(mapped.error().text());
+    Page& page = **mapped;
     page.tsc_hz.set(measure_tsc_hz());
     page.version.set(page_version);
     const auto common = std::make_unique<Common>();

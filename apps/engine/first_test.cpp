@@ -1,0 +1,92 @@
+#include "features/first.hpp"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "apps/engine/engine.hpp"
+#include "apps/engine/testing/host_snapshot.hpp"
+#include "apps/engine/testing/memory_shell.hpp"
+#include "net/builder.hpp"
+#include "net/wire.hpp"
+
+// Connections between two guests of one host: how many of their packets the stages have to look at.
+namespace weir::engine {
+namespace {
+
+using Frame = MemoryShell::Frame;
+
+constexpr const char* intent = R"(
+{kind: host, name: h1, id: 1, tunnel_address: 10.0.0.1}
+---
+{kind: segment, name: web, vni: 5001}
+---
+{kind: port, name: g1, host: h1, segment: web, mac: "02:00:00:00:0a:01", addresses: [10.1.0.1],
+ device: {type: memory}}
+---
+{kind: port, name: g2, host: h1, segment: web, mac: "02:00:00:00:0b:01", addresses: [10.1.0.2],
+ device: {type: memory}}
+---
+{kind: firewall-rule, name: all, id: 1, protocol: tcp, action: allow}
+)";
+
+class First : public testing::Test {
+protected:
+    void SetUp() override {
+        engine_ = Engine::create(shell_.vtable, "h1", 1).value();
+        ASSERT_TRUE(engine_->publish(host_snapshot(intent, "h1"), 1).ok());
+        for (const std::uint32_t i : {0u, 1u})
+            ASSERT_TRUE(engine_->attach(MemoryShell::port(i, i == 0 ? "g1" : "g2")).ok());
+    }
+    // Side 0 is g1, the client.
+    void send(std::uint32_t side, std::uint16_t client, std::uint8_t flags, std::uint32_t sequence,
+              std::uint32_t acknowledgement) {
+        const net::Mac macs[2] = {{{2, 0, 0, 0, 0x0a, 1}}, {{2, 0, 0, 0, 0x0b, 1}}};
+        const char* const ips[2] = {"10.1.0.1", "10.1.0.2"};
+        net::FrameBuilder frame;
+        frame.eth(macs[side ^ 1], macs[side]).ip(ips[side], ips[side ^ 1]);
+        if (side == 0) frame.tcp(client, 80, flags, sequence, acknowledgement);
+        else frame.tcp(80, client, flags, sequence, acknowledgement);
+        Frame bytes = frame.build();
+        bytes.resize(std::max<std::size_t>(bytes.size(), 60));
+        net::Packet* p = shell_.pool.make(0, bytes.data(), bytes.size());
+        p->hand.port = side;
+        engine_->run(0, &p, 1, now_ns_ += 1000);
+    }
+    void connect(std::uint16_t client) {
+        send(0, client, net::tcp_syn, 1000, 0);
+        send(1, client, net::tcp_syn | net::tcp_ack, 5000, 1001);
+        send(0, client, net::tcp_ack, 1001, 5001);
+        send(0, client, net::tcp_fin | net::tcp_ack, 1001, 5001);
+        send(1, client, net::tcp_fin | net::tcp_ack, 5001, 1002);
+        send(0, client, net::tcp_ack, 1002, 5002);
+    }
+    std::uint64_t counter(const char* name) {
+        model::Value request = model::Value::object();
+        request.set("what", "counters");
+        const model::Value answer = engine_->worker_query(0, request, now_ns_);
+        for (const model::Value& row : answer["rows"].items())
+            if (row["metric"].as_text() == name) return row["value"].as_uint();
+        return 0;
+    }
+
+    MemoryShell shell_;
+    std::unique_ptr<Engine> engine_;
+    std::uint64_t now_ns_ = 1'000'000'000;
+};
+
+// The ways of both guests, out and in, are remembered beside each other, whatever their MACs are.
+TEST_F(First, OnlyTheFirstConnectionMeetsTheStages) {
+    connect(4000);
+    connect(4001);
+    const std::uint64_t records = counter("weir_express_flows_total");
+    const std::uint64_t passes = counter("weir_express_packets_total");
+    for (std::uint16_t i = 0; i < 20; ++i) connect(static_cast<std::uint16_t>(5000 + i));
+    EXPECT_EQ(shell_.sent.size(), 22u * 6);
+    EXPECT_EQ(counter("weir_flows_inserted_total"), 22u * 2);
+    EXPECT_EQ(counter("weir_express_flows_total") - records, 20u * 2);
+    EXPECT_EQ(counter("weir_express_packets_total") - passes, 20u * 6 * 2);
+}
+
+}  // namespace
+}  // namespace weir::engine
