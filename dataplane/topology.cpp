@@ -46,6 +46,8 @@ void add_segments(const model::Snapshot& snapshot, Topology& out) {
         entry.vni = segment.svni;
         entry.mtu = segment.mtu;
         entry.service = true;
+        entry.signed_legs = !segment.auth_keys.empty();
+        entry.underlay_trusted = segment.underlay_trusted;
     }
 }
 

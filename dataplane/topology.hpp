@@ -40,8 +40,10 @@ struct SegmentEntry {
     std::string name;
     std::uint32_t vni = 0;
     std::uint32_t mtu = 1500;
-    bool service = false;  // plane type (spec service-plane SEC-1)
-    bool learns = false;   // some port learns its addresses: unknown ones are asked for
+    bool service = false;           // plane type (spec service-plane SEC-1)
+    bool signed_legs = false;       // service: hosts sign what they send each other
+    bool underlay_trusted = false;  // service: nobody else can send there (SEC-14)
+    bool learns = false;            // some port learns its addresses: unknown ones are asked for
     std::uint32_t router = net::no_port;  // index into Topology::routers
     std::unordered_map<net::Mac, Location, MacHash> by_mac;
     std::unordered_map<net::Ip, Location, IpHash> by_address;

@@ -132,8 +132,13 @@ void check_segments(const Snapshot& snapshot, Complaints& out) {
     Unique<std::uint32_t> numbers(out);
     for (const auto& [name, segment] : snapshot.all<Segment>())
         numbers.claim(segment.vni, object_name(segment), "vni", std::to_string(segment.vni));
-    for (const auto& [name, segment] : snapshot.all<ServiceSegment>())
+    for (const auto& [name, segment] : snapshot.all<ServiceSegment>()) {
         numbers.claim(segment.svni, object_name(segment), "svni", std::to_string(segment.svni));
+        Unique<std::uint8_t> keys(out);
+        for (std::size_t i = 0; i < segment.auth_keys.size(); ++i)
+            keys.claim(segment.auth_keys[i].id, object_name(segment), item("auth_keys", i) + ".id",
+                       std::to_string(segment.auth_keys[i].id));
+    }
 }
 
 // The segment of a port as one key: guest and service segments may have equal names.

@@ -8,6 +8,7 @@
 
 #include "base/result.hpp"
 #include "model/describe.hpp"
+#include "model/secret.hpp"
 #include "model/snapshot.hpp"
 
 // The nouns that several features share. Only data and description; see core_resources.cpp for
@@ -116,6 +117,33 @@ constexpr auto enum_names(ServiceEncap) {
         {{ServiceEncap::smd_option, "smd_option"}, {ServiceEncap::nsh, "nsh"}}};
 }
 
+enum class AuthAlgorithm : std::uint8_t { hmac_sha256_128 = 1 };
+constexpr auto enum_names(AuthAlgorithm) {
+    return std::array<std::pair<AuthAlgorithm, std::string_view>, 1>{
+        {{AuthAlgorithm::hmac_sha256_128, "hmac-sha256-128"}}};
+}
+
+// What hosts of a service segment prove themselves to each other with (SEC-13).
+struct AuthKey {
+    std::uint8_t id = 0;
+    AuthAlgorithm algorithm = AuthAlgorithm::hmac_sha256_128;
+    Secret secret;
+
+    static constexpr auto schema() {
+        return structure(
+            "What hosts of a service segment prove themselves to each other with.",
+            field(&AuthKey::id, "id", "Number of the key on the wire; unique in the segment.", 1,
+                  255)
+                .required(),
+            field(&AuthKey::algorithm, "algorithm", "How packets are signed."),
+            field(&AuthKey::secret, "secret",
+                  "32 to 128 hexadecimal digits. Never shown: `hidden` stands for what is stored, "
+                  "also when it is written back.")
+                .required());
+    }
+    friend bool operator==(const AuthKey&, const AuthKey&) = default;
+};
+
 // The plane on which packets travel to service nodes; no guest is ever on it (OBJ-7, OBJ-21).
 struct ServiceSegment {
     std::string name;
@@ -123,6 +151,9 @@ struct ServiceSegment {
     ServiceEncap encap = ServiceEncap::smd_option;
     std::vector<Ref<Host>> hosts;
     std::uint16_t mtu = 1700;
+    std::vector<AuthKey> auth_keys;
+    bool auth_optional = false;
+    bool underlay_trusted = false;
 
     static constexpr auto schema() {
         return resource(
@@ -135,7 +166,16 @@ struct ServiceSegment {
             field(&ServiceSegment::hosts, "hosts", "Hosts that take part; empty: all.")
                 .count(0, 4096),
             field(&ServiceSegment::mtu, "mtu", "Largest IP packet on the plane.", 576, 9200)
-                .unit("bytes"));
+                .unit("bytes"),
+            field(&ServiceSegment::auth_keys, "auth_keys",
+                  "Hosts sign with the first key and take packets signed with any; none: nothing "
+                  "is signed. `weir rotate-key` replaces them while traffic goes on.")
+                .count(0, 4),
+            field(&ServiceSegment::auth_optional, "auth_optional",
+                  "Also take packets that are not signed: while signing is being switched on."),
+            field(&ServiceSegment::underlay_trusted, "underlay_trusted",
+                  "Nobody else can send on the underlay: orders of nodes that reset flows or "
+                  "change their path or chain are obeyed without keys."));
     }
 };
 

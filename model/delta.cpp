@@ -36,6 +36,15 @@ void collect(const std::string& field, const Value& before, const Value& after,
         if (!before.find(key)) collect(prefix + key, Value(), value, out);
 }
 
+// Keys are told of as changed, not shown.
+void hide(const Kind& kind, FieldChange& change) {
+    const std::string_view top = std::string_view(change.field).substr(0, change.field.find('.'));
+    const auto field = std::ranges::find(kind.fields(), top, &FieldInfo::name);
+    if (field == kind.fields().end() || top.size() != change.field.size()) return;
+    hide_secret(*field, change.before);
+    hide_secret(*field, change.after);
+}
+
 std::string shown(const Value& value) {
     std::string text = value.is_null() ? "unset" : dump_json(value);
     if (text.size() <= max_shown_bytes) return text;
@@ -145,6 +154,7 @@ std::vector<Change> changes(const Registry& registry, const Snapshot& before,
                                 : right.is_null() ? ChangeType::deleted
                                                   : ChangeType::changed;
         out.push_back({type, {std::string(kind.name()), name}, field_changes(left, right)});
+        for (FieldChange& change : out.back().fields) hide(kind, change);
     });
     return out;
 }

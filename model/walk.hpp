@@ -7,6 +7,7 @@
 
 #include "model/describe.hpp"
 #include "model/scalars.hpp"
+#include "model/secret.hpp"
 #include "model/value.hpp"
 
 // Walks over described things: decode, encode, check, compare, collect references. Templates, but
@@ -106,6 +107,8 @@ bool is_unset(const T& value) {
         return true;
     } else if constexpr (std::is_same_v<T, net::Ip> || std::is_same_v<T, net::Mac>) {
         return value == T{};
+    } else if constexpr (std::is_same_v<T, Secret>) {
+        return value.bytes.empty();
     } else {
         return false;
     }

@@ -8,6 +8,7 @@
 #include "base/closest.hpp"
 #include "base/log.hpp"
 #include "model/json.hpp"
+#include "model/secret.hpp"
 #include "model/yaml.hpp"
 
 namespace weir::controller {
@@ -32,10 +33,10 @@ Response no_such(std::string object, std::string message) {
 }
 
 Response wrong_method(const Request& request, const char* allowed) {
-    return with_status(rest::problem(Error{Errc::invalid, "request", "method",
-                                           request.method + " is not for this path; use " +
-                                               allowed}),
-                       405);
+    return with_status(
+        rest::problem(Error{Errc::invalid, "request", "method",
+                            request.method + " is not for this path; use " + allowed}),
+        405);
 }
 
 // Takes as long whatever the difference: a guess learns nothing from the time.
@@ -107,7 +108,9 @@ void Api::handle(const Request& request, rest::Reply reply) {
     if (parts == std::vector<std::string>{"metrics"}) return counted(metrics());
     if (!is_admin(request)) {
         const int status = request.peer.role == rest::Role::none ? 401 : 403;
-        const Error error{Errc::denied, "request", {},
+        const Error error{Errc::denied,
+                          "request",
+                          {},
                           "show the administrator's token or use the controller's Unix socket"};
         return counted(with_status(rest::problem(error), status));
     }
@@ -164,6 +167,17 @@ Response Api::resource(const Request& request) {
     return wrong_method(request, "GET, PUT or DELETE");
 }
 
+namespace {
+
+// A resource as operators see it.
+Value shown(const model::Kind& kind, const model::Snapshot& snapshot, const std::string& name) {
+    Value fields = kind.encode(snapshot, name);
+    model::hide_secrets(kind.fields(), fields);
+    return model::written({std::string(kind.name()), std::move(fields)});
+}
+
+}  // namespace
+
 // What operators declared and what hosts reported, in one list by name.
 Response Api::collection(const model::Kind& kind) const {
     const auto state = intent_.current();
@@ -172,7 +186,7 @@ Response Api::collection(const model::Kind& kind) const {
     for (std::string& name : kind.names(state->reported)) where[std::move(name)] = &state->reported;
     Value items = Value::array();
     for (const auto& [name, snapshot] : where) {
-        items.push(model::written({std::string(kind.name()), kind.encode(*snapshot, name)}));
+        items.push(shown(kind, *snapshot, name));
     }
     Value out;
     out.set("revision", state->revision);
@@ -184,7 +198,7 @@ Response Api::one(const model::Kind& kind, const std::string& name) const {
     const auto state = intent_.current();
     for (const model::Snapshot* snapshot : {&state->reported, &state->intent}) {
         if (!kind.contains(*snapshot, name)) continue;
-        return json(model::written({std::string(kind.name()), kind.encode(*snapshot, name)}));
+        return json(shown(kind, *snapshot, name));
     }
     std::vector<std::string> names = kind.names(state->intent);
     for (std::string& reported : kind.names(state->reported)) names.push_back(std::move(reported));
@@ -206,9 +220,10 @@ Response Api::put(const Request& request, const model::Kind& kind) {
     const std::string& name = request.route.parts[2];
     const std::string object = std::string(kind.name()) + "/" + name;
     if (!written || !written->is_object()) {
-        return rest::problem(
-            Error{Errc::invalid, object, {},
-                  written ? "expected a map of fields" : written.error().message});
+        return rest::problem(Error{Errc::invalid,
+                                   object,
+                                   {},
+                                   written ? "expected a map of fields" : written.error().message});
     }
     Value fields = Value::object();
     for (const Value::Member& member : written->members()) {
@@ -221,8 +236,8 @@ Response Api::put(const Request& request, const model::Kind& kind) {
     }
     ApplyOptions options = options_of(request);
     options.prune = false;
-    return outcome_response(
-        intent_.apply({{std::string(kind.name()), std::move(fields)}}, options), options);
+    return outcome_response(intent_.apply({{std::string(kind.name()), std::move(fields)}}, options),
+                            options);
 }
 
 Response Api::erase(const Request& request, const model::Kind& kind) {
@@ -292,8 +307,8 @@ Response Api::metrics() const {
         answers = answers_;
     }
     return {200, "text/plain; version=0.0.4",
-            metrics_text(registry_, intent_.current()->intent, hosts_.statuses(),
-                         hosts_.resyncs(), answers)};
+            metrics_text(registry_, intent_.current()->intent, hosts_.statuses(), hosts_.resyncs(),
+                         answers)};
 }
 
 void Api::query(const Request& request, rest::Reply reply) {
@@ -307,8 +322,7 @@ void Api::query(const Request& request, rest::Reply reply) {
                      if (answer) return reply(json(*answer));
                      const Error& error = answer.error();
                      const bool is_late = error.field == "timeout";
-                     reply(is_late ? with_status(rest::problem(error), 504)
-                                   : rest::problem(error));
+                     reply(is_late ? with_status(rest::problem(error), 504) : rest::problem(error));
                  });
 }
 

@@ -1,4 +1,5 @@
 #include "apps/controller/testing.hpp"
+#include "model/json.hpp"
 
 namespace weir::controller {
 namespace {
@@ -51,6 +52,24 @@ TEST_F(ApplyTest, ChangeIsShownByField) {
     EXPECT_EQ(change["fields"].items()[0]["field"].as_text(), "vni");
     EXPECT_EQ(change["fields"].items()[0]["before"].as_uint(), 5001u);
     EXPECT_EQ(change["fields"].items()[0]["after"].as_uint(), 6001u);
+}
+
+TEST_F(ApplyTest, SecretsComeInAndDoNotComeOut) {
+    constexpr const char* key = "000102030405060708090a0b0c0d0e0f";
+    const std::string segment =
+        std::string(
+            "{kind: service-segment, name: plane, svni: 9, auth_keys: [{id: 1, secret: \"") +
+        key + "\"}]}";
+    EXPECT_EQ(model::dump_json(apply(segment)).find(key), std::string::npos);
+    const Value shown = get("/v1/service-segment/plane");
+    EXPECT_EQ(shown["auth_keys"].items()[0]["secret"].as_text(), "hidden");
+    EXPECT_EQ(model::dump_json(get("/v1/service-segment")).find(key), std::string::npos);
+    // What was read can be written back, with and without a change beside it.
+    EXPECT_EQ(apply(model::dump_json(shown))["changes"].size(), 0u);
+    Value edited = shown;
+    edited.set("mtu", 1600);
+    EXPECT_EQ(apply(model::dump_json(edited), "?prune=true")["changes"].size(), 1u);
+    EXPECT_EQ(apply(segment)["changes"].items()[0]["fields"].size(), 1u) << "the key is the same";
 }
 
 TEST_F(ApplyTest, DryRunTellsAndDoesNothing) {
@@ -122,9 +141,8 @@ TEST_F(ApplyTest, TextThatIsNoYamlIsRefused) {
 }
 
 TEST_F(ApplyTest, JsonIsAsGoodAsYaml) {
-    const auto done =
-        ask("POST", "/v1/apply", R"([{"kind":"segment","name":"web","vni":5001}])",
-            "application/json");
+    const auto done = ask("POST", "/v1/apply", R"([{"kind":"segment","name":"web","vni":5001}])",
+                          "application/json");
     EXPECT_EQ(done.status, 200) << done.body;
     EXPECT_EQ(revision(), 1u);
 }

@@ -3,6 +3,7 @@
 #include "base/closest.hpp"
 #include "base/log.hpp"
 #include "model/json.hpp"
+#include "model/secret.hpp"
 #include "model/validate.hpp"
 
 namespace weir::controller {
@@ -30,6 +31,15 @@ void refuse_what_weir_makes(const model::Registry& registry, const model::Resour
     const model::Kind* kind = registry.kind(key.kind);
     if (kind != nullptr && kind->is_made_by_weir())
         errors.add({Errc::invalid, key.text(), "kind", "is made by Weir: operators only read it"});
+}
+
+// What was shown as hidden and is written back means what is stored.
+void fill_secrets(const model::Registry& registry, const model::Snapshot& stored,
+                  model::Document& document) {
+    const model::Kind* kind = registry.kind(document.kind);
+    if (kind == nullptr) return;
+    const model::Value before = kind->encode(stored, document.fields["name"].as_text());
+    model::fill_secrets(kind->fields(), before, document.fields);
 }
 
 }  // namespace
@@ -89,11 +99,13 @@ std::shared_ptr<const State> Intent::current() const {
 
 Outcome Intent::apply(const std::vector<model::Document>& documents, const ApplyOptions& options) {
     const auto edit = [&](model::Snapshot& candidate, model::Errors& errors) {
+        std::vector<model::Document> whole = documents;
+        for (model::Document& document : whole) fill_secrets(registry_, candidate, document);
         if (options.prune) candidate = model::Snapshot();
         for (const model::Document& document : documents)
             refuse_what_weir_makes(registry_, {document.kind, document.fields["name"].as_text()},
                                    errors);
-        model::put_documents(registry_, documents, candidate, errors);
+        model::put_documents(registry_, whole, candidate, errors);
         return Outcome::Failure::invalid;
     };
     return change(edit, options);
