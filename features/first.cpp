@@ -75,6 +75,7 @@ void First::learn(const Question& question) {
 
 bool First::is_plain(const Packet& packet) const {
     const net::Tuple& tuple = packet.frame.tuple;
+    if (emit_.adopts()) return false;  // it may be an answer
     if (tuple.dst.is_multicast() || tuple.dst.is_broadcast()) return false;
     return !packet.outgoing || !packet.port.spoof_guard ||
            guard::owns(packet.port, tuple.src, emit_);

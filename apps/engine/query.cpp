@@ -115,6 +115,31 @@ bool matches(const flow::FlowPair& pair, const Value& request) {
     return true;
 }
 
+// How long connections whose records were flushed may go on in the middle (DP-11).
+constexpr std::uint64_t adoption_ns = 120'000'000'000;
+
+// Removes the records; with `adopt` their connections go on where they are.
+Value flush_answer(Worker& worker, const Program& program, const Value& request,
+                   std::uint64_t now_ns) {
+    const std::string& wanted = request["port"].as_text();
+    std::uint64_t removed = 0;
+    for (const dataplane::PortEntry& port : program.topology.ports) {
+        if (port.role != dataplane::PortRole::guest || port.foreign) continue;
+        if (!wanted.empty() && wanted != port.name) continue;
+        worker.flows.for_each(port.scope, [&](flow::FlowPair& pair) {
+            if (pair.live != flow::record_live || !matches(pair, request)) return;
+            worker.flows.erase(pair);
+            ++removed;
+        });
+    }
+    if (request["adopt"].as_bool()) worker.emit.adopt_until_ns = now_ns + adoption_ns;
+    Value answer = Value::object();
+    Value& row = answer.set("rows", Value::array()).push(Value::object());
+    row.set("worker", worker.flows.worker());
+    row.set("removed", removed);
+    return answer;
+}
+
 Value flows_answer(Worker& worker, const Program& program, const Value& request,
                    std::uint64_t now_ns) {
     const std::uint64_t limit = std::clamp<std::uint64_t>(request["limit"].as_uint(100), 1, 10000);
@@ -190,6 +215,7 @@ Value Engine::worker_query(std::uint32_t index, const Value& request, std::uint6
     const std::string& what = request["what"].as_text();
     if (what == "counters") return counters(worker, program);
     if (what == "flows") return flows_answer(worker, program, request, now_ns);
+    if (what == "flush-flows") return flush_answer(worker, program, request, now_ns);
     if (what == "trace") return start_trace(worker, program, request);
     if (what == "trace-log")
         return trace_rows(worker, host_name_,

@@ -34,19 +34,20 @@ const char* bash_completion() {
       events) choices+=" --limit" ;;
       describe) choices+=" --service --address" ;;
       flows) choices+=" --service --address --limit" ;;
+      flush) choices+=" --service --address --adopt" ;;
       top) choices+=" --interval --rounds" ;;
       trace) choices+=" -6" ;;
     esac
   else
     case $verb:${#words[@]} in
-      :*) choices="apply get describe delete kinds wait hosts events doctor flows drops top"
-          choices+=" counters trace query completion" ;;
+      :*) choices="apply get describe delete kinds wait hosts events doctor flows flush drops"
+          choices+=" top counters trace query completion" ;;
       get:0|delete:0) choices=$("${ask[@]}" kinds -o name 2>/dev/null) ;;
       describe:0) choices="flow $("${ask[@]}" kinds -o name 2>/dev/null)" ;;
       describe:1) if [[ ${words[0]} == flow ]]; then choices="$(names port) $(names host)"
                   else choices=$(names "${words[0]}"); fi ;;
       get:1|delete:1) choices=$(names "${words[0]}") ;;
-      flows:0) choices="$(names port) $(names host)" ;;
+      flows:0|flush:0) choices="$(names port) $(names host)" ;;
       doctor:*|drops:0|counters:0|query:0) choices=$(names host) ;;
       trace:0|trace:1) choices=$(names port) ;;
       trace:2) choices="tcp/80 tcp/443 udp/53 icmp icmp6" ;;

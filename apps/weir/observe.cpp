@@ -79,16 +79,22 @@ std::vector<std::string> hosts_of(const Session& session, const std::string& whe
                     "is neither a host nor a port" + did_you_mean(where, names)}}};
 }
 
-// Rows of all hosts that may have the wanted flows, each with its host.
-std::vector<Value> find_flows(const Session& session, const FlowFilter& filter) {
-    Value q = question("flows");
-    q.set("limit", filter.limit);
+// A question about the flows of the filter, but for where they are.
+Value question_of(std::string_view what, const FlowFilter& filter) {
+    Value q = question(what);
     if (!filter.service.empty()) {
         const Service service = parse_service(filter.service);
         if (service.proto != 0) q.set("proto", std::uint32_t{service.proto});
         if (service.port != 0) q.set("l4_port", std::uint32_t{service.port});
     }
     if (!filter.address.empty()) q.set("address", filter.address);
+    return q;
+}
+
+// Rows of all hosts that may have the wanted flows, each with its host.
+std::vector<Value> find_flows(const Session& session, const FlowFilter& filter) {
+    Value q = question_of("flows", filter);
+    q.set("limit", filter.limit);
     const auto hosts = hosts_of(session, filter.where, q);
     std::vector<Value> out;
     for (const auto& [host, answer] : session.ask_each(hosts, q)) {
@@ -216,6 +222,18 @@ void describe_flows(const Session& session, const FlowFilter& filter) {
         }
     }
     if (rows.empty()) std::printf("no such flow\n");
+}
+
+void flush(const Session& session, const FlowFilter& filter, bool adopt) {
+    Value q = question_of("flush-flows", filter);
+    q.set("adopt", adopt);
+    const auto hosts = hosts_of(session, filter.where, q);
+    for (const auto& [host, answer] : session.ask_each(hosts, q)) {
+        std::uint64_t removed = 0;
+        for (const Value& row : answer["rows"].items()) removed += row["removed"].as_uint();
+        std::printf("%s: %llu flow records removed\n", host.c_str(),
+                    static_cast<unsigned long long>(removed));
+    }
 }
 
 void drops(const Session& session, const std::string& only) {

@@ -30,6 +30,7 @@ struct FlowFilter {
 };
 void flows(const Session&, const FlowFilter&);
 void describe_flows(const Session&, const FlowFilter&);
+void flush(const Session&, const FlowFilter&, bool adopt);
 void drops(const Session&, const std::string& host);
 void top(const Session&, double interval_s, std::uint64_t rounds);
 void counters(const Session&, const std::string& host, const std::string& pattern);

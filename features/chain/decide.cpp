@@ -121,9 +121,10 @@ private:
     }
 
     bool is_midflow() const {
+        if (!out_.fresh) return false;
+        if (pair_.key.tuple.proto != net::proto_tcp) return input_.state_lost;
         const std::uint8_t flags = input_.packet.headers.tcp_flags;
-        return out_.fresh && pair_.key.tuple.proto == net::proto_tcp &&
-               (flags & (net::tcp_syn | net::tcp_ack)) != net::tcp_syn;
+        return (flags & (net::tcp_syn | net::tcp_ack)) != net::tcp_syn;
     }
 
     Target classify() const {

@@ -39,7 +39,8 @@ struct DecideInput {
     std::uint32_t port = net::no_port;
     CallPoint call_point = CallPoint::egress;
     const net::Packet& packet;
-    flow::Table& flows;  // that have the record
+    flow::Table& flows;       // that have the record
+    bool state_lost = false;  // a flow that seems new may be old (DP-11)
 };
 
 // Decides, or keeps what the record says as far as it still holds (DP-9, DP-11, DP-28, §5.5), and

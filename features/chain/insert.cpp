@@ -79,7 +79,7 @@ struct Work {
             return;
         }
         const Decided decided =
-            decide(*p.flow, {tables, *emit.health, index, point, p, *emit.flows});
+            decide(*p.flow, {tables, *emit.health, index, point, p, *emit.flows, emit.adopts()});
         count(p, decided, counters);
         if (decided.rule && decided.rule->logged) log(*decided.rule, decided, *port, state, emit);
         note(p, decided);

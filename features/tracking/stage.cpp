@@ -93,15 +93,17 @@ Track::Exit follow(Packet& p, const PortEntry& port, Emit& emit) {
     for (int attempt = 0; attempt < 2; ++attempt) {
         auto hit = find(p, port, emit);
         p.flow_is_new = !hit;
+        const bool underway = !hit && tcp && kind != flow::TcpClass::syn;
         if (!hit) {
-            if (tcp && kind != flow::TcpClass::syn) return Track::Exit::out_of_state;
+            if (underway && !emit.adopts()) return Track::Exit::out_of_state;
             hit = {insert(p, port, emit), 0};
             if (!hit) return Track::Exit::table_full;
         }
         p.flow = hit.pair;
         p.direction = hit.direction;
         if (!tcp) return Track::Exit::count_;
-        const flow::TcpVerdict verdict = flow::track(*p.flow, p.direction, segment).verdict;
+        const flow::TcpVerdict verdict =
+            (underway ? flow::adopt_midflow : flow::track)(*p.flow, p.direction, segment).verdict;
         if (verdict == flow::TcpVerdict::pass) return Track::Exit::count_;
         if (verdict ==
             flow::TcpVerdict::reopen) {  // the ports of a closed connection are used again

@@ -3,15 +3,31 @@
 import sys
 import unittest
 
-from spec import forward, isolation, liveness, verdicts
+from spec import both_ends, forward, isolation, liveness, selection, tenants, verdicts
 
 SCENARIOS = {
-    1: forward.BasicForward, 2: forward.MacHandling, 3: forward.ReverseInversion,
-    4: forward.TtlAndIndex, 5: verdicts.FastPath, 6: verdicts.NegativeCaching,
-    7: verdicts.DoNotRedirect, 8: forward.SameHostHop, 9: forward.EverythingLocal,
-    11: isolation.L2Contexts, 12: isolation.WrongSide, 21: liveness.HungNodeWithAlternative,
-    22: liveness.HungNodeWithoutAlternative, 36: isolation.GuestCannotInject,
+    1: forward.BasicForward,
+    2: forward.MacHandling,
+    3: forward.ReverseInversion,
+    4: forward.TtlAndIndex,
+    5: verdicts.FastPath,
+    6: verdicts.NegativeCaching,
+    7: verdicts.DoNotRedirect,
+    8: forward.SameHostHop,
+    9: forward.EverythingLocal,
+    11: isolation.L2Contexts,
+    12: isolation.WrongSide,
+    15: both_ends.SameChainOnce,
+    16: both_ends.DifferentChains,
+    17: selection.ByWeight,
+    18: selection.KeepsPath,
+    19: selection.Local,
+    20: selection.LostRecords,
+    21: liveness.HungNodeWithAlternative,
+    22: liveness.HungNodeWithoutAlternative,
+    36: isolation.GuestCannotInject,
     37: isolation.SpoofedMetadata,
+    39: tenants.Overlap,
 }
 
 

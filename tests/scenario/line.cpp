@@ -66,7 +66,14 @@ std::string raised(const std::string& notation, std::size_t by, bool destination
 std::string changed(const std::string& notation, const std::vector<std::string>& changes) {
     const std::size_t brace = notation.find('{');
     auto words = words_of(notation.substr(0, brace));
+    std::string inside = brace == std::string::npos ? "" : notation.substr(brace);
     for (const std::string& change : changes) {
+        if (change[0] == '{') {
+            const std::size_t at = inside.find(change.substr(1, change.find('=')));
+            if (at != std::string::npos)
+                inside.replace(at, inside.find_first_of(" }", at) - at, change.substr(1));
+            continue;
+        }
         if (change[0] == '-') {
             std::erase(words, change.substr(1));
             continue;
@@ -80,7 +87,7 @@ std::string changed(const std::string& notation, const std::vector<std::string>&
     }
     std::string out;
     for (const std::string& word : words) out += word + " ";
-    return brace == std::string::npos ? out : out + notation.substr(brace);
+    return out + inside;
 }
 
 Times times_of(const std::string& word) {

@@ -25,8 +25,8 @@ std::string missing_word(const std::string& wanted, const std::string& descripti
 std::string raised(const std::string& notation, std::size_t by, bool destination = false);
 
 // The notation with other words outside of braces: "key=value" takes the place of what has that
-// key,
-// "-word" takes the word away, anything else is added.
+// key, "-word" takes the word away, anything else is added; "{key=value" stands for the first such
+// word inside.
 std::string changed(const std::string& notation, const std::vector<std::string>& changes);
 
 // How often "x20", "x20+" (each from the next source port) or "x20>" (each to the next destination

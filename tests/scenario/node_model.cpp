@@ -32,7 +32,8 @@ Frame rewritten(const Frame& frame, std::uint16_t port) {
 
 std::string visit_text(const net::Smd& smd) {
     return "sci=" + std::to_string(smd.sci) + " spi=" + std::to_string(smd.spi) +
-           " si=" + std::to_string(smd.si) + " d=" + std::to_string(smd.reverse ? 1 : 0);
+           " si=" + std::to_string(smd.si) + " d=" + std::to_string(smd.reverse ? 1 : 0) +
+           " tenant=" + std::to_string(smd.tenant_vni);
 }
 
 std::optional<FromNodeModel> keep(NodeModel& node, std::size_t vnic, const Frame& frame) {

@@ -116,6 +116,8 @@ private:
             {"forget-arrivals", &Story::forget_arrivals},
             {"mend", &Story::link},
             {"restart", &Story::restart},
+            {"flush", &Story::flush},
+            {"bend", &Story::bend},
             {"swap", &Story::swap},
             {"expect", &Story::expect},
             {"forget-wire", &Story::forget_wire}};
@@ -399,6 +401,37 @@ private:
         world_.host(words.at(1)).swap_engine({words.begin() + 2, words.end()});
         return {};
     }
+    // "flush h1 [adopt]": its flow records are gone.
+    std::string flush(const std::string&, const std::vector<std::string>& words) {
+        model::Value request = model::Value::object();
+        request.set("what", "flush-flows");
+        request.set("adopt", words.size() > 2 && words[2] == "adopt");
+        world_.host(words.at(1)).query(request, world_.now_ns());
+        return {};
+    }
+    // "bend h3 h4 h3 si=2/2": what h3 sends to h4 reaches h3, as if h4 had sent it with these words
+    // changed; "bend h3 off".
+    std::string bend(const std::string&, const std::vector<std::string>& words) {
+        if (words.at(2) == "off") return world_.bends.erase(words[1]), std::string();
+        const std::string instead_of = endpoint(words[2]), to = words.at(3);
+        const std::string source = instead_of + ":50000", destination = endpoint(to);
+        const std::vector<std::string> changes(words.begin() + 4, words.end());
+        world_.bends[words[1]] = [=](const Frame& frame) {
+            auto line = words_of(changed(is_tunnel(frame) ? net::describe(frame) : "", changes));
+            if (line.size() < 4 || line[3] != instead_of) return World::Bent{};
+            line[1] = source;
+            line[3] = destination;
+            std::string notation;
+            for (const std::string& word : line) notation += word + " ";
+            auto bent = net::parse_notation(notation);
+            return bent ? World::Bent{to, *std::move(bent)} : World::Bent{};
+        };
+        return {};
+    }
+    std::string endpoint(const std::string& host) const {
+        const auto* found = world_.intent().find<model::Host>(host);
+        return found ? found->tunnel_address.text() : host;
+    }
     std::string restart(const std::string&, const std::vector<std::string>& words) {
         world_.host(words.at(1)).restart_engine();
         return {};
@@ -426,7 +459,10 @@ private:
         for (const auto& [known, fake] : world_.hosts())
             if (host.empty() || host == known) sum += fake->counter(name, label, value);
         const std::uint64_t wanted = std::stoull(words[3]);
-        const bool met = words[2] == "=" ? sum == wanted : words[2] == ">=" ? sum >= wanted : false;
+        const bool met = words[2] == "="    ? sum == wanted
+                         : words[2] == ">=" ? sum >= wanted
+                         : words[2] == "<=" ? sum <= wanted
+                                            : false;
         return met ? "" : "it is " + std::to_string(sum);
     }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -60,6 +61,12 @@ public:
     std::vector<Sent> take_underlay() { return std::exchange(underlay_, {}); }
     std::map<std::string, NodeModel> nodes;  // by service node name
     std::set<std::string> cut_hosts;         // their underlay link is down
+    // A fault of the wire, by sending host: where else a frame arrives, and how; `to` empty: no.
+    struct Bent {
+        std::string to;
+        Frame frame;
+    };
+    std::map<std::string, std::function<Bent(const Frame&)>> bends;
     std::uint32_t flows_per_worker = limits::default_flows_per_worker;  // of hosts to come
     std::set<std::string> without_underlay;  // they have no underlay device
 

@@ -87,7 +87,7 @@ int main(int argc, char** argv) {
     std::function<void(const Session&)> run;
     std::string file, kind, name, to, service = "tcp/80", host, pattern, where, address;
     std::vector<std::string> names;
-    bool dry_run = false, prune = false, ip6 = false;
+    bool dry_run = false, prune = false, ip6 = false, adopt = false;
     std::uint64_t revision = 0, limit = 50, rounds = 0;
     std::string timeout = "30s";
     double interval = 1;
@@ -184,6 +184,21 @@ examples:
   weir flows h2 --address 192.168.10.11 -o json)");
     flows_verb->callback([&] {
         run = [&](const Session& s) { flows(s, {where, pattern, address, limit}); };
+    });
+
+    auto* flush_verb = app.add_subcommand("flush", "remove flow records of a host or a port");
+    flush_verb->add_option("where", where, "host or port")->required();
+    flush_verb->add_option("--service", pattern, "only tcp/80, udp, icmp …");
+    flush_verb->add_option("--address", address, "only those from or to it");
+    flush_verb->add_flag("--adopt", adopt, "connections under way may go on, for 120 s");
+    flush_verb->footer(
+        R"(The next packets are decided anew. Without --adopt, what is in the middle of a TCP
+connection has no record any more and is dropped (flow.out_of_state).
+examples:
+  weir flush g1 --service tcp/80 --adopt
+  weir flush h2 --address 192.168.10.11)");
+    flush_verb->callback([&] {
+        run = [&](const Session& s) { flush(s, {where, pattern, address, limit}, adopt); };
     });
 
     auto* drops_verb = app.add_subcommand("drops", "every packet that disappeared, by reason");
