@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "features/chain/feature.hpp"
@@ -10,12 +11,21 @@ namespace weir::features {
 
 namespace {
 
+bool takes_part(const model::ServiceSegment& segment, std::string_view host) {
+    return segment.hosts.empty() ||
+           std::ranges::any_of(segment.hosts, [&](const auto& ref) { return ref.name == host; });
+}
+
 // Hosts, segments, ports and routers are everybody's words, so this host learns of all of them.
-// Devices of other hosts' ports are their own business.
+// Devices of other hosts' ports and keys of segments of others are their own business.
 void plan_core(const model::Snapshot& intent, std::string_view host, model::Snapshot& out) {
     for (const auto& [name, one] : intent.all<model::Host>()) out.put(one);
     for (const auto& [name, one] : intent.all<model::Segment>()) out.put(one);
-    for (const auto& [name, one] : intent.all<model::ServiceSegment>()) out.put(one);
+    for (const auto& [name, one] : intent.all<model::ServiceSegment>()) {
+        model::ServiceSegment segment = one;
+        if (!takes_part(segment, host)) segment.auth_keys.clear();
+        out.put(std::move(segment));
+    }
     for (const auto& [name, one] : intent.all<model::Router>()) out.put(one);
     for (const auto& [name, one] : intent.all<model::FlowTimeouts>()) {
         out.put(one);

@@ -73,6 +73,7 @@ GeneveError collect(Bytes options, Found& found, GeneveView& view) {
 GeneveError read_smd(const Found& found, GeneveView& view) {
     if (!found.smd) return GeneveError::none;
     if (found.smd->size() != smd_bytes) return GeneveError::bad_smd_length;
+    view.smd_content = *found.smd;
     view.smd = decode(found.smd->first<smd_bytes>());
     if (view.smd->version != 0) return GeneveError::bad_smd_version;
     return view.smd->zz == 0 ? GeneveError::none : GeneveError::bad_smd_zz;

@@ -67,7 +67,8 @@ struct GeneveView {
     std::optional<SmdTrace> trace;
     std::optional<Serviced> serviced;
     std::optional<Live> live;
-    std::span<const std::uint8_t> auth;  // content, 24 bytes; empty: none
+    std::span<const std::uint8_t> smd_content;  // of the option, as on the wire; empty: none
+    std::span<const std::uint8_t> auth;         // content, 24 bytes; empty: none
     std::array<std::span<const std::uint8_t>, max_ctrl_options> ctrl;  // contents, 28 bytes each
     std::uint8_t ctrl_count = 0;
 };

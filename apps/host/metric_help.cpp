@@ -14,6 +14,8 @@ struct Help {
 constexpr Help helps[] = {
     {"weir_address_reports_total", "Addresses learned on ports and told to the controller."},
     {"weir_applied_revision", "Revision of the snapshot this host runs."},
+    {"weir_auth_refused_packets_total",
+     "Packets of other hosts that were not signed as they must be, by reason."},
     {"weir_delivered_packets_total", "Packets handed to guests."},
     {"weir_drops_total", "Packets that ended here, by reason (STAGE.WHY)."},
     {"weir_events_lost_total", "Events that found no room on their way to the controller."},

@@ -41,7 +41,7 @@ const char* bash_completion() {
   else
     case $verb:${#words[@]} in
       :*) choices="apply get describe delete kinds wait hosts events doctor flows flush drops"
-          choices+=" top counters trace query completion" ;;
+          choices+=" top rotate-key counters trace query completion" ;;
       get:0|delete:0) choices=$("${ask[@]}" kinds -o name 2>/dev/null) ;;
       describe:0) choices="flow $("${ask[@]}" kinds -o name 2>/dev/null)" ;;
       describe:1) if [[ ${words[0]} == flow ]]; then choices="$(names port) $(names host)"

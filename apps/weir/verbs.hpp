@@ -15,6 +15,9 @@ void describe(const Session&, const std::string& kind, const std::string& name);
 void erase(const Session&, const std::string& kind, const std::string& name, bool dry_run);
 void kinds(const Session&);
 
+// rotate.cpp
+void rotate_key(const Session&, const std::string& segment, double rollover_s, double timeout_s);
+
 // status.cpp
 void hosts(const Session&);
 void wait(const Session&, std::uint64_t revision, double timeout_s);

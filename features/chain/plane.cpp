@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "dataplane/digest.hpp"
+#include "dataplane/overhead.hpp"
 #include "features/chain/planned.hpp"
 #include "net/smd_codec.hpp"
 
@@ -64,16 +65,8 @@ void measure(Path& path, const ServicePath& planned, std::uint32_t here, const s
     }
 }
 
-// Bytes a guest's IP packet gains on the underlay between hosts of the service plane, TRACE option
-// and VLAN tag of the guest included (DP-24).
-std::uint32_t leg_overhead(const dataplane::Topology& here) {
-    constexpr std::uint32_t options = 4 + net::smd_bytes + 16;
-    const std::uint32_t ip = here.tunnel_address.is4() ? net::ip4_min_bytes : net::ip6_bytes;
-    return ip + net::udp_bytes + net::geneve_bytes + options + net::ethernet_bytes +
-           net::vlan_bytes;
-}
-
-std::uint32_t mtu_of(const std::vector<PathHop>& hops, const dataplane::Topology& here) {
+std::uint32_t mtu_of(const std::vector<PathHop>& hops, std::uint32_t svni,
+                     const dataplane::Topology& here) {
     std::uint32_t mtu = 0xffff;
     bool leaves = false;
     for (const PathHop& hop : hops) {
@@ -81,8 +74,9 @@ std::uint32_t mtu_of(const std::vector<PathHop>& hops, const dataplane::Topology
         mtu = std::min(mtu, hop.mtu);
         leaves |= hop.host_id != here.host_id;
     }
-    if (!leaves || here.underlay_port == net::no_port) return mtu;
-    const std::uint32_t overhead = leg_overhead(here);
+    const dataplane::SegmentEntry* segment = here.segment(svni);
+    if (!leaves || !segment || here.underlay_port == net::no_port) return mtu;
+    const std::uint32_t overhead = dataplane::service_overhead(here, *segment);
     return std::min(mtu, here.underlay_mtu > overhead ? here.underlay_mtu - overhead : 0);
 }
 
@@ -97,7 +91,8 @@ Path make_path(const CompileInput& input, const LocalPorts& local, const Service
     path.weight = planned.weight;
     for (const PathHop& hop : planned.forward) path.hops[0].push_back(make_hop(input, local, hop));
     for (const PathHop& hop : planned.reverse) path.hops[1].push_back(make_hop(input, local, hop));
-    path.mtu = {mtu_of(planned.forward, input.ports), mtu_of(planned.reverse, input.ports)};
+    path.mtu = {mtu_of(planned.forward, planned.svni, input.ports),
+                mtu_of(planned.reverse, planned.svni, input.ports)};
     measure(path, planned, input.ports.host_id, rack);
     return path;
 }

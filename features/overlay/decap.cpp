@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "features/overlay/service_leg.hpp"
 #include "features/overlay/underlay.hpp"
 #include "net/geneve.hpp"
 #include "net/hash.hpp"
@@ -32,6 +33,7 @@ DecapExit exit_of(net::GeneveError error) {
 
 // What the plane of the VNI allows; count_ when all is well.
 DecapExit check_plane(const net::GeneveView& view, const dataplane::SegmentEntry& segment) {
+    if (segment.service && segment.nsh) return view.smd ? DecapExit::bad_smd : DecapExit::count_;
     if (segment.service) return view.smd ? DecapExit::count_ : DecapExit::no_smd;
     if (view.smd || view.ctrl_count != 0 || !view.auth.empty()) return DecapExit::smd_on_guest_vni;
     return view.oam ? DecapExit::oam_on_guest_vni : DecapExit::count_;
@@ -41,6 +43,38 @@ bool in_span(const dataplane::SegmentEntry& segment, std::uint32_t host) {
     for (const std::uint32_t one : segment.remote_hosts)
         if (one == host) return true;
     return false;
+}
+
+// Where the segment has keys (SEC-6); count_ when all is well.
+DecapExit check_signature(const Packet& p, const net::GeneveView& view,
+                          const dataplane::SegmentEntry& segment, const Decap::Tables& tables,
+                          Decap::State& state) {
+    if (!segment.signed_legs) return DecapExit::count_;
+    const AuthLink* link = tables.find(view.vni, p.tunnel_peer);
+    AuthWindows::Window* window = link ? state.windows.find(view.vni, p.tunnel_peer) : nullptr;
+    switch (check_auth(view, segment.nsh, link, window)) {
+        case AuthFault::none:
+            return DecapExit::count_;
+        case AuthFault::replay:
+            return DecapExit::replay;
+        default:
+            return DecapExit::auth_fail;
+    }
+}
+
+// The metadata of a packet of a service segment; count_ when all is well.
+DecapExit take_metadata(Packet& p, const net::GeneveView& view,
+                        const dataplane::SegmentEntry& segment) {
+    if (view.smd) p.smd = *view.smd;
+    if (!segment.service || !segment.nsh) return DecapExit::count_;
+    switch (take_nsh(p)) {
+        case NshLeg::good:
+            return DecapExit::count_;
+        case NshLeg::missing:
+            return DecapExit::no_smd;
+        default:
+            return DecapExit::bad_smd;
+    }
 }
 
 void take_marks(Packet& p, const net::GeneveView& view, const dataplane::SegmentEntry& segment,
@@ -63,8 +97,8 @@ void take_marks(Packet& p, const net::GeneveView& view, const dataplane::Segment
 
 }  // namespace
 
-void Decap::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
-                Emit& emit) {
+void Decap::run(dataplane::Burst& burst, const Tables& tables, State& state,
+                dataplane::Exits<Exit>& exits, Emit& emit) {
     for (Packet* p : burst.packets()) {
         net::GeneveView view;
         const auto payload =
@@ -86,13 +120,17 @@ void Decap::run(dataplane::Burst& burst, const Tables&, State& state, dataplane:
             exits.take(*p, why);
             continue;
         }
+        if (const Exit why = check_signature(*p, view, *segment, tables, state);
+            why != Exit::count_) {
+            exits.take(*p, why);
+            continue;
+        }
         take_marks(*p, view, *segment, state);
         if (view.trace) [[unlikely]] {
             const auto* peer = emit.ports->peer(p->tunnel_peer);
             emit.note(*p, "from", peer ? std::string_view(peer->name) : std::string_view("?"));
             emit.note(*p, "vni", view.vni);
         }
-        if (view.smd) p->smd = *view.smd;
         p->ctrl_count = 0;
         if (view.ctrl_count != 0) {
             p->ctrl_count = 1;
@@ -102,6 +140,10 @@ void Decap::run(dataplane::Burst& burst, const Tables&, State& state, dataplane:
         p->vni = p->hand.vni = view.vni;
         p->trim_to(p->headers.l3_end);
         p->strip(p->headers.payload + view.header_bytes);
+        if (const Exit why = take_metadata(*p, view, *segment); why != Exit::count_) {
+            exits.take(*p, why);
+            continue;
+        }
         p->source_port = p->hand.source_port = net::no_port;
         if (net::parse(*p) != net::ParseError::none) {
             exits.take(*p, Exit::bad_inner);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "features/overlay/service_leg.hpp"
 #include "net/arp.hpp"
 #include "net/geneve.hpp"
 #include "net/nd.hpp"
@@ -62,20 +63,14 @@ bool wait(Packet& p, const net::Ip& address, Encap::State& state, Emit& emit) {
     return false;
 }
 
-bool push_tunnel_header(Packet& p, bool service) {
+bool push_tunnel_header(Packet& p) {
     net::GeneveHeader header;
     header.vni = p.vni;
-    header.oam = service && p.oam;
-    if (service) header.smd = &p.smd;
-    if (service && p.ctrl_count != 0) {
-        header.ctrl[0] = p.ctrl;
-        header.ctrl_count = 1;
-    }
     const net::SmdTrace trace{p.hand.trace_id, p.hand.trace_collector};
     if (trace.trace_id != 0) header.trace = &trace;
     const net::Serviced serviced{p.hand.serviced_flags, p.hand.serviced_sci,
                                  p.hand.serviced_anchor};
-    if (!service && serviced.flags != 0) header.serviced = &serviced;
+    if (serviced.flags != 0) header.serviced = &serviced;
     return net::push_geneve(p, header);
 }
 
@@ -98,8 +93,9 @@ void keep_header(const Packet& p, std::uint32_t peer, const NeighbourCache::Foun
 
 }  // namespace
 
-void Encap::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
-                Emit& emit) {
+void Encap::run(dataplane::Burst& burst, const Tables& tables, State& state,
+                dataplane::Exits<Exit>& exits, Emit& emit) {
+    Signer signer{tables, state.windows, state.numbers};
     const std::uint32_t changes = state.cache ? state.cache->changes() : 0;  // before any look
     for (Packet* p : burst.packets()) {
         const bool service =
@@ -116,7 +112,9 @@ void Encap::run(dataplane::Burst& burst, const Tables&, State& state, dataplane:
         emit.note(*p, "peer", peer->name);
         emit.note(*p, "vni", p->vni);
         const std::uint32_t outer = peer->address.is4() ? 20 + 8 : 40 + 8;
-        if (!push_tunnel_header(*p, service) || p->length + outer > emit.ports->underlay_mtu) {
+        const bool pushed = service ? push_service_leg(*p, emit.ports->segment(p->vni), signer)
+                                    : push_tunnel_header(*p);
+        if (!pushed || p->length + outer > emit.ports->underlay_mtu) {
             exits.take(*p, Exit::mtu);
             continue;
         }

@@ -10,7 +10,7 @@ namespace weir::overlay {
 // Sends frames to another host: Geneve, outer headers, underlay neighbour.
 struct Encap {
     static constexpr std::string_view name = "encap";
-    using Tables = dataplane::NoTables;
+    using Tables = AuthTables;
     using Exit = EncapExit;
     static constexpr auto exit_names = encap_exit_names;
 
@@ -23,13 +23,20 @@ struct Encap {
         std::array<Waiting, 64> waiting{};
         net::Ip asked;               // last address asked for,
         std::uint64_t asked_ns = 0;  // and when: at most 10 questions a second each
-        TunnelHeaders headers;       // of peers that guests' packets went to
+        SharedWindows windows;
+        AuthNumbers numbers;
+        TunnelHeaders headers;  // of peers that guests' packets went to
         std::uint64_t guest_packets = 0, service_packets = 0, questions = 0;
+
+        void open(const dataplane::OpenInput& input) {
+            SharedNeighbours::open(input);
+            windows.open(input);
+        }
     };
 
     static Result<std::shared_ptr<const Tables>> compile(
-        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {
-        return Tables::compile(previous);
+        const dataplane::CompileInput& input, const std::shared_ptr<const Tables>& previous) {
+        return Tables::compile(input, previous);
     }
     static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
                     dataplane::Emit&);

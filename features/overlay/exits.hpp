@@ -26,14 +26,17 @@ enum class DecapExit : std::uint8_t {
     no_smd,
     multi_smd,
     bad_smd,
+    auth_fail,         // not signed, or not with a key of the segment
+    replay,            // signed, but seen before or too old
     smd_on_guest_vni,  // SMD, AUTH or CTRL on a guest segment
     oam_on_guest_vni,
     bad_inner,  // unreadable inner frame
     count_
 };
-inline constexpr std::array<std::string_view, 9> decap_exit_names = {
-    "decap.bad_geneve", "BAD_OPTION",       "UNKNOWN_SVNI",           "NO_SMD",         "MULTI_SMD",
-    "BAD_SMD",          "SMD_ON_GUEST_VNI", "decap.oam_on_guest_vni", "decap.bad_inner"};
+inline constexpr std::array<std::string_view, 11> decap_exit_names = {
+    "decap.bad_geneve", "BAD_OPTION", "UNKNOWN_SVNI", "NO_SMD",           "MULTI_SMD",
+    "BAD_SMD",          "AUTH_FAIL",  "REPLAY",       "SMD_ON_GUEST_VNI", "decap.oam_on_guest_vni",
+    "decap.bad_inner"};
 
 enum class EncapExit : std::uint8_t {
     unknown_peer,  // no such host, or not any more

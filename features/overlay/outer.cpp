@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "dataplane/dispatch.hpp"
+#include "features/overlay/service_leg.hpp"
 #include "features/overlay/underlay.hpp"
 #include "net/arp.hpp"
 #include "net/checksum.hpp"
@@ -54,7 +55,10 @@ bool send_to_owner(Packet& p, Emit& emit) {
         return false;
     net::Headers inner_headers;
     net::Tuple inner;
-    if (net::parse_inner(view.inner, inner_headers, inner) != net::ParseError::none) return false;
+    const dataplane::SegmentEntry* segment = emit.ports->segment(view.vni);
+    const bool nsh = segment && segment->service && segment->nsh;
+    const auto frame = nsh ? frame_behind_nsh(view.inner) : view.inner;
+    if (net::parse_inner(frame, inner_headers, inner) != net::ParseError::none) return false;
     const dataplane::Home home =
         dataplane::home_of(inner_headers, inner, p.hand, emit.workers, emit.worker);
     if (p.hand.dispatched >= home.dispatched) return false;

@@ -90,6 +90,17 @@ std::string changed(const std::string& notation, const std::vector<std::string>&
     return out + inside;
 }
 
+std::vector<std::uint8_t> with_bytes(std::vector<std::uint8_t> frame,
+                                     const std::vector<std::string>& words, std::size_t from) {
+    for (std::size_t i = from; i < words.size(); ++i) {
+        std::size_t used = 0;
+        std::uint8_t& byte = frame.at(std::stoul(words[i], &used));
+        const auto value = std::stoul(words[i].substr(used + 1), nullptr, 16);
+        byte = static_cast<std::uint8_t>(words[i].at(used) == '^' ? byte ^ value : value);
+    }
+    return frame;
+}
+
 Times times_of(const std::string& word) {
     if (word.size() < 2 || word[0] != 'x' || !std::isdigit(static_cast<unsigned char>(word[1])))
         return {};

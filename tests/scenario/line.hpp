@@ -29,6 +29,11 @@ std::string raised(const std::string& notation, std::size_t by, bool destination
 // word inside.
 std::string changed(const std::string& notation, const std::vector<std::string>& changes);
 
+// The frame with other bytes: of `words` from the `from`th on, "60=ff" sets the one at offset 60,
+// "60^01" turns these bits of it over.
+std::vector<std::uint8_t> with_bytes(std::vector<std::uint8_t> frame,
+                                     const std::vector<std::string>& words, std::size_t from);
+
 // How often "x20", "x20+" (each from the next source port) or "x20>" (each to the next destination
 // port) says; 0: the word says nothing of the kind.
 struct Times {

@@ -258,8 +258,14 @@ private:
     // "again h3 epoch=7 -returning": what the last `wire` met reaches h3 with these words changed.
     std::string again(const std::string&, const std::vector<std::string>& words) {
         if (last_wire_.empty()) return "no `wire` has met a packet yet";
+        if (words.size() > 2 && words[2] == "raw") return again_raw(words);
         const std::vector<std::string> changes(words.begin() + 2, words.end());
         return from_underlay(words.at(1), changed(net::describe(last_wire_), changes), 1);
+    }
+    std::string again_raw(const std::vector<std::string>& words) {
+        world_.inject_underlay(words.at(1), with_bytes(last_wire_, words, 3));
+        collect();
+        return {};
     }
     std::string from_underlay(const std::string& host, const std::string& notation,
                               std::size_t times) {

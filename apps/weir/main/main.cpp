@@ -242,6 +242,26 @@ examples:
     trace_verb->callback(
         [&] { run = [&](const Session& s) { trace(s, name, to, service, ip6); }; });
 
+    std::string rollover = "60s";
+    auto* rotate_verb = app.add_subcommand(
+        "rotate-key", "replace the key that hosts of a service segment sign packets with");
+    rotate_verb->add_option("service-segment", name)->required();
+    rotate_verb->add_option("--rollover", rollover, "how long the old key counts as well")
+        ->capture_default_str();
+    rotate_verb->add_option("--timeout", timeout, "for all hosts, at each step")
+        ->capture_default_str();
+    rotate_verb->footer(
+        R"(The key is made here and never shown. No packet is lost: all hosts take the new key
+before the first signs with it. A segment without keys gets its first one. Run again, it finishes
+a rotation that was interrupted.
+examples:
+  weir rotate-key plane)");
+    rotate_verb->callback([&] {
+        run = [&](const Session& s) {
+            rotate_key(s, name, seconds_in(rollover), seconds_in(timeout));
+        };
+    });
+
     auto* query_verb = app.add_subcommand(
         "query", "ask a host's engine or shell (dataplane/queries.md); JSON or the bare name");
     query_verb->add_option("host", host)->required();

@@ -1,0 +1,83 @@
+#include "features/overlay/service_leg.hpp"
+
+#include "net/auth.hpp"
+#include "net/bytes.hpp"
+#include "net/ethernet.hpp"
+#include "net/nsh.hpp"
+#include "net/wire.hpp"
+
+namespace weir::overlay {
+namespace {
+
+using net::Packet;
+
+// The frame keeps its guests' addresses; those of the service plane stand in front of the NSH.
+bool push_nsh_frame(Packet& p) {
+    if (p.headroom < net::nsh_md2_bytes + net::ethernet_bytes) return false;
+    if (p.length < net::ethernet_bytes) return false;
+    const net::Mac dst = net::destination_mac(p), src = net::source_mac(p);
+    net::set_macs(p, p.smd.original_dst, p.smd.original_src);
+    net::Nsh nsh;
+    nsh.smd = p.smd;
+    net::push_nsh(p, nsh);
+    net::push_ethernet(p, dst, src, net::ethertype_nsh);
+    return true;
+}
+
+}  // namespace
+
+bool push_service_leg(Packet& p, const dataplane::SegmentEntry* segment, Signer& signer) {
+    const bool nsh = segment && segment->nsh;
+    net::GeneveHeader header;
+    header.vni = p.vni;
+    header.oam = p.oam;
+    if (!nsh) header.smd = &p.smd;
+    if (p.ctrl_count != 0) {
+        header.ctrl[0] = p.ctrl;
+        header.ctrl_count = 1;
+    }
+    const net::SmdTrace trace{p.hand.trace_id, p.hand.trace_collector};
+    if (trace.trace_id != 0) header.trace = &trace;
+    const AuthLink* link =
+        segment && segment->signed_legs ? signer.tables.find(p.vni, p.tunnel_peer) : nullptr;
+    const std::size_t at = link && signer.shared.windows
+                               ? signer.shared.windows->find_or_add(p.vni, p.tunnel_peer)
+                               : AuthWindows::capacity;
+    std::array<std::uint8_t, net::auth_bytes> option;
+    if (at != AuthWindows::capacity) {
+        net::Auth auth;
+        auth.key_id = link->send.id;
+        auth.sequence = signer.numbers.next(at, *signer.shared.windows, signer.shared.first);
+        net::encode(auth, option);
+        header.auth = option;
+    }
+    if (nsh && !push_nsh_frame(p)) return false;
+    if (!net::push_geneve(p, header)) return false;
+    return header.auth.empty() || net::sign(p, link->send.state, nsh);
+}
+
+NshLeg take_nsh(Packet& p) {
+    if (p.length < net::ethernet_bytes || net::load16(p.data + 12) != net::ethertype_nsh)
+        return NshLeg::missing;
+    const net::Mac dst = net::destination_mac(p), src = net::source_mac(p);
+    net::NshView view;
+    if (net::decode_nsh(p.bytes().subspan(net::ethernet_bytes), view) != net::NshError::none ||
+        view.nsh.md_type != net::MdType::variable || view.nsh.control ||
+        view.inner.size() < net::ethernet_bytes)
+        return NshLeg::bad;
+    p.smd = view.nsh.smd;
+    p.strip(net::ethernet_bytes + view.header_bytes);
+    p.smd.original_dst = net::destination_mac(p);
+    p.smd.original_src = net::source_mac(p);
+    net::set_macs(p, dst, src);
+    return NshLeg::good;
+}
+
+std::span<const std::uint8_t> frame_behind_nsh(std::span<const std::uint8_t> inner) {
+    constexpr std::size_t base = net::ethernet_bytes;
+    if (inner.size() < base + 8 || net::load16(inner.data() + 12) != net::ethertype_nsh) return {};
+    const std::size_t skipped = base + (inner[base + 1] & 0x3fu) * 4;
+    return skipped <= inner.size() ? inner.subspan(skipped) : std::span<const std::uint8_t>{};
+}
+
+}  // namespace weir::overlay
