@@ -1,9 +1,12 @@
 #!/usr/bin/python3
-"""Acceptance scenarios of spec service-plane §11: spec_service_plane.py NUMBER."""
+"""Acceptance scenarios of spec service-plane §11: spec_service_plane.py NUMBER [PROFILE].
+
+PROFILE: how packets of the service segment travel: plain, signed or nsh."""
 import sys
 import unittest
 
-from spec import both_ends, forward, isolation, liveness, selection, tenants, verdicts
+from spec import (authentic, both_ends, case, forward, isolation, liveness, selection, tenants,
+                  verdicts)
 
 SCENARIOS = {
     1: forward.BasicForward,
@@ -25,17 +28,24 @@ SCENARIOS = {
     20: selection.LostRecords,
     21: liveness.HungNodeWithAlternative,
     22: liveness.HungNodeWithoutAlternative,
+    29: authentic.ForgedControl,
     36: isolation.GuestCannotInject,
     37: isolation.SpoofedMetadata,
     39: tenants.Overlap,
 }
 
 
+KEY = {"id": 1, "secret": "5a" * 32}
+PROFILES = {"plain": {}, "signed": {"auth_keys": [KEY]}, "nsh": {"encap": "nsh"}}
+
+
 def main() -> int:
-    if len(sys.argv) != 2 or not sys.argv[1].isdigit() or int(sys.argv[1]) not in SCENARIOS:
+    number, profile = (sys.argv[1:] + ["plain"])[:2] if sys.argv[1:] else ("", "plain")
+    if not number.isdigit() or int(number) not in SCENARIOS or profile not in PROFILES:
         print(f"{__doc__}\nnumbers: {' '.join(map(str, SCENARIOS))}", file=sys.stderr)
         return 2
-    suite = unittest.defaultTestLoader.loadTestsFromTestCase(SCENARIOS[int(sys.argv[1])])
+    case.Scenario.plane = PROFILES[profile]
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(SCENARIOS[int(number)])
     return 0 if unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful() else 1
 
 

@@ -3,8 +3,9 @@ import unittest
 
 from weirlab.guest import at
 from weirlab.lab import Lab
+from weirlab.metadata import AUTH_TYPE, SMD_TYPE
 from weirlab.raw import ACK, SYN, Frame
-from weirlab.t0 import T0, TEP
+from weirlab.t0 import SVNI, T0, TEP
 from weirlab.underlay import Leg
 
 
@@ -12,11 +13,12 @@ class Scenario(unittest.TestCase):
     nodes: tuple[str, ...] = ("n1", "n2")
     raw_nodes = False
     every_packet = True
+    plane: dict = {}  # more fields of the service segment
 
     @classmethod
     def setUpClass(cls):
         cls.lab = Lab()
-        cls.t0 = T0(cls.lab, cls.nodes, cls.raw_nodes, cls.every_packet)
+        cls.t0 = T0(cls.lab, cls.nodes, cls.raw_nodes, cls.every_packet, cls.plane)
         cls.weir, cls.under = cls.t0.weir, cls.t0.under
         cls.g1, cls.g2, cls.g3 = (cls.t0.guests[n] for n in ("g1", "g2", "g3"))
         cls.prepare()
@@ -48,6 +50,7 @@ class Scenario(unittest.TestCase):
             self.assertTrue(got.ok, got.error)
             self.syn: Frame = port.expect("SYN", lambda f: f.flags == SYN)
         number = self.syn.src_port
+        self.check_profile(self.under.legs())
 
         def ordered(legs: list[Leg], guest_plane_first: bool) -> list[Leg]:
             plane = sorted((leg for leg in legs if leg.smd), key=lambda leg: -leg.smd.ttl)
@@ -55,6 +58,17 @@ class Scenario(unittest.TestCase):
             return guest + plane if guest_plane_first else plane + guest
         return (ordered(self.under.legs(flags=SYN, src_port=number), False),
                 ordered(self.under.legs(flags=SYN | ACK, dst_port=number), True))
+
+    def check_profile(self, legs: list[Leg]) -> None:
+        """Every leg of the service segment looks as the segment says (HD-3, §4.3)."""
+        on_plane = [leg for leg in legs if leg.packet.vni == SVNI]
+        for leg in on_plane:
+            self.assertEqual(leg.packet.has_option(SMD_TYPE), self.plane.get("encap") != "nsh")
+            self.assertEqual(leg.packet.has_option(AUTH_TYPE), bool(self.plane.get("auth_keys")))
+            if self.plane.get("encap") == "nsh":
+                base = leg.packet.inner[14:18]
+                self.assertEqual(leg.packet.inner[12:14], b"\x89\x4f")
+                self.assertEqual((base[1] & 63, base[2] & 15, base[3]), (11, 2, 3))
 
     def hops(self, legs: list[Leg]) -> list[tuple[str, str, int]]:
         """(from, to, VNI) of each leg."""

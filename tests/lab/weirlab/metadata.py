@@ -1,4 +1,6 @@
 """Service metadata by the byte (spec service-plane §4): Geneve, the SMD option, NSH."""
+import hashlib
+import hmac
 import struct
 from dataclasses import dataclass, field, fields
 
@@ -9,6 +11,7 @@ OPTION_CLASS = 0xFF53
 SMD_TYPE, CTRL_TYPE, AUTH_TYPE, LIVE_TYPE, TRACE_TYPE, SERVICED_TYPE = \
     0x81, 0x82, 0x83, 0x04, 0x05, 0x06
 NSH_MD_CLASS = 0xFFF6
+SERVICE_VNIS = (9001, 9002)
 _FLAG_BITS = {"oam": 13, "reverse": 12, "at_ingress": 11, "returning": 10, "copy": 9,
               "live_query": 8, "live_ack": 7, "trace": 6, "moved": 5}
 FLAGS = tuple(_FLAG_BITS)
@@ -72,6 +75,18 @@ def smd_option(smd: Smd) -> bytes:
     return option(SMD_TYPE, smd.encode())
 
 
+def auth_option(secret: bytes, vni: int, sender: int, receiver: int, sequence: int, smd: bytes,
+                inner: bytes, ctrl: tuple[bytes, ...] = (), key_id: int = 1) -> bytes:
+    """AUTH (§4.3, docs/decisions/auth.md) of a packet with the SMD option."""
+    def mac(key: bytes, message: bytes) -> bytes:
+        return hmac.new(key, message, hashlib.sha256).digest()
+    pair = mac(secret, b"weir service plane AUTH 1" + struct.pack("!III", vni, sender, receiver))
+    head = struct.pack("!BB", key_id, 1) + sequence.to_bytes(6)
+    shape = struct.pack("!BH", len(ctrl), len(inner))
+    covered = head + shape + smd + b"".join(ctrl) + inner[:64]
+    return option(AUTH_TYPE, head + mac(pair, covered)[:16])
+
+
 def geneve(vni: int, inner: bytes, options: bytes = b"", protocol: int = 0x6558, version: int = 0,
            words: int = -1, oam: bool = False) -> bytes:
     critical = any(kind & 0x80 for kind in _option_types(options))
@@ -94,12 +109,33 @@ class Tunnelled:
     options: list[tuple[int, int, bytes]]  # class, type, content
     inner: bytes
 
+    def content(self, kind: int) -> bytes | None:
+        return next((c for option_class, k, c in self.options
+                     if (option_class, k) == (OPTION_CLASS, kind)), None)
+
+    def has_option(self, kind: int) -> bool:
+        return self.content(kind) is not None
+
+    @property
+    def is_nsh(self) -> bool:
+        """Metadata in the frame (HD-3), on service VNIs only: guests may send what they like."""
+        return self.vni in SERVICE_VNIS and self.inner[12:14] == ETH_NSH.to_bytes(2)
+
     @property
     def smd(self) -> Smd | None:
-        for option_class, kind, content in self.options:
-            if (option_class, kind) == (OPTION_CLASS, SMD_TYPE) and len(content) == 44:
-                return decode_smd(content)
-        return None
+        if self.is_nsh:
+            nsh, frame = decode_nsh(self.inner[14:])
+            nsh.smd.original_dst, nsh.smd.original_src = mac_text(frame[:6]), mac_text(frame[6:12])
+            return nsh.smd
+        content = self.content(SMD_TYPE)
+        return decode_smd(content) if content and len(content) == 44 else None
+
+    @property
+    def frame(self) -> bytes:
+        """The guest's frame with the addresses of the service plane, whatever the profile."""
+        if not self.is_nsh:
+            return self.inner
+        return self.inner[:12] + decode_nsh(self.inner[14:])[1][12:]
 
 
 def tunnelled(frame) -> Tunnelled | None:

@@ -34,11 +34,13 @@ def nmac(node: str) -> str:
 
 
 class T0:
-    """`nodes`: which of them there are; paths follow from that. Nothing is redirected yet."""
+    """`nodes`: which of them there are; paths follow from that. `plane`: more fields of the service
+    segment. Nothing is redirected yet."""
 
     def __init__(self, lab: Lab, nodes: tuple[str, ...] = ("n1", "n2"), raw_nodes: bool = False,
-                 every_packet: bool = True):
+                 every_packet: bool = True, plane: dict | None = None):
         self.lab = lab
+        self.plane = plane or {}
         self.nodes = nodes
         self.fabric = Fabric(lab, tuple(TEP))
         self.guests: dict[str, Guest] = {
@@ -96,7 +98,7 @@ class T0:
             {"kind": "host", "name": host, "id": int(host[1:]), "tunnel_address": tep,
              "underlay": {"type": "af_packet", "interface": "under0"}} for host, tep in TEP.items()]
         out += [{"kind": "segment", "name": "guests", "vni": VNI},
-                {"kind": "service-segment", "name": "plane", "svni": SVNI}]
+                {"kind": "service-segment", "name": "plane", "svni": SVNI, **self.plane}]
         for name, (host, mac, address) in GUESTS.items():
             out.append({"kind": "port", "name": name, "host": host, "segment": "guests", "mac": mac,
                         "addresses": [address, f"fd00:10::{address[-2:]}"],

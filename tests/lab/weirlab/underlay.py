@@ -19,7 +19,7 @@ class Leg:
 
     @property
     def inner(self) -> Frame:
-        return parse(self.packet.inner)
+        return parse(self.packet.frame)
 
     @property
     def smd(self) -> Smd | None:
