@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "api/openapi/reference.hpp"
+#include "apps/reference/main/wire_page.hpp"
 #include "features/feature.hpp"
 #include "model/registry.hpp"
 
@@ -35,7 +36,10 @@ int main(int argc, char** argv) {
     }
     const auto examples = openapi::read_examples(registry, {words.begin() + 1, words.end()});
     if (!examples) return fail(examples.error());
-    const auto pages = openapi::reference_pages(registry, *examples);
+    auto pages = openapi::reference_pages(registry, *examples);
+    auto wire = reference::wire_page();
+    if (!wire) return fail(wire.error());
+    pages["wire.md"] = *std::move(wire);
     if (!check) {
         const Status written = openapi::write_reference(pages, folder);
         return written ? 0 : fail(written.error());
