@@ -191,8 +191,10 @@ struct Plane {
                 const bool taken = emit_.taken >> i & 1;
                 Packet* const p = burst.packets()[i];
                 const bool dropped = !taken && p->exit != net::no_exit;
-                if (traced[i] != 0) [[unlikely]]
-                    emit_.trace.stage(traced[i], static_cast<std::uint8_t>(which), S::name,
+                // What a node gave back is known to be traced once the stage has looked.
+                const std::uint32_t trace_id = taken ? traced[i] : p->hand.trace_id;
+                if (trace_id != 0) [[unlikely]]
+                    emit_.trace.stage(trace_id, static_cast<std::uint8_t>(which), S::name,
                                       taken     ? std::string_view("sent")
                                       : dropped ? std::string_view(S::exit_names[p->exit])
                                                 : std::string_view("continue"),

@@ -103,6 +103,8 @@ constexpr Help helps[] = {
     {"weir_service_rule_hits_total", "Flows chosen by each service rule."},
     {"weir_service_rule_packets_total", "Packets of flows by service rule."},
     {"weir_service_rule_sessions_total", "Sessions by service rule."},
+    {"weir_service_watched_flows_total",
+     "Flows whose directions were compared, and those whose replies met other nodes."},
     {"weir_serviced_mark_ignored_total",
      "Tunnelled packets whose mark \"has had its services\" was not believed."},
     {"weir_tunnel_received_packets_total", "Packets taken out of tunnels."},

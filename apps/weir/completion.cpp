@@ -36,12 +36,14 @@ const char* bash_completion() {
       flows) choices+=" --service --address --limit" ;;
       flush) choices+=" --service --address --adopt" ;;
       top) choices+=" --interval --rounds" ;;
-      trace) choices+=" -6" ;;
+      trace) choices+=" -6 --deliver" ;;
+      explain) choices+=" --service --address --limit" ;;
+      rotate-key) choices+=" --rollover --timeout" ;;
     esac
   else
     case $verb:${#words[@]} in
       :*) choices="apply get describe delete kinds wait hosts events doctor flows flush drops"
-          choices+=" top rotate-key counters trace query completion" ;;
+          choices+=" top explain rotate-key counters trace query completion" ;;
       get:0|delete:0) choices=$("${ask[@]}" kinds -o name 2>/dev/null) ;;
       describe:0) choices="flow $("${ask[@]}" kinds -o name 2>/dev/null)" ;;
       describe:1) if [[ ${words[0]} == flow ]]; then choices="$(names port) $(names host)"

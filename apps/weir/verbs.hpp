@@ -32,6 +32,8 @@ struct FlowFilter {
     std::uint64_t limit = 50;
 };
 void flows(const Session&, const FlowFilter&);
+// explain.cpp
+void explain(const Session&, const FlowFilter&);
 void describe_flows(const Session&, const FlowFilter&);
 void flush(const Session&, const FlowFilter&, bool adopt);
 void drops(const Session&, const std::string& host);
@@ -41,7 +43,7 @@ void query(const Session&, const std::string& host, const std::string& what);
 
 // trace.cpp
 void trace(const Session&, const std::string& from, const std::string& to,
-           const std::string& service, bool ip6);
+           const std::string& service, bool ip6, bool deliver);
 
 // completion.cpp: what `source <(weir completion bash)` reads.
 const char* bash_completion();

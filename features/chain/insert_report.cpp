@@ -1,3 +1,4 @@
+#include "features/chain/explain_choice.hpp"
 #include "features/chain/insert.hpp"
 #include "model/value.hpp"
 
@@ -167,6 +168,8 @@ bool Insert::query(std::string_view what, const Tables& tables, State& state, Em
         for (const Chain& chain : plane.chains) chain_row(chain, plane, state, emit, rows);
     } else if (what == "paths") {
         for (const Chain& chain : plane.chains) path_rows(chain, plane, state, emit, rows);
+    } else if (what == "choice" || what.starts_with("choice.")) {
+        choice_rows(what.substr(std::min<std::size_t>(what.size(), 7)), plane, emit, rows);
     } else {
         return false;
     }

@@ -1,5 +1,7 @@
 #include "features/chain/return.hpp"
 
+#include <cstdio>
+
 #include "flow/table.hpp"
 #include "net/ethernet.hpp"
 #include "net/hash.hpp"
@@ -16,6 +18,7 @@ using dataplane::PortEntry;
 using Exit = Return::Exit;
 
 constexpr Exit goes_on = Exit::count_;
+constexpr std::uint64_t tell_interval_ns = 1'000'000'000;
 
 // One packet of a burst.
 struct Work {
@@ -43,6 +46,7 @@ struct Work {
             return goes_on;
         }
         if (const Exit why = find_record(p, *port); why != goes_on) return why;
+        watch(p, *port);
         resume(p, *port);
         return goes_on;
     }
@@ -101,6 +105,20 @@ struct Work {
             return Exit::tuple_changed;
         }
         return goes_on;
+    }
+
+    // One flow in 64: what both of its directions have met.
+    void watch(const Packet& p, const PortEntry& port) {
+        if (!p.flow || !Symmetry::watches(p.hash)) return;
+        if (!state.symmetry.look(p.smd.flow_handle, p.smd.reverse, met_by(plane, p.smd))) return;
+        if (emit.now_ns - state.told_ns < tell_interval_ns && state.told_ns != 0) return;
+        state.told_ns = emit.now_ns;
+        char text[256];
+        const int n = std::snprintf(
+            text, sizeof text, R"({"event":"path-asymmetric","port":"%s","flow":%llu,"spi":%u})",
+            port.name.c_str(), static_cast<unsigned long long>(p.flow->id), p.smd.spi);
+        if (n > 0 && static_cast<std::size_t>(n) < sizeof text)
+            emit.event({text, static_cast<std::size_t>(n)});
     }
 
     static bool matches(const Packet& p, const net::Tuple& tuple) {
@@ -183,6 +201,9 @@ void Return::counters(const Tables& tables, const State& state, dataplane::Count
         if (state.ttl[ttl] != 0)
             sink.add("weir_service_return_ttl_total", {{"ttl", std::to_string(ttl)}},
                      state.ttl[ttl]);
+    sink.add("weir_service_watched_flows_total", {{"result", "watched"}}, state.symmetry.watched);
+    sink.add("weir_service_watched_flows_total", {{"result", "asymmetric"}},
+             state.symmetry.asymmetric);
     sink.add("weir_insertion_handed_on_total", {}, state.handed_on);
     sink.add("weir_insertion_resumed_total", {{"program", "replayed"}}, state.resumed.replayed);
     sink.add("weir_insertion_resumed_total", {{"program", "compiled"}}, state.resumed.compiled);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "features/chain/plane.hpp"
+#include "features/chain/symmetry.hpp"
 
 namespace weir::chain {
 
@@ -38,7 +39,9 @@ struct Return {
         Resumed resumed;
         std::vector<PortCounters> ports;      // 2 × port index + call point
         std::array<std::uint64_t, 64> ttl{};  // packets by TTL at their return
-        std::uint64_t handed_on = 0;          // to the worker or engine of the flow
+        Symmetry symmetry;
+        std::uint64_t told_ns = 0;    // when operators heard of an asymmetric flow last
+        std::uint64_t handed_on = 0;  // to the worker or engine of the flow
     };
 
     static Result<std::shared_ptr<const Tables>> compile(

@@ -73,4 +73,38 @@ const Path* select_path(const Chain& chain, std::uint32_t this_host,
     return ranges.empty() ? nullptr : &chain.paths[ranges.pick(number)];
 }
 
+std::vector<Choice> choices(const Chain& chain, std::uint32_t this_host,
+                            const dataplane::HealthBoard& health) {
+    std::vector<Choice> out;
+    const bool equal_weights = chain.path_selection == PathSelection::round_robin;
+    Class best{};
+    bool any = false;
+    for (const Path& path : chain.paths) {
+        const bool candidate =
+            !path.maintenance && path.weight != 0 && is_usable(path, this_host, health);
+        out.push_back({&path, candidate, false, equal_weights ? 1 : path.weight});
+        const Class here = class_of(chain.path_selection, path);
+        if (candidate && (!any || here < best)) best = here;
+        any |= candidate;
+    }
+    std::uint64_t total = 0, below = 0;
+    for (Choice& choice : out) {
+        choice.takes_part =
+            choice.candidate && class_of(chain.path_selection, *choice.path) == best;
+        if (choice.takes_part) total += choice.weight;
+    }
+    // The first number n with n * total / 2^32 ≥ at, as pick() counts; both are below 2^40.
+    const auto edge = [&](std::uint64_t at) {
+        if (at == total) return std::uint64_t{1} << 32;
+        const std::uint64_t high = at << 24, low = high % total << 8;
+        return (high / total << 8) + low / total + (low % total != 0 ? 1 : 0);
+    };
+    for (Choice& choice : out) {
+        if (!choice.takes_part) continue;
+        choice.from = edge(below);
+        choice.to = edge(below += choice.weight);
+    }
+    return out;
+}
+
 }  // namespace weir::chain

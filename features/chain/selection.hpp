@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/limits.hpp"
 #include "dataplane/health.hpp"
@@ -39,5 +40,17 @@ std::uint32_t flow_number(std::uint32_t sci, std::uint32_t tenant_vni, const net
 // (OBJ-14), not in maintenance, and have a weight.
 const Path* select_path(const Chain& chain, std::uint32_t this_host,
                         const dataplane::HealthBoard& health, std::uint32_t number);
+
+// One path of a chain as a new flow would see it now, for operators.
+struct Choice {
+    const Path* path = nullptr;
+    bool candidate = false;          // usable, not in maintenance, with a weight
+    bool takes_part = false;         // and of the best class
+    std::uint32_t weight = 0;        // that its range is made of
+    std::uint64_t from = 0, to = 0;  // numbers that lead to it: from ≤ number < to, below 2^32
+};
+// All paths of the chain, in their order; select_path() takes the one whose range has the number.
+std::vector<Choice> choices(const Chain& chain, std::uint32_t this_host,
+                            const dataplane::HealthBoard& health);
 
 }  // namespace weir::chain

@@ -2,6 +2,7 @@
 
 #include "dataplane/enter.hpp"
 #include "flow/record.hpp"
+#include "net/trace_id.hpp"
 
 namespace weir::switching {
 
@@ -64,7 +65,8 @@ void Deliver::run(dataplane::Burst& burst, const Tables&, State& state,
             emit.store_program(*p);
         }
         emit.note(*p, "port", port->name);
-        if (p->hand.trace_id != 0) {  // a question, not a packet of anybody's
+        // A question, not a packet of anybody's.
+        if (p->hand.trace_id != 0 && (p->hand.trace_id & net::trace_delivers) == 0) {
             exits.take(*p, Exit::traced);
             continue;
         }

@@ -176,7 +176,7 @@ class Command(unittest.TestCase):
         denied = self.json("trace", "g1", "g3", "tcp/22")
         self.assertEqual((denied["delivered"], denied["end"]),
                          (False, "dropped at firewall on h1: firewall.denied"))
-        self.assertIn("given to node n2 on h2, which did not send it on",
+        self.assertIn("no answer from node n2 on h2",
                       self.say("trace", "g1", "g2", "tcp/8080")[0])
 
     def test_one_host_away_does_not_hide_the_other(self):

@@ -6,7 +6,7 @@ import sys
 import unittest
 
 from spec import (authentic, both_ends, case, forward, isolation, liveness, selection, tenants,
-                  verdicts)
+                  tracing, verdicts)
 
 SCENARIOS = {
     1: forward.BasicForward,
@@ -32,6 +32,7 @@ SCENARIOS = {
     36: isolation.GuestCannotInject,
     37: isolation.SpoofedMetadata,
     39: tenants.Overlap,
+    45: tracing.Trace,
 }
 
 

@@ -201,6 +201,21 @@ examples:
         run = [&](const Session& s) { flush(s, {where, pattern, address, limit}, adopt); };
     });
 
+    auto* explain_verb = app.add_subcommand(
+        "explain", "why live flows go as they go: rule, chain, path, hops, orders of nodes");
+    explain_verb->add_option("where", where, "host or port")->required();
+    explain_verb->add_option("--service", pattern, "tcp/80, udp, icmp …");
+    explain_verb->add_option("--address", address, "source or destination");
+    explain_verb->add_option("--limit", limit)->capture_default_str();
+    explain_verb->footer(
+        R"(Says for every path of the chain whether it may be chosen, and which numbers lead
+to it; the flow's own number is a digest of its addresses, the same for both directions.
+examples:
+  weir explain g1 --service tcp/80)");
+    explain_verb->callback([&] {
+        run = [&](const Session& s) { explain(s, {where, pattern, address, limit}); };
+    });
+
     auto* drops_verb = app.add_subcommand("drops", "every packet that disappeared, by reason");
     drops_verb->add_option("host", host, "default: all");
     drops_verb->footer(
@@ -233,14 +248,16 @@ examples:
     trace_verb->add_option("to", to, "guest port")->required();
     trace_verb->add_option("service", service, "tcp/PORT, udp/PORT, icmp")->capture_default_str();
     trace_verb->add_flag("-6", ip6, "IPv6");
+    bool deliver = false;
+    trace_verb->add_flag("--deliver", deliver, "the guest gets the packet");
     trace_verb->footer(
-        R"(Nothing reaches the guest: the packet ends at its port as deliver.traced. Service
-nodes do see it.
+        R"(Nothing reaches the guest without --deliver: the packet ends at its port as
+deliver.traced. Service nodes do see it; one that keeps it for a second has not answered.
 examples:
   weir trace g1 g2 tcp/80
   weir trace -6 g1 g3 icmp)");
     trace_verb->callback(
-        [&] { run = [&](const Session& s) { trace(s, name, to, service, ip6); }; });
+        [&] { run = [&](const Session& s) { trace(s, name, to, service, ip6, deliver); }; });
 
     std::string rollover = "60s";
     auto* rotate_verb = app.add_subcommand(

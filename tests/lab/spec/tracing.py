@@ -1,0 +1,92 @@
+"""Scenario 45, and what `weir explain` says of a live flow."""
+import json
+
+from weirlab.guest import at
+from weirlab.raw import SYN
+from weirlab.t0 import TEP
+
+from .case import Scenario
+
+
+class Trace(Scenario):
+    @classmethod
+    def prepare(cls):
+        cls.g2.serve_http()
+        cls.t0.redirect("g1", "g2")
+
+    def trace(self, *more: str) -> dict:
+        return json.loads(self.weir.command("trace", "g1", "g2", "tcp/80", *more, "-o", "json"))
+
+    def seen(self, traced: dict) -> list[tuple[str, str, str]]:
+        """(who, did, host) but for the legs between hosts."""
+        return [(row.get("node", row["component"]), row["event"], row["host"])
+                for row in traced["observations"] if row["component"] != "proxy"]
+
+    THERE = [("anchor", "inserted", "h1"), ("n1", "received", "h3"), ("n1", "forwarded", "h3"),
+             ("n2", "received", "h4")]
+    WHOLE = THERE + [("n2", "forwarded", "h4"), ("anchor", "resumed", "h1"),
+                     ("guest", "delivered", "h2")]
+
+    def test_1_every_hop_in_its_order(self):
+        self.assertTrue(self.g1.fetch(at(self.g2.ip4)).ok)
+        with self.t0.at_guest("g2") as g2:
+            traced = self.trace()
+            g2.expect_none("the traced packet", lambda f: f.flags == SYN)
+        self.assertEqual(self.seen(traced), self.WHOLE)
+        self.assertTrue(traced["delivered"])
+        first = traced["observations"][0]
+        path = self.weir.ask("h1", "insert.paths")[0]
+        self.assertEqual((first["rule"], first["chain"], first["spi"]),
+                         ("redirect", "c1", path["spi"]))
+        indices = [row["si"] for row in traced["observations"]
+                   if row.get("node") and row["event"] == "received"]
+        self.assertEqual(indices, [2, 1])
+        for row in traced["observations"]:
+            if row["event"] == "forwarded":
+                self.assertGreaterEqual(row["dwell_us"], 0)
+            self.assertIn(row["host"], TEP)
+
+    def test_2_text_names_nodes(self):
+        said = self.weir.command("trace", "g1", "g2", "tcp/80")
+        for words in ("n1", "n2", "forwarded", "resumed", "delivered to g2 on h2"):
+            self.assertIn(words, said)
+
+    def test_3_delivered_where_that_is_wanted(self):
+        with self.t0.at_guest("g2") as g2:
+            traced = self.trace("--deliver")
+            g2.expect("the traced packet", lambda f: f.flags == SYN)
+        self.assertEqual(self.seen(traced), self.WHOLE)
+        self.assertTrue(traced["delivered"])
+
+    def test_4_explain_says_why(self):
+        download = self.g1.download(at(self.g2.ip4, path="/slow"))
+        download.must_grow(10_000)
+        flow = json.loads(self.weir.command("explain", "g1", "--service", "tcp/80", "-o",
+                                            "json"))[0]
+        self.assertEqual((flow["rule"], flow["chain"], flow["port"]), ("redirect", "c1", "g1"))
+        self.assertEqual([hop["node"] for hop in flow["forward"]], ["n1", "n2"])
+        self.assertEqual([hop["node"] for hop in flow["reverse"]], ["n2", "n1"])
+        for hop in flow["forward"]:
+            self.assertEqual(hop["state"], "up")
+            self.assertIn("latency_p99_us", hop)
+        why = flow["why"]
+        chosen = [path for path in why["paths"] if path["chosen"]]
+        self.assertEqual(len(chosen), 1)
+        self.assertTrue(chosen[0]["from"] <= why["number"] < chosen[0]["to"])
+        self.assertEqual(chosen[0]["spi"], flow["spi"])
+        said = self.weir.command("explain", "g1", "--service", "tcp/80")
+        for words in ("rule", "redirect", "n1", "n2", "why this path", "number"):
+            self.assertIn(words, said)
+        download.daemon.stop()
+
+    def test_5_a_hung_node_is_named(self):
+        node = self.t0.fabric.bumps["n2"]
+        node.hang()
+        try:
+            traced = self.trace()
+        finally:
+            node.recover()
+        self.assertEqual(self.seen(traced), self.THERE + [("n2", "dropped", "h4")])
+        self.assertEqual(traced["observations"][-1]["reason"], "no answer from n2")
+        self.assertEqual((traced["delivered"], traced["end"]),
+                         (False, "no answer from node n2 on h4"))
