@@ -16,7 +16,7 @@ Chain random_chain(std::mt19937& engine, PathSelection policy) {
     for (std::uint32_t i = 0; i < 1 + engine() % 6; ++i) {
         Path path;
         path.spi = i + 1;
-        path.weight = engine() % 5 * 7;
+        path.weight = static_cast<std::uint32_t>(engine() % 5 * 7);
         path.maintenance = engine() % 6 == 0;
         path.crossings = static_cast<std::uint16_t>(engine() % 2);
         path.nodes_here = static_cast<std::uint16_t>(engine() % 2);
