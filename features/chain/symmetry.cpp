@@ -8,7 +8,7 @@ namespace weir::chain {
 namespace {
 
 constexpr std::uint8_t initial_ttl = net::Smd{}.ttl;
-constexpr std::uint8_t turns_to_tell = 3;
+constexpr std::uint8_t turns_to_tell = 6;
 
 struct NodeSet {
     std::uint32_t digest = 0;

@@ -24,9 +24,9 @@ public:
         friend bool operator==(const Met&, const Met&) = default;
     };
 
-    // True when the flow turns out to be asymmetric: three times in turn, a packet of the other
-    // direction has met other nodes. One change of path makes two of them differ at most. Told once
-    // a flow.
+    // True when the flow turns out to be asymmetric: six times in turn, a packet of the other
+    // direction has met other nodes. A change of path makes three of them differ at most, by
+    // packets that were under way. Told once a flow.
     bool look(std::uint32_t flow_handle, bool reverse, const Met& met);
 
     std::uint64_t watched = 0;     // flows of which both directions were seen
