@@ -30,21 +30,21 @@ bool same_flow(const net::Smd& a, const net::Smd& b) {
            a.anchor_port == b.anchor_port && a.spi == b.spi && a.reverse == b.reverse;
 }
 
-ContextAge age_of(std::uint8_t proto, std::uint8_t flags) {
+}  // namespace
+
+std::uint64_t context_lifetime_ns(ContextAge age) {
+    if (age == ContextAge::fragment) return 2 * second;
+    return age == ContextAge::established ? 4 * 3600 * second : 120 * second;
+}
+
+ContextAge context_age(std::uint8_t proto, std::uint8_t flags) {
     if (proto != net::proto_tcp) return ContextAge::brief;
     if (flags & (net::tcp_fin | net::tcp_rst)) return ContextAge::finished;
     return flags & net::tcp_syn ? ContextAge::brief : ContextAge::established;
 }
 
-// The last ACKs of a closed connection do not open it again; a new SYN does.
-ContextAge next_age(ContextAge now, ContextAge seen) {
+ContextAge next_context_age(ContextAge now, ContextAge seen) {
     return now == ContextAge::finished && seen == ContextAge::established ? now : seen;
-}
-
-}  // namespace
-
-std::uint64_t context_lifetime_ns(ContextAge age) {
-    return age == ContextAge::established ? 4 * 3600 * second : 120 * second;
 }
 
 std::uint32_t context_owner(std::uint16_t vlan, std::uint32_t workers) {
@@ -122,7 +122,7 @@ Context* Contexts::refresh(const net::Smd& smd, std::uint8_t proto, std::uint8_t
     std::uint16_t vlan = bucket_of(hash);
     while (vlan != no_vlan && !(at(vlan).hash == hash && same_flow(at(vlan).smd, smd)))
         vlan = at(vlan).next_in_bucket;
-    const ContextAge seen = age_of(proto, tcp_flags);
+    const ContextAge seen = context_age(proto, tcp_flags);
     if (vlan == no_vlan) {
         vlan = take(now_ns);
         if (vlan == no_vlan) return nullptr;
@@ -139,7 +139,7 @@ Context* Contexts::refresh(const net::Smd& smd, std::uint8_t proto, std::uint8_t
         std::atomic_ref(fresh.live).store(1, std::memory_order_release);
     } else {
         unlink(vlan);
-        at(vlan).age = next_age(at(vlan).age, seen);
+        at(vlan).age = next_context_age(at(vlan).age, seen);
         append(vlan);
     }
     Context& context = at(vlan);

@@ -21,11 +21,17 @@ enum class ContextAge : std::uint8_t {
     finished = 0,  // FIN or RST seen: 120 s, and given away after `finished_grace_ns` when full
     brief,         // anything but established TCP: 120 s
     established,   // TCP with data: 4 h
+    fragment,      // one datagram that the node sees in pieces: 2 s
     count_
 };
 inline constexpr std::size_t context_ages = static_cast<std::size_t>(ContextAge::count_);
 inline constexpr std::uint64_t finished_grace_ns = 10'000'000'000;
 std::uint64_t context_lifetime_ns(ContextAge);
+// The age that a packet alone speaks for.
+ContextAge context_age(std::uint8_t proto, std::uint8_t tcp_flags);
+// What becomes of `now` with it: the last ACKs of a closed connection do not open it again, a new
+// SYN does.
+ContextAge next_context_age(ContextAge now, ContextAge seen);
 
 // One flow-direction inside a node.
 struct Context {

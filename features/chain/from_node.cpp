@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "features/chain/heartbeat.hpp"
+#include "features/chain/from_node_work.hpp"
 #include "net/checksum.hpp"
 #include "net/ethernet.hpp"
 #include "net/hash.hpp"
@@ -12,43 +12,31 @@
 #include "net/wire.hpp"
 
 namespace weir::chain {
+
+namespace from {
 namespace {
 
-using dataplane::Emit;
-using dataplane::Packet;
-using Exit = FromNode::Exit;
-
-constexpr Exit goes_on = Exit::count_;
-constexpr std::uint64_t second_ns = 1'000'000'000;
 constexpr std::uint64_t refill_pause_ns = 100'000;
-constexpr std::uint64_t timing_limit_ns = second_ns;
+constexpr std::uint64_t timing_limit_ns = 1'000'000'000;
 
-struct Work {
-    const NodeTable& table;
-    FromNode::State& state;
-    Emit& emit;
-    bool taken = false;  // the packet ended or moved to another worker
-};
+}  // namespace
 
-const LocalNode& node_at(const NodeTable::Place& place, const Work& work) {
-    return work.table.nodes[place.node];
-}
-
-// At the polling worker, once per frame.
 bool within_rate(const NodeTable::Place& place, Work& work) {
     NodeRate& rate = work.state.rates[place.node][static_cast<std::size_t>(place.side)];
     const std::uint64_t now = work.emit.now_ns;
     if (rate.looked_ns == 0 || now - rate.looked_ns >= refill_pause_ns) {
         const NodeSlot& slot = work.state.binding.slot(place.node);
-        // What went in on the left comes out on the right; an aware node has one side for all.
+        // What went in on the left comes out on the right; others have one side for all.
         const std::uint64_t given =
-            node_at(place, work).mode == NodeMode::aware
-                ? slot.delivered(Side::left) + slot.delivered(Side::right)
-                : slot.delivered(place.side == Side::right ? Side::left : Side::right);
+            node_at(place, work).has_two_sides()
+                ? slot.delivered(place.side == Side::right ? Side::left : Side::right)
+                : slot.delivered(Side::left) + slot.delivered(Side::right);
         rate.refill(given, now);
     }
     return rate.take();
 }
+
+namespace {
 
 // The service index as it was when the node got the packet, or why that cannot be.
 Exit check_cookie(const NodeTable::Place& place, const net::Nsh& nsh, Work& work) {
@@ -80,6 +68,41 @@ void restore_trace(Packet& p, const NodeSlot& slot) {
     p.hand.trace_collector = static_cast<std::uint32_t>(trace);
 }
 
+// Whether a service header of fixed length says what the context's packets were given, and of these
+// things one that a node may change at most (HD-4, HD-8).
+Exit check_fixed(const net::Smd& back, const net::Smd& sent, const LocalNode& node) {
+    if (back.reverse != sent.reverse || back.at_ingress != sent.at_ingress ||
+        back.spi != sent.spi || back.initial_si != sent.initial_si || back.sci != sent.sci ||
+        back.path_epoch != sent.path_epoch || back.ttl != sent.ttl)
+        return Exit::immutable_tamper;
+    return back.si + (node.can_decrement_si ? 1 : 0) == sent.si ? goes_on : Exit::bad_si;
+}
+
+// MD type 1 says too little: the context that its cookie names knows the rest.
+Exit from_aware_fixed(Packet& p, const net::NshView& view, const NodeTable::Place& place,
+                      Work& work) {
+    if (view.inner.size() < net::ethernet_bytes) return Exit::bad_frame;
+    Exit why = Exit::no_context;
+    FlowContext* context = find_by_number(p, id_of_cookie(view.nsh.cookie), place, why, work);
+    if (!context) return why;
+    if (context->cookie != view.nsh.cookie) return Exit::immutable_tamper;
+    const bool reverse = context->knows(true);
+    const net::Smd& sent = context->of(reverse);
+    if (net::Mac::from(view.inner.data()) != sent.original_dst ||
+        net::Mac::from(view.inner.data() + 6) != sent.original_src)
+        return Exit::immutable_tamper;
+    why = check_fixed(view.nsh.smd, sent, node_at(place, work));
+    if (why != goes_on) return why;
+    if (sent.copy) return Exit::copy_return;
+    if (view.nsh.flow_action != 0) ++work.state.orders;
+    const std::uint32_t tag = view.nsh.smd.flow_tag;
+    p.strip(net::ethernet_bytes + view.header_bytes);
+    take_back(p, *context, reverse, place, work);
+    p.smd.flow_tag = tag;
+    p.smd.live_query = p.smd.live_ack = false;
+    return goes_on;
+}
+
 Exit from_aware(Packet& p, const NodeTable::Place& place, Work& work) {
     const LocalNode& node = node_at(place, work);
     if (p.length < net::ethernet_bytes || net::load16(p.data + 12) != net::ethertype_nsh)
@@ -91,17 +114,18 @@ Exit from_aware(Packet& p, const NodeTable::Place& place, Work& work) {
         work.emit.note(p, "nsh", net::name(error));
         return Exit::bad_nsh;
     }
-    if (view.nsh.md_type != net::MdType::variable) return Exit::no_context;  // never given to it
+    const bool fixed = node.metadata == NshMetadata::type1;
+    if ((view.nsh.md_type == net::MdType::fixed) != fixed)
+        return Exit::no_context;  // never given to it
     NodeSlot& slot = work.state.binding.slot(place.node);
     const bool answer = view.nsh.smd.live_ack && node.liveness_support;
-    if (answer) add_one(slot.heard[0]);
+    if (answer && p.hand.dispatched == 0) add_one(slot.heard[0]);
     if (view.nsh.smd.oam) {
         if (!answer) return Exit::no_context;
         ++work.state.answers[place.node];
-        work.emit.release(p);
-        work.taken = true;
-        return goes_on;
+        return work.end(p);
     }
+    if (fixed) return from_aware_fixed(p, view, place, work);
     if (!within_rate(place, work)) return Exit::rate_limit;
     if (view.inner.size() < net::ethernet_bytes) return Exit::bad_frame;
     view.nsh.smd.original_dst = net::Mac::from(view.inner.data());
@@ -114,62 +138,6 @@ Exit from_aware(Packet& p, const NodeTable::Place& place, Work& work) {
     p.smd.live_query = p.smd.live_ack = false;
     if (!node.can_decrement_si) p.smd.si = static_cast<std::uint8_t>(p.smd.si - 1);
     restore_trace(p, slot);
-    return goes_on;
-}
-
-Exit take_heartbeat(Packet& p, const NodeTable::Place& place, Work& work) {
-    const auto beat = parse_heartbeat(p);
-    NodeSlot& slot = work.state.binding.slot(place.node);
-    if (!beat || beat->live.node != node_at(place, work).id ||
-        beat->live.sequence != slot.sequence.load(std::memory_order_acquire))
-        return Exit::bad_heartbeat;
-    if (beat->entered == place.side) return Exit::wrong_side;
-    add_one(slot.heard[static_cast<std::size_t>(place.side)]);
-    ++work.state.answers[place.node];
-    work.emit.release(p);
-    work.taken = true;
-    return goes_on;
-}
-
-void leave_context(Context& context, const NodeTable::Place& place, Work& work) {
-    if (context.inside != 0) --context.inside;
-    if (context.sampled_ns == 0) return;
-    work.state.latency[place.node].add(work.emit.now_ns - context.sampled_ns);
-    context.sampled_ns = 0;
-}
-
-Exit from_l2(Packet& p, const NodeTable::Place& place, Work& work) {
-    if (p.length < net::ethernet_bytes) return Exit::no_context;
-    const std::uint16_t ethertype = net::load16(p.data + 12);
-    if (ethertype == net::ethertype_heartbeat) return take_heartbeat(p, place, work);
-    if (ethertype != net::ethertype_vlan || p.length < net::ethernet_bytes + net::vlan_bytes)
-        return Exit::no_context;
-    const auto vlan = static_cast<std::uint16_t>(net::load16(p.data + 14) & 0x0fff);
-    const std::uint32_t owner = context_owner(vlan, work.emit.workers);
-    if (owner >= work.emit.workers) return Exit::no_context;
-    if (p.hand.dispatched == 0 && !within_rate(place, work)) return Exit::rate_limit;
-    if (owner != work.emit.worker) {
-        if (p.hand.dispatched != 0) return Exit::no_context;
-        p.hand.dispatched = 2;
-        work.emit.hand_to_worker(p, owner);
-        work.taken = true;
-        return goes_on;
-    }
-    Context* context = work.state.binding.contexts(place.node).find(vlan, work.emit.now_ns);
-    if (!context) return Exit::no_context;
-    const Side expected = context->smd.reverse ? Side::left : Side::right;
-    if (place.side != expected) return Exit::wrong_side;
-    if (net::source_mac(p) != context->smd.original_src ||
-        net::destination_mac(p) != context->smd.original_dst)
-        return Exit::wrong_source;
-    if (context->smd.copy) return Exit::copy_return;
-    leave_context(*context, place, work);
-    std::uint16_t tci = 0;
-    net::pop_vlan(p, tci);
-    p.smd = context->smd;
-    p.smd.si = static_cast<std::uint8_t>(p.smd.si - 1);
-    p.hand.trace_id = context->trace_id;
-    p.hand.trace_collector = context->trace_collector;
     return goes_on;
 }
 
@@ -193,10 +161,30 @@ Exit finish(Packet& p, const NodeTable::Place& place, Work& work) {
 }
 
 Exit receive(Packet& p, const NodeTable::Place& place, Work& work) {
-    const Exit why = node_at(place, work).mode == NodeMode::aware ? from_aware(p, place, work)
-                                                                  : from_l2(p, place, work);
+    Exit why = Exit::no_context;
+    switch (node_at(place, work).mode) {
+        case NodeMode::aware:
+            why = from_aware(p, place, work);
+            break;
+        case NodeMode::l2:
+            why = from_l2(p, place, work);
+            break;
+        case NodeMode::l3:
+            why = from_l3(p, place, work);
+            break;
+        case NodeMode::gwlb:
+            why = from_gwlb(p, place, work);
+            break;
+    }
     return why != goes_on || work.taken ? why : finish(p, place, work);
 }
+
+}  // namespace
+}  // namespace from
+
+namespace {
+
+constexpr std::uint64_t second_ns = 1'000'000'000;
 
 }  // namespace
 
@@ -229,7 +217,7 @@ Result<std::shared_ptr<const NodeTable>> FromNode::compile(
 }
 
 void FromNode::run(dataplane::Burst& burst, const Tables& table, State& state,
-                   dataplane::Exits<Exit>& exits, Emit& emit) {
+                   dataplane::Exits<Exit>& exits, dataplane::Emit& emit) {
     const bool ready = state.binding.follow(table, true);
     if (state.digest != table.digest) {
         state.rates = {};
@@ -237,13 +225,13 @@ void FromNode::run(dataplane::Burst& burst, const Tables& table, State& state,
         state.answers = {};
         state.digest = table.digest;
     }
-    for (Packet* p : burst.packets()) {
+    for (dataplane::Packet* p : burst.packets()) {
         const NodeTable::Place* place = table.at(p->hand.port);
-        Work work{table, state, emit};
+        from::Work work{table, state, emit};
         const Exit why = !place  ? Exit::not_a_node
-                         : ready ? receive(*p, *place, work)
+                         : ready ? from::receive(*p, *place, work)
                                  : Exit::no_context;
-        if (why != goes_on) exits.take(*p, why);
+        if (why != from::goes_on) exits.take(*p, why);
     }
 }
 

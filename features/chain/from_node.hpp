@@ -57,9 +57,12 @@ struct FromNode {
     enum class Exit : std::uint8_t {
         not_a_node,    // the port belongs to no service node
         no_context,    // nothing that was given to the node (DP-16, step 5)
-        wrong_source,  // source MAC is not the node's (aware) or the guest's (L2) (SEC-10)
+        wrong_source,  // source MAC is not the node's (aware, L3, gwlb) or the guest's (L2)
+                       // (SEC-10)
+        link_talk,     // of an L3 or gwlb node to its own link: nobody here is meant
         wrong_side,    // came back where it went in
         bad_nsh,
+        bad_geneve,  // of a gwlb node
         immutable_tamper,
         bad_si,
         copy_return,
@@ -68,17 +71,12 @@ struct FromNode {
         bad_frame,      // the guest's frame is unreadable
         count_
     };
-    static constexpr std::array<std::string_view, 11> exit_names = {"from_node.not_a_node",
-                                                                    "NO_CONTEXT",
-                                                                    "from_node.wrong_source",
-                                                                    "WRONG_SIDE",
-                                                                    "from_node.bad_nsh",
-                                                                    "IMMUTABLE_TAMPER",
-                                                                    "BAD_SI",
-                                                                    "COPY_RETURN",
-                                                                    "RATE_LIMIT",
-                                                                    "from_node.bad_heartbeat",
-                                                                    "from_node.bad_frame"};
+    static constexpr std::array<std::string_view, 13> exit_names = {
+        "from_node.not_a_node", "NO_CONTEXT",       "from_node.wrong_source",
+        "from_node.link_talk",  "WRONG_SIDE",       "from_node.bad_nsh",
+        "from_node.bad_geneve", "IMMUTABLE_TAMPER", "BAD_SI",
+        "COPY_RETURN",          "RATE_LIMIT",       "from_node.bad_heartbeat",
+        "from_node.bad_frame"};
 
     static Result<std::shared_ptr<const Tables>> compile(
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "features/chain/ctrl.hpp"
+#include "features/chain/health_check.hpp"
 #include "features/chain/heartbeat.hpp"
 #include "net/ethernet.hpp"
 #include "net/nsh.hpp"
@@ -21,7 +22,8 @@ using Exit = Liveness::Exit;
 using Tables = Liveness::Tables;
 using State = Liveness::State;
 
-constexpr dataplane::LivenessTimes times{};
+constexpr dataplane::LivenessTimes usual_times{};
+constexpr dataplane::LivenessTimes router_times{.interval_ns = 300'000'000};  // LV-5
 constexpr std::uint64_t second_ns = 1'000'000'000;
 constexpr std::uint64_t tell_again_ns = 30 * second_ns;
 constexpr std::uint8_t reason_liveness = 1;
@@ -43,6 +45,39 @@ void report(Emit& emit, const char* event, std::string_view node, std::uint32_t 
 
 // --- asking
 // ---------------------------------------------------------------------------------------
+
+const dataplane::LivenessTimes& times_of(const LocalNode& node) {
+    return node.mode == NodeMode::l3 ? router_times : usual_times;
+}
+
+// Through the router in both directions, for each family it routes.
+bool send_router_heartbeats(const LocalNode& node, std::uint32_t sequence, Emit& emit) {
+    const auto now_ms = static_cast<std::uint32_t>(emit.now_ns / 1'000'000);
+    bool all = true;
+    for (const net::Family family : {net::Family::ip4, net::Family::ip6}) {
+        if (node.proxy[0][family == net::Family::ip4 ? 0 : 1].is_zero()) continue;
+        for (const Side side : {Side::left, Side::right}) {
+            Packet* p = emit.allocate();
+            if (p && build_router_heartbeat(*p, node, side, family, {node.id, sequence, now_ms})) {
+                emit.transmit(*p, node.vnics[static_cast<std::size_t>(side)].port);
+                continue;
+            }
+            if (p) emit.release(*p);
+            all = false;
+        }
+    }
+    return all;
+}
+
+bool send_health_question(const LocalNode& node, std::uint32_t sequence, Emit& emit) {
+    Packet* p = emit.allocate();
+    if (p && build_health_question(*p, node, sequence)) {
+        emit.transmit(*p, node.vnics[0].port);
+        return true;
+    }
+    if (p) emit.release(*p);
+    return false;
+}
 
 bool send_heartbeats(const LocalNode& node, std::uint32_t sequence, Emit& emit) {
     const auto now_ms = static_cast<std::uint32_t>(emit.now_ns / 1'000'000);
@@ -68,6 +103,7 @@ bool send_query(const LocalNode& node, const NodeTable& table, std::uint32_t seq
     Packet* p = emit.allocate();
     if (!p) return false;
     net::Nsh nsh;
+    if (node.metadata == NshMetadata::type1) nsh.md_type = net::MdType::fixed;
     nsh.smd.oam = nsh.smd.live_query = true;
     nsh.smd.si = nsh.smd.initial_si = 1;  // 0 would be dropped by any forwarder (RFC 8300 §2.3)
     nsh.smd.anchor_host = table.host_id;
@@ -88,22 +124,26 @@ void note_question(NodeSlot& slot, std::uint64_t now_ns) {
 
 // A new interval: heartbeats at once, a query to an aware node on the next data packet.
 void begin_interval(const LocalNode& node, NodeSlot& slot, Emit& emit) {
-    for (std::size_t side = 0; side < 2; ++side)
-        slot.heard_before[side] = slot.heard[side].load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < slot.heard.size(); ++i)
+        slot.heard_before[i] = slot.heard[i].load(std::memory_order_acquire);
     if (node.mode == NodeMode::aware) {
         const std::uint64_t rode = slot.rode_ns.load(std::memory_order_relaxed);
-        slot.ask_from_ns.store(std::max(slot.judge.interval_start_ns(), rode + times.interval_ns),
-                               std::memory_order_release);
+        slot.ask_from_ns.store(
+            std::max(slot.judge.interval_start_ns(), rode + usual_times.interval_ns),
+            std::memory_order_release);
         return;
     }
     const std::uint32_t sequence = slot.sequence.load(std::memory_order_relaxed) + 1;
     slot.sequence.store(sequence, std::memory_order_release);
-    if (send_heartbeats(node, sequence, emit)) note_question(slot, emit.now_ns);
+    const bool sent = node.mode == NodeMode::l3     ? send_router_heartbeats(node, sequence, emit)
+                      : node.mode == NodeMode::gwlb ? send_health_question(node, sequence, emit)
+                                                    : send_heartbeats(node, sequence, emit);
+    if (sent) note_question(slot, emit.now_ns);
 }
 
 // No data packet took the query within the grace: it travels alone.
 void ask_alone(const LocalNode& node, const NodeTable& table, NodeSlot& slot, Emit& emit) {
-    if (emit.now_ns < slot.judge.interval_start_ns() + times.grace_ns) return;
+    if (emit.now_ns < slot.judge.interval_start_ns() + usual_times.grace_ns) return;
     std::uint64_t from = slot.ask_from_ns.load(std::memory_order_acquire);
     if (from == never_ns ||
         !slot.ask_from_ns.compare_exchange_strong(from, never_ns, std::memory_order_acq_rel))
@@ -120,10 +160,25 @@ void ask_alone(const LocalNode& node, const NodeTable& table, NodeSlot& slot, Em
 Judge::Outcome outcome(const LocalNode& node, const NodeSlot& slot) {
     const std::uint64_t asked = slot.asked_ns.load(std::memory_order_acquire);
     if (asked == 0 || asked < slot.judge.interval_start_ns()) return Judge::Outcome::unasked;
-    const auto heard = [&](std::size_t side) {
-        return slot.heard[side].load(std::memory_order_acquire) != slot.heard_before[side];
+    const auto heard = [&](std::size_t i) {
+        return slot.heard[i].load(std::memory_order_acquire) != slot.heard_before[i];
     };
-    const bool answered = heard(0) && (node.mode == NodeMode::aware || heard(1));
+    bool answered = false;
+    switch (node.mode) {
+        case NodeMode::aware:
+        case NodeMode::gwlb:
+            answered = heard(0);
+            break;
+        case NodeMode::l2:
+            answered = heard(0) && heard(1);
+            break;
+        case NodeMode::l3:  // every family that it routes
+            answered = true;
+            for (const std::size_t family : {0u, 1u})
+                if (!node.proxy[0][family].is_zero())
+                    answered = answered && heard(2 * family) && heard(2 * family + 1);
+            break;
+    }
     return answered ? Judge::Outcome::answered : Judge::Outcome::missed;
 }
 
@@ -215,7 +270,7 @@ void keep_telling(const LocalNode& node, const NodeSlot& slot, bool changed, std
 void judge(const LocalNode& node, std::size_t n, const Tables& tables, State& state, Emit& emit) {
     NodeSlot& slot = state.binding.slot(n);
     if (slot.judge.due(emit.now_ns)) {
-        const bool changed = slot.judge.advance(emit.now_ns, outcome(node, slot), times);
+        const bool changed = slot.judge.advance(emit.now_ns, outcome(node, slot), times_of(node));
         if (changed) publish(node, slot, state, emit);
         if (slot.judge.verdict() != Judge::Verdict::unknown)
             keep_telling(node, slot, changed, state.told_ns[n], emit);

@@ -22,9 +22,9 @@ bool contains(const NodeTable& table, std::uint32_t node_id) {
 void reset(NodeSlot& slot) {
     slot.judge = {};
     slot.heard_before = {};
-    for (AtomicU64* value :
-         {&slot.ask_from_ns, &slot.asked_ns, &slot.rode_ns, &slot.questions, &slot.heard[0],
-          &slot.heard[1], &slot.timed_ns, &slot.trace, &slot.unreturned})
+    for (AtomicU64* value : {&slot.ask_from_ns, &slot.asked_ns, &slot.rode_ns, &slot.questions,
+                             &slot.heard[0], &slot.heard[1], &slot.heard[2], &slot.heard[3],
+                             &slot.timed_ns, &slot.trace, &slot.unreturned})
         value->store(0, std::memory_order_relaxed);
     slot.ask_from_ns.store(never_ns, std::memory_order_relaxed);
     slot.sequence.store(0, std::memory_order_relaxed);
@@ -42,7 +42,12 @@ void NodeBinding::open(const dataplane::OpenInput& input) {
     bool fresh = false;
     memory_ = static_cast<NodeMemory*>(
         input.pool(NodeMemory::pool_name, sizeof(NodeMemory), NodeMemory::layout_version, fresh));
+    flow_memory_ = static_cast<FlowContextMemory*>(
+        input.pool(FlowContextMemory::pool_name, sizeof(FlowContextMemory),
+                   FlowContextMemory::layout_version, fresh));
+    if (!flow_memory_) memory_ = nullptr;
     if (!memory_) return;
+    flow_contexts_ = FlowContexts(*flow_memory_, worker_, workers_);
     std::uint64_t none = 0;
     memory_->seed.compare_exchange_strong(none, draw_seed(), std::memory_order_acq_rel);
 }
@@ -71,14 +76,16 @@ bool NodeBinding::follow(const NodeTable& table, bool contexts) {
     if (!memory_) return false;
     if (table.digest == digest_) return true;
     size_ = 0;
+    if (contexts && !recovered_) flow_contexts_.recover();
     for (const LocalNode& node : table.nodes) {
         const std::size_t slot = claim(node.id, table);
         if (slot == nowhere) return false;
         slots_[size_] = static_cast<std::uint8_t>(slot);
         secrets_[size_] = node_secret(memory_->seed.load(std::memory_order_acquire), node.id);
-        if (contexts && node.mode == NodeMode::l2) {
+        const std::uint32_t epoch = memory_->slots[slot].epoch.load(std::memory_order_acquire);
+        if (contexts) flow_contexts_.claim(static_cast<std::uint8_t>(slot), epoch);
+        if (contexts && node.has_vlan_contexts()) {
             contexts_[size_] = Contexts(memory_->slabs[slot], worker_, workers_);
-            const std::uint32_t epoch = memory_->slots[slot].epoch.load(std::memory_order_acquire);
             if (recovered_) {
                 contexts_[size_].claim(epoch);
             } else {

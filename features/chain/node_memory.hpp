@@ -8,6 +8,7 @@
 #include "dataplane/stage.hpp"
 #include "features/chain/contexts.hpp"
 #include "features/chain/cookie.hpp"
+#include "features/chain/flow_contexts.hpp"
 #include "features/chain/node_table.hpp"
 
 // What has to be remembered of service nodes beyond one engine and one worker: a pool of the host's
@@ -41,9 +42,10 @@ struct alignas(64) NodeSlot {
     AtomicU64 asked_ns{0};     // last query, of whatever kind
     AtomicU64 rode_ns{0};      // last query on a data packet
     AtomicU64 questions{0};
-    AtomicU32 sequence{0};             // of the last heartbeats or synthetic query
-    std::array<AtomicU64, 2> heard{};  // answers: aware [0]; L2: on the left, on the right
-    std::array<std::uint64_t, 2> heard_before{};  // as `judge` found them when the interval began
+    AtomicU32 sequence{0};  // of the last heartbeats or synthetic query
+    // Answers: aware [0]; L2: on the left, on the right; L3: these two for IPv4, then for IPv6.
+    std::array<AtomicU64, 4> heard{};
+    std::array<std::uint64_t, 4> heard_before{};  // as `judge` found them when the interval began
 
     // Aware nodes: the packet whose way through the node is timed, and the last traced one.
     AtomicU64 timed_ns{0};     // 0: none
@@ -76,7 +78,7 @@ struct HeardNode {
 
 struct NodeMemory {
     static constexpr std::string_view pool_name = "service-nodes";
-    static constexpr std::uint32_t layout_version = 1;
+    static constexpr std::uint32_t layout_version = 2;
 
     AtomicU64 seed{0};  // of the nodes' secrets; drawn once per host
     std::array<NodeSlot, max_local_nodes> slots;
@@ -101,7 +103,7 @@ class NodeBinding {
 public:
     void open(const dataplane::OpenInput& input);
     // Looks up or claims slots when the table is another than last time. With `contexts`, this
-    // worker's share of the L2 nodes' contexts is made ready as well. False: there is no memory.
+    // worker's share of the nodes' contexts is made ready as well. False: there is no memory.
     bool follow(const NodeTable& table, bool contexts);
 
     NodeMemory* memory() const { return memory_; }
@@ -109,6 +111,10 @@ public:
     NodeSlot& slot(std::size_t n) const { return memory_->slots[slots_[n]]; }
     Contexts& contexts(std::size_t n) { return contexts_[n]; }
     const Contexts& contexts(std::size_t n) const { return contexts_[n]; }
+    // Of nodes with has_flow_contexts(); the slot number names the node.
+    FlowContexts& flow_contexts() { return flow_contexts_; }
+    const FlowContexts& flow_contexts() const { return flow_contexts_; }
+    std::uint8_t slot_number(std::size_t n) const { return slots_[n]; }
     const NodeSecret& secret(std::size_t n) const { return secrets_[n]; }
     std::size_t size() const { return size_; }
     std::uint32_t worker() const { return worker_; }
@@ -125,6 +131,8 @@ private:
     std::array<std::uint8_t, max_local_nodes> slots_{};
     std::array<NodeSecret, max_local_nodes> secrets_{};
     std::array<Contexts, max_local_nodes> contexts_{};
+    FlowContextMemory* flow_memory_ = nullptr;
+    FlowContexts flow_contexts_;
 };
 
 }  // namespace weir::chain

@@ -4,6 +4,7 @@
 
 #include "dataplane/digest.hpp"
 #include "features/chain/resources.hpp"
+#include "net/bytes.hpp"
 #include "net/smd_codec.hpp"
 
 namespace weir::chain {
@@ -21,6 +22,20 @@ LocalNode::Vnic vnic(const dataplane::PortMap& ports, const std::string& name) {
     return out;
 }
 
+NodeContexts contexts_of(const ServiceNode& node) {
+    if (node.contexts != NodeContexts::automatic) return node.contexts;
+    return node.mode == NodeMode::l3 ? NodeContexts::tuple : NodeContexts::vlan;
+}
+
+// The appliance's own address of the family that the proxy speaks to it.
+net::Ip appliance_address(const ServiceNode& node, const dataplane::CompileInput& input) {
+    const auto* port = node.vnics.empty() ? nullptr : input.snapshot.find(node.vnics.front());
+    if (port && !node.proxy_addresses.empty())
+        for (const net::Ip& ip : port->addresses)
+            if (ip.is4() == node.proxy_addresses.front().is4()) return ip;
+    return {};
+}
+
 LocalNode local_node(const ServiceNode& node, const dataplane::CompileInput& input) {
     LocalNode out;
     out.name = node.name;
@@ -30,12 +45,20 @@ LocalNode local_node(const ServiceNode& node, const dataplane::CompileInput& inp
     if (const Service* service = input.snapshot.find(node.service)) {
         out.can_decrement_si = service->can_decrement_si;
         out.liveness_support = service->liveness_support;
+        out.may_rewrite = std::ranges::find(service->privileges, Privilege::rewrite_headers) !=
+                          service->privileges.end();
     }
-    if (node.mode == NodeMode::l2) {
+    out.contexts = contexts_of(node);
+    if (node.mode != NodeMode::aware) {
         out.can_decrement_si = false;  // it sees no index
         out.liveness_support = true;
     }
-    const std::size_t wanted = node.mode == NodeMode::aware ? 1 : 2;
+    for (std::size_t i = 0; i < node.proxy_addresses.size(); ++i)
+        out.proxy[i % 2][node.proxy_addresses[i].is4() ? 0 : 1] = node.proxy_addresses[i];
+    out.metadata = node.nsh_metadata;
+    out.health_port = node.health_port;
+    if (out.mode == NodeMode::gwlb) out.address = appliance_address(node, input);
+    const std::size_t wanted = out.has_two_sides() ? 2 : 1;
     for (std::size_t i = 0; i < std::min(wanted, node.vnics.size()); ++i)
         out.vnics[i] = vnic(input.ports, node.vnics[i].name);
     return out;
@@ -59,6 +82,12 @@ std::uint64_t digest_of(const NodeTable& table) {
         digest.add(node.name).add(node.id).add(node.svni);
         digest.add(static_cast<std::uint64_t>(node.mode) << 2 | (node.can_decrement_si ? 2u : 0u) |
                    (node.liveness_support ? 1u : 0u));
+        digest.add(static_cast<std::uint64_t>(node.contexts) << 32 |
+                   static_cast<std::uint64_t>(node.metadata) << 24 |
+                   std::uint64_t{node.health_port} << 1 | (node.may_rewrite ? 1u : 0u));
+        digest.add(node.address.text());
+        for (const auto& side : node.proxy)
+            for (const net::Ip& ip : side) digest.add(ip.text());
         for (const LocalNode::Vnic& v : node.vnics)
             digest.add(v.port).add(v.mtu).add(v.polling_worker).add(v.foreign).add(v.mac.to_u64());
     }
@@ -66,6 +95,12 @@ std::uint64_t digest_of(const NodeTable& table) {
 }
 
 }  // namespace
+
+net::Mac proxy_side_mac(std::uint32_t node_id, Side side) {
+    net::Mac mac{{0x02, static_cast<std::uint8_t>(side == Side::left ? 0x5d : 0x5e), 0, 0, 0, 0}};
+    net::store32(mac.bytes.data() + 2, node_id);
+    return mac;
+}
 
 Result<NodeTable> compile_nodes(const dataplane::CompileInput& input) {
     NodeTable table;

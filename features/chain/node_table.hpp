@@ -30,16 +30,37 @@ struct LocalNode {
     std::uint32_t id = 0;
     std::uint32_t svni = 0;
     NodeMode mode = NodeMode::aware;
+    NodeContexts contexts = NodeContexts::vlan;  // L2 and L3 nodes
     bool can_decrement_si = false;
-    bool liveness_support = false;  // always true for L2 nodes: heartbeats need no help
-    std::array<Vnic, 2> vnics;      // aware: [0]; L2: left, right
+    bool liveness_support = false;  // always true for others than aware nodes: those need no help
+    std::array<Vnic, 2> vnics;      // aware, gwlb: [0]; others: left, right
+    // The proxy's addresses, [side][0: IPv4, 1: IPv6]; zero: none. L3: all that it routes; gwlb:
+    // one, on the left.
+    std::array<std::array<net::Ip, 2>, 2> proxy{};
+    NshMetadata metadata = NshMetadata::type2;  // aware
+    net::Ip address;                            // gwlb: of the appliance
+    std::uint16_t health_port = 0;              // gwlb; 0: ping
+    bool may_rewrite = false;                   // headers (SEC-11)
+
+    // Its packets are remembered in FlowContexts.
+    bool has_flow_contexts() const {
+        if (mode == NodeMode::aware) return metadata == NshMetadata::type1;
+        return mode != NodeMode::l2 || contexts != NodeContexts::vlan;
+    }
+    bool has_vlan_contexts() const {
+        return mode == NodeMode::l2 && contexts == NodeContexts::vlan;
+    }
+    bool has_two_sides() const { return mode == NodeMode::l2 || mode == NodeMode::l3; }
+    const net::Ip& gwlb_proxy() const { return proxy[0][address.is4() ? 0 : 1]; }
 
     bool realised() const {
-        return vnics[0].port != net::no_port &&
-               (mode == NodeMode::aware || vnics[1].port != net::no_port);
+        return vnics[0].port != net::no_port && (!has_two_sides() || vnics[1].port != net::no_port);
     }
     friend bool operator==(const LocalNode&, const LocalNode&) = default;
 };
+
+// The proxy's address at a side of a node: 02:5D (left) or 02:5E (right) and the node's number.
+net::Mac proxy_side_mac(std::uint32_t node_id, Side side);
 
 // The service nodes of this host, compiled from service-node, service and the open ports.
 struct NodeTable {

@@ -8,6 +8,9 @@
 
 #include "dataplane/digest.hpp"
 #include "features/chain/path_generation.hpp"
+#include "net/gwlb.hpp"
+#include "net/nsh.hpp"
+#include "net/wire.hpp"
 
 namespace weir::chain {
 namespace {
@@ -55,7 +58,7 @@ std::uint32_t mtu_of(const Snapshot& intent, const ServiceNode& node) {
     for (const auto& ref : node.vnics)
         if (const model::Port* port = intent.find(ref))
             mtu = std::min<std::uint32_t>(mtu, model::mtu_of(intent, *port));
-    const std::uint32_t overhead = node.mode == NodeMode::aware ? aware_overhead_bytes : 0;
+    const std::uint32_t overhead = node_overhead_bytes(node);
     return mtu > overhead ? mtu - overhead : 0;
 }
 
@@ -176,6 +179,16 @@ void number_paths(std::vector<ServicePath*>& paths) {
 }
 
 }  // namespace
+
+std::uint32_t node_overhead_bytes(const ServiceNode& node) {
+    if (node.mode == NodeMode::gwlb) {
+        const bool ip6 = !node.proxy_addresses.empty() && !node.proxy_addresses.front().is4();
+        return (ip6 ? net::ip6_bytes : net::ip4_min_bytes) + net::udp_bytes + net::gwlb_bytes;
+    }
+    if (node.mode != NodeMode::aware) return 0;
+    const bool fixed = node.nsh_metadata == NshMetadata::type1;
+    return (fixed ? net::nsh_md1_bytes : net::nsh_md2_bytes) + net::ethernet_bytes;
+}
 
 std::map<std::string, std::vector<ServicePath>> static_paths(const Snapshot& intent) {
     std::map<std::string, std::vector<ServicePath>> out;

@@ -7,6 +7,7 @@
 #include "dataplane/overhead.hpp"
 #include "features/chain/planned.hpp"
 #include "net/smd_codec.hpp"
+#include "net/wire.hpp"
 
 namespace weir::chain {
 namespace {

@@ -5,16 +5,14 @@
 
 #include "base/limits.hpp"
 #include "features/chain/resources.hpp"
-#include "net/nsh.hpp"
-#include "net/wire.hpp"
 
 // Kinds that no operator writes: hosts get paths from the plan and report how their nodes fare.
 // Everything a host needs stands in them by value, so that they refer to nothing the host lacks.
 namespace weir::chain {
 
-// What an aware node's port carries beside a guest's IP packet: NSH and the guest's Ethernet
-// header.
-inline constexpr std::uint32_t aware_overhead_bytes = net::nsh_md2_bytes + net::ethernet_bytes;
+// What a node's port carries beside a guest's IP packet. Aware: NSH and the guest's Ethernet
+// header; gwlb: the outer IP and UDP headers and Geneve with its options.
+std::uint32_t node_overhead_bytes(const ServiceNode& node);
 
 // One node of a path (OBJ-11).
 struct PathHop {

@@ -33,8 +33,7 @@ struct Service {
             field(&Service::functionalities, "functionalities", "What it is good for.").count(0, 4),
             field(&Service::transports, "transports",
                   "Ways its nodes can be given packets: nsh (service-metadata-aware), l2_bridge "
-                  "(bump "
-                  "in the wire), l3_routed.")
+                  "(bump in the wire), l3_routed, gwlb_geneve (as AWS Gateway Load Balancers do).")
                 .required()
                 .count(1, 3),
             field(&Service::can_decrement_si, "can_decrement_si",
@@ -79,6 +78,10 @@ struct ServiceNode {
     NodeMode mode = NodeMode::aware;
     model::Ref<model::ServiceSegment> service_segment;
     std::vector<model::Ref<model::Port>> vnics;
+    NodeContexts contexts = NodeContexts::automatic;
+    std::vector<net::Ip> proxy_addresses;
+    NshMetadata nsh_metadata = NshMetadata::type2;
+    std::uint16_t health_port = 0;
     std::uint16_t weight = 100;
     std::uint32_t capacity = 0;
     bool maintenance = false;
@@ -95,13 +98,34 @@ struct ServiceNode {
             field(
                 &ServiceNode::mode, "mode",
                 "aware: reads the service header (NSH); l2: a bump in the wire that knows nothing "
-                "of Weir; l3: a router that knows nothing of Weir."),
+                "of Weir; l3: a router that knows nothing of Weir; gwlb: an appliance that speaks "
+                "the "
+                "encapsulation of AWS Gateway Load Balancers."),
             field(&ServiceNode::service_segment, "service_segment", "Plane it is reached on.")
                 .required(),
             field(&ServiceNode::vnics, "vnics",
-                  "Its ports: one for an aware node; left and right, in this order, for others.")
+                  "Its ports: one for aware and gwlb nodes; left and right, in this order, for "
+                  "others.")
                 .required()
                 .count(1, 2),
+            field(
+                &ServiceNode::contexts, "contexts",
+                "By what packets inside the node are told apart: vlan, one tag (4094 flow "
+                "directions); qinq, two tags (65536); tuple, their addresses and ports, for nodes "
+                "that cannot keep tags. automatic: vlan for l2, tuple for l3, nothing for "
+                "others."),
+            field(&ServiceNode::proxy_addresses, "proxy_addresses",
+                  "Neighbours that an l3 node routes packets to: Weir's address at its left and at "
+                  "its right, in this order; two more for the other family. For a gwlb node: the "
+                  "one address that Weir speaks to the appliance from; the appliance's own is the "
+                  "address of its port.")
+                .count(0, 4),
+            field(&ServiceNode::nsh_metadata, "nsh_metadata",
+                  "The service header of an aware node: type2 says everything; type1 is of fixed "
+                  "length, for nodes that cannot read more."),
+            field(&ServiceNode::health_port, "health_port",
+                  "TCP port that a gwlb node accepts connections on while it is well; 0: it is "
+                  "pinged instead."),
             field(&ServiceNode::weight, "weight",
                   "Share of new flows compared with other nodes of the service; 0: none.", 0,
                   10000),

@@ -100,8 +100,10 @@ public:
         if (no_memory) return nullptr;
         void*& memory = pools[std::string(name)];
         fresh = memory == nullptr;
-        if (fresh) memory = std::memset(std::aligned_alloc(64, (bytes + 63) / 64 * 64), 0, bytes);
-        return memory;
+        // Zeroed by the kernel: most of a pool is never touched.
+        if (fresh) memory = std::calloc(bytes + 64, 1);
+        return static_cast<std::byte*>(memory) +
+               (64 - reinterpret_cast<std::uintptr_t>(memory) % 64);
     }
 
     weir_host_vtable vtable{};

@@ -4,9 +4,12 @@
 
 #include "dataplane/cut.hpp"
 #include "features/chain/resources.hpp"
-#include "model/value.hpp"
+#include "net/bytes.hpp"
 #include "net/checksum.hpp"
 #include "net/ethernet.hpp"
+#include "net/geneve.hpp"
+#include "net/gwlb.hpp"
+#include "net/hash.hpp"
 #include "net/nsh.hpp"
 #include "net/wire.hpp"
 
@@ -19,6 +22,7 @@ using Exit = ToNode::Exit;
 
 constexpr std::uint64_t timing_pause_ns = 10'000'000;  // between timed packets, a node and worker
 constexpr std::uint64_t timing_limit_ns = 1'000'000'000;  // then the timed packet counts as lost
+constexpr std::uint8_t outer_ttl = 64;
 constexpr Exit sent = Exit::count_;
 
 // Whether this packet carries the liveness query (LV-2): one packet of all workers wins it.
@@ -55,29 +59,6 @@ Exit hand_over(Packet& p, const NodeTable::Place& place, std::uint32_t port, Wor
     return sent;
 }
 
-Exit to_aware(Packet& p, const NodeTable::Place& place, Work& work) {
-    const LocalNode& node = work.tables.nodes.nodes[place.node];
-    const LocalNode::Vnic& vnic = node.vnics[0];
-    NodeSlot& slot = work.state.binding.slot(place.node);
-    if (p.length + net::nsh_md2_bytes > vnic.mtu) return Exit::mtu;
-    if (p.headroom < net::nsh_md2_bytes + net::ethernet_bytes) return Exit::bad_frame;
-    const bool timed =
-        !p.smd.copy && take_timing(slot, work.state.time_from_ns[place.node], work.emit.now_ns);
-    net::Nsh nsh;
-    nsh.smd = p.smd;
-    nsh.smd.returning = nsh.smd.live_ack = false;
-    nsh.smd.live_query = take_query(node, slot, work.emit.now_ns);
-    nsh.cookie = cookie(work.state.binding.secret(place.node), nsh.smd, timed);
-    net::push_nsh(p, nsh);
-    net::push_ethernet(p, vnic.mac, work.tables.nodes.proxy_mac, net::ethertype_nsh);
-    if (p.smd.trace) {
-        slot.trace.store(std::uint64_t{p.hand.trace_id} << 32 | p.hand.trace_collector,
-                         std::memory_order_relaxed);
-        slot.traced_flow.store(p.smd.flow_handle, std::memory_order_release);
-    }
-    return hand_over(p, place, vnic.port, work);
-}
-
 // A hop that cannot be made is left out where the chain allows it (§5.5).
 Exit without_context(Packet& p, Work& work) {
     if (p.smd.copy || work.tables.policy_of(p.smd.sci) == FailurePolicy::block)
@@ -90,9 +71,83 @@ Exit without_context(Packet& p, Work& work) {
     return sent;
 }
 
-void time_context(Context& context, std::uint64_t now_ns) {
+template <class AnyContext>
+void time_context(AnyContext& context, std::uint64_t now_ns) {
     if (context.inside == 0 && context.sampled_ns == 0) context.sampled_ns = now_ns;
     if (context.inside != 0xffff) ++context.inside;
+}
+
+// What is remembered of the packet while it is in a node without metadata; null: nothing can be.
+FlowContext* remember(Packet& p, const NodeTable::Place& place, ContextOf of, Work& work) {
+    const net::Tuple tuple = tuple_key(p.headers, p.tuple);
+    const auto [context, taken] = work.state.binding.flow_contexts().refresh(
+        {work.state.binding.slot_number(place.node), of, p.smd, p.headers, tuple},
+        work.emit.now_ns);
+    if (taken) ++work.state.conflicts;
+    if (!context) return nullptr;
+    time_context(*context, work.emit.now_ns);
+    context->trace_id = p.hand.trace_id;
+    context->trace_collector = p.hand.trace_collector;
+    return context;
+}
+
+// The same for a node that carries the context's number.
+FlowContext* remember_by_cookie(Packet& p, const NodeTable::Place& place, ContextOf of,
+                                Work& work) {
+    FlowContext* context = remember(p, place, of, work);
+    if (context && context->cookie == 0)
+        context->cookie = context_cookie(work.state.binding.secret(place.node),
+                                         work.state.binding.flow_contexts().id_of(*context),
+                                         std::uint64_t{p.smd.flow_handle} << 32 ^ p.smd.spi ^
+                                             std::uint64_t{p.smd.anchor_host} << 16);
+    return context;
+}
+
+Exit to_aware(Packet& p, const NodeTable::Place& place, Work& work) {
+    const LocalNode& node = work.tables.nodes.nodes[place.node];
+    const LocalNode::Vnic& vnic = node.vnics[0];
+    NodeSlot& slot = work.state.binding.slot(place.node);
+    const bool fixed = node.metadata == NshMetadata::type1;
+    const auto nsh_bytes =
+        static_cast<std::uint32_t>(fixed ? net::nsh_md1_bytes : net::nsh_md2_bytes);
+    if (p.length + nsh_bytes > vnic.mtu) return Exit::mtu;
+    if (p.headroom < nsh_bytes + net::ethernet_bytes) return Exit::bad_frame;
+    net::Nsh nsh;
+    if (fixed) {
+        const FlowContext* context = remember_by_cookie(p, place, ContextOf::direction, work);
+        if (!context) return without_context(p, work);
+        nsh.md_type = net::MdType::fixed;
+        nsh.cookie = context->cookie;
+    }
+    nsh.smd = p.smd;
+    nsh.smd.returning = nsh.smd.live_ack = false;
+    nsh.smd.live_query = take_query(node, slot, work.emit.now_ns);
+    if (!fixed) {
+        const bool timed =
+            !p.smd.copy && take_timing(slot, work.state.time_from_ns[place.node], work.emit.now_ns);
+        nsh.cookie = cookie(work.state.binding.secret(place.node), nsh.smd, timed);
+    }
+    net::push_nsh(p, nsh);
+    net::push_ethernet(p, vnic.mac, work.tables.nodes.proxy_mac, net::ethertype_nsh);
+    if (p.smd.trace) {
+        slot.trace.store(std::uint64_t{p.hand.trace_id} << 32 | p.hand.trace_collector,
+                         std::memory_order_relaxed);
+        slot.traced_flow.store(p.smd.flow_handle, std::memory_order_release);
+    }
+    return hand_over(p, place, vnic.port, work);
+}
+
+// Two tags tell the contexts apart.
+Exit to_l2_by_two_tags(Packet& p, const NodeTable::Place& place, std::uint32_t port, Work& work) {
+    if (p.headroom < 2 * net::vlan_bytes) return Exit::bad_frame;
+    const FlowContext* context = remember(p, place, ContextOf::direction, work);
+    if (!context) return without_context(p, work);
+    const TwoTags tags = tags_of(work.state.binding.flow_contexts().id_of(*context));
+    work.emit.note(p, "outer_vlan", tags.outer);
+    work.emit.note(p, "vlan", tags.inner);
+    net::push_vlan(p, tags.inner);
+    net::push_vlan(p, tags.outer, net::ethertype_qinq);
+    return hand_over(p, place, port, work);
 }
 
 Exit to_l2(Packet& p, const NodeTable::Place& place, Work& work) {
@@ -101,6 +156,11 @@ Exit to_l2(Packet& p, const NodeTable::Place& place, Work& work) {
     const LocalNode::Vnic& vnic = node.vnics[p.smd.reverse ? 1 : 0];
     if (vnic.port == net::no_port) return without_context(p, work);
     if (p.length - net::ethernet_bytes > vnic.mtu) return Exit::mtu;
+    if (node.contexts == NodeContexts::qinq) return to_l2_by_two_tags(p, place, vnic.port, work);
+    if (node.contexts == NodeContexts::tuple) {
+        if (!remember(p, place, ContextOf::tuple, work)) return without_context(p, work);
+        return hand_over(p, place, vnic.port, work);
+    }
     if (p.headroom < net::vlan_bytes) return Exit::bad_frame;
     Contexts& contexts = work.state.binding.contexts(place.node);
     Context* context =
@@ -115,6 +175,58 @@ Exit to_l2(Packet& p, const NodeTable::Place& place, Work& work) {
     return hand_over(p, place, vnic.port, work);
 }
 
+void keep_tags(Packet& p, FlowContext& context) {
+    context.tag_count = 0;
+    while (context.tag_count < context.tags.size()) {
+        const std::uint32_t protocol = net::load16(p.data + 12);
+        std::uint16_t tci = 0;
+        if (!net::pop_vlan(p, tci)) return;
+        context.tags[context.tag_count++] = protocol << 16 | tci;
+    }
+}
+
+// A router is on the link between itself and the proxy: the guest's MACs and tags stay here.
+Exit to_l3(Packet& p, const NodeTable::Place& place, Work& work) {
+    const LocalNode& node = work.tables.nodes.nodes[place.node];
+    const Side side = p.smd.reverse ? Side::right : Side::left;
+    const LocalNode::Vnic& vnic = node.vnics[static_cast<std::size_t>(side)];
+    if (vnic.port == net::no_port) return without_context(p, work);
+    if (p.headers.family == net::Family::none) return Exit::bad_frame;
+    if (p.length - p.headers.l3 > vnic.mtu) return Exit::mtu;
+    FlowContext* context = remember(p, place, ContextOf::tuple, work);
+    if (!context) return without_context(p, work);
+    keep_tags(p, *context);
+    net::set_macs(p, vnic.mac, proxy_side_mac(node.id, side));
+    return hand_over(p, place, vnic.port, work);
+}
+
+// An appliance gets the IP packet behind Geneve. Its endpoint is the guest's network, its
+// attachment the chain; the cookie is the same for both directions, as appliances may expect.
+Exit to_gwlb(Packet& p, const NodeTable::Place& place, Work& work) {
+    const LocalNode& node = work.tables.nodes.nodes[place.node];
+    const LocalNode::Vnic& vnic = node.vnics[0];
+    const std::uint32_t ip_bytes = node.address.is4() ? net::ip4_min_bytes : net::ip6_bytes;
+    const std::uint32_t overhead = ip_bytes + net::udp_bytes + net::gwlb_bytes;
+    if (p.headers.family == net::Family::none) return Exit::bad_frame;
+    if (p.length - p.headers.l3 + overhead > vnic.mtu) return Exit::mtu;
+    if (p.headroom + p.headers.l3 < overhead + net::ethernet_bytes) return Exit::bad_frame;
+    FlowContext* context = remember_by_cookie(p, place, ContextOf::flow, work);
+    if (!context) return without_context(p, work);
+    const std::uint16_t source_port = net::outer_source_port(net::symmetric_hash(p.tuple));
+    const std::uint16_t protocol =
+        p.headers.family == net::Family::ip4 ? net::ethertype_ip4 : net::ethertype_ip6;
+    p.trim_to(std::min<std::uint32_t>(p.length, p.headers.l3_end));  // Ethernet's padding stays
+    keep_tags(p, *context);
+    p.strip(net::ethernet_bytes);
+    const net::Gwlb gwlb{std::uint64_t{node.svni} << 32 | p.smd.tenant_vni, p.smd.sci,
+                         context->cookie};
+    const net::OuterAddresses outer{node.gwlb_proxy(), node.address,
+                                    proxy_side_mac(node.id, Side::left), vnic.mac};
+    if (!net::push_gwlb(p, gwlb, protocol) || !net::push_outer(p, outer, source_port, outer_ttl))
+        return Exit::bad_frame;
+    return hand_over(p, place, vnic.port, work);
+}
+
 // What was negotiated between guest and host means nothing to the node (DP-25). Control packets
 // never come here: Arrive and Resolve leave them to those who read messages (HD-5).
 Exit deliver(Packet& p, const NodeTable::Place& place, Work& work) {
@@ -124,7 +236,17 @@ Exit deliver(Packet& p, const NodeTable::Place& place, Work& work) {
     net::set_macs(p, p.smd.original_dst, p.smd.original_src);
     work.emit.note(p, "node", node.name);
     work.emit.note(p, "si", p.smd.si);
-    return node.mode == NodeMode::aware ? to_aware(p, place, work) : to_l2(p, place, work);
+    switch (node.mode) {
+        case NodeMode::aware:
+            return to_aware(p, place, work);
+        case NodeMode::l2:
+            return to_l2(p, place, work);
+        case NodeMode::l3:
+            return to_l3(p, place, work);
+        case NodeMode::gwlb:
+            return to_gwlb(p, place, work);
+    }
+    return Exit::bad_frame;
 }
 
 // The segments go on by themselves; the whole is freed.
@@ -177,58 +299,12 @@ void ToNode::run(dataplane::Burst& burst, const Tables& tables, State& state,
 
 void ToNode::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&, Emit& emit) {
     if (!state.binding.follow(tables.nodes, true)) return;
-    for (std::size_t n = 0; n < tables.nodes.nodes.size(); ++n)
-        if (tables.nodes.nodes[n].mode == NodeMode::l2)
-            state.binding.contexts(n).expire(emit.now_ns);
-}
-
-void ToNode::counters(const Tables& tables, const State& state, dataplane::CounterSink& sink) {
-    sink.add("weir_service_hops_skipped_total", {{"reason", "no_context"}}, state.skipped);
-    sink.add("weir_service_frames_segmented_total", {}, state.segmented);
-    if (state.binding.size() != tables.nodes.nodes.size()) return;
+    NodeBinding& binding = state.binding;
     for (std::size_t n = 0; n < tables.nodes.nodes.size(); ++n) {
-        const LocalNode& node = tables.nodes.nodes[n];
-        if (node.vnics[0].foreign) continue;  // the engine that has the port counts it
-        const Tally& tally = state.binding.tally(n);
-        for (const std::size_t reverse : {0u, 1u}) {
-            const std::string_view direction = reverse ? "reverse" : "forward";
-            sink.add("weir_service_node_packets_total",
-                     {{"node", node.name}, {"direction", direction}, {"way", "to"}},
-                     tally.delivered[reverse].load(std::memory_order_relaxed));
-            sink.add("weir_service_node_packets_total",
-                     {{"node", node.name}, {"direction", direction}, {"way", "from"}},
-                     tally.returned[reverse].load(std::memory_order_relaxed));
-        }
-        if (node.mode == NodeMode::l2)
-            sink.add("weir_service_node_contexts", {{"node", node.name}},
-                     state.binding.contexts(n).size());
+        if (tables.nodes.nodes[n].has_vlan_contexts()) binding.contexts(n).expire(emit.now_ns);
+        if (tables.nodes.nodes[n].has_flow_contexts())
+            binding.flow_contexts().expire(binding.slot_number(n), emit.now_ns);
     }
-}
-
-bool ToNode::query(std::string_view what, const Tables& tables, State& state, Emit& emit,
-                   model::Value& rows) {
-    if (what != "contexts") return false;
-    if (!state.binding.follow(tables.nodes, true)) return true;
-    constexpr std::size_t most = 256;
-    for (std::size_t n = 0; n < tables.nodes.nodes.size(); ++n) {
-        const LocalNode& node = tables.nodes.nodes[n];
-        if (node.mode != NodeMode::l2 || node.vnics[0].foreign) continue;
-        Contexts& contexts = state.binding.contexts(n);
-        for (std::uint16_t vlan = 1; vlan <= max_contexts && rows.size() < most; ++vlan) {
-            const Context* context = contexts.find(vlan, emit.now_ns);
-            if (!context) continue;
-            model::Value& row = rows.push(model::Value::object());
-            row.set("node", node.name);
-            row.set("vlan", std::uint64_t{vlan});
-            row.set("spi", std::uint64_t{context->smd.spi});
-            row.set("si", std::uint64_t{context->smd.si});
-            row.set("direction", context->smd.reverse ? "reverse" : "forward");
-            row.set("anchor_host", std::uint64_t{context->smd.anchor_host});
-            row.set("flow_handle", std::uint64_t{context->smd.flow_handle});
-            row.set("idle_ms", (emit.now_ns - context->used_ns) / 1'000'000);
-        }
-    }
-    return true;
 }
 
 }  // namespace weir::chain

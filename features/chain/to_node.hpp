@@ -38,11 +38,12 @@ struct ToNode {
         std::array<std::uint64_t, max_local_nodes> time_from_ns{};  // when to time another packet
         std::uint64_t skipped = 0;  // hops left out because the proxy had no context (ALLOW)
         std::uint64_t segmented = 0;
+        std::uint64_t conflicts = 0;  // packets of another flow with the same addresses were inside
         void open(const dataplane::OpenInput& input) { binding.open(input); }
     };
     enum class Exit : std::uint8_t {
         mtu,        // larger than the node's port takes
-        ctx_full,   // no VLAN id or no memory is left, and the chain's policy is BLOCK
+        ctx_full,   // the packet cannot be told from others, and the chain's policy is BLOCK
         bad_frame,  // cannot be given the form that the node needs (DP-25), or no room in front
         count_
     };
@@ -55,7 +56,7 @@ struct ToNode {
                     dataplane::Emit&);
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
-    // "contexts": what is inside the L2 nodes, at most 256 rows a worker.
+    // "contexts": what is inside the nodes without metadata, at most about 256 rows a worker.
     static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
                       model::Value& rows);
 };

@@ -4,6 +4,7 @@
 
 #include "features/chain/feature.hpp"
 #include "features/chain/resources.hpp"
+#include "features/chain/validate_tuple.hpp"
 
 namespace weir::chain {
 namespace {
@@ -24,6 +25,8 @@ std::string_view transport_of(NodeMode mode) {
             return "l2_bridge";
         case NodeMode::l3:
             return "l3_routed";
+        case NodeMode::gwlb:
+            return "gwlb_geneve";
     }
     return "none";
 }
@@ -60,13 +63,12 @@ private:
     void check(const ServiceNode& node) {
         object_ = model::object_name(node);
         claim(node_ids_, node.id, "id", "number " + std::to_string(node.id));
-        if (node.mode == NodeMode::l3)
-            fail("mode", "nodes that route (l3) are not supported yet; use aware or l2");
+        check_contexts(node);
+        check_proxy_addresses(node);
         if (const Service* service = intent_.find(node.service)) check_transport(node, *service);
-        const std::size_t wanted = node.mode == NodeMode::aware ? 1 : 2;
-        if (node.vnics.size() != wanted)
-            fail("vnics", node.mode == NodeMode::aware
-                              ? "an aware node has one port"
+        const bool one = node.mode == NodeMode::aware || node.mode == NodeMode::gwlb;
+        if (node.vnics.size() != (one ? 1 : 2))
+            fail("vnics", one ? "an aware or gwlb node has one port"
                               : "needs two ports: left and right, in this order");
         for (std::size_t i = 0; i < node.vnics.size(); ++i) check_vnic(node, i);
         const model::ServiceSegment* plane = intent_.find(node.service_segment);
@@ -74,6 +76,83 @@ private:
             std::ranges::find(plane->hosts, node.host) == plane->hosts.end())
             fail("host", "host " + node.host.name + " takes no part in service segment " +
                              plane->name + "; add it to its hosts");
+    }
+
+    static bool by_tuple(const ServiceNode& node) {
+        return node.contexts == NodeContexts::tuple || node.mode == NodeMode::l3;
+    }
+
+    void check_contexts(const ServiceNode& node) {
+        const NodeContexts by = node.contexts;
+        if (node.mode == NodeMode::aware && by != NodeContexts::automatic)
+            fail("contexts", "an aware node carries its packets' metadata; leave this out");
+        if (node.mode == NodeMode::gwlb && by != NodeContexts::automatic)
+            fail("contexts", "a gwlb node carries the flow's cookie; leave this out");
+        if (node.mode != NodeMode::aware && node.nsh_metadata != NshMetadata::type2)
+            fail("nsh_metadata", "only for aware nodes");
+        if (node.mode != NodeMode::gwlb && node.health_port != 0)
+            fail("health_port", "only for gwlb nodes");
+        if (node.mode == NodeMode::l3 && by != NodeContexts::automatic && by != NodeContexts::tuple)
+            fail("contexts", "a router keeps no tags; its packets are told apart by tuple");
+        if (!by_tuple(node)) return;
+        const Service* service = intent_.find(node.service);
+        if (service && std::ranges::find(service->privileges, Privilege::rewrite_headers) !=
+                           service->privileges.end())
+            fail("contexts",
+                 "service " + service->name +
+                     " may rewrite headers (privilege rewrite_headers), so that addresses "
+                     "do not tell packets apart; use vlan or qinq");
+        if (std::string why = tuple_overlap(intent_, node); !why.empty())
+            fail("contexts", std::move(why));
+    }
+
+    void check_proxy_addresses(const ServiceNode& node) {
+        const auto& proxy = node.proxy_addresses;
+        if (node.mode == NodeMode::gwlb) return check_appliance(node);
+        if (node.mode != NodeMode::l3) {
+            if (!proxy.empty()) fail("proxy_addresses", "only for l3 and gwlb nodes");
+            return;
+        }
+        if (proxy.size() != 2 && proxy.size() != 4)
+            return fail("proxy_addresses",
+                        "an l3 node needs Weir's address at its left and at its right, and two "
+                        "more if it routes both IPv4 and IPv6");
+        for (std::size_t i = 0; i < proxy.size(); i += 2)
+            if (proxy[i].is4() != proxy[i + 1].is4())
+                fail(item("proxy_addresses", i + 1), "left and right are of one family");
+        if (proxy.size() == 4 && proxy[0].is4() == proxy[2].is4())
+            fail("proxy_addresses[2]", "the second pair is of the other family");
+        for (std::size_t i = 0; i < proxy.size(); ++i) check_proxy_address(node, i);
+    }
+
+    void check_appliance(const ServiceNode& node) {
+        if (node.proxy_addresses.size() != 1)
+            return fail("proxy_addresses",
+                        "a gwlb node needs the one address that Weir speaks to it from");
+        check_proxy_address(node, 0);
+        const Port* port = node.vnics.empty() ? nullptr : intent_.find(node.vnics.front());
+        const bool ip4 = node.proxy_addresses.front().is4();
+        const auto fits = [&](const net::Ip& ip) { return ip.is4() == ip4; };
+        if (port && std::ranges::none_of(port->addresses, fits))
+            fail("vnics[0]", "port " + port->name + " has no address of the family of " +
+                                 node.proxy_addresses.front().text() +
+                                 "; the appliance is reached there");
+    }
+
+    void check_proxy_address(const ServiceNode& node, std::size_t index) {
+        const auto& proxy = node.proxy_addresses;
+        const net::Ip& ip = proxy[index];
+        const std::string field = item("proxy_addresses", index);
+        if (ip.is_zero() || ip.is_multicast())
+            return fail(field, ip.text() + " is no address of one host");
+        if (std::find(proxy.begin(), proxy.begin() + static_cast<std::ptrdiff_t>(index), ip) !=
+            proxy.begin() + static_cast<std::ptrdiff_t>(index))
+            fail(field, ip.text() + " stands here twice");
+        for (const auto& ref : node.vnics) {
+            const Port* port = intent_.find(ref);
+            if (port && std::ranges::find(port->addresses, ip) != port->addresses.end())
+                fail(field, ip.text() + " is the node's own address at port " + port->name);
+        }
     }
 
     void check_transport(const ServiceNode& node, const Service& service) {

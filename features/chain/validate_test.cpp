@@ -32,6 +32,33 @@ using model::Port;
 using model::Ref;
 using test::edit;
 
+net::Ip ip(const char* text) {
+    return net::Ip::parse(text).value();
+}
+
+// Makes n2 a router of a service of its own, then changes it.
+void edit_router(model::Snapshot& s, void (*change)(ServiceNode&)) {
+    test::add_service(s, "px", Transport::l3_routed);
+    edit<ServiceNode>(s, "n2", [&](ServiceNode& n) {
+        n.service = "px";
+        n.mode = NodeMode::l3;
+        n.proxy_addresses = {ip("10.9.1.1"), ip("10.9.2.1")};
+        change(n);
+    });
+}
+
+// The same for n1 and appliances.
+void edit_appliance(model::Snapshot& s, void (*change)(ServiceNode&)) {
+    test::add_service(s, "gw", Transport::gwlb_geneve);
+    edit<Port>(s, "n1", [](Port& p) { p.addresses = {ip("10.9.1.2")}; });
+    edit<ServiceNode>(s, "n1", [&](ServiceNode& n) {
+        n.service = "gw";
+        n.mode = NodeMode::gwlb;
+        n.proxy_addresses = {ip("10.9.1.1")};
+        change(n);
+    });
+}
+
 const Case cases[] = {
     {"a node's port in a guest segment",
      [](auto& s) {
@@ -69,6 +96,77 @@ const Case cases[] = {
          s.template erase<ServiceNode>("n2");
      },
      "service-node/n6", "mode", "does not list transport l2_bridge"},
+    {"a router without Weir's addresses",
+     [](auto& s) { edit_router(s, [](ServiceNode& n) { n.proxy_addresses.clear(); }); },
+     "service-node/n2", "proxy_addresses", "at its left and at its right"},
+    {"a router whose sides are of two families",
+     [](auto& s) { edit_router(s, [](ServiceNode& n) { n.proxy_addresses[1] = ip("fd09::1"); }); },
+     "service-node/n2", "proxy_addresses[1]", "of one family"},
+    {"a router with one address on both sides",
+     [](auto& s) {
+         edit_router(s, [](ServiceNode& n) { n.proxy_addresses[1] = n.proxy_addresses[0]; });
+     },
+     "service-node/n2", "proxy_addresses[1]", "10.9.1.1 stands here twice"},
+    {"a router that keeps tags",
+     [](auto& s) { edit_router(s, [](ServiceNode& n) { n.contexts = NodeContexts::vlan; }); },
+     "service-node/n2", "contexts", "a router keeps no tags"},
+    {"a router that rewrites headers",
+     [](auto& s) {
+         edit_router(s, [](ServiceNode&) {});
+         edit<Service>(s, "px", [](Service& v) { v.privileges = {Privilege::rewrite_headers}; });
+     },
+     "service-node/n2", "contexts", "may rewrite headers"},
+    {"a router whose own address is Weir's",
+     [](auto& s) {
+         edit_router(s, [](ServiceNode&) {});
+         edit<Port>(s, "n2-left", [](Port& p) { p.addresses = {ip("10.9.1.1")}; });
+     },
+     "service-node/n2", "proxy_addresses[0]", "is the node's own address at port n2-left"},
+    {"a bump in the wire with neighbours",
+     [](auto& s) {
+         edit<ServiceNode>(s, "n2", [](ServiceNode& n) { n.proxy_addresses = {ip("10.9.1.1")}; });
+     },
+     "service-node/n2", "proxy_addresses", "only for l3 and gwlb nodes"},
+    {"an aware node with contexts",
+     [](auto& s) {
+         edit<ServiceNode>(s, "n1", [](ServiceNode& n) { n.contexts = NodeContexts::qinq; });
+     },
+     "service-node/n1", "contexts", "leave this out"},
+    {"a service header for a bump in the wire",
+     [](auto& s) {
+         edit<ServiceNode>(s, "n2", [](ServiceNode& n) { n.nsh_metadata = NshMetadata::type1; });
+     },
+     "service-node/n2", "nsh_metadata", "only for aware nodes"},
+    {"a health port of an aware node",
+     [](auto& s) { edit<ServiceNode>(s, "n1", [](ServiceNode& n) { n.health_port = 80; }); },
+     "service-node/n1", "health_port", "only for gwlb nodes"},
+    {"an appliance without Weir's address",
+     [](auto& s) { edit_appliance(s, [](ServiceNode& n) { n.proxy_addresses.clear(); }); },
+     "service-node/n1", "proxy_addresses", "the one address that Weir speaks to it from"},
+    {"an appliance without an address",
+     [](auto& s) {
+         edit_appliance(s, [](ServiceNode&) {});
+         edit<Port>(s, "n1", [](Port& p) { p.addresses = {ip("fd09::2")}; });
+     },
+     "service-node/n1", "vnics[0]", "has no address of the family of 10.9.1.1"},
+    {"an appliance with contexts",
+     [](auto& s) { edit_appliance(s, [](ServiceNode& n) { n.contexts = NodeContexts::tuple; }); },
+     "service-node/n1", "contexts", "the flow's cookie"},
+    {"tenants that a node could not tell apart",
+     [](auto& s) {
+         edit<ServiceNode>(s, "n2", [](ServiceNode& n) { n.contexts = NodeContexts::tuple; });
+         model::Segment blue;
+         blue.name = "blue";
+         blue.vni = 5002;
+         s.put(blue);
+         Port twin = *s.template find<Port>("g1");
+         twin.name = "g1-blue";
+         twin.segment = "blue";
+         twin.mac = test::mac(77);
+         s.put(twin);
+         edit<ServiceRule>(s, "web", [](ServiceRule& r) { r.applied_to_ports.clear(); });
+     },
+     "service-node/n2", "contexts", "ports g1 and g1-blue of segments web and blue both have"},
     {"a node outside the span of its plane",
      [](auto& s) {
          edit<model::ServiceSegment>(s, "plane", [](model::ServiceSegment& p) {

@@ -19,11 +19,13 @@ constexpr auto enum_names(Functionality) {
         {{ng_fw, "ng_fw"}, {ids_ips, "ids_ips"}, {net_mon, "net_mon"}, {other, "other"}}};
 }
 
-enum class Transport : std::uint8_t { nsh = 1, l2_bridge, l3_routed };
+enum class Transport : std::uint8_t { nsh = 1, l2_bridge, l3_routed, gwlb_geneve };
 constexpr auto enum_names(Transport) {
     using enum Transport;
-    return EnumNames<Transport, 3>{
-        {{nsh, "nsh"}, {l2_bridge, "l2_bridge"}, {l3_routed, "l3_routed"}}};
+    return EnumNames<Transport, 4>{{{nsh, "nsh"},
+                                    {l2_bridge, "l2_bridge"},
+                                    {l3_routed, "l3_routed"},
+                                    {gwlb_geneve, "gwlb_geneve"}}};
 }
 
 // What happens to packets that cannot have their services (OBJ-24).
@@ -57,10 +59,25 @@ constexpr auto enum_names(HopAction) {
 }
 
 // How packets are given to a node (DP-15).
-enum class NodeMode : std::uint8_t { aware = 1, l2, l3 };
+enum class NodeMode : std::uint8_t { aware = 1, l2, l3, gwlb };
 constexpr auto enum_names(NodeMode) {
     using enum NodeMode;
-    return EnumNames<NodeMode, 3>{{{aware, "aware"}, {l2, "l2"}, {l3, "l3"}}};
+    return EnumNames<NodeMode, 4>{{{aware, "aware"}, {l2, "l2"}, {l3, "l3"}, {gwlb, "gwlb"}}};
+}
+
+// Which service header an aware node gets (HD-3, HD-4).
+enum class NshMetadata : std::uint8_t { type2 = 1, type1 };
+constexpr auto enum_names(NshMetadata) {
+    using enum NshMetadata;
+    return EnumNames<NshMetadata, 2>{{{type2, "type2"}, {type1, "type1"}}};
+}
+
+// How packets inside a node that carries no metadata are told apart (DP-16).
+enum class NodeContexts : std::uint8_t { automatic = 1, vlan, qinq, tuple };
+constexpr auto enum_names(NodeContexts) {
+    using enum NodeContexts;
+    return EnumNames<NodeContexts, 4>{
+        {{automatic, "automatic"}, {vlan, "vlan"}, {qinq, "qinq"}, {tuple, "tuple"}}};
 }
 
 // How an anchor orders the paths of a chain before weights count (PS-3).

@@ -5,8 +5,8 @@ PROFILE: how packets of the service segment travel: plain, signed or nsh."""
 import sys
 import unittest
 
-from spec import (authentic, both_ends, case, forward, isolation, liveness, selection, tenants,
-                  tracing, verdicts)
+from spec import (authentic, both_ends, case, forward, isolation, liveness, routed, selection,
+                  tenants, tracing, verdicts)
 
 SCENARIOS = {
     1: forward.BasicForward,
@@ -20,6 +20,7 @@ SCENARIOS = {
     9: forward.EverythingLocal,
     11: isolation.L2Contexts,
     12: isolation.WrongSide,
+    13: routed.RoutedNode,
     15: both_ends.SameChainOnce,
     16: both_ends.DifferentChains,
     17: selection.ByWeight,

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <memory>
@@ -70,7 +71,7 @@ public:
 
 private:
     struct Pool {
-        std::unique_ptr<std::byte[]> memory;
+        std::unique_ptr<std::byte, void (*)(void*)> memory{nullptr, std::free};
         std::byte* start = nullptr;
         std::size_t bytes = 0;
     };

@@ -1,9 +1,15 @@
 #include "tests/scenario/node_model.hpp"
 
+#include <algorithm>
+
+#include "features/chain/heartbeat.hpp"
+#include "net/arp.hpp"
 #include "net/builder.hpp"
 #include "net/bytes.hpp"
 #include "net/checksum.hpp"
 #include "net/ethernet.hpp"
+#include "net/gwlb.hpp"
+#include "net/nd.hpp"
 #include "net/nsh.hpp"
 #include "net/parse.hpp"
 #include "net/wire.hpp"
@@ -56,7 +62,11 @@ std::optional<FromNodeModel> through_aware(NodeModel& node, const Frame& frame) 
     nsh.smd.live_query = false;
     nsh.smd.live_ack = asked;
     if (drop) nsh.smd.oam = true;  // a header-only answer: the packet itself is gone (LV-2)
-    if (node.decrements && !nsh.smd.oam) --nsh.smd.si;
+    if (!nsh.smd.oam) {
+        nsh.smd.si = static_cast<std::uint8_t>(nsh.smd.si - node.decrements);
+        if (node.tampers) nsh.smd.spi ^= 1;
+        nsh.flow_action = node.action;
+    }
     net::PacketBuffer out(drop ? std::span<const std::uint8_t>{} : view.inner, 512, 512);
     if (!net::push_nsh(out.packet(), nsh)) return {};
     const net::Mac node_mac = net::Mac::from(frame.data()),
@@ -65,9 +75,140 @@ std::optional<FromNodeModel> through_aware(NodeModel& node, const Frame& frame) 
     return FromNodeModel{0, out.frame()};
 }
 
+// A router: what came in on one vNIC goes to the gateway behind the other, one hop less. It asks
+// for a gateway's MAC before the first packet, which waits; no packet is sent to a guessed one.
+const net::Ip* gateway_of(const NodePlace& place, std::size_t vnic, net::Family family) {
+    for (std::size_t i = vnic; i < place.gateways.size(); i += 2)
+        if (place.gateways[i].is4() == (family == net::Family::ip4)) return &place.gateways[i];
+    return nullptr;
+}
+
+net::Ip own_address(const NodePlace& place, std::size_t vnic, net::Family family) {
+    for (const net::Ip& ip : place.addresses[vnic])
+        if (ip.is4() == (family == net::Family::ip4)) return ip;
+    return {};
+}
+
+FromNodeModel question(const NodePlace& place, std::size_t vnic, const net::Ip& gateway) {
+    net::PacketBuffer out(std::span<const std::uint8_t>{}, 256, 256);
+    const net::Family family = gateway.is4() ? net::Family::ip4 : net::Family::ip6;
+    const net::Ip own = own_address(place, vnic, family);
+    if (gateway.is4()) net::write_arp_request(out.packet(), place.macs[vnic], own, gateway);
+    else net::write_neighbour_solicitation(out.packet(), place.macs[vnic], own, gateway);
+    return {vnic, out.frame()};
+}
+
+// The MAC that an ARP reply or advertisement tells; the waiting packets go on.
+bool learn(NodeModel& node, const net::Packet& p) {
+    if (const auto arp = net::read_arp(p)) {
+        if (arp->operation == net::ArpOperation::reply)
+            node.neighbours[arp->sender.text()] = arp->sender_mac;
+        return true;
+    }
+    const auto told = net::read_neighbour(p);
+    if (told && !told->solicitation && told->link_address)
+        node.neighbours[told->target.text()] = *told->link_address;
+    return told.has_value();
+}
+
+std::optional<FromNodeModel> route(NodeModel& node, const NodePlace& place, std::size_t vnic,
+                                   net::PacketBuffer& buffer) {
+    net::Packet& p = buffer.packet();
+    const std::size_t out = node.wrong_side ? vnic : 1 - vnic;
+    const net::Ip* gateway = gateway_of(place, out, p.headers.family);
+    if (!gateway) return {};
+    const auto mac = node.neighbours.find(gateway->text());
+    if (mac == node.neighbours.end()) {
+        node.waiting.emplace_back(vnic, buffer.frame());
+        return question(place, out, *gateway);
+    }
+    if (!net::decrement_ttl(p)) return {};
+    net::set_macs(p, mac->second, place.macs[out]);
+    return FromNodeModel{out, buffer.frame()};
+}
+
+bool is_udp_to(const net::Packet& p, std::uint16_t port) {
+    return p.headers.proto == net::proto_udp && p.tuple.dst_port == port;
+}
+
+std::optional<FromNodeModel> through_router(NodeModel& node, const NodePlace& place,
+                                            std::size_t vnic, const Frame& frame) {
+    net::PacketBuffer buffer(frame);
+    net::Packet& p = buffer.packet();
+    if (net::parse(p) != net::ParseError::none || learn(node, p)) return {};
+    if (net::destination_mac(p) != place.macs[vnic]) return {};
+    const bool heartbeat = is_udp_to(p, chain::router_heartbeat_port);
+    if (!heartbeat) {
+        if (node.holds) return keep(node, vnic, frame);
+        if (is_dropped(node, frame)) return {};
+    }
+    const std::size_t waiting = node.waiting.size();
+    auto back = route(node, place, vnic, buffer);
+    if (heartbeat || !back || node.waiting.size() > waiting) return back;
+    node.visits.push_back(std::string(vnic == 0 ? "left" : "right") +
+                          " ttl=" + std::to_string(p.headers.ttl));
+    if (node.corrupts) back->frame[14] ^= 0x20;
+    return back;
+}
+
+// An appliance: gives packets back with the outer addresses swapped, accepts connections to its
+// health port, answers pings.
+std::optional<FromNodeModel> through_appliance(NodeModel& node, const NodePlace& place,
+                                               const Frame& frame) {
+    net::PacketBuffer buffer(frame);
+    net::Packet& p = buffer.packet();
+    if (net::parse(p) != net::ParseError::none || learn(node, p)) return {};
+    if (p.headers.family == net::Family::none || net::destination_mac(p) != place.macs[0])
+        return {};
+    const bool geneve = is_udp_to(p, net::udp_port_geneve);
+    if (geneve && node.holds) return keep(node, 0, frame);
+    const auto proxy = node.neighbours.find(p.tuple.src.text());
+    if (proxy == node.neighbours.end()) {
+        node.waiting.emplace_back(0, frame);
+        return question(place, 0, p.tuple.src);
+    }
+    const net::Mac proxy_mac = proxy->second;
+    std::uint8_t* ip = p.data + p.headers.l3;
+    const bool ip4 = p.headers.family == net::Family::ip4;
+    const std::size_t at = ip4 ? 12 : 8, bytes = ip4 ? 4 : 16;
+    std::swap_ranges(ip + at, ip + at + bytes, ip + at + bytes);
+    net::set_macs(p, proxy_mac, place.macs[0]);
+    std::uint8_t* l4 = p.data + p.headers.l4;
+    if (!geneve) {
+        if (p.headers.proto == net::proto_tcp) {
+            if (p.headers.tcp_flags != net::tcp_syn) return {};
+            std::swap_ranges(l4, l4 + 2, l4 + 2);
+            net::store32(l4 + 8, net::load32(l4 + 4) + 1);
+            net::store32(l4 + 4, 7);
+            l4[13] = net::tcp_syn | net::tcp_ack;
+        } else {
+            l4[0] = p.headers.proto == net::proto_icmp ? 0 : 129;
+        }
+        (void)net::parse(p);
+        net::fill_l4_checksum(p);
+        return FromNodeModel{0, buffer.frame()};
+    }
+    net::GwlbView view;
+    if (net::decode_gwlb(p.bytes().subspan(p.headers.payload), view) != net::GwlbError::none)
+        return {};
+    Frame inner(net::ethernet_bytes);
+    net::store16(inner.data() + 12, view.protocol);
+    inner.insert(inner.end(), view.inner.begin(), view.inner.end());
+    if (is_dropped(node, inner)) return {};
+    node.visits.push_back("endpoint=" + std::to_string(view.gwlb.endpoint >> 32) + ":" +
+                          std::to_string(view.gwlb.endpoint & 0xffffffff) +
+                          " attachment=" + std::to_string(view.gwlb.attachment));
+    if (node.tampers) l4[net::udp_bytes + net::gwlb_bytes - 1] ^= 1;
+    if (node.corrupts) l4[net::udp_bytes + net::gwlb_bytes] ^= 0x20;
+    if (!ip4) net::fill_l4_checksum(p);
+    return FromNodeModel{0, buffer.frame()};
+}
+
 // The frame behind one VLAN tag, which is what a bump in the wire looks at.
 Frame untagged(const Frame& frame) {
-    if (frame.size() < 18 || net::load16(frame.data() + 12) != net::ethertype_vlan) return frame;
+    if (frame.size() < 18 || (net::load16(frame.data() + 12) != net::ethertype_vlan &&
+                              net::load16(frame.data() + 12) != net::ethertype_qinq))
+        return frame;
     Frame out = frame;
     out.erase(out.begin() + 12, out.begin() + 16);
     return out;
@@ -75,10 +216,13 @@ Frame untagged(const Frame& frame) {
 
 }  // namespace
 
-std::optional<FromNodeModel> through_node(NodeModel& node, std::size_t vnic, const Frame& frame) {
+std::optional<FromNodeModel> through_node(NodeModel& node, const NodePlace& place, std::size_t vnic,
+                                          const Frame& frame) {
     if (node.hung) return {};
+    if (place.mode == chain::NodeMode::l3) return through_router(node, place, vnic, frame);
+    if (place.mode == chain::NodeMode::gwlb) return through_appliance(node, place, frame);
     if (node.aware) return through_aware(node, frame);
-    const Frame inner = untagged(frame);
+    const Frame inner = untagged(untagged(frame));
     const bool heartbeat =
         inner.size() >= 14 && net::load16(inner.data() + 12) == net::ethertype_heartbeat;
     if (!heartbeat) {

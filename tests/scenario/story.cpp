@@ -374,8 +374,13 @@ private:
         model = {};
         for (std::size_t i = 2; i < words.size(); ++i) {
             if (words[i] == "aware") model.aware = true;
-            else if (words[i] == "l2") model.aware = false;
-            else if (words[i] == "decrements") model.decrements = true;
+            else if (words[i] == "l2" || words[i] == "l3" || words[i] == "gwlb")
+                model.aware = false;
+            else if (words[i] == "decrements") model.decrements = 1;
+            else if (words[i] == "decrements-twice") model.decrements = 2;
+            else if (words[i] == "tampers") model.tampers = true;
+            else if (words[i].starts_with("action="))
+                model.action = static_cast<std::uint8_t>(std::stoul(words[i].substr(7)));
             else if (words[i] == "wrong-side") model.wrong_side = true;
             else if (words[i] == "corrupts") model.corrupts = true;
             else if (words[i].starts_with("drop="))

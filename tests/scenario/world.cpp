@@ -182,8 +182,19 @@ void World::on_node_port(const Sent& sent) {
 }
 
 void World::give_to_node(const chain::ServiceNode& node, std::size_t vnic, const Frame& frame) {
-    const auto back = through_node(nodes[node.name], vnic, frame);
+    NodePlace place{node.mode, {}, node.proxy_addresses, {}};
+    for (std::size_t i = 0; i < node.vnics.size(); ++i)
+        if (const auto* port = intent_.find(node.vnics[i])) {
+            place.macs[i] = port->mac;
+            place.addresses[i] = port->addresses;
+        }
+    NodeModel& model = nodes[node.name];
+    const auto told = model.neighbours.size();
+    const auto back = through_node(model, place, vnic, frame);
     if (back) host(node.host.name).receive(node.vnics[back->vnic].name, back->frame, now_ns_);
+    if (model.neighbours.size() == told) return;
+    for (const auto& [from, waited] : std::exchange(model.waiting, {}))
+        give_to_node(node, from, waited);
 }
 
 void World::release(const std::string& name) {

@@ -21,10 +21,14 @@ struct NodeModel {
     bool hung = false;
     bool corrupts = false;           // l2: damages the IP version of what it passes
     bool wrong_side = false;         // l2: sends frames back where they came in
-    bool decrements = false;         // aware: takes one from SI itself
+    std::uint8_t decrements = 0;     // aware: takes that much from SI itself
+    bool tampers = false;            // aware: sends packets to another path; gwlb: as another flow
+    std::uint8_t action = 0;         // aware, metadata type 1: orders this (FA)
     std::uint32_t drop_port = 0;     // drops TCP/UDP to this port
     std::uint16_t rewrite_port = 0;  // l2: forward TCP/UDP packets leave for this port instead
     bool holds = false;              // keeps guests' packets in `held`, by vNIC
+    std::map<std::string, net::Mac> neighbours;          // l3: what it has asked and been told
+    std::vector<std::pair<std::size_t, Frame>> waiting;  // l3: for an answer, by vNIC
     std::vector<std::string> visits;  // "sci=… si=… d=…" (aware) or "left"/"right" (l2), in order
     std::vector<std::pair<std::size_t, Frame>> held;
 };

@@ -7,6 +7,7 @@
              └─┤ ├──        └┤├──
                └── underlay ─┘            a bridge; its ends at the hosts have no kernel address
 """
+from .appliance import Appliance
 from .build import program
 from .bump import BumpInTheWire
 from .example_node import ExampleNode
@@ -15,6 +16,7 @@ from .lab import Lab
 from .namespace import Namespace
 from .process import Daemon
 from .raw import RawPort
+from .router import Router
 from .wait import wait_until
 
 WIRE_MTU = 2000  # of everything that carries more than a guest's frame
@@ -37,6 +39,8 @@ class Fabric:
         self.guests: dict[str, Guest] = {}
         self.aware: dict[str, ExampleNode] = {}
         self.bumps: dict[str, BumpInTheWire] = {}
+        self.routers: dict[str, Router] = {}
+        self.appliances: dict[str, Appliance] = {}
         self._taps: list[tuple[Namespace, Guest]] = []
         self._virtio: list[tuple[Daemon, Guest]] = []
 
@@ -86,6 +90,22 @@ class Fabric:
         self.plug_l2(name, host, space)
         self.bumps[name] = BumpInTheWire(space, mtu=WIRE_MTU)
         return self.bumps[name]
+
+    def l3_node(self, name: str, host: str, macs: tuple[str, str],
+                addresses: tuple[list[str], list[str]],
+                gateways: tuple[list[str], list[str]]) -> Router:
+        space = self.lab.namespace(name)
+        self.plug_l2(name, host, space)
+        self.routers[name] = Router(space, macs, addresses, gateways, mtu=WIRE_MTU)
+        return self.routers[name]
+
+    def gwlb_node(self, name: str, host: str, mac: str, address: str) -> Appliance:
+        """Weir's end is port-<name>."""
+        space = self.lab.namespace(name)
+        self._plug(host, f"port-{name}", space, "eth0", WIRE_MTU)
+        space.up("eth0", WIRE_MTU, mac)
+        self.appliances[name] = Appliance(self.lab, space, address)
+        return self.appliances[name]
 
     def plug_l2(self, name: str, host: str, space: Namespace) -> None:
         """Weir's ends are port-<name>-left and port-<name>-right, the node's left and right."""

@@ -1,4 +1,5 @@
 """Topology T0 of spec service-plane §11, with the nodes a scenario needs."""
+from .appliance import HEALTH_PORT
 from .example_node import ExampleNode
 from .fabric import Fabric
 from .guest import Guest
@@ -18,8 +19,14 @@ NODES = {  # name: id, host, mode, service
     "n1": (1, "h3", "aware", "fw"),
     "n2": (2, "h4", "l2", "ids"),
     "n3": (3, "h1", "aware", "fw"),
+    "n4": (4, "h4", "l3", "px"),
     "n6": (6, "h3", "l2", "ids"),
+    "n7": (7, "h4", "gwlb", "gw"),
 }
+APPLIANCE, APPLIANCE_PROXY = "10.9.7.2", "10.9.7.1"
+# Where n4 has its two feet, and Weir beside it: left and right, IPv4 and IPv6.
+ROUTER = (["10.9.1.2/24", "fd00:9:1::2/64"], ["10.9.2.2/24", "fd00:9:2::2/64"])
+ROUTER_GATEWAYS = (["10.9.1.1", "fd00:9:1::1"], ["10.9.2.1", "fd00:9:2::1"])
 VNI, SVNI = 5001, 9001
 
 
@@ -52,6 +59,11 @@ class T0:
             _, host, mode, _ = NODES[name]
             if mode == "aware":
                 self.fabric.aware_node(name, host, self.vnic_mac(name), every_packet=every_packet)
+            elif mode == "l3":
+                self.fabric.l3_node(name, host, (self.vnic_mac(name, 0), self.vnic_mac(name, 1)),
+                                    ROUTER, ROUTER_GATEWAYS)
+            elif mode == "gwlb":
+                self.fabric.gwlb_node(name, host, self.vnic_mac(name), f"{APPLIANCE}/24")
             elif raw_nodes:
                 self.raw_nodes[name] = self._raw_node(name, host)
             else:
@@ -104,29 +116,45 @@ class T0:
                         "addresses": [address, f"fd00:10::{address[-2:]}"],
                         "device": {"type": "af_packet", "interface": f"port-{name}"}})
         out += [{"kind": "service", "name": "fw", "transports": ["nsh"], "liveness_support": True},
-                {"kind": "service", "name": "ids", "transports": ["l2_bridge"]}]
+                {"kind": "service", "name": "ids", "transports": ["l2_bridge"]},
+                {"kind": "service", "name": "px", "transports": ["l3_routed"]},
+                {"kind": "service", "name": "gw", "transports": ["gwlb_geneve"]}]
         for name in self.nodes:
             out += self._node(name)
-        services = [s for s in ("fw", "ids") if any(NODES[n][3] == s for n in self.nodes)]
+        used = {NODES[name][3] for name in self.nodes}
+        services = [s for s in ("fw", "ids", "px", "gw") if s in used]
         out += [{"kind": "service-profile", "name": s, "service": s} for s in services]
-        if len(services) == 2:
+        if "fw" in services and "ids" in services:
             out.append({"kind": "service-chain", "name": "c1", "sci": 1, "service_segment": "plane",
                         "forward": ["fw", "ids"], "failure_policy": "block"})
         if "fw" in services:
             out.append({"kind": "service-chain", "name": "c2", "sci": 2, "service_segment": "plane",
                         "forward": ["fw"], "failure_policy": "allow"})
+        for service, name, sci in (("px", "c4", 4), ("gw", "c7", 7)):
+            if service in services:
+                out.append({"kind": "service-chain", "name": name, "sci": sci,
+                            "service_segment": "plane", "forward": [service],
+                            "failure_policy": "block"})
         return out
 
     def _node(self, name: str) -> list[dict]:
         number, host, mode, service = NODES[name]
-        sides = [""] if mode == "aware" else ["-left", "-right"]
+        sides = [""] if mode in ("aware", "gwlb") else ["-left", "-right"]
         ports = [{"kind": "port", "name": name + side, "host": host, "service_segment": "plane",
                   "mac": self.vnic_mac(name, i),
                   "device": {"type": "af_packet", "interface": f"port-{name}{side}"}}
                  for i, side in enumerate(sides)]
+        more: dict = {}
+        if mode == "l3":
+            for port, addresses in zip(ports, ROUTER):
+                port["addresses"] = [a.split("/")[0] for a in addresses]
+            more["proxy_addresses"] = [side[i] for i in (0, 1) for side in ROUTER_GATEWAYS]
+        if mode == "gwlb":
+            ports[0]["addresses"] = [APPLIANCE]
+            more = {"proxy_addresses": [APPLIANCE_PROXY], "health_port": HEALTH_PORT}
         return ports + [{"kind": "service-node", "name": name, "id": number, "service": service,
                          "host": host, "mode": mode, "service_segment": "plane",
-                         "vnics": [p["name"] for p in ports]}]
+                         "vnics": [p["name"] for p in ports], **more}]
 
     def _raw_node(self, name: str, host: str) -> tuple[RawPort, RawPort]:
         """Two plugs without anything between them: the test is the node."""
