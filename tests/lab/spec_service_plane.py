@@ -5,8 +5,8 @@ PROFILE: how packets of the service segment travel: plain, signed or nsh."""
 import sys
 import unittest
 
-from spec import (authentic, both_ends, case, forward, isolation, liveness, routed, selection,
-                  tenants, tracing, verdicts)
+from spec import (authentic, both_ends, case, forward, index, isolation, liveness, routed,
+                  selection, tenants, tracing, verdicts)
 
 SCENARIOS = {
     1: forward.BasicForward,
@@ -18,6 +18,7 @@ SCENARIOS = {
     7: verdicts.DoNotRedirect,
     8: forward.SameHostHop,
     9: forward.EverythingLocal,
+    10: index.ServiceIndex,
     11: isolation.L2Contexts,
     12: isolation.WrongSide,
     13: routed.RoutedNode,
