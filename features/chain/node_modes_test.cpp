@@ -131,7 +131,7 @@ TEST(GwlbNode, MayNotMoveAPacketToAnotherTenantOrChain) {
     }
     const Frame seen = w.deliver(guest_frame(1), smd_of(1), aware_port);
     Frame other = served(w, Kind::gwlb, false, seen);
-    const Frame strange = guest_frame(9);
+    const Frame strange = guest_frame(31);  // of the same length
     std::copy(strange.begin() + 14, strange.begin() + 14 + 40, other.begin() + 14 + 20 + 8 + 40);
     EXPECT_EQ(w.give_back(other, aware_port), "IMMUTABLE_TAMPER") << "another flow's packet";
 }
