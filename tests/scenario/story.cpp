@@ -373,9 +373,8 @@ private:
         NodeModel& model = world_.nodes[words.at(1)];
         model = {};
         for (std::size_t i = 2; i < words.size(); ++i) {
-            if (words[i] == "aware") model.aware = true;
-            else if (words[i] == "l2" || words[i] == "l3" || words[i] == "gwlb")
-                model.aware = false;
+            const bool form = words[i] == "l2" || words[i] == "l3" || words[i] == "gwlb";
+            if (form || words[i] == "aware") model.aware = !form;
             else if (words[i] == "decrements") model.decrements = 1;
             else if (words[i] == "decrements-twice") model.decrements = 2;
             else if (words[i] == "tampers") model.tampers = true;
