@@ -84,6 +84,11 @@ class FixedHeader(Scenario):
         self.assertTrue([r for r in rows if r["node"] == "n1"], "one direction, one context")
 
 
+class FixedHeaderBetweenNshHosts(FixedHeader):
+    """The same where NSH with metadata of type 2 travels between hosts (scenario 44)."""
+    plane = {"encap": "nsh"}
+
+
 class NoTags(Scenario):
     """A stateful firewall on a bridge that gets its frames without tags."""
 
