@@ -4,10 +4,18 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "model/delta.hpp"
 #include "model/registry.hpp"
 #include "model/snapshot.hpp"
 
 namespace weir::features {
+
+// Of two kinds, resources of the same name belong together, on whatever hosts they are. The second
+// builds on the first: that reaches every host it is planned for before any host gets the second,
+// and leaves no host while one runs the second, nor shortly after (spec service-plane CP-2).
+struct Order {
+    std::string_view first, then;
+};
 
 // What a feature gives to everybody who is not a worker: its words, its checks, its plan.
 struct Feature {
@@ -22,6 +30,11 @@ struct Feature {
     // kept in `reported`; true if that changed. Null: the feature has no reports. Pure.
     bool (*report)(const model::Value& event, std::string_view host,
                    model::Snapshot& reported) = nullptr;
+    // In which order hosts get its resources, where that matters.
+    std::span<const Order> orders = {};
+    // What of a host's `planned` should wait because `held` does. Null: nothing. Pure.
+    std::vector<model::ResourceKey> (*waits)(const model::Snapshot& planned,
+                                             std::span<const model::ResourceKey> held) = nullptr;
 };
 
 // All features, in the order of features/all.hpp.

@@ -1,5 +1,7 @@
 #include "apps/controller/controller.hpp"
 
+#include <condition_variable>
+
 #include "apps/controller/api.hpp"
 #include "base/log.hpp"
 
@@ -31,9 +33,19 @@ bool take_report(std::span<const features::Feature> features, const model::Value
     return is_changed;
 }
 
+void tick(HostTable& hosts, const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any stopped;
+    std::unique_lock lock(mutex);
+    while (!stopped.wait_for(lock, stop, std::chrono::milliseconds(250),
+                             [&] { return stop.stop_requested(); }))
+        hosts.tick();
+}
+
 }  // namespace
 
 Controller::~Controller() {
+    ticker_ = {};
     if (server_) server_->stop();
 }
 
@@ -58,7 +70,8 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
         if (!status) log::error("report.not_stored", {{"why", status.error().text()}});
         return status.ok();
     };
-    c.hosts_ = std::make_unique<HostTable>(c.registry_, plan, take, c.events_);
+    c.hosts_ = std::make_unique<HostTable>(c.registry_, plan, take, c.events_,
+                                             Rollout(features, options.rollout));
     HostTable* const hosts = c.hosts_.get();
     auto intent = Intent::open(c.registry_, std::move(options.store),
                                [hosts](auto state) { hosts->publish(std::move(state)); });
@@ -79,6 +92,7 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
         });
     if (!server) return server.error();
     c.server_ = std::move(*server);
+    c.ticker_ = std::jthread([hosts](const std::stop_token& stop) { tick(*hosts, stop); });
     log::info("controller.started", {{"revision", c.intent_->current()->revision},
                                      {"resources", c.intent_->current()->intent.size()}});
     return made;

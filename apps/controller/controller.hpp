@@ -2,6 +2,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <thread>
 
 #include "api/rest/server.hpp"
 #include "apps/controller/event_log.hpp"
@@ -16,6 +17,7 @@ struct ControllerOptions {
     std::span<const features::Feature> features;  // the kinds, too, come from them
     std::string token;  // that an administrator shows; empty: none is accepted
     rest::ServerOptions server;
+    RolloutTimes rollout;
 };
 
 // A controller: intent, hosts and the API that changes the one and shows both.
@@ -37,6 +39,7 @@ private:
     std::unique_ptr<Intent> intent_;
     std::unique_ptr<class Api> api_;
     std::unique_ptr<rest::Server> server_;
+    std::jthread ticker_;
 };
 
 }  // namespace weir::controller

@@ -30,6 +30,8 @@ Value to_value(const HostStatus& status) {
     out.set("since", status.since_s);
     out.set("desired", status.desired);
     out.set("applied", status.applied);
+    Value& waiting = out.set("waiting", Value::array());
+    for (const model::ResourceKey& key : status.waiting) waiting.push(key.text());
     if (status.refused) {
         Value& refused = out.set("refused", Value::object());
         refused.set("revision", status.refused->revision);

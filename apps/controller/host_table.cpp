@@ -38,17 +38,48 @@ model::Delta difference(const model::Registry& registry, const model::Digests& r
 }  // namespace
 
 HostTable::HostTable(const model::Registry& registry, Plan plan, ReportTaker take_report,
-                     EventLog& events)
+                     EventLog& events, Rollout rollout)
     : registry_(registry),
       plan_(std::move(plan)),
       take_report_(std::move(take_report)),
       events_(events),
-      state_(std::make_shared<State>()) {}
+      state_(std::make_shared<State>()),
+      rollout_(std::move(rollout)) {}
 
 void HostTable::publish(std::shared_ptr<const State> state) {
     const std::lock_guard lock(mutex_);
     state_ = std::move(state);
-    for (auto& [name, host] : hosts_) advance(name, host);
+    for (const auto& row : state_->intent.all<model::Host>()) hosts_.try_emplace(row.first);
+    for (auto& [name, host] : hosts_) plan(name, host);
+    advance_all();
+}
+
+void HostTable::tick() {
+    const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    for (auto& row : hosts_)
+        if (row.second.look_again && *row.second.look_again <= now) advance(row.second);
+    rollout_.forget(now);
+}
+
+// What a host runs that is neither declared nor connected holds nobody up.
+void HostTable::plan(const std::string& name, Host& host) {
+    Standing& standing = host.standing;
+    rollout_.leave(standing);
+    standing.plan = plan_(*state_, name);
+    standing.planned = model::digests(registry_, standing.plan);
+    if (host.session || state_->intent.find<model::Host>(name))
+        rollout_.join(standing, std::chrono::steady_clock::now());
+}
+
+void HostTable::advance_all() {
+    for (auto& row : hosts_) advance(row.second);
+}
+
+void HostTable::set_running(Host& host, model::Digests digests) {
+    rollout_.leave(host.standing);
+    host.standing.running = std::move(digests);
+    rollout_.join(host.standing, std::chrono::steady_clock::now());
 }
 
 Result<rest::WatchEvents> HostTable::admit(const rest::Request& request,
@@ -71,6 +102,7 @@ Result<rest::WatchEvents> HostTable::admit(const rest::Request& request,
         host.since_s = now_s();
         host.has_said_hello = false;
         host.in_flight.reset();
+        if (host.standing.planned.empty()) plan(name, host);
     }
     if (former) former->close("the host opened a newer watch");
     events_.add("host.connected", name);
@@ -147,19 +179,23 @@ void HostTable::take(const std::string& name, Host& host, rest::Hello hello) {
     host.has_said_hello = true;
     host.must_answer_hello = true;
     host.applied = hello.applied;
-    host.running = std::move(hello.digests);
+    host.settled = std::min(hello.applied, state_->revision - 1);  // advance() sees about the last
+    set_running(host, std::move(hello.digests));
     host.in_flight.reset();
-    advance(name, host);
+    advance_all();
 }
 
 void HostTable::take(const std::string& name, Host& host, rest::Applied applied) {
     if (!host.in_flight || host.in_flight->target != applied.revision) return;
     host.applied = applied.revision;
-    host.running = std::move(host.in_flight->digests);
+    if (host.in_flight->is_whole) host.settled = applied.revision;
+    set_running(host, std::move(host.in_flight->digests));
     host.in_flight.reset();
     host.refused.reset();
     log::info("host.applied", {{"host", name}, {"revision", applied.revision}});
-    advance(name, host);
+    advance(host);
+    for (auto& row : hosts_)
+        if (!row.second.held.empty()) advance(row.second);
 }
 
 void HostTable::take(const std::string& name, Host& host, rest::Refused refused) {
@@ -172,26 +208,31 @@ void HostTable::take(const std::string& name, Host& host, rest::Refused refused)
     details.set("revision", refused.revision);
     events_.add("host.refused_revision", name, details);
     host.refused = std::move(refused);
-    advance(name, host);
+    advance(host);
 }
 
 // Sends the next change, if one is due: one at a time, always against what the host said it runs.
-void HostTable::advance(const std::string& name, Host& host) {
+void HostTable::advance(Host& host) {
     if (!host.session || !host.has_said_hello || host.in_flight) return;
     const std::uint64_t target = state_->revision;
     const bool owes_answer = std::exchange(host.must_answer_hello, false);
     if (!owes_answer) {
-        if (host.applied == target) return;
+        if (host.settled == target && !host.look_again) return;
         if (host.refused && host.refused->revision == target) return;  // no before, no again
     }
-    const model::Snapshot planned = plan_(*state_, name);
-    model::Digests digests = model::digests(registry_, planned);
-    model::Delta delta = difference(registry_, host.running, planned, digests);
-    if (delta.empty() && host.applied == target) return;
+    Rollout::Target next = rollout_.target(host.standing, std::chrono::steady_clock::now());
+    host.held = std::move(next.held);
+    host.look_again = next.look_again;
+    model::Delta delta =
+        difference(registry_, host.standing.running, host.standing.plan, next.digests);
+    if (delta.empty() && host.applied == target) {
+        if (host.held.empty()) host.settled = target;
+        return;
+    }
     if (owes_answer && !delta.empty()) ++resyncs_;
     delta.base_revision = host.applied;
     delta.target_revision = target;
-    host.in_flight = InFlight{target, std::move(digests)};
+    host.in_flight = InFlight{target, std::move(next.digests), host.held.empty()};
     host.session->send(rest::encode(rest::ControllerMessage(rest::ChangeMessage{delta})));
 }
 
@@ -200,8 +241,9 @@ std::vector<HostStatus> HostTable::statuses() const {
     std::map<std::string, HostStatus> out;
     for (const auto& [name, resource] : state_->intent.all<model::Host>()) out[name].name = name;
     for (const auto& [name, host] : hosts_) {
-        out[name] = {name,           host.session != nullptr, host.since_s, 0,
-                     host.applied, host.refused};
+        if (!host.session && host.since_s == 0) continue;  // was declared once
+        out[name] = {name,         host.session != nullptr, host.since_s, 0,
+                     host.settled, host.held,              host.refused};
     }
     std::vector<HostStatus> list;
     for (auto& [name, status] : out) {

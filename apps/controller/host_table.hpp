@@ -14,6 +14,7 @@
 #include "apps/controller/event_log.hpp"
 #include "apps/controller/intent.hpp"
 #include "apps/controller/query_desk.hpp"
+#include "apps/controller/rollout.hpp"
 #include "model/registry.hpp"
 #include "model/snapshot.hpp"
 
@@ -29,7 +30,8 @@ struct HostStatus {
     bool is_connected = false;
     std::int64_t since_s = 0;   // connected or gone since, seconds since 1970
     std::uint64_t desired = 0;  // revision it should run
-    std::uint64_t applied = 0;  // revision it last said it runs
+    std::uint64_t applied = 0;  // revision it last said it runs, nothing held back
+    std::vector<model::ResourceKey> waiting;  // of the desired revision, until other hosts are ready
     std::optional<rest::Refused> refused;  // its answer to the newest change, if that was no
 };
 
@@ -37,10 +39,13 @@ struct HostStatus {
 class HostTable {
 public:
     HostTable(const model::Registry& registry, Plan plan, ReportTaker take_report,
-              EventLog& events);
+              EventLog& events, Rollout rollout);
 
     // From now on every host is to run its part of `state`.
     void publish(std::shared_ptr<const State> state);
+
+    // Lets go what has waited or lingered long enough. To be called a few times a second.
+    void tick();
 
     // A host opens its watch; its certificate says which.
     Result<rest::WatchEvents> admit(const rest::Request& request,
@@ -59,6 +64,7 @@ private:
     struct InFlight {
         std::uint64_t target = 0;
         model::Digests digests;  // what the host runs if it applies the change
+        bool is_whole = true;    // nothing of the revision is held back
     };
     struct Host {
         std::shared_ptr<rest::WatchSession> session;
@@ -67,7 +73,10 @@ private:
         bool has_said_hello = false;
         bool must_answer_hello = false;  // a hello is owed a change if anything differs
         std::uint64_t applied = 0;
-        model::Digests running;
+        std::uint64_t settled = 0;  // the last revision it ran whole
+        Standing standing;
+        std::vector<model::ResourceKey> held;
+        std::optional<Rollout::Time> look_again;
         std::optional<InFlight> in_flight;
         std::optional<rest::Refused> refused;
     };
@@ -79,7 +88,10 @@ private:
     void take(const std::string& name, Host& host, rest::Hello hello);
     void take(const std::string& name, Host& host, rest::Applied applied);
     void take(const std::string& name, Host& host, rest::Refused refused);
-    void advance(const std::string& name, Host& host);
+    void advance(Host& host);
+    void plan(const std::string& name, Host& host);
+    void advance_all();
+    void set_running(Host& host, model::Digests digests);
 
     const model::Registry& registry_;
     const Plan plan_;
@@ -87,7 +99,8 @@ private:
     EventLog& events_;
     mutable std::mutex mutex_;
     std::shared_ptr<const State> state_;
-    std::map<std::string, Host> hosts_;
+    std::map<std::string, Host> hosts_;  // declared, or once connected
+    Rollout rollout_;
     std::uint64_t next_incarnation_ = 1;
     std::uint64_t resyncs_ = 0;
     QueryDesk desk_;  // its answers may come while everything else still is

@@ -349,5 +349,33 @@ TEST_F(HostsTest, DeclaredHostThatNeverCameIsShown) {
     EXPECT_EQ(ask("POST", "/v1/host/h7/query", "{}").status, 503);
 }
 
+// Routers build on segments of the same name.
+constexpr features::Order order_of_routers[] = {{"segment", "router"}};
+const features::Feature ordered{"ordered", model::add_core_kinds, accept,          plan_all,
+                                nullptr,   order_of_routers};
+
+class OrderedHostsTest : public ControllerTest {
+    std::span<const features::Feature> features() override { return {&ordered, 1}; }
+};
+
+TEST_F(OrderedHostsTest, WhatBuildsOnOthersWaitsForThemAndSaysSo) {
+    apply("[{kind: host, name: h1, id: 1, tunnel_address: 10.0.0.1}, {kind: host, name: h2, id: 2, tunnel_address: 10.0.0.2}]");
+    const auto h1 = host("h1");
+    const auto h2 = host("h2");
+    ASSERT_TRUE(has_applied("h1", 1) && has_applied("h2", 1));
+    h2->is_stalled = true;
+    apply("[{kind: segment, name: web, vni: 5}, {kind: router, name: web}]");
+    ASSERT_TRUE(eventually([&] { return host_status("h1")["waiting"].items().size() == 1; }));
+    EXPECT_EQ(host_status("h1")["waiting"].items()[0].as_text(), "router/web");
+    EXPECT_EQ(host_status("h1")["applied"].as_uint(), 1u) << "not the whole of revision 2";
+    EXPECT_TRUE(eventually([&] { return h1->snapshot().find<model::Segment>("web") != nullptr; }));
+    EXPECT_FALSE(h1->snapshot().find<model::Router>("web"));
+    h2->is_stalled = false;
+    h2->release.put(true);
+    ASSERT_TRUE(has_applied("h1", 2) && has_applied("h2", 2));
+    EXPECT_TRUE(h1->snapshot().find<model::Router>("web"));
+    EXPECT_EQ(host_status("h1")["waiting"].items().size(), 0u);
+}
+
 }  // namespace
 }  // namespace weir::controller

@@ -22,13 +22,19 @@ std::string refusal_text(const model::Value& host) {
 void hosts(const Session& session) {
     const model::Value answer = session.get("/v1/hosts");
     if (session.json() || session.yaml()) return session.print(answer);
-    cli::Table table({"HOST", "CONNECTED", "DESIRED", "APPLIED", "REFUSED"});
+    cli::Table table({"HOST", "CONNECTED", "DESIRED", "APPLIED", "WAITING", "REFUSED"});
     for (const model::Value& host : answer["items"].items())
         table.add({host["name"].as_text(), host["connected"].as_bool() ? "yes" : "no",
                    std::to_string(host["desired"].as_uint()),
-                   std::to_string(host["applied"].as_uint()), refusal_text(host)});
+                   std::to_string(host["applied"].as_uint()),
+                   std::to_string(host["waiting"].items().size()), refusal_text(host)});
     std::printf("revision %llu\n", static_cast<unsigned long long>(answer["revision"].as_uint()));
     std::fputs(table.text().c_str(), stdout);
+}
+
+std::string waiting_text(const model::Value& host) {
+    const auto& waiting = host["waiting"].items();
+    return waiting.empty() ? "" : ", waits for other hosts to be ready for " + waiting[0].as_text();
 }
 
 // Polls: a wait of seconds is no reason for a stream of its own.
@@ -49,7 +55,8 @@ void wait(const Session& session, std::uint64_t revision, double timeout_s) {
                 late.push_back({Errc::unavailable, name, "", "is not connected"});
             else if (host["applied"].as_uint() < wanted)
                 late.push_back({Errc::unavailable, name, "",
-                                "runs revision " + std::to_string(host["applied"].as_uint())});
+                                "runs revision " + std::to_string(host["applied"].as_uint()) +
+                                    waiting_text(host)});
         }
         if (late.empty()) {
             if (session.table())

@@ -36,13 +36,13 @@ Exit check_control(const Packet& p, const Plane& plane) {
 
 // The node that the packet's index is for must be of this host, and the one it was addressed to.
 Exit find_node(Packet& p, const Plane& plane) {
-    const NextHop* next = plane.next_hops.find(p.vni, p.smd.spi, p.smd.si, p.smd.reverse);
-    if (!next) return Exit::no_next_hop;
+    const NextHop* next = plane.next_hops.find(p.vni, p.smd);
+    if (!next)
+        return plane.next_hops.knows(p.vni, p.smd) ? Exit::bad_epoch : Exit::no_next_hop;
     const Hop& hop = *next->hop;
     const std::uint32_t port = hop.port[p.smd.reverse];
     if (hop.host_id != plane.host_id || port == net::no_port || net::destination_mac(p) != hop.mac)
         return Exit::wrong_node;
-    if (next->epoch != p.smd.path_epoch) return Exit::bad_epoch;
     if (p.smd.copy != (hop.action == HopAction::copy)) return Exit::bad_smd;
     p.destination_port = port;
     return goes_on;

@@ -1,12 +1,39 @@
 #include "features/chain/feature.hpp"
 
+#include <set>
+
 #include "features/chain/planned.hpp"
 #include "features/chain/resources.hpp"
 #include "model/registry.hpp"
 
 namespace weir::chain {
 
-const features::Feature feature{"chain", add_kinds, validate, plan, report};
+namespace {
+
+constexpr features::Order order_of_paths[] = {{"service-path", "service-path-use"}};
+
+}  // namespace
+
+const features::Feature feature{"chain", add_kinds,      validate,     plan,
+                                report,  order_of_paths, waiting_rules};
+
+// Rules of a chain none of whose paths is ready: its flows would meet the failure policy.
+std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
+                                              std::span<const model::ResourceKey> held) {
+    std::set<std::string> missing;
+    for (const model::ResourceKey& key : held)
+        if (key.kind == "service-path-use") missing.insert(key.name);
+    std::set<std::string> ready, waiting;
+    for (const auto& row : planned.all<ServicePathUse>()) {
+        const ServicePath* path = planned.find<ServicePath>(row.first);
+        if (path) (missing.contains(row.first) ? waiting : ready).insert(path->chain);
+    }
+    std::vector<model::ResourceKey> out;
+    for (const auto& [name, rule] : planned.all<ServiceRule>())
+        if (waiting.contains(rule.chain.name) && !ready.contains(rule.chain.name))
+            out.push_back({"service-rule", name});
+    return out;
+}
 
 // A node's own host says whether packets pass it (spec service-plane LV-7); everybody else learns
 // of it with the next plan. Reports about an unchanged state change nothing.
@@ -36,6 +63,7 @@ void add_kinds(model::Registry& registry) {
     registry.add<ServiceRule>();
     registry.add<ServiceExclusion>();
     registry.add<ServicePath>();
+    registry.add<ServicePathUse>();
     registry.add<ServiceNodeStatus>();
 }
 

@@ -9,6 +9,8 @@ extern const features::Feature feature;
 void add_kinds(model::Registry& registry);
 std::vector<Error> validate(const model::Snapshot& intent);
 void plan(const model::Snapshot& intent, std::string_view host, model::Snapshot& out);
+std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
+                                              std::span<const model::ResourceKey> held);
 bool report(const model::Value& event, std::string_view host, model::Snapshot& reported);
 
 }  // namespace weir::chain

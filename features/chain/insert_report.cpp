@@ -66,24 +66,30 @@ Value hop_rows(const std::vector<Hop>& hops, const Plane& plane, const Emit& emi
     return out;
 }
 
+// What is known of the path, and what counts if flows of this host may have it.
+void path_row(const Path& path, const Plane& plane, const Emit& emit, Value& row) {
+    row.set("name", path.name);
+    row.set("chain", path.chain);
+    row.set("sci", path.sci);
+    row.set("spi", path.spi);
+    row.set("epoch", std::uint64_t{path.epoch});
+    row.set("weight", path.weight);
+    row.set("maintenance", path.maintenance);
+    row.set("usable", is_usable(path, plane.host_id, *emit.health));
+    row.set("crossings", std::uint64_t{path.crossings});
+    row.set("forward_mtu", path.mtu[0]);
+    row.set("reverse_mtu", path.mtu[1]);
+    row.set("forward", hop_rows(path.hops[0], plane, emit));
+    row.set("reverse", hop_rows(path.hops[1], plane, emit));
+}
+
 void path_rows(const Chain& chain, const Plane& plane, Insert::State& state, const Emit& emit,
                Value& rows) {
     for (const Path& path : chain.paths) {
         const Insert::PathCounters& c = state.paths.at(path_number(path));
         Value& row = rows.push(Value::object());
-        row.set("name", path.name);
-        row.set("chain", chain.name);
-        row.set("sci", chain.sci);
-        row.set("spi", path.spi);
-        row.set("epoch", std::uint64_t{path.epoch});
-        row.set("weight", path.weight);
-        row.set("maintenance", path.maintenance);
-        row.set("usable", is_usable(path, plane.host_id, *emit.health));
-        row.set("crossings", std::uint64_t{path.crossings});
-        row.set("forward_mtu", path.mtu[0]);
-        row.set("reverse_mtu", path.mtu[1]);
-        row.set("forward", hop_rows(path.hops[0], plane, emit));
-        row.set("reverse", hop_rows(path.hops[1], plane, emit));
+        path_row(path, plane, emit, row);
+        row.set("use", "anchored");
         row.set("new_flows", c.new_flows);
         row.set("switched_in", c.switched_in);
         row.set("switched_out", c.switched_out);
@@ -92,6 +98,14 @@ void path_rows(const Chain& chain, const Plane& plane, Insert::State& state, con
             row.set(direction + "packets", c.packets[d]);
             row.set(direction + "bytes", c.bytes[d]);
         }
+    }
+}
+
+void passing_rows(const Plane& plane, const Emit& emit, Value& rows) {
+    for (const Path& path : plane.passing) {
+        Value& row = rows.push(Value::object());
+        path_row(path, plane, emit, row);
+        row.set("use", "passing");
     }
 }
 
@@ -168,6 +182,7 @@ bool Insert::query(std::string_view what, const Tables& tables, State& state, Em
         for (const Chain& chain : plane.chains) chain_row(chain, plane, state, emit, rows);
     } else if (what == "paths") {
         for (const Chain& chain : plane.chains) path_rows(chain, plane, state, emit, rows);
+        passing_rows(plane, emit, rows);
     } else if (what == "choice" || what.starts_with("choice.")) {
         choice_rows(what.substr(std::min<std::size_t>(what.size(), 7)), plane, emit, rows);
     } else {

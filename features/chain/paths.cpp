@@ -127,6 +127,7 @@ ServicePath make_path(const Work& work, const std::vector<std::uint32_t>& forwar
     path.chain = work.chain.name;
     path.sci = work.chain.sci;
     path.svni = work.svni;
+    path.failure_policy = work.chain.failure_policy;
     path.weight = weight_of(work, forward);
     for (std::size_t i = 0; i < forward.size(); ++i)
         if (const ServiceProfile* profile = work.intent.find(work.chain.forward[i]))
@@ -143,12 +144,13 @@ ServicePath make_path(const Work& work, const std::vector<std::uint32_t>& forwar
     return path;
 }
 
-// A name that fits the length of names, whatever the chain is called.
+// A name that fits the length of names, whatever the chain is called. Other hops, another name: a
+// host can know both while packets are on their way (CP-6).
 std::string path_name(const ServicePath& path) {
-    constexpr std::size_t longest = limits::max_name_bytes - 14;
+    constexpr std::size_t longest = limits::max_name_bytes - 17;
     const bool whole = path.chain.size() <= longest;
     char number[16];
-    std::snprintf(number, sizeof number, ".%06x", path.spi);
+    std::snprintf(number, sizeof number, ".%06x.%02x", path.spi, unsigned{path.epoch});
     std::string name = path.chain.substr(0, longest) + number;
     if (whole) return name;
     std::snprintf(number, sizeof number, ".%06x", path.sci);

@@ -29,6 +29,8 @@ public:
         for (const auto& [chain, paths] : static_paths(intent_))
             for (const ServicePath& path : paths)
                 if (anchors_.contains(chain) || passes_here(path)) put_path(path);
+        for (const auto& row : out_.all<ServicePath>())
+            if (anchors_.contains(row.second.chain)) out_.put(ServicePathUse{row.first});
     }
 
 private:

@@ -51,6 +51,23 @@ TEST(Plan, GivesAHopHostItsPathsAndNoRules) {
     EXPECT_NE(h4.find<model::ServiceSegment>("plane"), nullptr);
 }
 
+TEST(Plan, OnlyAnchorsMayPutFlowsOnPaths) {
+    const auto h1 = planned(test::two_services(), "h1");
+    EXPECT_EQ(names<ServicePathUse>(h1), names<ServicePath>(h1));
+    EXPECT_THAT(names<ServicePathUse>(planned(test::two_services(), "h4")), IsEmpty());
+}
+
+// CP-2: rules come last, but only for a chain that has nothing else to offer.
+TEST(Plan, RulesWaitWhileNoPathOfTheirChainIsReady) {
+    const auto h1 = planned(test::two_services(), "h1");
+    std::vector<model::ResourceKey> held;
+    for (const std::string& path : names<ServicePathUse>(h1))
+        held.push_back({"service-path-use", path});
+    EXPECT_THAT(waiting_rules(h1, held), ElementsAre(model::ResourceKey{"service-rule", "web"}));
+    held.pop_back();
+    EXPECT_THAT(waiting_rules(h1, held), IsEmpty());
+}
+
 TEST(Plan, GivesNothingToHostsThatHaveNoPart) {
     EXPECT_EQ(planned(test::two_services(), "h2").size(), 0u);
     EXPECT_EQ(planned(test::two_services(), "nowhere").size(), 0u);

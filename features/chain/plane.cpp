@@ -85,6 +85,9 @@ Path make_path(const CompileInput& input, const LocalPorts& local, const Service
                const std::string& rack) {
     Path path;
     path.name = planned.name;
+    path.chain = planned.chain;
+    path.sci = planned.sci;
+    path.failure_policy = planned.failure_policy;
     path.spi = planned.spi;
     path.svni = planned.svni;
     path.epoch = planned.epoch;
@@ -98,13 +101,26 @@ Path make_path(const CompileInput& input, const LocalPorts& local, const Service
     return path;
 }
 
-std::vector<Chain> make_chains(const CompileInput& input) {
+struct Paths {
+    std::vector<Path> used, passing;
+};
+
+Paths make_paths(const CompileInput& input) {
     const LocalPorts local = local_ports(input);
     const model::Host* self = input.snapshot.find<model::Host>(input.ports.host_name);
     const std::string rack = self ? self->rack : std::string();
+    Paths out;
+    for (const auto& [name, planned] : input.snapshot.all<ServicePath>()) {
+        const bool used = input.snapshot.find<ServicePathUse>(name) &&
+                          input.snapshot.find<ServiceChain>(planned.chain);
+        (used ? out.used : out.passing).push_back(make_path(input, local, planned, rack));
+    }
+    return out;
+}
+
+std::vector<Chain> make_chains(const CompileInput& input, std::vector<Path> used) {
     std::unordered_map<std::uint32_t, std::vector<Path>> paths;
-    for (const auto& row : input.snapshot.all<ServicePath>())
-        paths[row.second.sci].push_back(make_path(input, local, row.second, rack));
+    for (Path& path : used) paths[path.sci].push_back(std::move(path));
     std::vector<Chain> chains;
     for (const auto& [name, planned] : input.snapshot.all<ServiceChain>()) {
         const model::ServiceSegment* plane = input.snapshot.find(planned.service_segment);
@@ -155,25 +171,34 @@ std::uint64_t Chain::digest() const {
     return d.value64();
 }
 
-void NextHopTable::build(const std::vector<Chain>& chains) {
+void NextHopTable::put(std::uint64_t k, const NextHop& next) {
+    std::size_t at = slot(k);
+    while (entries_[at].key != 0 && entries_[at].key != k) at = (at + 1) & (entries_.size() - 1);
+    entries_[at] = {k, next};
+}
+
+void NextHopTable::build(const Plane& plane) {
+    const auto each_hop = [&](const auto& act) {
+        const auto of = [&](const std::vector<Path>& paths) {
+            for (const Path& path : paths)
+                for (const bool reverse : {false, true})
+                    for (const Hop& hop : path.hops[reverse]) act(path, reverse, hop);
+        };
+        of(plane.passing);
+        for (const Chain& chain : plane.chains) of(chain.paths);
+    };
     size_ = 0;
-    for (const Chain& chain : chains)
-        for (const Path& path : chain.paths) size_ += path.hops[0].size() + path.hops[1].size();
-    entries_.assign(std::bit_ceil(2 * size_ + 2), Entry{});
-    for (const Chain& chain : chains) {
-        for (const Path& path : chain.paths) {
-            for (std::size_t d = 0; d < 2; ++d) {
-                const auto& hops = path.hops[d];
-                for (std::size_t i = 0; i < hops.size(); ++i) {
-                    const auto si = static_cast<std::uint8_t>(hops.size() - i);
-                    const std::uint64_t k = key(path.svni, path.spi, si, d == 1);
-                    std::size_t at = slot(k);
-                    while (entries_[at].key != 0) at = (at + 1) & (entries_.size() - 1);
-                    entries_[at] = {k, {&hops[i], &chain, path.epoch}};
-                }
-            }
-        }
-    }
+    each_hop([&](auto&&...) { ++size_; });
+    entries_.assign(std::bit_ceil(4 * size_ + 2), Entry{});
+    each_hop([&](const Path& path, bool reverse, const Hop& hop) {
+        const auto& hops = path.hops[reverse];
+        net::Smd smd;
+        smd.spi = path.spi;
+        smd.si = static_cast<std::uint8_t>(hops.size() - static_cast<std::size_t>(&hop - &hops[0]));
+        smd.reverse = reverse;
+        put(key(path.svni, smd, path.epoch), {&hop, &path});
+        put(key(path.svni, smd, any_epoch), {&hop, &path});
+    });
 }
 
 const Chain* Plane::chain(std::uint32_t sci) const {
@@ -191,7 +216,9 @@ std::shared_ptr<const Plane> compile_plane(const CompileInput& input,
                                            const std::shared_ptr<const Plane>& previous) {
     auto plane = std::make_shared<Plane>();
     plane->host_id = input.ports.host_id;
-    plane->chains = make_chains(input);
+    Paths paths = make_paths(input);
+    plane->chains = make_chains(input, std::move(paths.used));
+    plane->passing = std::move(paths.passing);
     plane->vnics = make_vnics(input);
     for (const auto& row : input.snapshot.all<model::ServiceSegment>()) {
         std::vector<std::uint32_t>& span = plane->spans[row.second.svni];
@@ -200,7 +227,7 @@ std::shared_ptr<const Plane> compile_plane(const CompileInput& input,
         std::ranges::sort(span);
     }
     if (previous && plane->same_as(*previous)) return previous;
-    plane->next_hops.build(plane->chains);
+    plane->next_hops.build(*plane);
     return plane;
 }
 

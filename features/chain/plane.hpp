@@ -6,8 +6,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "dataplane/stage.hpp"
 #include "features/chain/words.hpp"
+#include "net/smd.hpp"
 
 // What this host knows of chains and paths, compiled: the noun that anchors, resolvers and arrivals
 // share. No resources in sight.
@@ -31,7 +33,10 @@ struct Path {
     std::string name;
     std::uint32_t spi = 0;
     std::uint32_t svni = 0;
+    std::string chain;
+    std::uint32_t sci = 0;
     std::uint8_t epoch = 0;
+    FailurePolicy failure_policy = FailurePolicy::block;
     bool maintenance = false;
     std::uint32_t weight = 0;
     std::array<std::vector<Hop>, 2> hops;  // forward, reverse
@@ -55,7 +60,7 @@ struct Chain {
     DuplicatePolicy duplicate_policy = DuplicatePolicy::once;
     bool reselect_midflow = true;
     bool repull_bypassed = false;
-    std::vector<Path> paths;  // by SPI
+    std::vector<Path> paths;  // that flows of this host may have, by SPI
 
     const Path* path(std::uint32_t spi) const;
     // Of everything but weights, which existing flows do not care for (PS-7).
@@ -63,37 +68,49 @@ struct Chain {
     friend bool operator==(const Chain&, const Chain&) = default;
 };
 
+struct Plane;
+
 // The node that must process a packet carrying this index (OBJ-15).
 struct NextHop {
     const Hop* hop = nullptr;
-    const Chain* chain = nullptr;
-    std::uint8_t epoch = 0;
+    const Path* path = nullptr;
 };
 
-// (SVNI, SPI, SI, direction) → next hop: open addressing, built once.
+// (SVNI, SPI, epoch, SI, direction) → next hop: open addressing, built once. Two epochs of a path
+// stand side by side while packets of the older one are on their way (CP-6).
 class NextHopTable {
 public:
-    static std::uint64_t key(std::uint32_t svni, std::uint32_t spi, std::uint8_t si, bool reverse) {
-        return std::uint64_t{svni & 0xffffff} << 40 | std::uint64_t{spi & 0xffffff} << 16 |
-               std::uint64_t{si} << 1 | (reverse ? 1u : 0u) | std::uint64_t{1} << 12;
+    void build(const Plane& plane);
+    const NextHop* find(std::uint32_t svni, const net::Smd& smd) const {
+        return look(key(svni, smd, smd.path_epoch));
     }
-    void build(const std::vector<Chain>& chains);
-    const NextHop* find(std::uint32_t svni, std::uint32_t spi, std::uint8_t si,
-                        bool reverse) const {
-        const std::uint64_t wanted = key(svni, spi, si, reverse);
-        for (std::size_t i = slot(wanted); !entries_.empty(); i = (i + 1) & (entries_.size() - 1)) {
-            if (entries_[i].key == wanted) return &entries_[i].next;
-            if (entries_[i].key == 0) break;
-        }
-        return nullptr;
+    // Whether the path is known with this index, under whatever epoch: why find() found nothing.
+    bool knows(std::uint32_t svni, const net::Smd& smd) const {
+        return look(key(svni, smd, any_epoch)) != nullptr;
     }
     std::size_t size() const { return size_; }
 
 private:
+    static constexpr std::uint32_t any_epoch = 0x100;
     struct Entry {
         std::uint64_t key = 0;  // 0: empty
         NextHop next;
     };
+    // An index that no path can have leads to key 0, which nothing is stored under.
+    static std::uint64_t key(std::uint32_t svni, const net::Smd& smd, std::uint32_t epoch) {
+        if (smd.si > limits::max_hops) return 0;
+        return std::uint64_t{svni & 0xffffff} << 40 | std::uint64_t{smd.spi & 0xffffff} << 16 |
+               std::uint64_t{1} << 15 | std::uint64_t{epoch} << 5 | std::uint64_t{smd.si} << 1 |
+               (smd.reverse ? 1u : 0u);
+    }
+    const NextHop* look(std::uint64_t wanted) const {
+        if (wanted == 0 || entries_.empty()) return nullptr;
+        for (std::size_t i = slot(wanted);; i = (i + 1) & (entries_.size() - 1)) {
+            if (entries_[i].key == wanted) return &entries_[i].next;
+            if (entries_[i].key == 0) return nullptr;
+        }
+    }
+    void put(std::uint64_t k, const NextHop& next);
     std::size_t slot(std::uint64_t k) const {
         return static_cast<std::size_t>(k * 0x9e3779b97f4a7c15ull >> 20) & (entries_.size() - 1);
     }
@@ -111,10 +128,11 @@ struct LocalVnic {
 struct Plane {
     std::uint32_t host_id = 0;
     std::vector<Chain> chains;     // by SCI
+    std::vector<Path> passing;     // not for flows of this host: only packets on their way, by name
     std::vector<LocalVnic> vnics;  // by port index
     // Hosts that take part in a service segment, sorted; empty: all.
     std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> spans;
-    NextHopTable next_hops;  // points into `chains`
+    NextHopTable next_hops;  // points into `chains` and `passing`
 
     Plane() = default;
     Plane(const Plane&) = delete;
@@ -126,8 +144,8 @@ struct Plane {
         return port < vnics.size() && vnics[port].node_id != 0 ? &vnics[port] : nullptr;
     }
     bool same_as(const Plane& other) const {
-        return host_id == other.host_id && chains == other.chains && vnics == other.vnics &&
-               spans == other.spans;
+        return host_id == other.host_id && chains == other.chains && passing == other.passing &&
+               vnics == other.vnics && spans == other.spans;
     }
 };
 

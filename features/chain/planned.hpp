@@ -60,6 +60,7 @@ struct ServicePath {
     std::uint8_t epoch = 0;
     std::uint32_t weight = 0;
     bool maintenance = false;
+    FailurePolicy failure_policy = FailurePolicy::block;
     std::vector<PathHop> forward;
     std::vector<PathHop> reverse;
 
@@ -68,7 +69,7 @@ struct ServicePath {
         return made_resource(
             "service-path", "One realisation of a service chain by nodes. Made by Weir.",
             "weir query HOST insert.paths",
-            key(&ServicePath::name, "name", "Chain and number of the path."),
+            key(&ServicePath::name, "name", "Chain, number and epoch of the path."),
             field(&ServicePath::chain, "chain", "Name of the chain."),
             field(&ServicePath::spi, "spi", "Number of the path on the wire.", 1, 0xffffff),
             field(&ServicePath::sci, "sci", "Number of the chain on the wire.", 1, 0xffffff),
@@ -76,9 +77,25 @@ struct ServicePath {
             field(&ServicePath::epoch, "epoch", "Changes with the hops."),
             field(&ServicePath::weight, "weight", "Share of new flows; 0: none."),
             field(&ServicePath::maintenance, "maintenance", "New flows avoid the path."),
+            field(&ServicePath::failure_policy, "failure_policy",
+                  "What hosts on the way do with packets that cannot go on (HD-7)."),
             field(&ServicePath::forward, "forward", "Hops of the flow's initiator.")
                 .count(1, limits::max_hops),
             field(&ServicePath::reverse, "reverse", "Hops of replies.").count(1, limits::max_hops));
+    }
+};
+
+// New flows of this host may get the path of this name. Hosts that only pass packets of a path on
+// do without; whoever distributes plans gives it to a host last, takes it away first (CP-2).
+struct ServicePathUse {
+    std::string name;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return made_resource("service-path-use",
+                             "Flows of this host may be put on the path. Made by Weir.",
+                             "weir query HOST insert.paths",
+                             key(&ServicePathUse::name, "name", "Name of the path."));
     }
 };
 

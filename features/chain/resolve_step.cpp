@@ -25,9 +25,10 @@ ResolveStep resolve_step(net::Smd& smd, std::uint32_t svni, const Plane& plane,
             smd.returning = true;
             return done(Resolved::to_anchor);
         }
-        const NextHop* next = plane.next_hops.find(svni, smd.spi, smd.si, smd.reverse);
-        if (!next) return done(Resolved::no_next_hop);
-        if (next->epoch != smd.path_epoch) return done(Resolved::bad_epoch);
+        const NextHop* next = plane.next_hops.find(svni, smd);
+        if (!next)
+            return done(plane.next_hops.knows(svni, smd) ? Resolved::bad_epoch
+                                                         : Resolved::no_next_hop);
         step.hop = next->hop;
         const bool up = is_up(*next->hop, plane.host_id, health);
         if (next->hop->action == HopAction::copy) {
@@ -36,7 +37,7 @@ ResolveStep resolve_step(net::Smd& smd, std::uint32_t svni, const Plane& plane,
             return done(Resolved::copy);
         }
         if (!up) {
-            if (next->chain->failure_policy == FailurePolicy::block)
+            if (next->path->failure_policy == FailurePolicy::block)
                 return done(Resolved::hop_down);
             --smd.si;
             ++step.fail_skipped;

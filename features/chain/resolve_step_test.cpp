@@ -137,6 +137,29 @@ TEST_F(ResolveStepTest, PacketsOfAnotherEpochAreNotResolved) {
     EXPECT_EQ(step(s).what, Resolved::bad_epoch);
 }
 
+TEST_F(ResolveStepTest, PacketsOnTheirWayAreResolvedUnderTheirOwnEpoch) {  // CP-6
+    const net::Smd former = smd();
+    model::Snapshot before;
+    plan(intent, "h1", before);
+    test::edit<ServiceChain>(intent, "c1", [](ServiceChain& c) {
+        c.reverse = {model::Ref<ServiceProfile>("ids-default")};
+    });
+    host().apply(intent, before);
+    ASSERT_EQ(path().spi, former.spi) << "the same nodes forward";
+    ASSERT_NE(path().epoch, former.path_epoch);
+    net::Smd reply = smd(true), former_reply = former;
+    former_reply.reverse = true;
+    EXPECT_EQ(reply.si, 1);
+    EXPECT_EQ(step(reply).hop->node, "n2");
+    EXPECT_EQ(step(reply).what, Resolved::forward);
+    EXPECT_EQ(step(former_reply).hop->node, "n2");
+    --former_reply.si;
+    EXPECT_EQ(step(former_reply).hop->node, "n1") << "which the new path does not pass";
+    host().apply(intent);
+    net::Smd late = former;
+    EXPECT_EQ(step(late).what, Resolved::bad_epoch);
+}
+
 TEST_F(ResolveStepTest, ADeadNodeBlocks) {
     host().set_node(1, false);
     net::Smd s = smd();

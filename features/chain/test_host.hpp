@@ -11,6 +11,7 @@
 #include "features/chain/arrive.hpp"
 #include "features/chain/feature.hpp"
 #include "features/chain/insert.hpp"
+#include "features/chain/planned.hpp"
 #include "features/chain/resolve.hpp"
 #include "features/chain/return.hpp"
 #include "features/chain/test_intent.hpp"
@@ -47,14 +48,17 @@ public:
         apply(intent);
     }
 
-    // What the controller and the host make of a changed intent.
-    void apply(const model::Snapshot& intent) {
+    // What the controller and the host make of a changed intent. Paths that were `kept` for packets
+    // on their way stay beside those of the plan (CP-2).
+    void apply(const model::Snapshot& intent, const model::Snapshot& kept = {}) {
         model::Snapshot snapshot;
         for (const auto& row : intent.all<model::Host>()) snapshot.put(row.second);
         for (const auto& row : intent.all<model::Segment>()) snapshot.put(row.second);
         for (const auto& row : intent.all<model::ServiceSegment>()) snapshot.put(row.second);
         for (const auto& row : intent.all<model::Port>()) snapshot.put(row.second);
         plan(intent, name_, snapshot);
+        for (const auto& [path, resource] : kept.all<ServicePath>())
+            if (!snapshot.find<ServicePath>(path)) snapshot.put(resource);
         std::vector<dataplane::AttachedPort> open;
         for (const auto& [name, port] : intent.all<model::Port>())
             if (port.host.name == name_) open.push_back(attach(name));

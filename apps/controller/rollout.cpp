@@ -1,0 +1,155 @@
+#include "apps/controller/rollout.hpp"
+
+#include <algorithm>
+
+namespace weir::controller {
+namespace {
+
+using features::Order;
+using model::Digests;
+using model::ResourceKey;
+
+// Calls act(name) for every resource of the kind.
+template <class Act>
+void each_of_kind(const Digests& digests, std::string_view kind, Act act) {
+    for (auto at = digests.lower_bound({std::string(kind), {}});
+         at != digests.end() && at->first.kind == kind; ++at)
+        act(at->first.name);
+}
+
+bool has(const Digests& digests, std::string_view kind, const std::string& name) {
+    return digests.contains({std::string(kind), name});
+}
+
+// The target keeps what runs under this key, which may be nothing.
+void keep_running(const Standing& host, const ResourceKey& key, Digests& target) {
+    const auto running = host.running.find(key);
+    if (running == host.running.end()) {
+        target.erase(key);
+    } else {
+        target[key] = running->second;
+    }
+}
+
+}  // namespace
+
+void Rollout::leave(Standing& host) {
+    if (std::exchange(host.is_counted, false)) count(host, -1);
+}
+
+void Rollout::join(Standing& host, Time now) {
+    if (!std::exchange(host.is_counted, true)) count(host, +1);
+    for (const Key& key : left_) {
+        Tally& tally = tallies_[key];
+        if (tally.users == 0 && !tally.free_since) tally.free_since = now;
+    }
+    left_.clear();
+}
+
+void Rollout::count(const Standing& host, int by) {
+    const auto step = static_cast<std::size_t>(by);  // modulo arithmetic: −1 takes one away
+    for (const features::Feature& feature : features_) {
+        for (const Order& order : feature.orders) {
+            each_of_kind(host.planned, order.first, [&](const std::string& name) {
+                if (!has(host.running, order.first, name)) tallies_[{&order, name}].lacking += step;
+            });
+            each_of_kind(host.running, order.then, [&](const std::string& name) {
+                Tally& tally = tallies_[{&order, name}];
+                tally.users += step;
+                if (tally.users != 0) tally.free_since.reset();
+                if (tally.users == 0) left_.push_back({&order, name});
+            });
+        }
+    }
+}
+
+void Rollout::forget(Time now) {
+    std::erase_if(tallies_, [&](const auto& row) {
+        const Tally& tally = row.second;
+        return tally.users == 0 && tally.lacking == 0 && tally.free_since &&
+               now - *tally.free_since > 2 * times_.linger;
+    });
+}
+
+// The host itself gets both in one change.
+bool Rollout::is_ready(const Order& order, const Standing& host, const std::string& name) const {
+    const auto tally = tallies_.find({&order, name});
+    if (tally == tallies_.end()) return true;
+    const bool lacks_itself =
+        has(host.planned, order.first, name) && !has(host.running, order.first, name);
+    return tally->second.lacking <= (lacks_itself ? 1u : 0u);
+}
+
+void Rollout::hold_what_is_not_ready(const Order& order, const Standing& host,
+                                     Target& target) const {
+    each_of_kind(host.planned, order.then, [&](const std::string& name) {
+        const ResourceKey key{std::string(order.then), name};
+        if (host.running.contains(key) || is_ready(order, host, name)) return;
+        target.digests.erase(key);
+        target.held.push_back(key);
+    });
+}
+
+void Rollout::hold_what_waits_for_it(const Standing& host, Target& target) const {
+    const std::vector<ResourceKey> held = target.held;
+    for (const features::Feature& feature : features_) {
+        if (feature.waits == nullptr) continue;
+        for (const ResourceKey& key : feature.waits(host.plan, held)) {
+            const auto running = host.running.find(key);
+            const auto planned = host.planned.find(key);
+            if (planned == host.planned.end() ||
+                (running != host.running.end() && running->second == planned->second))
+                continue;
+            keep_running(host, key, target.digests);
+            target.held.push_back(key);
+        }
+    }
+}
+
+// As long as something of the kind is not ready, what it may replace stays.
+void Rollout::keep_what_is_replaced(const Order& order, const Standing& host,
+                                    Target& target) const {
+    const bool waits = std::ranges::any_of(
+        target.held, [&](const ResourceKey& key) { return key.kind == order.then; });
+    if (!waits) return;
+    each_of_kind(host.running, order.then, [&](const std::string& name) {
+        if (!has(host.planned, order.then, name))
+            keep_running(host, {std::string(order.then), name}, target.digests);
+    });
+}
+
+void Rollout::keep_what_is_used(const Order& order, const Standing& host, Time now,
+                                Target& target) {
+    each_of_kind(host.running, order.first, [&](const std::string& name) {
+        if (has(host.planned, order.first, name)) return;
+        Tally& tally = tallies_[{&order, name}];
+        if (tally.users == 0 && !tally.free_since) tally.free_since = now;
+        const Time until = tally.free_since.value_or(now) + times_.linger;
+        if (until <= now) return;
+        keep_running(host, {std::string(order.first), name}, target.digests);
+        if (!target.look_again || until < *target.look_again) target.look_again = until;
+    });
+}
+
+Rollout::Target Rollout::target(Standing& host, Time now) {
+    Target target;
+    target.digests = host.planned;
+    for (const features::Feature& feature : features_)
+        for (const Order& order : feature.orders) hold_what_is_not_ready(order, host, target);
+    if (target.held.empty()) {
+        host.held_since.reset();
+    } else if (!host.held_since) {
+        host.held_since = now;
+    }
+    if (!target.held.empty() && now - *host.held_since < times_.patience) {
+        for (const features::Feature& feature : features_)
+            for (const Order& order : feature.orders) keep_what_is_replaced(order, host, target);
+        hold_what_waits_for_it(host, target);
+        target.look_again = *host.held_since + times_.patience;
+    }
+    for (const features::Feature& feature : features_)
+        for (const Order& order : feature.orders) keep_what_is_used(order, host, now, target);
+    return target;
+}
+
+}  // namespace weir::controller
