@@ -31,7 +31,7 @@ struct HostStatus {
     std::int64_t since_s = 0;   // connected or gone since, seconds since 1970
     std::uint64_t desired = 0;  // revision it should run
     std::uint64_t applied = 0;  // revision it last said it runs, nothing held back
-    std::vector<model::ResourceKey> waiting;  // of the desired revision, until other hosts are ready
+    std::vector<model::ResourceKey> waiting;  // of that revision, until other hosts are ready
     std::optional<rest::Refused> refused;  // its answer to the newest change, if that was no
 };
 

@@ -359,7 +359,8 @@ class OrderedHostsTest : public ControllerTest {
 };
 
 TEST_F(OrderedHostsTest, WhatBuildsOnOthersWaitsForThemAndSaysSo) {
-    apply("[{kind: host, name: h1, id: 1, tunnel_address: 10.0.0.1}, {kind: host, name: h2, id: 2, tunnel_address: 10.0.0.2}]");
+    apply("[{kind: host, name: h1, id: 1, tunnel_address: 10.0.0.1},"
+          " {kind: host, name: h2, id: 2, tunnel_address: 10.0.0.2}]");
     const auto h1 = host("h1");
     const auto h2 = host("h2");
     ASSERT_TRUE(has_applied("h1", 1) && has_applied("h2", 1));

@@ -37,8 +37,10 @@ void count_port(const std::string& port, std::string_view point, const Insert::P
 
 void count_path(const Chain& chain, const Path& path, const Insert::PathCounters& c,
                 CounterSink& sink) {
+    // Without the epoch: counters go on when the hops change.
+    const std::string_view name = std::string_view(path.name).substr(0, path.name.rfind('.'));
     const auto add = [&](std::string_view metric, std::uint64_t value) {
-        sink.add(metric, {{"chain", chain.name}, {"path", path.name}}, value);
+        sink.add(metric, {{"chain", chain.name}, {"path", name}}, value);
     };
     add("weir_service_path_new_flows_total", c.new_flows);
     add("weir_service_path_switched_in_total", c.switched_in);
@@ -46,7 +48,7 @@ void count_path(const Chain& chain, const Path& path, const Insert::PathCounters
     for (const std::size_t d : {0u, 1u}) {
         const std::string_view direction = d == 0 ? "forward" : "reverse";
         const CounterSink::Labels labels = {
-            {"chain", chain.name}, {"path", path.name}, {"direction", direction}};
+            {"chain", chain.name}, {"path", name}, {"direction", direction}};
         sink.add("weir_service_path_packets_total", labels, c.packets[d]);
         sink.add("weir_service_path_bytes_total", labels, c.bytes[d]);
     }

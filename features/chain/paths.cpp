@@ -149,12 +149,13 @@ ServicePath make_path(const Work& work, const std::vector<std::uint32_t>& forwar
 std::string path_name(const ServicePath& path) {
     constexpr std::size_t longest = limits::max_name_bytes - 17;
     const bool whole = path.chain.size() <= longest;
-    char number[16];
+    char number[24];
     std::snprintf(number, sizeof number, ".%06x.%02x", path.spi, unsigned{path.epoch});
-    std::string name = path.chain.substr(0, longest) + number;
-    if (whole) return name;
-    std::snprintf(number, sizeof number, ".%06x", path.sci);
-    return name + number;
+    std::string name = path.chain.substr(0, longest);
+    if (whole) return name + number;
+    char chain[16];
+    std::snprintf(chain, sizeof chain, ".%06x", path.sci);
+    return name + chain + number;
 }
 
 std::vector<std::uint32_t> node_ids(const ServicePath& path) {
