@@ -5,13 +5,8 @@ PROFILE: how packets of the service segment travel: plain, signed or nsh."""
 import sys
 import unittest
 
-<<<<<<< HEAD
-from spec import (authentic, both_ends, case, forward, index, isolation, liveness, routed,
+from spec import (authentic, both_ends, case, control, forward, index, isolation, liveness, routed,
                   selection, tenants, tracing, verdicts)
-=======
-from spec import (authentic, both_ends, case, control, forward, isolation, liveness, selection,
-                  tenants, tracing, verdicts)
->>>>>>> 6b96a85 (Test changes of paths under traffic and the loss of the controller between four hosts (scenarios 40, 41))
 
 SCENARIOS = {
     1: forward.BasicForward,
