@@ -4,6 +4,7 @@
 #include "features/chain/from_node.hpp"
 #include "features/chain/insert.hpp"
 #include "features/chain/liveness.hpp"
+#include "features/chain/orders.hpp"
 #include "features/chain/resolve.hpp"
 #include "features/chain/return.hpp"
 #include "features/chain/to_node.hpp"
@@ -63,6 +64,7 @@ using Service = StageList<chain::Arrive,    //
                           chain::Liveness,  //
                           chain::FromNode,  //
                           chain::Resolve,   //
+                          chain::Orders,    //
                           chain::Return,    //
                           chain::ToNode,    //
                           overlay::Encap>;

@@ -126,6 +126,10 @@ bool First::open(const Packet& packet) {
                 flow::class_of_flags(segment.flags) != flow::TcpClass::syn))
         return false;
     if (!is_plain(packet)) return false;
+    using tracking::Track;
+    if (Track::home_elsewhere(pipeline_.state<Track>(), port, frame.hash, emit_) !=
+        flow::AliasHomes::nowhere)
+        return false;
     const firewall::CompiledRule* rule = rule_of(packet);
     if (!rule) return false;
     flow::InsertOutcome outcome;

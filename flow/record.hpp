@@ -80,17 +80,25 @@ struct InsertionDecision {
     std::uint32_t spi = 0;
     std::uint32_t flow_tag = 0;
     std::uint32_t failed_paths_generation = 0;
-    std::uint32_t flow_program_generation = 0;
+    // What nodes ordered for the flow, order_… bits: the low half for the forward direction, the
+    // high half for the reverse one. Stands over `verdict`, which comes back when orders end.
+    std::uint32_t orders : 8 = 0;
+    // The chain that the rules gave, where an order moved the flow to `sci`; else 0.
+    std::uint32_t ruled_sci : 24 = 0;
     std::uint8_t skip[2] = {0, 0};  // [0] forward, [1] reverse
     std::uint8_t flags = 0;         // insertion_midflow | …
     std::uint8_t previous_spi_valid = 0;
     std::uint32_t previous_spi = 0;
     std::uint64_t offloaded_packets = 0;  // passed or dropped at the anchor by a node's order
+    std::uint8_t orders_of(bool reverse) const {
+        return static_cast<std::uint8_t>((reverse ? orders >> 4 : orders) & 15);
+    }
     friend bool operator==(const InsertionDecision&, const InsertionDecision&) = default;
 };
 static_assert(sizeof(InsertionDecision) == 48);
 inline constexpr std::uint8_t insertion_midflow = 1, insertion_rewritten = 2,
                               insertion_exempted = 4;
+inline constexpr std::uint8_t order_allow = 1, order_drop = 2, order_reset = 4;
 
 // What every packet of one direction touches: one cache line.
 struct alignas(64) Hot {

@@ -44,8 +44,9 @@ void write_insertion(ByteWriter& out, const InsertionDecision& d) {
         for (ServiceVerdict verdict : d.verdict) out.u8(static_cast<std::uint8_t>(verdict));
         out.u8(d.path_epoch);
         out.u8(d.initiator_call_point);
-        for (std::uint32_t field : {d.rule_id, d.revision, d.sci, d.spi, d.flow_tag,
-                                    d.failed_paths_generation, d.flow_program_generation})
+        for (std::uint32_t field :
+             {d.rule_id, d.revision, d.sci, d.spi, d.flow_tag, d.failed_paths_generation,
+              std::uint32_t{d.ruled_sci} << 8 | d.orders})
             out.u32(field);
         out.u8(d.skip[0]);
         out.u8(d.skip[1]);
@@ -202,9 +203,13 @@ Status RecordReader::insertion(ByteReader in) {
     for (ServiceVerdict& verdict : d.verdict) verdict = static_cast<ServiceVerdict>(in.u8());
     d.path_epoch = in.u8();
     d.initiator_call_point = in.u8();
+    std::uint32_t orders = 0;
     for (std::uint32_t* field : {&d.rule_id, &d.revision, &d.sci, &d.spi, &d.flow_tag,
-                                 &d.failed_paths_generation, &d.flow_program_generation})
+                                 &d.failed_paths_generation, &orders})
         *field = in.u32();
+    d.orders = orders & 0xff;
+    const std::uint32_t ruled_sci = orders >> 8;
+    d.ruled_sci = ruled_sci & 0xffffff;
     d.skip[0] = in.u8();
     d.skip[1] = in.u8();
     d.flags = in.u8();

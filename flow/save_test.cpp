@@ -46,6 +46,8 @@ void decorate(Table& table, FlowPair& pair, std::mt19937& random) {
     insertion.sci = 77;
     insertion.spi = static_cast<std::uint32_t>(random());
     insertion.flow_tag = 5;
+    insertion.orders = 0x42;
+    insertion.ruled_sci = 0xabcdef;
     insertion.skip[1] = 3;
     insertion.flags = insertion_midflow;
     insertion.previous_spi = 12;

@@ -138,10 +138,11 @@ struct alignas(64) Packet {
     Tuple tuple;
     Smd smd;                      // valid on the service plane
     bool oam = false;             // Geneve O: control or liveness, never a guest's packet
-    std::uint8_t ctrl_count = 0;  // 1: `ctrl` holds the content of a CTRL option (spec §6.1)
-    std::array<std::uint8_t, 28> ctrl{};
+    std::uint8_t ctrl_count = 0;  // how many of `ctrl` there are
     // For a packet without a flow: `program` points here (dataplane/program.hpp).
     alignas(8) std::array<std::byte, 64> program_room;
+    // Contents of CTRL options (spec §6.1).
+    std::array<std::array<std::uint8_t, 28>, 4> ctrl;
 
     // The engine's part as of a packet that has just come in.
     void clear_scratch() {

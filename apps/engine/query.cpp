@@ -56,10 +56,19 @@ Value pair_of(Value first, Value second) {
     return both;
 }
 
+// As it is carried out: what nodes ordered stands over what the rules said.
+flow::ServiceVerdict verdict_of(const flow::InsertionDecision& d, bool reverse) {
+    const std::uint8_t orders = d.orders_of(reverse);
+    if (orders & flow::order_reset) return flow::ServiceVerdict::reset;
+    if (orders & flow::order_drop) return flow::ServiceVerdict::drop;
+    return orders & flow::order_allow ? flow::ServiceVerdict::no_service : d.verdict[reverse];
+}
+
 Value insertion_value(const flow::Table& flows, const flow::FlowPair& pair) {
     const flow::InsertionDecision d = flows.insertion(pair);
     Value v = Value::object();
-    v.set("verdict", pair_of(verdict_name(d.verdict[0]), verdict_name(d.verdict[1])));
+    v.set("verdict",
+          pair_of(verdict_name(verdict_of(d, false)), verdict_name(verdict_of(d, true))));
     v.set("rule_id", d.rule_id);
     v.set("sci", d.sci);
     v.set("spi", d.spi);

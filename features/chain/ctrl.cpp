@@ -1,8 +1,10 @@
 #include "features/chain/ctrl.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "net/bytes.hpp"
+#include "net/hash.hpp"
 
 namespace weir::chain {
 
@@ -47,6 +49,20 @@ CtrlError decode(std::span<const std::uint8_t> in, Ctrl& ctrl) {
         return CtrlError::bad_scope;
     ctrl = read;
     return CtrlError::none;
+}
+
+std::uint32_t flow_digest(const net::Tuple& tuple, std::uint32_t tenant_vni) {
+    using Endpoint = std::array<std::uint8_t, 18>;
+    const auto endpoint = [](const net::Ip& ip, std::uint16_t port) {
+        Endpoint out{};
+        std::ranges::copy(ip.bytes, out.begin());
+        net::store16(out.data() + 16, port);
+        return out;
+    };
+    const Endpoint a = endpoint(tuple.src, tuple.src_port), b = endpoint(tuple.dst, tuple.dst_port);
+    std::array<std::uint8_t, 5> rest{tuple.proto};
+    net::store32(rest.data() + 1, tenant_vni);
+    return net::crc32c(rest, net::crc32c(std::max(a, b), net::crc32c(std::min(a, b))));
 }
 
 const char* name(CtrlError error) {

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "net/geneve.hpp"
+#include "net/packet.hpp"
 
 namespace weir::chain {
 
@@ -48,6 +49,11 @@ const char* name(CtrlError);
 
 // Checks form only: length, version, a known op, and a scope that fits the flow handle.
 CtrlError decode(std::span<const std::uint8_t>, Ctrl&);
+
+// Ctrl::digest of a flow, equal for both of its directions: CRC-32C over the endpoint that compares
+// lower, the other one (16 bytes of address, IPv4 mapped; 2 of port), the protocol, and 4 bytes of
+// tenant VNI. Ports of ICMP are those of net::parse().
+std::uint32_t flow_digest(const net::Tuple& tuple, std::uint32_t tenant_vni);
 
 // Whether `a` was issued after `b` (RFC 1982: within half the number space).
 inline bool is_newer(std::uint32_t a, std::uint32_t b) {

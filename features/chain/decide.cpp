@@ -53,9 +53,25 @@ private:
         return record_.verdict[reverse];
     }
 
+    // What nodes want of this direction; none: that it has its services (CT-2).
+    Decision ordered() const {
+        const bool reverse =
+            static_cast<std::uint8_t>(input_.call_point) != record_.initiator_call_point;
+        const std::uint8_t orders = record_.orders_of(reverse);
+        if (orders & flow::order_reset) return Decision::reset;
+        if (orders & flow::order_drop) return Decision::drop;
+        return orders & flow::order_allow ? Decision::exempt : Decision::none;
+    }
+
+    // The chain that the rules gave the flow, whatever a node made of it.
+    std::uint32_t ruled_sci() const {
+        return record_.ruled_sci != 0 ? record_.ruled_sci : record_.sci;
+    }
+
     // The rules are those the flow was decided under. What about its path?
     void keep() {
         const Chain* chain = plane_.chain(record_.sci);
+        if (chain && ordered() != Decision::none) return settle(ordered(), chain);
         switch (verdict()) {
             case ServiceVerdict::redirect:
                 if (chain) return keep_path(*chain);
@@ -153,17 +169,22 @@ private:
         const Target target = out_.exempt ? Target{} : classify();
         out_.rule = target.rule;
         if (!target.chain) return without_services(target);
-        const bool same = !out_.fresh && record_.sci == target.chain->sci;
-        if (same) {
+        const bool same = !out_.fresh && ruled_sci() == target.chain->sci;
+        const Chain* chain = same ? plane_.chain(record_.sci) : nullptr;
+        if (chain) {
             record_.rule_id = target.rule->id;
+            if (ordered() != Decision::none) {
+                record_.revision = revision_;
+                return settle(ordered(), chain);
+            }
             switch (verdict()) {
                 case ServiceVerdict::redirect:
-                    return keep_path(*target.chain);
+                    return keep_path(*chain);
                 case ServiceVerdict::bypass_fail:
-                    return keep_bypass(*target.chain);
+                    return keep_bypass(*chain);
                 case ServiceVerdict::foreign:
                     record_.revision = revision_;
-                    return settle(Decision::foreign, target.chain);
+                    return settle(Decision::foreign, chain);
                 default:
                     break;
             }

@@ -16,6 +16,9 @@ enum class Decision : std::uint8_t {
     bypass,          // the chain cannot be applied and lets packets pass
     redirect,        // to `path`
     no_active_path,  // the chain cannot be applied and blocks
+    exempt,          // a node ordered that the rest goes without services
+    drop,            // … is dropped here
+    reset,           // … is dropped here and its sender told
 };
 
 // What is done with a packet, and what happened on the way there.

@@ -68,6 +68,50 @@ void restore_trace(Packet& p, const NodeSlot& slot) {
     p.hand.trace_collector = static_cast<std::uint32_t>(trace);
 }
 
+// The guest's frame, or what is left of it, as the packet that the order is about.
+Exit order_of_frame(Packet& p, const NodeTable::Place& place, const net::NshView& view,
+                    Work& work) {
+    p.strip(net::ethernet_bytes + view.header_bytes);
+    mend_cut_frame(p);
+    if (net::parse(p) != net::ParseError::none) return Exit::bad_frame;
+    p.smd = view.nsh.smd;
+    p.hash = net::symmetric_hash(p.tuple);
+    p.vni = p.hand.vni = node_at(place, work).svni;
+    p.ctrl_count = 0;
+    const auto hop = static_cast<std::uint8_t>(p.smd.initial_si - p.smd.si);
+    work.state.orders.take(p, *work.order, {node_at(place, work), place.node, hop, true},
+                           work.emit);
+    return goes_on;
+}
+
+// A node that keeps a packet says what it orders with the packet's first bytes in an O packet, its
+// metadata as it got them (orders.md).
+Exit take_order_alone(Packet& p, const NodeTable::Place& place, net::NshView& view, Work& work) {
+    if (!within_rate(place, work)) return Exit::rate_limit;
+    if (view.inner.size() < net::ethernet_bytes) return Exit::bad_frame;
+    view.nsh.smd.original_dst = net::Mac::from(view.inner.data());
+    view.nsh.smd.original_src = net::Mac::from(view.inner.data() + 6);
+    net::Nsh as_returned = view.nsh;
+    if (node_at(place, work).can_decrement_si)
+        as_returned.smd.si = static_cast<std::uint8_t>(as_returned.smd.si - 1);
+    if (const Exit why = check_cookie(place, as_returned, work); why != goes_on) return why;
+    if (const Exit why = order_of_frame(p, place, view, work); why != goes_on) return why;
+    return work.end(p);
+}
+
+// The same of a node with metadata of type 1.
+Exit take_fixed_order_alone(Packet& p, net::NshView& view, const NodeTable::Place& place,
+                            Work& work) {
+    if (view.inner.size() < net::ethernet_bytes) return Exit::bad_frame;
+    Exit why = Exit::no_context;
+    FlowContext* context = find_by_number(p, id_of_cookie(view.nsh.cookie), place, why, work);
+    if (!context) return why;
+    if (context->cookie != view.nsh.cookie) return Exit::immutable_tamper;
+    view.nsh.smd = context->of(context->knows(true));
+    why = order_of_frame(p, place, view, work);
+    return why != goes_on ? why : work.end(p);
+}
+
 // Whether a service header of fixed length says what the context's packets were given, and of these
 // things one that a node may change at most (HD-4, HD-8).
 Exit check_fixed(const net::Smd& back, const net::Smd& sent, const LocalNode& node) {
@@ -94,7 +138,6 @@ Exit from_aware_fixed(Packet& p, const net::NshView& view, const NodeTable::Plac
     why = check_fixed(view.nsh.smd, sent, node_at(place, work));
     if (why != goes_on) return why;
     if (sent.copy) return Exit::copy_return;
-    if (view.nsh.flow_action != 0) ++work.state.orders;
     const std::uint32_t tag = view.nsh.smd.flow_tag;
     p.strip(net::ethernet_bytes + view.header_bytes);
     take_back(p, *context, reverse, place, work);
@@ -120,6 +163,10 @@ Exit from_aware(Packet& p, const NodeTable::Place& place, Work& work) {
     NodeSlot& slot = work.state.binding.slot(place.node);
     const bool answer = view.nsh.smd.live_ack && node.liveness_support;
     if (answer && p.hand.dispatched == 0) add_one(slot.heard[0]);
+    work.order = fixed ? flow_action(view.nsh.flow_action) : view.nsh.control;
+    if (view.nsh.smd.oam && work.order)
+        return fixed ? take_fixed_order_alone(p, view, place, work)
+                     : take_order_alone(p, place, view, work);
     if (view.nsh.smd.oam) {
         if (!answer) return Exit::no_context;
         ++work.state.answers[place.node];
@@ -131,8 +178,11 @@ Exit from_aware(Packet& p, const NodeTable::Place& place, Work& work) {
     view.nsh.smd.original_dst = net::Mac::from(view.inner.data());
     view.nsh.smd.original_src = net::Mac::from(view.inner.data() + 6);
     if (const Exit why = check_cookie(place, view.nsh, work); why != goes_on) return why;
-    if (view.nsh.smd.copy) return Exit::copy_return;
-    if (view.nsh.control) ++work.state.orders;
+    if (view.nsh.smd.copy) {
+        // A tap may give orders (CT-11); its frames end here.
+        if (work.order) order_of_frame(p, place, view, work);
+        return Exit::copy_return;
+    }
     p.strip(net::ethernet_bytes + view.header_bytes);
     p.smd = view.nsh.smd;
     p.smd.live_query = p.smd.live_ack = false;
@@ -154,6 +204,12 @@ Exit finish(Packet& p, const NodeTable::Place& place, Work& work) {
     p.program = nullptr;
     p.oam = false;
     p.ctrl_count = 0;
+    work.state.orders.proxies.give_back(p, node_at(place, work).id, work.emit.now_ns);
+    if (work.order) {
+        const auto hop = static_cast<std::uint8_t>(p.smd.initial_si - p.smd.si - 1);
+        work.state.orders.take(p, *work.order, {node_at(place, work), place.node, hop, false},
+                               work.emit);
+    }
     add_one(work.state.binding.tally(place.node).returned[p.smd.reverse ? 1 : 0]);
     work.emit.note(p, "node", node_at(place, work).name);
     work.emit.note(p, "si", p.smd.si);
@@ -223,6 +279,7 @@ void FromNode::run(dataplane::Burst& burst, const Tables& table, State& state,
         state.rates = {};
         state.latency = {};
         state.answers = {};
+        state.orders.clear_counters();
         state.digest = table.digest;
     }
     for (dataplane::Packet* p : burst.packets()) {
@@ -236,8 +293,8 @@ void FromNode::run(dataplane::Burst& burst, const Tables& table, State& state,
 }
 
 void FromNode::counters(const Tables& table, const State& state, dataplane::CounterSink& sink) {
-    sink.add("weir_service_node_orders_total", {}, state.orders);
     if (state.digest != table.digest) return;
+    state.orders.counters(table, sink);
     for (std::size_t n = 0; n < table.nodes.size(); ++n) {
         const std::string& node = table.nodes[n].name;
         sink.add("weir_service_node_answers_total", {{"node", node}}, state.answers[n]);

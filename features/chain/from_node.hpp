@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "features/chain/node_memory.hpp"
+#include "features/chain/node_orders.hpp"
 #include "features/chain/node_table.hpp"
 
 namespace weir::chain {
@@ -51,8 +52,11 @@ struct FromNode {
         std::array<Latency, max_local_nodes> latency{};
         std::array<std::uint64_t, max_local_nodes> answers{};
         std::uint64_t digest = 0;  // of the table that the arrays above are indexed by
-        std::uint64_t orders = 0;  // of nodes, in NSH context headers
-        void open(const dataplane::OpenInput& input) { binding.open(input); }
+        NodeOrders orders;
+        void open(const dataplane::OpenInput& input) {
+            binding.open(input);
+            orders.open(input);
+        }
     };
     enum class Exit : std::uint8_t {
         not_a_node,    // the port belongs to no service node

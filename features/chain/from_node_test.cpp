@@ -149,7 +149,7 @@ TEST(FromNode, WhatANodeMayChangeIsTaken) {
     EXPECT_EQ(w.returned->smd.flow_tag, 0x1234u);
     EXPECT_FALSE(w.returned->smd.live_ack);  // 0 between hosts
     EXPECT_FALSE(w.returned->smd.live_query);
-    EXPECT_EQ(w.engine.workers[0]->from.orders, 1u);
+    EXPECT_EQ(w.returned->ctrl_count, 1);
 }
 
 // A cookie seen in one packet, or one of another node, does not open another.

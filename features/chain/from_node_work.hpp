@@ -15,7 +15,8 @@ struct Work {
     const NodeTable& table;
     FromNode::State& state;
     Emit& emit;
-    bool taken = false;  // the packet ended or moved to another worker
+    std::optional<net::NodeControl> order{};  // that came with the packet
+    bool taken = false;                       // the packet ended or moved to another worker
 
     // Either makes `taken` true.
     Exit move_to(Packet& p, std::uint32_t worker) {

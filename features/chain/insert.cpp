@@ -5,6 +5,7 @@
 
 #include "dataplane/cut.hpp"
 #include "dataplane/icmp_reply.hpp"
+#include "features/chain/order_effects.hpp"
 #include "flow/table.hpp"
 #include "model/value.hpp"
 #include "net/checksum.hpp"
@@ -104,6 +105,13 @@ struct Work {
             case Decision::no_active_path:
                 ++counters.no_active_path;
                 break;
+            case Decision::exempt:
+                ++counters.offloaded_allow;
+                break;
+            case Decision::drop:
+            case Decision::reset:
+                ++counters.offloaded_drop;
+                break;
             default:
                 ++(decided.exempt ? counters.bypass_l2 : counters.no_service);
                 break;
@@ -111,6 +119,7 @@ struct Work {
         count_rule(decided);
         if (!decided.chain) return;
         Insert::ChainCounters& chain = state.chains[decided.chain->sci];
+        count_offloaded(p, decided, chain);
         chain.flows += decided.new_on_path && decided.left_spi == 0;
         chain.path_switch += decided.new_on_path && decided.left_spi != 0;
         chain.bypass_engaged += decided.failed;
@@ -121,6 +130,15 @@ struct Work {
         Insert::PathCounters& path = state.paths[path_number(*decided.path)];
         path.new_flows += decided.new_on_path && decided.left_spi == 0;
         path.switched_in += decided.new_on_path && decided.left_spi != 0;
+    }
+
+    // CT-10: operators see what is kept from the services of a chain.
+    static void count_offloaded(const Packet& p, const Decided& decided,
+                                Insert::ChainCounters& chain) {
+        const bool drop = decided.what == Decision::drop || decided.what == Decision::reset;
+        if (!drop && decided.what != Decision::exempt) return;
+        ++chain.offloaded_packets[drop ? 1 : 0];
+        chain.offloaded_bytes[drop ? 1 : 0] += p.length;
     }
 
     void count_rule(const Decided& decided) {
@@ -135,6 +153,11 @@ struct Work {
         Insert::PathCounters& path = state.paths[path_number(*decided.path)];
         ++path.packets[decided.reverse];
         path.bytes[decided.reverse] += p.length;
+        if (const auto record = emit.flows->insertion(*p.flow); record.skip[decided.reverse] != 0) {
+            Insert::ChainCounters& chain = state.chains[record.sci];
+            ++chain.offloaded_packets[2];
+            chain.offloaded_bytes[2] += p.length;
+        }
         Insert::RuleCounters& rule =
             state.rules[decided.rule ? decided.rule->id : emit.flows->insertion(*p.flow).rule_id];
         ++rule.packets;
@@ -151,6 +174,9 @@ struct Work {
         } else {
             emit.note(p, "service",
                       decided.what == Decision::bypass    ? "bypassed"
+                      : decided.what == Decision::exempt  ? "exempted by a node"
+                      : decided.what == Decision::drop    ? "dropped by a node's order"
+                      : decided.what == Decision::reset   ? "reset by a node's order"
                       : decided.what == Decision::foreign ? "at the other end"
                                                           : "none");
         }
@@ -172,11 +198,47 @@ struct Work {
         const bool done = decided.what == Decision::pass || decided.what == Decision::foreign;
         keep(p, done ? 0 : self);
         if (decided.what == Decision::redirect) {
+            if (decided.left_spi != 0) keep_skips(p);
             redirect(p, {decided, port, point});
+        } else if (decided.what == Decision::exempt) {
+            if (point == CallPoint::egress) mark_exempted(p, decided);
+        } else if (decided.what == Decision::drop) {
+            exits.take(p, Insert::Exit::verdict_drop);
+        } else if (decided.what == Decision::reset) {
+            answer_reset(p);
+            exits.take(p, Insert::Exit::verdict_reset);
         } else if (decided.what == Decision::no_active_path) {
             exits.take(p, Insert::Exit::no_active_path);
             if (decided.fresh) emit.forget(*p.flow);
         }
+    }
+
+    // Nodes that want to be left out have another place on the new path.
+    void keep_skips(Packet& p) {
+        const flow::InsertionDecision before = emit.flows->insertion(*p.flow);
+        OrderedFlow flow{*p.flow,       before,       emit.flows->make_handle(*p.flow),
+                         *tables.plane, *emit.health, state.book};
+        derive_effects(flow);
+        if (flow.record != before) emit.flows->set_insertion(*p.flow, flow.record);
+    }
+
+    // DP-27: the far end need not serve the flow either.
+    void mark_exempted(Packet& p, const Decided& decided) {
+        p.hand.serviced_sci = decided.chain->sci;
+        p.hand.serviced_anchor = tables.plane->host_id;
+        p.hand.serviced_flags = static_cast<std::uint8_t>(
+            net::exempted_flag | (decided.reverse ? net::serviced_reverse : 0));
+    }
+
+    // 3.4 step 5: toward the sender, where that is allowed and makes sense.
+    void answer_reset(Packet& p) {
+        if (p.tuple.proto != net::proto_tcp)
+            return dataplane::reply_icmp(p, net::IcmpErrorKind::admin_prohibited, 0, emit);
+        if (!emit.may_send_icmp()) return;
+        Packet* reset = emit.allocate();
+        if (!reset) return;
+        if (net::build_tcp_reset(p, *reset)) dataplane::send_reply(p, *reset, emit);
+        else emit.release(*reset);
     }
 
     // Where a packet enters the service plane.

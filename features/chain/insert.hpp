@@ -6,6 +6,7 @@
 #include "features/chain/counter_map.hpp"
 #include "features/chain/decide.hpp"
 #include "features/chain/insert_tables.hpp"
+#include "features/chain/order_book.hpp"
 
 namespace weir::model {
 class Value;
@@ -21,8 +22,15 @@ namespace weir::chain {
 struct Insert {
     static constexpr std::string_view name = "insert";
     using Tables = InsertTables;
-    enum class Exit : std::uint8_t { no_active_path, mtu, count_ };
-    static constexpr std::array<std::string_view, 2> exit_names = {"NO_ACTIVE_PATH", "MTU"};
+    enum class Exit : std::uint8_t {
+        no_active_path,
+        mtu,
+        verdict_drop,   // a node ordered it
+        verdict_reset,  // … and that the sender is told
+        count_
+    };
+    static constexpr std::array<std::string_view, 4> exit_names = {"NO_ACTIVE_PATH", "MTU",
+                                                                   "VERDICT_DROP", "VERDICT_RESET"};
 
     // Of one port at one call point (TM-1). Packets of flows without services are counted until the
     // stage is off their path.
@@ -31,6 +39,7 @@ struct Insert {
         std::uint64_t ct_hit = 0, ct_miss = 0, rule_lookup = 0;
         std::uint64_t redirected = 0, no_service = 0, foreign = 0, bypass_fail = 0, bypass_l2 = 0;
         std::uint64_t no_active_path = 0, midflow = 0;
+        std::uint64_t offloaded_allow = 0, offloaded_drop = 0;  // by orders of nodes
     };
     struct RuleCounters {
         std::uint64_t hits = 0;                // times rules were asked and this one was the answer
@@ -43,6 +52,8 @@ struct Insert {
         std::uint64_t path_switch = 0;     // moved from a path to another
         std::uint64_t bypass_engaged = 0;  // flows that went on without services
         std::uint64_t blocked = 0;         // packets dropped for want of a path
+        // What orders of nodes keep from the chain's services (CT-10): all, dropped, some of them.
+        std::array<std::uint64_t, 3> offloaded_packets{}, offloaded_bytes{};
     };
     struct PathCounters {
         std::uint64_t new_flows = 0, switched_in = 0, switched_out = 0;
@@ -54,9 +65,11 @@ struct Insert {
         CounterMap<RuleCounters> rules;
         CounterMap<ChainCounters> chains;
         CounterMap<PathCounters> paths;  // by SVNI << 24 | SPI
+        OrderBook book;                  // of Orders: what stands when a flow changes its path
         std::uint64_t fragmented = 0;    // too large for their path, cut
         std::uint64_t logged_second_ns = 0;
         std::uint32_t logged = 0;
+        void open(const dataplane::OpenInput& input) { book.open(input); }
     };
 
     static Result<std::shared_ptr<const Tables>> compile(

@@ -10,6 +10,9 @@ using dataplane::CounterSink;
 using dataplane::Emit;
 using model::Value;
 
+// Of ChainCounters::offloaded_…
+constexpr std::array<std::string_view, 3> offload_names = {"allow", "drop", "skip"};
+
 std::uint64_t path_number(const Path& path) {
     return std::uint64_t{path.svni} << 24 | path.spi;
 }
@@ -17,9 +20,14 @@ std::uint64_t path_number(const Path& path) {
 void count_port(const std::string& port, std::string_view point, const Insert::PortCounters& c,
                 CounterSink& sink) {
     const std::pair<std::string_view, std::uint64_t> results[] = {
-        {"redirected", c.redirected}, {"no_service", c.no_service},
-        {"foreign", c.foreign},       {"bypass_fail", c.bypass_fail},
-        {"bypass_l2", c.bypass_l2},   {"no_active_path", c.no_active_path},
+        {"redirected", c.redirected},
+        {"no_service", c.no_service},
+        {"foreign", c.foreign},
+        {"bypass_fail", c.bypass_fail},
+        {"bypass_l2", c.bypass_l2},
+        {"no_active_path", c.no_active_path},
+        {"offloaded_allow", c.offloaded_allow},
+        {"offloaded_drop", c.offloaded_drop},
     };
     const auto add = [&](std::string_view metric, std::uint64_t value) {
         sink.add(metric, {{"port", port}, {"call_point", point}}, value);
@@ -128,6 +136,11 @@ void chain_row(const Chain& chain, const Plane& plane, Insert::State& state, con
     row.set("path_switch", c.path_switch);
     row.set("bypass_engaged", c.bypass_engaged);
     row.set("blocked", c.blocked);
+    for (std::size_t i = 0; i < offload_names.size(); ++i) {
+        const std::string kind(offload_names[i]);
+        row.set("offloaded_" + kind + "_packets", c.offloaded_packets[i]);
+        row.set("offloaded_" + kind + "_bytes", c.offloaded_bytes[i]);
+    }
 }
 
 void rule_row(const CompiledRule& rule, const Plane& plane, Insert::State& state, const Emit& emit,
@@ -169,6 +182,11 @@ void Insert::counters(const Tables& tables, const State& state, CounterSink& sin
         sink.add("weir_service_chain_bypass_engaged_total", {{"chain", chain.name}},
                  c.bypass_engaged);
         sink.add("weir_service_chain_blocked_total", {{"chain", chain.name}}, c.blocked);
+        for (std::size_t i = 0; i < offload_names.size(); ++i) {
+            const CounterSink::Labels labels = {{"chain", chain.name}, {"order", offload_names[i]}};
+            sink.add("weir_service_chain_offloaded_packets_total", labels, c.offloaded_packets[i]);
+            sink.add("weir_service_chain_offloaded_bytes_total", labels, c.offloaded_bytes[i]);
+        }
         for (const Path& path : chain.paths)
             count_path(chain, path, state.paths.at(path_number(path)), sink);
     }

@@ -221,7 +221,7 @@ bool send_node_down(const LocalNode& node, std::uint32_t sequence, std::uint32_t
     ctrl.reason = reason_liveness;
     ctrl.issuer = node.id;
     ctrl.sequence = sequence;
-    encode(ctrl, p->ctrl);
+    encode(ctrl, p->ctrl[0]);
     p->ctrl_count = 1;
     p->vni = p->hand.vni = node.svni;
     emit.enter(*p, dataplane::Context::service, emit.stages->service_from_anchor);
@@ -329,7 +329,7 @@ bool take_token(State::Bucket& bucket, std::uint64_t now_ns) {
 // CT-6 for messages of node scope; count_: applied.
 Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
     Ctrl ctrl;
-    if (decode(p.ctrl, ctrl) != CtrlError::none) return Exit::bad_ctrl;
+    if (decode(p.ctrl[0], ctrl) != CtrlError::none) return Exit::bad_ctrl;
     if (ctrl.scope != ctrl_node_scope || ctrl.op != static_cast<std::uint8_t>(CtrlOp::node_down))
         return Exit::unsupported_op;
     if (p.smd.spi != 0 || p.smd.initial_si != 0 || p.smd.flow_handle != 0) return Exit::bad_ctrl;
@@ -364,8 +364,9 @@ const Tables::Issuer* Liveness::Tables::issuer(std::uint32_t node_id) const {
 void Liveness::run(dataplane::Burst& burst, const Tables& tables, State& state,
                    dataplane::Exits<Exit>& exits, Emit& emit) {
     for (Packet* p : burst.packets()) {
-        // What is not for this host is left to Return, which says NOT_ANCHOR.
-        if (!p->smd.oam || !p->smd.returning || p->ctrl_count == 0 ||
+        // Messages about flows are for Orders. What is not for this host is left to Return, which
+        // says NOT_ANCHOR.
+        if (!p->smd.oam || !p->smd.returning || p->ctrl_count == 0 || p->smd.flow_handle != 0 ||
             p->smd.anchor_host != tables.nodes.host_id)
             continue;
         const Exit why = state.binding.follow(tables.nodes, false) ? accept(*p, tables, state, emit)

@@ -86,7 +86,7 @@ struct Living : World {
             EXPECT_EQ(p->vni, 9001u);
             EXPECT_EQ(p->tunnel_peer, p->smd.anchor_host);
             EXPECT_EQ(p->smd.ttl, 62);
-            EXPECT_EQ(decode(p->ctrl, ctrl), CtrlError::none);
+            EXPECT_EQ(decode(p->ctrl[0], ctrl), CtrlError::none);
             EXPECT_EQ(net::check_inner_frame(p->bytes()), net::SmdError::none);
             if (ctrls) ctrls->push_back(ctrl);
             machine.free(*p);

@@ -41,9 +41,13 @@ LocalNode local_node(const ServiceNode& node, const dataplane::CompileInput& inp
     out.name = node.name;
     out.id = node.id;
     out.mode = node.mode;
-    if (const auto* segment = input.snapshot.find(node.service_segment)) out.svni = segment->svni;
+    if (const auto* segment = input.snapshot.find(node.service_segment)) {
+        out.svni = segment->svni;
+        out.unforgeable = is_unforgeable(*segment);
+    }
     if (const Service* service = input.snapshot.find(node.service)) {
         out.can_decrement_si = service->can_decrement_si;
+        out.privileges = privilege_bits(*service);
         out.liveness_support = service->liveness_support;
         out.may_rewrite = std::ranges::find(service->privileges, Privilege::rewrite_headers) !=
                           service->privileges.end();
@@ -88,6 +92,7 @@ std::uint64_t digest_of(const NodeTable& table) {
         digest.add(node.address.text());
         for (const auto& side : node.proxy)
             for (const net::Ip& ip : side) digest.add(ip.text());
+        digest.add(node.privileges).add(node.unforgeable);
         for (const LocalNode::Vnic& v : node.vnics)
             digest.add(v.port).add(v.mtu).add(v.polling_worker).add(v.foreign).add(v.mac.to_u64());
     }

@@ -32,6 +32,8 @@ struct LocalNode {
     NodeMode mode = NodeMode::aware;
     NodeContexts contexts = NodeContexts::vlan;  // L2 and L3 nodes
     bool can_decrement_si = false;
+    std::uint8_t privileges = 0;    // of its service, bits by Privilege
+    bool unforgeable = false;       // messages on its service segment, see is_unforgeable()
     bool liveness_support = false;  // always true for others than aware nodes: those need no help
     std::array<Vnic, 2> vnics;      // aware, gwlb: [0]; others: left, right
     // The proxy's addresses, [side][0: IPv4, 1: IPv6]; zero: none. L3: all that it routes; gwlb:

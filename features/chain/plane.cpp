@@ -101,6 +101,24 @@ Path make_path(const CompileInput& input, const LocalPorts& local, const Service
     return path;
 }
 
+std::uint8_t privileges_of(const CompileInput& input, const model::Ref<ServiceProfile>& ref) {
+    const ServiceProfile* profile = input.snapshot.find(ref);
+    const Service* service = profile ? input.snapshot.find(profile->service) : nullptr;
+    return service ? privilege_bits(*service) : 0;
+}
+
+// Each hop realises the profile of its place.
+void add_privileges(const CompileInput& input, const ServiceChain& planned, Path& path) {
+    std::vector<std::uint8_t> forward, reverse;
+    for (const auto& ref : planned.forward) forward.push_back(privileges_of(input, ref));
+    for (const auto& ref : planned.reverse) reverse.push_back(privileges_of(input, ref));
+    if (reverse.empty()) reverse.assign(forward.rbegin(), forward.rend());
+    for (std::size_t i = 0; i < std::min(forward.size(), path.hops[0].size()); ++i)
+        path.hops[0][i].privileges = forward[i];
+    for (std::size_t i = 0; i < std::min(reverse.size(), path.hops[1].size()); ++i)
+        path.hops[1][i].privileges = reverse[i];
+}
+
 struct Paths {
     std::vector<Path> used, passing;
 };
@@ -134,6 +152,7 @@ std::vector<Chain> make_chains(const CompileInput& input, std::vector<Path> used
                     planned.repull_bypassed,
                     std::move(paths[planned.sci])};
         std::ranges::sort(chain.paths, {}, &Path::spi);
+        for (Path& path : chain.paths) add_privileges(input, planned, path);
         chains.push_back(std::move(chain));
     }
     std::ranges::sort(chains, {}, &Chain::sci);
@@ -225,10 +244,19 @@ std::shared_ptr<const Plane> compile_plane(const CompileInput& input,
         for (const auto& ref : row.second.hosts)
             if (const model::Host* host = input.snapshot.find(ref)) span.push_back(host->id);
         std::ranges::sort(span);
+        if (is_unforgeable(row.second)) plane->unforgeable.push_back(row.second.svni);
     }
+    std::ranges::sort(plane->unforgeable);
     if (previous && plane->same_as(*previous)) return previous;
     plane->next_hops.build(*plane);
     return plane;
+}
+
+bool may_rewrite(const Path& path) {
+    for (const auto& hops : path.hops)
+        for (const Hop& hop : hops)
+            if (hop.privileges & bit(Privilege::rewrite_headers)) return true;
+    return false;
 }
 
 bool is_usable(const Path& path, std::uint32_t this_host, const dataplane::HealthBoard& health) {

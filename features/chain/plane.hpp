@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -22,7 +23,8 @@ struct Hop {
     std::uint32_t host_id = 0;
     net::Mac mac;
     HopAction action = HopAction::redirect;
-    bool reachable = true;  // its host has a tunnel endpoint that this host knows
+    std::uint8_t privileges = 0;  // of its service, bits by Privilege
+    bool reachable = true;        // its host has a tunnel endpoint that this host knows
     // If the node is here: the port that packets of [forward, reverse] go to.
     std::array<std::uint32_t, 2> port{net::no_port, net::no_port};
 
@@ -132,6 +134,8 @@ struct Plane {
     std::vector<LocalVnic> vnics;  // by port index
     // Hosts that take part in a service segment, sorted; empty: all.
     std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> spans;
+    // Service segments whose messages nobody can forge (SEC-14), sorted.
+    std::vector<std::uint32_t> unforgeable;
     NextHopTable next_hops;  // points into `chains` and `passing`
 
     Plane() = default;
@@ -140,12 +144,15 @@ struct Plane {
 
     const Chain* chain(std::uint32_t sci) const;
     bool in_span(std::uint32_t svni, std::uint32_t host) const;
+    bool is_unforgeable(std::uint32_t svni) const {
+        return std::ranges::binary_search(unforgeable, svni);
+    }
     const LocalVnic* vnic(std::uint32_t port) const {
         return port < vnics.size() && vnics[port].node_id != 0 ? &vnics[port] : nullptr;
     }
     bool same_as(const Plane& other) const {
         return host_id == other.host_id && chains == other.chains && passing == other.passing &&
-               vnics == other.vnics && spans == other.spans;
+               vnics == other.vnics && spans == other.spans && unforgeable == other.unforgeable;
     }
 };
 
@@ -159,6 +166,9 @@ inline bool is_up(const Hop& hop, std::uint32_t this_host, const dataplane::Heal
     if (hop.host_id == this_host && hop.port[0] == net::no_port) return false;
     return health.is_up(hop.node_id);
 }
+
+// Whether a node of the path may change addresses and ports.
+bool may_rewrite(const Path& path);
 
 // OBJ-14: every node that packets pass, in both directions, is up. Copies never count.
 bool is_usable(const Path& path, std::uint32_t this_host, const dataplane::HealthBoard& health);

@@ -115,6 +115,7 @@ struct Work {
             return;
         }
         copy->smd.copy = true;
+        copy->ctrl_count = 0;
         copy->smd.si = step.copy_si;
         copy->flow = nullptr;
         copy->program = nullptr;

@@ -42,7 +42,10 @@ struct Work {
         restore(p, *port);
         const std::uint32_t owner = emit.flows->worker_of(smd.flow_handle);
         if (port->foreign || (owner != emit.worker && owner < emit.workers)) {
-            hand_on(p, owner);
+            const bool translated = is_translated(p, owner);
+            if (translated && !may_translate(p)) return Exit::tuple_changed;
+            if (translated && p.hand.trace_id == 0) p.hand.trace_collector = p.smd.flow_handle;
+            hand_on(p, owner, translated && p.hand.trace_id == 0);
             return goes_on;
         }
         if (const Exit why = find_record(p, *port); why != goes_on) return why;
@@ -74,10 +77,10 @@ struct Work {
     }
 
     // To another worker or engine, which starts the port's context again and skips insertion.
-    void hand_on(Packet& p, std::uint32_t owner) {
+    void hand_on(Packet& p, std::uint32_t owner, bool translated) {
         ++state.handed_on;
         p.hand.entry = p.smd.at_ingress ? net::Entry::deliver : net::Entry::receive;
-        p.hand.dispatched = 2;
+        p.hand.dispatched = translated ? flow::brings_alias : std::uint8_t{2};
         // First the worker: its shell finds the engine.
         if (owner != emit.worker && owner < emit.workers) {
             emit.hand_to_worker(p, owner);
@@ -102,7 +105,7 @@ struct Work {
         } else if (matches(p, tuple.reversed())) {
             p.direction = 1;
         } else {
-            return Exit::tuple_changed;
+            return translated(p, port) ? goes_on : Exit::tuple_changed;
         }
         return goes_on;
     }
@@ -119,6 +122,46 @@ struct Work {
             port.name.c_str(), static_cast<unsigned long long>(p.flow->id), p.smd.spi);
         if (n > 0 && static_cast<std::size_t>(n) < sizeof text)
             emit.event({text, static_cast<std::size_t>(n)});
+    }
+
+    // The worker of a flow is that of its tuple, unless a node changed that.
+    bool is_translated(const Packet& p, std::uint32_t owner) const {
+        const bool no_ports = p.headers.fragment == net::Fragment::later && !p.hand.fragment_known;
+        return owner < emit.workers && !no_ports && p.hash % emit.workers != owner;
+    }
+    bool may_translate(const Packet& p) const {
+        const Chain* chain = plane.chain(p.smd.sci);
+        const Path* path = chain ? chain->path(p.smd.spi) : nullptr;
+        return path && may_rewrite(*path);
+    }
+
+    // R4: a node that may rewrite headers did. Replies to what it wrote find the flow from now on.
+    bool translated(Packet& p, const PortEntry& port) {
+        if (!may_translate(p)) return false;
+        const flow::InsertionDecision record = emit.flows->insertion(*p.flow);
+        // The way out of the port is that of the initiator, unless it was opened towards the guest.
+        p.direction =
+            static_cast<std::uint8_t>((p.smd.at_ingress ? 1 : 0) ^ p.flow->initiator_outside);
+        if (p.headers.fragment == net::Fragment::later) return true;
+        p.hand.dispatched = 0;  // where it goes on this host, its tuple has another owner
+        std::size_t aliases = 0;
+        bool known = false;
+        emit.flows->for_each_alias(*p.flow, [&](const flow::Alias& alias) {
+            ++aliases;
+            known |=
+                alias.tuple == (alias.direction() == p.direction ? p.tuple : p.tuple.reversed());
+        });
+        if (known) return true;
+        if (aliases >= flow::max_aliases ||
+            !emit.flows->add_alias(*p.flow, p.tuple, p.direction, p.hash))
+            return false;
+        ++state.translations;
+        if (state.homes && p.hash % emit.workers != emit.worker)
+            state.homes->set(flow::AliasHomes::key_of(port.scope, port.vni, p.hash), emit.worker);
+        if (record.flags & flow::insertion_rewritten) return true;
+        flow::InsertionDecision rewritten = record;
+        rewritten.flags |= flow::insertion_rewritten;
+        return emit.flows->set_insertion(*p.flow, rewritten);
     }
 
     static bool matches(const Packet& p, const net::Tuple& tuple) {
@@ -205,6 +248,7 @@ void Return::counters(const Tables& tables, const State& state, dataplane::Count
     sink.add("weir_service_watched_flows_total", {{"result", "asymmetric"}},
              state.symmetry.asymmetric);
     sink.add("weir_insertion_handed_on_total", {}, state.handed_on);
+    sink.add("weir_insertion_translations_total", {}, state.translations);
     sink.add("weir_insertion_resumed_total", {{"program", "replayed"}}, state.resumed.replayed);
     sink.add("weir_insertion_resumed_total", {{"program", "compiled"}}, state.resumed.compiled);
     sink.add("weir_insertion_resumed_total", {{"program", "none"}}, state.resumed.without_record);

@@ -6,6 +6,7 @@
 
 #include "features/chain/plane.hpp"
 #include "features/chain/symmetry.hpp"
+#include "flow/alias_homes.hpp"
 
 namespace weir::chain {
 
@@ -36,9 +37,17 @@ struct Return {
     };
     struct State {
         State() : ports(2 * limits::max_ports) {}
+        void open(const dataplane::OpenInput& input) {
+            bool fresh = false;
+            homes = static_cast<flow::AliasHomes*>(
+                input.pool(flow::AliasHomes::pool_name, sizeof(flow::AliasHomes),
+                           flow::AliasHomes::layout_version, fresh));
+        }
+        flow::AliasHomes* homes = nullptr;  // of translated tuples; null: there is no memory
         Resumed resumed;
         std::vector<PortCounters> ports;      // 2 × port index + call point
         std::array<std::uint64_t, 64> ttl{};  // packets by TTL at their return
+        std::uint64_t translations = 0;       // further keys that flows got (R4)
         Symmetry symmetry;
         std::uint64_t told_ns = 0;    // when operators heard of an asymmetric flow last
         std::uint64_t handed_on = 0;  // to the worker or engine of the flow

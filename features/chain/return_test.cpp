@@ -278,17 +278,48 @@ protected:
 };
 
 TEST_F(ReturnOfTwoWorkers, HandsPacketsToTheWorkerOfTheFlow) {
-    Packet& p = returning(CallPoint::ingress);
+    // Worker 1 has the flows whose tuple it owns.
+    std::uint16_t number = 4000;
+    while (net::symmetric_hash(host.tracked("g1", CallPoint::egress, test::tcp(number, 80)).tuple) %
+               2 ==
+           0)
+        ++number;
+    Packet& p = returning(CallPoint::ingress, number);
     p.smd.flow_handle |= 1u << host.flows.slot_bits();
     EXPECT_EQ(give_back(p), passed);
     host.end_burst();
     EXPECT_THAT(host.to_workers, ::testing::ElementsAre(&p));
     EXPECT_EQ(host.last_worker, 1u);
+    EXPECT_EQ(p.hand.dispatched, 2);
     EXPECT_EQ(p.hand.entry, net::Entry::deliver);
     EXPECT_EQ(p.hand.port, host.port("g1"));
     EXPECT_EQ(p.hand.call_points_done, 2);
-    EXPECT_EQ(bytes_of(p), test::tcp_reply(4000, 80).build());
+    EXPECT_EQ(bytes_of(p), test::tcp_reply(number, 80).build());
     EXPECT_EQ(host.return_state.handed_on, 1u);
+}
+
+// The tuple is another worker's than the flow: a node changed it.
+TEST_F(ReturnOfTwoWorkers, TranslatedPacketsGoThereIfTheirPathMayTranslate) {
+    std::uint16_t number = 4000;
+    while (net::symmetric_hash(host.tracked("g1", CallPoint::egress, test::tcp(number, 80)).tuple) %
+               2 !=
+           0)
+        ++number;
+    Packet& refused = returning(CallPoint::egress, number);
+    refused.smd.flow_handle |= 1u << host.flows.slot_bits();
+    EXPECT_NE(give_back(refused), passed);
+    EXPECT_EQ(test::count(host.return_exits, Return::Exit::tuple_changed), 1u);
+    model::Snapshot intent = remote_path();
+    test::edit<Service>(intent, "ids",
+                        [](Service& s) { s.privileges = {Privilege::rewrite_headers}; });
+    host.apply(intent);
+    Packet& p = returning(CallPoint::egress, number);
+    const std::uint32_t handle = p.smd.flow_handle |= 1u << host.flows.slot_bits();
+    EXPECT_EQ(give_back(p), passed);
+    host.end_burst();
+    EXPECT_EQ(host.last_worker, 1u);
+    EXPECT_EQ(p.hand.dispatched, flow::brings_alias);
+    EXPECT_EQ(p.hand.trace_collector, handle);
 }
 
 }  // namespace

@@ -27,6 +27,12 @@ Class class_of(PathSelection policy, const Path& path) {
     return {};
 }
 
+bool passes(const Path& path, std::uint32_t node_id) {
+    for (const auto& hops : path.hops)
+        if (std::ranges::find(hops, node_id, &Hop::node_id) != hops.end()) return true;
+    return false;
+}
+
 void put_endpoint(std::uint8_t* out, const net::Ip& ip, std::uint16_t port) {
     std::copy(ip.bytes.begin(), ip.bytes.end(), out);
     net::store16(out + 16, port);
@@ -57,13 +63,15 @@ std::uint32_t flow_number(std::uint32_t sci, std::uint32_t tenant_vni, const net
 }
 
 const Path* select_path(const Chain& chain, std::uint32_t this_host,
-                        const dataplane::HealthBoard& health, std::uint32_t number) {
+                        const dataplane::HealthBoard& health, std::uint32_t number,
+                        std::uint32_t without_node) {
     Ranges ranges;
     Class best{};
     const bool equal_weights = chain.path_selection == PathSelection::round_robin;
     for (std::size_t i = 0; i < chain.paths.size(); ++i) {
         const Path& path = chain.paths[i];
         if (path.maintenance || path.weight == 0 || !is_usable(path, this_host, health)) continue;
+        if (without_node != 0 && passes(path, without_node)) continue;
         const Class here = class_of(chain.path_selection, path);
         if (!ranges.empty() && here > best) continue;
         if (!ranges.empty() && here < best) ranges = Ranges();

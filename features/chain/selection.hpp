@@ -37,9 +37,10 @@ private:
 std::uint32_t flow_number(std::uint32_t sci, std::uint32_t tenant_vni, const net::Tuple& tuple);
 
 // The path of a new or re-selecting flow; null if there is no candidate. Candidates are usable
-// (OBJ-14), not in maintenance, and have a weight.
+// (OBJ-14), not in maintenance, and have a weight. `without_node`: and do not pass this node.
 const Path* select_path(const Chain& chain, std::uint32_t this_host,
-                        const dataplane::HealthBoard& health, std::uint32_t number);
+                        const dataplane::HealthBoard& health, std::uint32_t number,
+                        std::uint32_t without_node = 0);
 
 // One path of a chain as a new flow would see it now, for operators.
 struct Choice {

@@ -55,6 +55,8 @@ struct Work {
 // To the node's port; copies are not expected back and not counted.
 Exit hand_over(Packet& p, const NodeTable::Place& place, std::uint32_t port, Work& work) {
     if (!p.smd.copy) add_one(work.state.binding.tally(place.node).delivered[p.smd.reverse ? 1 : 0]);
+    if (p.ctrl_count != 0)
+        work.state.proxies.put(p, work.tables.nodes.nodes[place.node].id, work.emit.now_ns);
     work.emit.transmit(p, port);
     return sent;
 }

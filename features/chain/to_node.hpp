@@ -3,6 +3,7 @@
 #include <string_view>
 #include <vector>
 
+#include "features/chain/carried_orders.hpp"
 #include "features/chain/node_memory.hpp"
 #include "features/chain/node_table.hpp"
 
@@ -39,7 +40,11 @@ struct ToNode {
         std::uint64_t skipped = 0;  // hops left out because the proxy had no context (ALLOW)
         std::uint64_t segmented = 0;
         std::uint64_t conflicts = 0;  // packets of another flow with the same addresses were inside
-        void open(const dataplane::OpenInput& input) { binding.open(input); }
+        ProxyOrders proxies;
+        void open(const dataplane::OpenInput& input) {
+            binding.open(input);
+            proxies.open(input);
+        }
     };
     enum class Exit : std::uint8_t {
         mtu,        // larger than the node's port takes

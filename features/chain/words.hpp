@@ -52,6 +52,10 @@ constexpr auto enum_names(Privilege) {
                                     {rewrite_headers, "rewrite_headers"}}};
 }
 
+constexpr std::uint8_t bit(Privilege privilege) {
+    return static_cast<std::uint8_t>(1u << static_cast<unsigned>(privilege));
+}
+
 enum class HopAction : std::uint8_t { redirect = 1, copy };
 constexpr auto enum_names(HopAction) {
     using enum HopAction;

@@ -131,11 +131,9 @@ void Decap::run(dataplane::Burst& burst, const Tables& tables, State& state,
             emit.note(*p, "from", peer ? std::string_view(peer->name) : std::string_view("?"));
             emit.note(*p, "vni", view.vni);
         }
-        p->ctrl_count = 0;
-        if (view.ctrl_count != 0) {
-            p->ctrl_count = 1;
-            std::copy(view.ctrl[0].begin(), view.ctrl[0].end(), p->ctrl.begin());
-        }
+        p->ctrl_count = view.ctrl_count;
+        for (std::size_t i = 0; i < view.ctrl_count; ++i)
+            std::ranges::copy(view.ctrl[i], p->ctrl[i].begin());
         p->oam = view.oam;
         p->vni = p->hand.vni = view.vni;
         p->trim_to(p->headers.l3_end);

@@ -1,5 +1,7 @@
 #include "features/overlay/service_leg.hpp"
 
+#include <algorithm>
+
 #include "net/auth.hpp"
 #include "net/bytes.hpp"
 #include "net/ethernet.hpp"
@@ -32,10 +34,8 @@ bool push_service_leg(Packet& p, const dataplane::SegmentEntry* segment, Signer&
     header.vni = p.vni;
     header.oam = p.oam;
     if (!nsh) header.smd = &p.smd;
-    if (p.ctrl_count != 0) {
-        header.ctrl[0] = p.ctrl;
-        header.ctrl_count = 1;
-    }
+    std::copy_n(p.ctrl.begin(), p.ctrl_count, header.ctrl.begin());
+    header.ctrl_count = p.ctrl_count;
     const net::SmdTrace trace{p.hand.trace_id, p.hand.trace_collector};
     if (trace.trace_id != 0) header.trace = &trace;
     const AuthLink* link =

@@ -83,8 +83,38 @@ bool read_segment(const Packet& p, flow::TcpSegment& segment) {
                           static_cast<std::uint32_t>(p.headers.l3_end - p.headers.l4), segment);
 }
 
-// Finds or makes the record of a packet; what keeps it from having one, or count_.
-Track::Exit follow(Packet& p, const PortEntry& port, Emit& emit) {
+// What a service translated is at home where its flow is. True: it is on its way there.
+bool go_home(Packet& p, const PortEntry& port, const Track::State& state, Emit& emit) {
+    if (p.hand.dispatched >= flow::at_alias_home) return false;
+    const std::uint32_t worker = Track::home_elsewhere(state, port, p.hash, emit);
+    if (worker == flow::AliasHomes::nowhere) return false;
+    p.hand.dispatched = flow::at_alias_home;
+    emit.hand_to_worker(p, worker);
+    return true;
+}
+
+// What a service translated comes home for the first time, with the flow it belongs to.
+flow::Table::Hit take_alias(Packet& p, const PortEntry& port, const Track::State& state,
+                            Emit& emit) {
+    if (p.hand.dispatched != flow::brings_alias || p.hand.trace_id != 0) return {};
+    flow::FlowPair* pair = emit.flows->at_handle(p.hand.trace_collector);
+    p.hand.trace_collector = 0;
+    p.hand.dispatched = 0;  // where it goes on this host, its tuple has another owner
+    if (!pair || pair->key.scope != port.scope || pair->condemned) return {};
+    std::size_t aliases = 0;
+    emit.flows->for_each_alias(*pair, [&](const flow::Alias&) { ++aliases; });
+    const auto direction = static_cast<std::uint8_t>(guest_context(p) ^ pair->initiator_outside);
+    if (aliases >= flow::max_aliases || !emit.flows->add_alias(*pair, p.tuple, direction, p.hash))
+        return {};
+    if (state.homes)
+        state.homes->set(flow::AliasHomes::key_of(port.scope, port.vni, p.hash), emit.worker);
+    return {pair, direction};
+}
+
+// Finds or makes the record of a packet; what keeps it from having one, or count_. `left`: it went
+// to another worker.
+Track::Exit follow(Packet& p, const PortEntry& port, const Track::State& state, Emit& emit,
+                   bool& left) {
     flow::TcpSegment segment;
     const bool tcp = read_segment(p, segment);
     const flow::TcpClass kind = tcp ? flow::class_of_flags(segment.flags) : flow::TcpClass::ack;
@@ -92,9 +122,14 @@ Track::Exit follow(Packet& p, const PortEntry& port, Emit& emit) {
     if (kind == flow::TcpClass::invalid) return Track::Exit::invalid_flags;
     for (int attempt = 0; attempt < 2; ++attempt) {
         auto hit = find(p, port, emit);
+        if (!hit) hit = take_alias(p, port, state, emit);
         p.flow_is_new = !hit;
         const bool underway = !hit && tcp && kind != flow::TcpClass::syn;
         if (!hit) {
+            if (go_home(p, port, state, emit)) {
+                left = true;
+                return Track::Exit::count_;
+            }
             if (underway && !emit.adopts()) return Track::Exit::out_of_state;
             hit = {insert(p, port, emit), 0};
             if (!hit) return Track::Exit::table_full;
@@ -119,7 +154,7 @@ Track::Exit follow(Packet& p, const PortEntry& port, Emit& emit) {
 
 }  // namespace
 
-void Track::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>& exits,
+void Track::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
                 Emit& emit) {
     emit.flows->begin_burst();
     for (Packet* p : burst.packets()) {
@@ -133,10 +168,12 @@ void Track::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits
             if (!related_error(*p, port, emit)) exits.take(*p, Exit::no_flow_for_error);
             continue;
         }
-        if (const Exit why = follow(*p, port, emit); why != Exit::count_) {
+        bool left = false;
+        if (const Exit why = follow(*p, port, state, emit, left); why != Exit::count_) {
             exits.take(*p, why);
             continue;
         }
+        if (left) continue;
         count(*p, port, emit);
         emit.note(*p, "flow", p->flow->id);
         emit.note(*p, "new", p->flow_is_new ? 1 : 0);

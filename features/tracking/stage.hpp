@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "dataplane/no_tables.hpp"
+#include "flow/alias_homes.hpp"
 #include "flow/table.hpp"
 
 namespace weir::tracking {
@@ -23,12 +24,26 @@ struct Track {
 
     struct State {
         flow::Table* flows = nullptr;
-        std::uint64_t inserted_before = 0;  // Stats::inserted at the last tick
+        std::uint64_t inserted_before = 0;        // Stats::inserted at the last tick
+        flow::AliasHomes* homes = nullptr;  // null: there is no memory
         void open(const dataplane::OpenInput& input) {
+            bool fresh = false;
+            homes = static_cast<flow::AliasHomes*>(
+                input.pool(flow::AliasHomes::pool_name, sizeof(flow::AliasHomes),
+                           flow::AliasHomes::layout_version, fresh));
             flows = input.flows;
             if (flows) inserted_before = flows->stats().inserted;
         }
     };
+
+    // The worker that keeps the flow of this translated tuple, if that is another one.
+    static std::uint32_t home_elsewhere(const State& state, const dataplane::PortEntry& port,
+                                        std::uint32_t hash, const dataplane::Emit& emit) {
+        if (!state.homes || emit.workers == 1) return flow::AliasHomes::nowhere;
+        const std::uint32_t worker =
+            state.homes->find(flow::AliasHomes::key_of(port.scope, port.vni, hash));
+        return worker < emit.workers && worker != emit.worker ? worker : flow::AliasHomes::nowhere;
+    }
 
     static Result<std::shared_ptr<const Tables>> compile(
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous) {

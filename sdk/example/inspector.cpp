@@ -34,11 +34,14 @@ std::string log_line(const service::Metadata& m, const Tuple& tuple, Verdict ver
 
 }  // namespace
 
-Verdict Inspector::judge(const Tuple& tuple) {
-    for (DropRule& rule : rules_) {
+Verdict Inspector::judge(const service::PacketView& packet, const Tuple& tuple) {
+    for (Rule& rule : rules_) {
         if (!matches(rule, tuple)) continue;
         ++rule.hits;
-        return Verdict::drop;
+        if (rule.order.order != service::Order::none &&
+            packet.order(rule.order) != service::OrderError::none)
+            ++refused_orders_;
+        return rule.verdict;
     }
     return Verdict::pass;
 }
@@ -51,7 +54,7 @@ Verdict Inspector::on_packet(const service::PacketView& packet) {
         ++not_ip_;
         return Verdict::pass;
     }
-    const Verdict verdict = judge(*tuple);
+    const Verdict verdict = judge(packet, *tuple);
     const FlowKey key{*tuple, m.tenant_vni, m.reverse};
     bool first = false;
     if (auto known = flows_.find(key); known != flows_.end()) {
@@ -72,6 +75,7 @@ std::string Inspector::status(const service::Counters& node) const {
         << ",\"dropped\":" << node.dropped << ",\"copies\":" << node.copies
         << ",\"oam\":" << node.oam << ",\"live_answers\":" << node.live_answers
         << ",\"malformed\":" << node.malformed << ",\"ignored\":" << node.ignored
+        << ",\"orders\":" << node.orders << ",\"refused_orders\":" << refused_orders_
         << ",\"send_failures\":" << node.send_failures << ",\"flows\":" << flows_.size()
         << ",\"forgotten_flows\":" << forgotten_flows_ << ",\"not_ip\":" << not_ip_
         << ",\"places\":[";
@@ -84,7 +88,7 @@ std::string Inspector::status(const service::Counters& node) const {
     }
     out << "],\"rules\":[";
     comma = "";
-    for (const DropRule& rule : rules_) {
+    for (const Rule& rule : rules_) {
         out << comma << "{\"rule\":" << quoted(rule.text) << ",\"hits\":" << rule.hits << "}";
         comma = ",";
     }

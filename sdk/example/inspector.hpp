@@ -11,20 +11,20 @@
 
 namespace weir::example {
 
-// The example service: counts flows, drops by rules, tells what it saw.
+// The example service: counts flows, drops and gives orders by rules, tells what it saw.
 class Inspector : public service::Service {
 public:
     // One JSON line, without the line end.
     using Log = std::function<void(const std::string& line)>;
 
     // `every_packet`: log each packet, not only the first of each direction of a flow.
-    Inspector(std::vector<DropRule> rules, Log log, bool every_packet)
+    Inspector(std::vector<Rule> rules, Log log, bool every_packet)
         : rules_(std::move(rules)), log_(std::move(log)), every_packet_(every_packet) {}
 
     service::Verdict on_packet(const service::PacketView& packet) override;
 
     // Keeps what was counted.
-    void replace_rules(std::vector<DropRule> rules) { rules_ = std::move(rules); }
+    void replace_rules(std::vector<Rule> rules) { rules_ = std::move(rules); }
 
     // All counters as one JSON object.
     std::string status(const service::Counters& node) const;
@@ -48,15 +48,16 @@ private:
                    std::tuple_cat(other.tuple.key(), std::tie(other.tenant_vni, other.reverse));
         }
     };
-    service::Verdict judge(const Tuple& tuple);
+    service::Verdict judge(const service::PacketView& packet, const Tuple& tuple);
 
-    std::vector<DropRule> rules_;
+    std::vector<Rule> rules_;
     Log log_;
     bool every_packet_;
     std::map<FlowKey, std::uint64_t> flows_;  // packets
     std::map<Place, std::uint64_t> places_;   // packets
     std::uint64_t forgotten_flows_ = 0;
     std::uint64_t not_ip_ = 0;
+    std::uint64_t refused_orders_ = 0;
 };
 
 }  // namespace weir::example

@@ -15,9 +15,9 @@ using service::Verdict;
 using service::testing_frames::tcp_syn;
 using ::testing::HasSubstr;
 
-std::vector<DropRule> rules(std::string_view text) {
+std::vector<Rule> rules(std::string_view text) {
     auto parsed = parse_rules(text);
-    EXPECT_TRUE(std::holds_alternative<std::vector<DropRule>>(parsed)) << text;
+    EXPECT_TRUE(std::holds_alternative<std::vector<Rule>>(parsed)) << text;
     return std::get<0>(parsed);
 }
 
@@ -28,13 +28,31 @@ std::string why_not(std::string_view text) {
 }
 
 TEST(Rules, ErrorsNameLineAndReason) {
-    EXPECT_EQ(why_not("drop tcp 80\nallow tcp 1"), "line 2: 'allow' is no action; there is: drop");
+    EXPECT_EQ(why_not("drop tcp 80\nallow tcp 1"),
+              "line 2: 'allow' is no action; there are: drop, pass");
     EXPECT_EQ(why_not("drop sctp"), "line 1: 'sctp' is no protocol; there are: tcp, udp, icmp");
     EXPECT_EQ(why_not("# x\n\ndrop udp 65536"), "line 3: '65536' is no port (1 to 65535)");
     EXPECT_EQ(why_not("drop udp 0"), "line 1: '0' is no port (1 to 65535)");
     EXPECT_EQ(why_not("drop icmp 3"), "line 1: icmp has no ports");
     EXPECT_EQ(why_not("drop tcp 80 now"), "line 1: 'now' is too much");
+    EXPECT_EQ(why_not("drop udp order"),
+              "line 1: '' is no order; there are: allow, drop, reset, skip, path, chain, tag, "
+              "restore");
+    EXPECT_EQ(why_not("pass icmp order tag x"), "line 1: 'x' is no number");
+    EXPECT_EQ(why_not("pass icmp order skip 7"), "line 1: parameter does not fit the order");
     EXPECT_TRUE(rules("# nothing\n").empty());
+}
+
+TEST(Inspector, GivesTheOrderOfTheRule) {
+    Inspector inspector(rules("drop tcp 23 order drop\npass tcp 80 order tag 9\n"), nullptr, false);
+    const Metadata m{.sci = 7, .spi = 9, .si = 2};
+    service::OrderSlip slip(2), other(2);
+    EXPECT_EQ(inspector.on_packet({m, tcp_syn(23), &slip}), Verdict::drop);
+    EXPECT_EQ(slip.order().order, service::Order::drop);
+    EXPECT_EQ(inspector.on_packet({m, tcp_syn(80), &other}), Verdict::pass);
+    EXPECT_EQ(other.order().parameter, 9u);
+    EXPECT_EQ(inspector.on_packet({m, tcp_syn(80), &other}), Verdict::pass);
+    EXPECT_THAT(inspector.status({}), HasSubstr(R"("refused_orders":1)"));
 }
 
 TEST(Inspector, DropsByRuleEitherEndOfTheConnection) {

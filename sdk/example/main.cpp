@@ -19,7 +19,9 @@ using namespace weir;
 
 constexpr const char* usage =
     "weir-example-service --interface NAME [options]\n"
-    "  --rules FILE     lines `drop tcp 8080`, `drop udp`, `drop icmp`; read again on SIGHUP\n"
+    "  --rules FILE     lines `drop tcp 8080`, `drop udp`, `drop icmp`; with an order for the "
+    "flow\n"
+    "                   `pass tcp 443 order skip`, `drop tcp 23 order drop`; read again on SIGHUP\n"
     "  --log FILE       one JSON line per direction of a flow\n"
     "  --every-packet   one JSON line per packet instead\n"
     "  --status FILE    counters as JSON, a moment after they change; SIGUSR1 also prints them\n"
@@ -34,12 +36,9 @@ struct Settings {
 volatile sig_atomic_t stop_wanted = 0, status_wanted = 0, rules_wanted = 0;
 
 void on_signal(int number) {
-    if (number == SIGUSR1)
-        status_wanted = 1;
-    else if (number == SIGHUP)
-        rules_wanted = 1;
-    else
-        stop_wanted = 1;
+    if (number == SIGUSR1) status_wanted = 1;
+    else if (number == SIGHUP) rules_wanted = 1;
+    else stop_wanted = 1;
 }
 
 int fail(const std::string& why) {
@@ -70,8 +69,8 @@ std::string read_command_line(int argc, char** argv, Settings& settings) {
     return settings.node.interface.empty() ? "--interface is needed" : "";
 }
 
-std::variant<std::vector<example::DropRule>, std::string> load_rules(const std::string& path) {
-    if (path.empty()) return std::vector<example::DropRule>{};
+std::variant<std::vector<example::Rule>, std::string> load_rules(const std::string& path) {
+    if (path.empty()) return std::vector<example::Rule>{};
     std::ifstream in(path);
     if (!in) return path + ": " + std::strerror(errno);
     std::ostringstream text;
@@ -114,8 +113,7 @@ void run(service::Node& node, example::Inspector& inspector, const Settings& set
             auto rules = load_rules(settings.rules);
             if (auto* why = std::get_if<std::string>(&rules))
                 std::cerr << "weir-example-service: keeping the old rules: " << *why << "\n";
-            else
-                inspector.replace_rules(std::get<0>(std::move(rules)));
+            else inspector.replace_rules(std::get<0>(std::move(rules)));
         }
         if (status_wanted != 0) {
             status_wanted = 0;

@@ -24,6 +24,25 @@ struct Recorder : Service {
     }
 };
 
+// Gives this order with every packet.
+struct Ordering : Service {
+    Verdict verdict = Verdict::pass;
+    FlowOrder order{Order::drop};
+    OrderError error = OrderError::none;
+    Verdict on_packet(const PacketView& packet) override {
+        error = packet.order(order);
+        return verdict;
+    }
+};
+
+const Bytes drop_context{0xff, 0xf6, 2, 8, 2, 3, 0, 0, 0, 0, 0, 0};
+
+Bytes with_order(Bytes nsh, const Bytes& context) {
+    nsh[1] = static_cast<std::uint8_t>(nsh[1] + context.size() / 4);
+    append(nsh, context);
+    return nsh;
+}
+
 struct HandlerTest : ::testing::Test {
     Recorder service;
     Handler handler{service, false};
@@ -121,6 +140,79 @@ TEST_F(HandlerTest, EveryCutOfAFrameIsCountedAndNotAnswered) {
 TEST_F(HandlerTest, OtherTrafficIsIgnored) {
     EXPECT_TRUE(handle(tcp_syn()).empty());
     EXPECT_EQ(handler.counters().ignored, 1u);
+}
+
+TEST_F(HandlerTest, AnOrderGoesBackInTheHeaderOfItsPacket) {
+    Ordering ordering;
+    ordering.order = {Order::tag, OrderScope::both, 7, 0x01020304};
+    Handler node(ordering, true);
+    Bytes room = frame(md2({.si = 2}), tcp_syn());
+    const std::size_t length = room.size();
+    room.resize(length + 12);
+    const auto out = node.handle(room, length);
+    Bytes nsh = md2({.si = 1});
+    EXPECT_EQ(
+        Bytes(out.begin(), out.end()),
+        sent_back(frame(with_order(nsh, {0xff, 0xf6, 2, 8, 7, 3, 7, 0, 1, 2, 3, 4}), tcp_syn())));
+    EXPECT_TRUE(node.message().empty());
+    EXPECT_EQ(node.counters().orders, 1u);
+    EXPECT_EQ(node.counters().order_messages, 0u);
+}
+
+TEST_F(HandlerTest, AnOrderForAPacketThatStaysGoesAlone) {
+    Ordering ordering;
+    ordering.verdict = Verdict::drop;
+    Handler node(ordering, true);
+    Bytes content = tcp_syn();
+    content.resize(600);
+    EXPECT_TRUE(handle(frame(md2({.si = 2, .flags = query}), content), node).empty());
+    content.resize(128);
+    const Bytes want = sent_back(
+        frame(with_order(md2({.si = 2, .flags = query | 0x2000 | 0x80, .oam = true}), drop_context),
+              content));
+    EXPECT_EQ(Bytes(node.message().begin(), node.message().end()), want);
+    EXPECT_EQ(node.counters().dropped, 1u);
+    EXPECT_EQ(node.counters().live_answers, 1u);
+    // … and not again with the next packet
+    ordering.order = {};
+    EXPECT_TRUE(handle(frame(md2({.si = 2}), content), node).empty());
+    EXPECT_EQ(ordering.error, OrderError::unknown_order);
+    EXPECT_TRUE(node.message().empty());
+}
+
+TEST_F(HandlerTest, AnOrderThatDoesNotFitTheInterfaceGoesBesideItsPacket) {
+    Ordering ordering;
+    const Bytes in = frame(md2({.si = 2}), tcp_syn());
+    Handler node(ordering, false, in.size() + 11);
+    Bytes room = in;
+    room.resize(in.size() + 12);
+    const auto out = node.handle(room, in.size());
+    EXPECT_EQ(Bytes(out.begin(), out.end()), sent_back(in));
+    const Bytes want = sent_back(
+        frame(with_order(md2({.si = 2, .flags = 0x2000, .oam = true}), drop_context), tcp_syn()));
+    EXPECT_EQ(Bytes(node.message().begin(), node.message().end()), want);
+}
+
+TEST_F(HandlerTest, CopiesMayBringOrders) {
+    Ordering ordering;
+    Handler node(ordering, false);
+    EXPECT_TRUE(handle(frame(md2({.si = 2, .flags = copied}), tcp_syn()), node).empty());
+    EXPECT_FALSE(node.message().empty());
+    EXPECT_EQ(node.counters().copies, 1u);
+}
+
+TEST_F(HandlerTest, MetadataType1HasFourBitsForAnOrder) {
+    Ordering ordering;
+    ordering.order = {Order::restore};
+    Handler node(ordering, false);
+    Bytes want = sent_back(frame(md1({.si = 2}), tcp_syn()));
+    want[ethernet_bytes + 9] = 6;
+    EXPECT_EQ(handle(frame(md1({.si = 2}), tcp_syn()), node), want);
+}
+
+TEST(PacketViewTest, OrdersNeedAPacket) {
+    const Metadata metadata;
+    EXPECT_EQ((PacketView{metadata, {}}.order({Order::drop})), OrderError::no_packet);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,7 +38,13 @@ std::variant<std::unique_ptr<Node>, Error> Node::open(const Options& options, Se
     const int fd =
         ::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(nsh_ethertype));
     if (fd < 0) return system_error("", "AF_PACKET socket (needs CAP_NET_RAW)");
-    std::unique_ptr<Node> node(new Node(fd, index, service, options.decrements_si));
+    ifreq request{};
+    options.interface.copy(request.ifr_name, IFNAMSIZ - 1);
+    const bool known = ::ioctl(fd, SIOCGIFMTU, &request) == 0;
+    const std::size_t largest =
+        known ? ethernet_bytes + static_cast<std::size_t>(request.ifr_mtu) : Handler::no_limit;
+    std::unique_ptr<Node> node(
+        new Node(fd, index, Handler(service, options.decrements_si, largest)));
 
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
@@ -52,11 +59,8 @@ std::variant<std::unique_ptr<Node>, Error> Node::open(const Options& options, Se
     return node;
 }
 
-Node::Node(int socket, unsigned interface, Service& service, bool decrements_si)
-    : socket_(socket),
-      interface_(interface),
-      handler_(service, decrements_si),
-      buffer_(max_frame_bytes) {}
+Node::Node(int socket, unsigned interface, const Handler& handler)
+    : socket_(socket), interface_(interface), handler_(handler), buffer_(max_frame_bytes + 12) {}
 
 Node::~Node() {
     ::close(socket_);
@@ -76,7 +80,7 @@ std::unique_ptr<Error> Node::poll(int timeout_ms) {
 }
 
 std::unique_ptr<Error> Node::receive_one(bool& more) {
-    const ssize_t size = ::recv(socket_, buffer_.data(), buffer_.size(), MSG_TRUNC);
+    const ssize_t size = ::recv(socket_, buffer_.data(), max_frame_bytes, MSG_TRUNC);
     if (size < 0) {
         more = false;
         char name[IF_NAMESIZE];
@@ -86,14 +90,17 @@ std::unique_ptr<Error> Node::receive_one(bool& more) {
     }
     // Larger than any frame of a service segment: the cut rest cannot be returned, so nothing is.
     const std::size_t kept =
-        static_cast<std::size_t>(size) > buffer_.size() ? 0 : static_cast<std::size_t>(size);
-    const auto out = handler_.handle(std::span(buffer_).first(kept));
-    if (!out.empty() && ::send(socket_, out.data(), out.size(), 0) < 0) {
-        handler_.count_send_failure();
-        if (!passing_trouble(errno) && errno != EMSGSIZE)
-            return std::make_unique<Error>(system_error("interface", "send"));
-    }
-    return nullptr;
+        static_cast<std::size_t>(size) > max_frame_bytes ? 0 : static_cast<std::size_t>(size);
+    const auto out = handler_.handle(buffer_, kept);
+    if (auto error = send(out)) return error;
+    return send(handler_.message());
+}
+
+std::unique_ptr<Error> Node::send(std::span<const std::uint8_t> frame) {
+    if (frame.empty() || ::send(socket_, frame.data(), frame.size(), 0) >= 0) return nullptr;
+    handler_.count_send_failure();
+    if (passing_trouble(errno) || errno == EMSGSIZE) return nullptr;
+    return std::make_unique<Error>(system_error("interface", "send"));
 }
 
 }  // namespace weir::service

@@ -44,7 +44,8 @@ public:
     static constexpr int max_packets_per_poll = 256;
 
 private:
-    Node(int socket, unsigned interface, Service& service, bool decrements_si);
+    Node(int socket, unsigned interface, const Handler& handler);
+    std::unique_ptr<Error> send(std::span<const std::uint8_t> frame);
     std::unique_ptr<Error> receive_one(bool& more);
 
     int socket_;

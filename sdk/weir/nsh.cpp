@@ -1,5 +1,8 @@
 #include "weir/nsh.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 namespace weir::service {
 
 namespace {
@@ -118,6 +121,38 @@ void NshView::set_header_only_oam() {
     bytes_[0] = static_cast<std::uint8_t>(bytes_[0] | base_oam >> 8);
     bytes_[flags_at_] = static_cast<std::uint8_t>(bytes_[flags_at_] | flag_oam >> 8);
     metadata_.oam = true;
+}
+
+void NshView::write_with(const FlowOrder& order, bool oam, std::span<std::uint8_t> to) const {
+    // FA of metadata type 1 by order (spec service-plane CT-3).
+    static constexpr std::uint8_t actions[] = {0, 1, 2, 3, 4, 5, 0, 0, 6};
+    std::copy_n(bytes_.begin(), header_bytes_, to.begin());
+    if (oam) {
+        to[0] = static_cast<std::uint8_t>(to[0] | base_oam >> 8);
+        to[flags_at_] = static_cast<std::uint8_t>(to[flags_at_] | flag_oam >> 8);
+    }
+    if (metadata_.md_type == 1) {
+        const std::uint8_t action = actions[static_cast<std::size_t>(order.order)];
+        to[flags_at_ + 1] = static_cast<std::uint8_t>((to[flags_at_ + 1] & 0xf0) | action);
+        return;
+    }
+    const std::size_t words = (header_bytes_ + order_bytes()) / 4;
+    to[1] = static_cast<std::uint8_t>((to[1] & 0xc0) | words);
+    const std::uint32_t p = order.parameter;
+    const std::uint8_t context[] = {0xff,
+                                    0xf6,
+                                    2,
+                                    8,
+                                    static_cast<std::uint8_t>(order.order),
+                                    static_cast<std::uint8_t>(order.scope),
+                                    order.reason,
+                                    0,
+                                    static_cast<std::uint8_t>(p >> 24),
+                                    static_cast<std::uint8_t>(p >> 16),
+                                    static_cast<std::uint8_t>(p >> 8),
+                                    static_cast<std::uint8_t>(p)};
+    std::copy(std::begin(context), std::end(context),
+              to.begin() + static_cast<std::ptrdiff_t>(header_bytes_));
 }
 
 void NshView::decrement_si() {

@@ -4,6 +4,8 @@
 #include <optional>
 #include <span>
 
+#include "weir/order.hpp"
+
 // The little of NSH (RFC 8300) that a service node needs to see and may change. Stands alone: a
 // vendor links it without anything else of Weir.
 namespace weir::service {
@@ -55,6 +57,12 @@ public:
     // Makes it an OAM packet that consists of headers only (RFC 8393).
     void set_header_only_oam();
     void decrement_si();
+
+    // Bytes that an order adds to the header: none with metadata type 1.
+    std::size_t order_bytes() const { return metadata_.md_type == 2 ? 12 : 0; }
+    // Writes this NSH with the order to `to` (header_bytes() + order_bytes() long); as an OAM
+    // packet if `oam`. `order` is one that an OrderSlip took.
+    void write_with(const FlowOrder& order, bool oam, std::span<std::uint8_t> to) const;
 
 private:
     explicit NshView(std::span<std::uint8_t> bytes) : bytes_(bytes) {}

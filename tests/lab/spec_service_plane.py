@@ -5,7 +5,8 @@ PROFILE: how packets of the service segment travel: plain, signed or nsh."""
 import sys
 import unittest
 
-from spec import (authentic, both_ends, case, control, forward, index, isolation, liveness, routed,
+from spec import (authentic, both_ends, case, control, forward, index, isolation, liveness,
+                  orders, routed,
                   selection, tenants, tracing, verdicts)
 
 SCENARIOS = {
@@ -30,7 +31,13 @@ SCENARIOS = {
     20: selection.LostRecords,
     21: liveness.HungNodeWithAlternative,
     22: liveness.HungNodeWithoutAlternative,
-    29: authentic.ForgedControl,
+    25: orders.FlowDropEmbedded,
+    26: orders.FlowDropAlone,
+    27: orders.NodeSkip,
+    28: orders.AllowPrivilege,
+    29: (orders.ForgedOrders, authentic.ForgedControl),
+    30: orders.LostOrder,
+    31: orders.CopyHop,
     36: isolation.GuestCannotInject,
     37: isolation.SpoofedMetadata,
     39: tenants.Overlap,
@@ -50,7 +57,9 @@ def main() -> int:
         print(f"{__doc__}\nnumbers: {' '.join(map(str, SCENARIOS))}", file=sys.stderr)
         return 2
     case.Scenario.plane = PROFILES[profile]
-    suite = unittest.defaultTestLoader.loadTestsFromTestCase(SCENARIOS[int(number)])
+    cases = SCENARIOS[int(number)]
+    suite = unittest.TestSuite(unittest.defaultTestLoader.loadTestsFromTestCase(one)
+                               for one in (cases if isinstance(cases, tuple) else (cases,)))
     return 0 if unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful() else 1
 
 

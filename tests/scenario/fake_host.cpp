@@ -245,15 +245,18 @@ model::Value FakeHost::query(const model::Value& request, std::uint64_t now_ns) 
     return joined;
 }
 
-std::uint64_t FakeHost::counter(const std::string& metric, const std::string& label,
-                                const std::string& value) {
+std::uint64_t FakeHost::counter(const std::string& metric,
+                                const std::map<std::string, std::string>& labels) {
     model::Value request = model::Value::object();
     request.set("what", "counters");
     std::uint64_t sum = 0;
     const model::Value rows = query(request, now_ns_);
     for (const model::Value& row : rows.items()) {
         if (row["metric"].as_text() != metric) continue;
-        if (!label.empty() && row["labels"][label].as_text() != value) continue;
+        const auto differs = [&](const auto& label) {
+            return row["labels"][label.first].as_text() != label.second;
+        };
+        if (std::any_of(labels.begin(), labels.end(), differs)) continue;
         sum += row["value"].as_uint();
     }
     return sum;

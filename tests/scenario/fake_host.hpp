@@ -56,8 +56,8 @@ public:
     // The answer of the first worker.
     model::Value ask(const model::Value& request, std::uint64_t now_ns);
     model::Value query(const model::Value& request, std::uint64_t now_ns);  // rows of all workers
-    std::uint64_t counter(const std::string& metric, const std::string& label,
-                          const std::string& value);
+    std::uint64_t counter(const std::string& metric,
+                          const std::map<std::string, std::string>& labels);
 
     // Frames that left since the last call, in order.
     std::vector<Sent> take_sent();

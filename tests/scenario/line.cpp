@@ -45,8 +45,11 @@ std::string missing_word(const std::string& wanted, const std::string& descripti
         if (c == '{' || c == '}') c = ' ';
     const auto inner = words_of(spaced);
     for (const std::string& word : words_of(wanted)) {
-        const bool found = std::find(has.begin(), has.end(), word) != has.end() ||
-                           std::find(inner.begin(), inner.end(), word) != inner.end();
+        const auto fits = [&](const std::string& one) {
+            return word.back() == '=' ? one.starts_with(word) : one == word;
+        };
+        const bool found = std::any_of(has.begin(), has.end(), fits) ||
+                           std::any_of(inner.begin(), inner.end(), fits);
         if (!found) return word;
     }
     return {};
@@ -63,6 +66,14 @@ std::string raised(const std::string& notation, std::size_t by, bool destination
     return notation.substr(0, colon + 1) + std::to_string(port + by) + notation.substr(end);
 }
 
+// "ctrl@8=00000007": these bytes at this offset of the order.
+static void patch_ctrl(std::vector<std::string>& words, const std::string& change) {
+    const std::string bytes = change.substr(change.find('=') + 1);
+    for (std::string& word : words)
+        if (word.starts_with("ctrl="))
+            word.replace(5 + 2 * std::stoul(change.substr(5)), bytes.size(), bytes);
+}
+
 std::string changed(const std::string& notation, const std::vector<std::string>& changes) {
     const std::size_t brace = notation.find('{');
     auto words = words_of(notation.substr(0, brace));
@@ -76,6 +87,10 @@ std::string changed(const std::string& notation, const std::vector<std::string>&
         }
         if (change[0] == '-') {
             std::erase(words, change.substr(1));
+            continue;
+        }
+        if (change.starts_with("ctrl@")) {
+            patch_ctrl(words, change);
             continue;
         }
         const std::size_t equals = change.find('=');

@@ -18,12 +18,15 @@ namespace weir::scenario {
 
 namespace {
 
-bool is_dropped(const NodeModel& node, std::span<const std::uint8_t> frame) {
+bool has_port(std::span<const std::uint8_t> frame, std::uint32_t port) {
     net::Headers headers;
     net::Tuple tuple;
-    if (node.drop_port == 0 || net::parse_inner(frame, headers, tuple) != net::ParseError::none)
-        return false;
-    return tuple.dst_port == node.drop_port || tuple.src_port == node.drop_port;
+    if (port == 0 || net::parse_inner(frame, headers, tuple) != net::ParseError::none) return false;
+    return tuple.dst_port == port || tuple.src_port == port;
+}
+
+bool is_dropped(const NodeModel& node, std::span<const std::uint8_t> frame) {
+    return has_port(frame, node.drop_port);
 }
 
 // Lets the packet go to another port, with its checksum right again.
@@ -33,6 +36,21 @@ Frame rewritten(const Frame& frame, std::uint16_t port) {
     if (net::parse(p) != net::ParseError::none || p.headers.l4 == 0) return frame;
     net::store16(p.data + p.headers.l4 + 2, port);
     net::fill_l4_checksum(p);
+    return out.frame();
+}
+
+// Source translation of IPv4, and its undoing on the way back.
+Frame translated(const NodeModel& node, std::span<const std::uint8_t> frame) {
+    net::PacketBuffer out(frame);
+    net::Packet& p = out.packet();
+    if (node.nat_to.is_zero() || net::parse(p) != net::ParseError::none ||
+        p.headers.family != net::Family::ip4)
+        return out.frame();
+    std::uint8_t* ip = p.data + p.headers.l3;
+    if (p.tuple.src == node.nat_from) std::copy_n(node.nat_to.bytes.begin() + 12, 4, ip + 12);
+    else if (p.tuple.dst == node.nat_to) std::copy_n(node.nat_from.bytes.begin() + 12, 4, ip + 16);
+    net::fill_ip4_checksum({ip, net::ip4_min_bytes});
+    if (net::parse(p) == net::ParseError::none) net::fill_l4_checksum(p);
     return out.frame();
 }
 
@@ -58,7 +76,10 @@ std::optional<FromNodeModel> through_aware(NodeModel& node, const Frame& frame) 
     const bool drop = !nsh.smd.oam && is_dropped(node, view.inner);
     if (!nsh.smd.oam) node.visits.push_back(visit_text(nsh.smd));
     const bool asked = nsh.smd.live_query;
-    if (drop && !asked) return {};
+    const bool orders = node.order.operation != 0 && !nsh.smd.oam &&
+                        (has_port(view.inner, node.order_port) || node.order_port == 0);
+    if (drop && !asked && !orders) return {};
+    if (orders) nsh.control = node.order;
     nsh.smd.live_query = false;
     nsh.smd.live_ack = asked;
     if (drop) nsh.smd.oam = true;  // a header-only answer: the packet itself is gone (LV-2)
@@ -67,7 +88,14 @@ std::optional<FromNodeModel> through_aware(NodeModel& node, const Frame& frame) 
         if (node.tampers) nsh.smd.spi ^= 1;
         nsh.flow_action = node.action;
     }
-    net::PacketBuffer out(drop ? std::span<const std::uint8_t>{} : view.inner, 512, 512);
+    // What a dropped packet leaves behind: its first bytes, where something is ordered for its
+    // flow.
+    const std::size_t kept =
+        drop ? (orders ? std::min<std::size_t>(view.inner.size(), 128) : 0) : view.inner.size();
+    const Frame inner = kept != 0 && kept == view.inner.size()
+                            ? translated(node, view.inner)
+                            : Frame(view.inner.begin(), view.inner.begin() + std::ptrdiff_t(kept));
+    net::PacketBuffer out(inner, 512, 512);
     if (!net::push_nsh(out.packet(), nsh)) return {};
     const net::Mac node_mac = net::Mac::from(frame.data()),
                    proxy = net::Mac::from(frame.data() + 6);

@@ -1,6 +1,7 @@
 #include "tests/scenario/story.hpp"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -13,6 +14,7 @@
 #include "net/parse.hpp"
 #include "net/wire.hpp"
 #include "tests/scenario/line.hpp"
+#include "tests/scenario/node_words.hpp"
 #include "tests/scenario/world.hpp"
 
 namespace weir::scenario {
@@ -259,8 +261,10 @@ private:
     std::string again(const std::string&, const std::vector<std::string>& words) {
         if (last_wire_.empty()) return "no `wire` has met a packet yet";
         if (words.size() > 2 && words[2] == "raw") return again_raw(words);
-        const std::vector<std::string> changes(words.begin() + 2, words.end());
-        return from_underlay(words.at(1), changed(net::describe(last_wire_), changes), 1);
+        const std::size_t times = words.size() > 2 ? times_of(words[2]).count : 0;
+        const std::vector<std::string> changes(words.begin() + (times != 0 ? 3 : 2), words.end());
+        return from_underlay(words.at(1), changed(net::describe(last_wire_), changes),
+                             std::max<std::size_t>(times, 1));
     }
     std::string again_raw(const std::vector<std::string>& words) {
         world_.inject_underlay(words.at(1), with_bytes(last_wire_, words, 3));
@@ -370,25 +374,7 @@ private:
     }
     // "node n1 aware [decrements] [drop=8080] [wrong-side] [corrupts] [rewrites=81]"
     std::string node(const std::string&, const std::vector<std::string>& words) {
-        NodeModel& model = world_.nodes[words.at(1)];
-        model = {};
-        for (std::size_t i = 2; i < words.size(); ++i) {
-            const bool form = words[i] == "l2" || words[i] == "l3" || words[i] == "gwlb";
-            if (form || words[i] == "aware") model.aware = !form;
-            else if (words[i] == "decrements") model.decrements = 1;
-            else if (words[i] == "decrements-twice") model.decrements = 2;
-            else if (words[i] == "tampers") model.tampers = true;
-            else if (words[i].starts_with("action="))
-                model.action = static_cast<std::uint8_t>(std::stoul(words[i].substr(7)));
-            else if (words[i] == "wrong-side") model.wrong_side = true;
-            else if (words[i] == "corrupts") model.corrupts = true;
-            else if (words[i].starts_with("drop="))
-                model.drop_port = static_cast<std::uint32_t>(std::stoul(words[i].substr(5)));
-            else if (words[i].starts_with("rewrites="))
-                model.rewrite_port = static_cast<std::uint16_t>(std::stoul(words[i].substr(9)));
-            else return "unknown word " + words[i];
-        }
-        return {};
+        return set_node(world_.nodes[words.at(1)], words);
     }
     std::string node_state(const std::string&, const std::vector<std::string>& words) {
         world_.nodes[words.at(1)].hung = words[0] == "hang";
@@ -451,23 +437,23 @@ private:
     // reason.
     std::string expect(const std::string&, const std::vector<std::string>& words) {
         if (words.size() != 4) return "expect NAME = N";
-        std::string name = words[1], label, value, host;
+        std::string name = words[1], host;
+        std::map<std::string, std::string> labels;
         if (const auto at = name.find('@'); at != std::string::npos) {
             host = name.substr(at + 1);
             name.resize(at);
         }
         if (const auto brace = name.find('{'); brace != std::string::npos) {
-            const auto equals = name.find('=', brace);
-            label = name.substr(brace + 1, equals - brace - 1);
-            value = name.substr(equals + 1, name.find('}') - equals - 1);
+            std::istringstream list(name.substr(brace + 1, name.find('}') - brace - 1));
+            for (std::string one; std::getline(list, one, ',');)
+                labels[one.substr(0, one.find('='))] = one.substr(one.find('=') + 1);
             name.resize(brace);
         } else if (!name.starts_with("weir_")) {
-            label = "reason";
-            value = std::exchange(name, "weir_drops_total");
+            labels["reason"] = std::exchange(name, "weir_drops_total");
         }
         std::uint64_t sum = 0;
         for (const auto& [known, fake] : world_.hosts())
-            if (host.empty() || host == known) sum += fake->counter(name, label, value);
+            if (host.empty() || host == known) sum += fake->counter(name, labels);
         const std::uint64_t wanted = std::stoull(words[3]);
         const bool met = words[2] == "="    ? sum == wanted
                          : words[2] == ">=" ? sum >= wanted

@@ -214,7 +214,8 @@ void World::on_event(const std::string& host, const std::string& json) {
 
 std::uint64_t World::drops(const std::string& reason) {
     std::uint64_t sum = 0;
-    for (auto& [name, fake] : hosts_) sum += fake->counter("weir_drops_total", "reason", reason);
+    for (auto& [name, fake] : hosts_)
+        sum += fake->counter("weir_drops_total", {{"reason", reason}});
     return sum;
 }
 

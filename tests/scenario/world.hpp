@@ -11,6 +11,7 @@
 #include "model/documents.hpp"
 #include "model/registry.hpp"
 #include "model/snapshot.hpp"
+#include "net/nsh.hpp"
 #include "tests/scenario/fake_host.hpp"
 
 namespace weir::scenario {
@@ -26,7 +27,10 @@ struct NodeModel {
     std::uint8_t action = 0;         // aware, metadata type 1: orders this (FA)
     std::uint32_t drop_port = 0;     // drops TCP/UDP to this port
     std::uint16_t rewrite_port = 0;  // l2: forward TCP/UDP packets leave for this port instead
-    bool holds = false;              // keeps guests' packets in `held`, by vNIC
+    net::Ip nat_from, nat_to;        // aware: sources of the one leave as the other, and back
+    net::NodeControl order;          // aware: given with packets of order_port; 0: none
+    std::uint32_t order_port = 0;
+    bool holds = false;                                  // keeps guests' packets in `held`, by vNIC
     std::map<std::string, net::Mac> neighbours;          // l3: what it has asked and been told
     std::vector<std::pair<std::size_t, Frame>> waiting;  // l3: for an answer, by vNIC
     std::vector<std::string> visits;  // "sci=… si=… d=…" (aware) or "left"/"right" (l2), in order
