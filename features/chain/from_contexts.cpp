@@ -3,6 +3,7 @@
 #include "features/chain/heartbeat.hpp"
 #include "features/chain/neighbour_answer.hpp"
 #include "net/ethernet.hpp"
+#include "net/hash.hpp"
 #include "net/parse.hpp"
 #include "net/wire.hpp"
 
@@ -58,6 +59,35 @@ Exit take_heartbeat(Packet& p, const NodeTable::Place& place, Work& work) {
     return work.end(p);
 }
 
+// A TCP reset that a node sends back on the side that its packets came in on, in the other end's
+// name, orders the same for the whole flow where its service may (DP-16, step 5). `p` is without
+// the tags of its context; `sent`: what the context's packets were given with.
+bool order_reset(Packet& p, const net::Smd& sent, const NodeTable::Place& place, Work& work) {
+    const LocalNode& node = node_at(place, work);
+    if ((node.privileges & bit(Privilege::reset_flow)) == 0) return false;
+    if (node.mode == NodeMode::l2 &&
+        (net::source_mac(p) != sent.original_dst || net::destination_mac(p) != sent.original_src))
+        return false;
+    if (net::parse(p) != net::ParseError::none || p.headers.proto != net::proto_tcp ||
+        p.headers.icmp_error || (p.headers.tcp_flags & net::tcp_rst) == 0)
+        return false;
+    p.smd = sent;
+    p.hash = net::symmetric_hash(p.tuple);
+    p.vni = p.hand.vni = node.svni;
+    p.ctrl_count = 0;
+    const auto hop = static_cast<std::uint8_t>(sent.initial_si - sent.si);
+    const net::NodeControl control{static_cast<std::uint8_t>(CtrlOp::flow_reset), 0, 0, 0};
+    work.state.orders.take(p, control, {node, place.node, hop, true}, work.emit);
+    return true;
+}
+
+Exit wrong_side_or_reset(Packet& p, const net::Smd& sent, const NodeTable::Place& place,
+                         unsigned tags, Work& work) {
+    std::uint16_t tci = 0;
+    for (unsigned i = 0; i < tags; ++i) net::pop_vlan(p, tci);
+    return order_reset(p, sent, place, work) ? work.end(p) : Exit::wrong_side;
+}
+
 Exit from_l2_by_tag(Packet& p, const NodeTable::Place& place, Work& work) {
     const std::uint16_t ethertype = net::load16(p.data + 12);
     if (ethertype != net::ethertype_vlan || p.length < net::ethernet_bytes + net::vlan_bytes)
@@ -74,7 +104,7 @@ Exit from_l2_by_tag(Packet& p, const NodeTable::Place& place, Work& work) {
     Context* context = work.state.binding.contexts(place.node).find(vlan, work.emit.now_ns);
     if (!context) return Exit::no_context;
     const Side expected = context->smd.reverse ? Side::left : Side::right;
-    if (place.side != expected) return Exit::wrong_side;
+    if (place.side != expected) return wrong_side_or_reset(p, context->smd, place, 1, work);
     if (net::source_mac(p) != context->smd.original_src ||
         net::destination_mac(p) != context->smd.original_dst)
         return Exit::wrong_source;
@@ -109,6 +139,8 @@ Exit from_l2_by_two_tags(Packet& p, const NodeTable::Place& place, Work& work) {
     FlowContext* context = find_by_number(p, id, place, missing, work);
     if (!context) return missing;
     const bool reverse = !context->knows(false);
+    if (place.side != (reverse ? Side::left : Side::right))
+        return wrong_side_or_reset(p, context->of(reverse), place, 2, work);
     if (const Exit why = check_l2(p, *context, reverse, place); why != goes_on) return why;
     std::uint16_t tci = 0;
     net::pop_vlan(p, tci);
@@ -139,6 +171,9 @@ Exit find_by_tuple(Packet& p, const NodeTable::Place& place, FlowContext*& found
     if (found) return goes_on;
     if (binding.flow_contexts().find(key, !reverse, slot, work.emit.now_ns))
         return Exit::wrong_side;
+    FlowContext* entered =
+        binding.flow_contexts().find(key.reversed(), !reverse, slot, work.emit.now_ns);
+    if (entered && order_reset(p, entered->of(!reverse), place, work)) return work.end(p);
     if (p.hand.dispatched - first + 1u >= work.emit.workers) return Exit::no_context;
     ++p.hand.dispatched;
     return work.move_to(p, (work.emit.worker + 1) % work.emit.workers);

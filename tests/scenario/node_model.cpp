@@ -9,6 +9,7 @@
 #include "net/checksum.hpp"
 #include "net/ethernet.hpp"
 #include "net/gwlb.hpp"
+#include "net/icmp.hpp"
 #include "net/nd.hpp"
 #include "net/nsh.hpp"
 #include "net/parse.hpp"
@@ -244,6 +245,23 @@ Frame untagged(const Frame& frame) {
 
 }  // namespace
 
+namespace {
+
+// The reset that a firewall sends in the name of the packet's destination, behind the same tags.
+std::optional<FromNodeModel> reset(std::size_t vnic, const Frame& frame) {
+    const Frame inner = untagged(untagged(frame));
+    net::PacketBuffer offending(inner), out;
+    if (net::parse(offending.packet()) != net::ParseError::none ||
+        !net::build_tcp_reset(offending.packet(), out.packet()))
+        return {};
+    Frame answer = out.frame();
+    answer.insert(answer.begin() + 12, frame.begin() + 12,
+                  frame.begin() + 12 + static_cast<std::ptrdiff_t>(frame.size() - inner.size()));
+    return FromNodeModel{vnic, answer};
+}
+
+}  // namespace
+
 std::optional<FromNodeModel> through_node(NodeModel& node, const NodePlace& place, std::size_t vnic,
                                           const Frame& frame) {
     if (node.hung) return {};
@@ -255,7 +273,7 @@ std::optional<FromNodeModel> through_node(NodeModel& node, const NodePlace& plac
         inner.size() >= 14 && net::load16(inner.data() + 12) == net::ethertype_heartbeat;
     if (!heartbeat) {
         if (node.holds) return keep(node, vnic, frame);
-        if (is_dropped(node, inner)) return {};
+        if (is_dropped(node, inner)) return node.resets ? reset(vnic, frame) : std::nullopt;
         node.visits.push_back(vnic == 0 ? "left" : "right");
     }
     Frame out = frame;

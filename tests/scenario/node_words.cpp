@@ -43,6 +43,7 @@ bool set_word(NodeModel& model, const std::string& word) {
     else if (word == "decrements") model.decrements = 1;
     else if (word == "decrements-twice") model.decrements = 2;
     else if (word == "tampers") model.tampers = true;
+    else if (word == "resets") model.resets = true;
     else if (key == "action") model.action = static_cast<std::uint8_t>(number(value));
     else if (word == "wrong-side") model.wrong_side = true;
     else if (word == "corrupts") model.corrupts = true;

@@ -26,6 +26,7 @@ struct NodeModel {
     bool tampers = false;            // aware: sends packets to another path; gwlb: as another flow
     std::uint8_t action = 0;         // aware, metadata type 1: orders this (FA)
     std::uint32_t drop_port = 0;     // drops TCP/UDP to this port
+    bool resets = false;             // l2: … and resets such connections
     std::uint16_t rewrite_port = 0;  // l2: forward TCP/UDP packets leave for this port instead
     net::Ip nat_from, nat_to;        // aware: sources of the one leave as the other, and back
     net::NodeControl order;          // aware: given with packets of order_port; 0: none
