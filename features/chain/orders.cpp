@@ -106,13 +106,13 @@ struct Work {
         if (!is_new(flow, ctrl)) return Exit::replay;
         switch (carry_out(flow, ctrl, emit.now_ns)) {
             case Carried::no_room:
-                return Exit::no_room;
+                return Exit::rate_limit;
             case Carried::no_such_way:
                 return Exit::no_such_way;
             case Carried::out:
                 break;
         }
-        if (!emit.flows->set_insertion(*pair, flow.record)) return Exit::no_room;
+        if (!emit.flows->set_insertion(*pair, flow.record)) return Exit::rate_limit;
         state.book.count_message();
         ++state.applied[ctrl.op];
         return accepted;
@@ -128,7 +128,7 @@ struct Work {
         letter.standalone = standalone;
         letter.from_host = p.tunnel_peer == net::no_port ? plane.host_id : p.tunnel_peer;
         letter.reverse = p.smd.reverse;
-        if (!state.book) return Exit::no_room;
+        if (!state.book) return Exit::rate_limit;
         const std::uint32_t owner = emit.flows->worker_of(letter.ctrl.flow_handle);
         if (owner == emit.worker) return take(letter);
         if (owner >= emit.workers) return Exit::no_flow;

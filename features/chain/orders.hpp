@@ -30,16 +30,15 @@ struct Orders {
         not_privileged,  // the issuer's service may not order this
         forgeable,       // such orders need a segment on which nobody can forge them (SEC-14)
         replay,
-        rate_limit,
+        rate_limit,   // more than its issuer may send, or than can be remembered (CT-9)
         no_such_way,  // no such path or chain for the flow, or none that can be used
-        no_room,      // the book is full (CT-9)
         count_
     };
-    static constexpr std::array<std::string_view, 14> exit_names = {
+    static constexpr std::array<std::string_view, 13> exit_names = {
         "ctrl.bad_ctrl",       "ctrl.unsupported_op", "ctrl.no_flow",     "ctrl.wrong_nonce",
         "ctrl.wrong_segment",  "ctrl.wrong_flow",     "ctrl.not_on_path", "ctrl.wrong_host",
         "ctrl.not_privileged", "ctrl.forgeable",      "REPLAY",           "RATE_LIMIT",
-        "ctrl.no_such_way",    "ctrl.no_room"};
+        "ctrl.no_such_way"};
 
     using Tables = Plane;
     struct State {
