@@ -35,21 +35,24 @@ std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
     return out;
 }
 
-// A node's own host says whether packets pass it (spec service-plane LV-7); everybody else learns
-// of it with the next plan. Reports about an unchanged state change nothing.
+// A node's own host says whether packets pass it (spec service-plane LV-7) and whether it is slow;
+// everybody else learns of it with the next plan. Reports about an unchanged state change nothing.
 bool report(const model::Value& event, std::string_view, model::Snapshot& reported) {
     const std::string& what = event["event"].as_text();
-    if (what != "node-up" && what != "node-down") return false;
+    const bool lives = what == "node-up" || what == "node-down";
+    const bool keeps_time = what == "node-slow" || what == "node-fast";
     const std::string& name = event["node"].as_text();
     const auto id = static_cast<std::uint32_t>(event["node_id"].as_uint());
-    const NodeState state = what == "node-up" ? NodeState::up : NodeState::down;
+    if ((!lives && !keeps_time) || name.empty() || id == 0) return false;
     const ServiceNodeStatus* before = reported.find<ServiceNodeStatus>(name);
-    if (name.empty() || id == 0 || (before && before->state == state && before->node_id == id))
-        return false;
-    ServiceNodeStatus status;
+    ServiceNodeStatus status = before && before->node_id == id ? *before : ServiceNodeStatus{};
     status.name = name;
     status.node_id = id;
-    status.state = state;
+    if (lives) status.state = what == "node-up" ? NodeState::up : NodeState::down;
+    if (keeps_time) status.slow = what == "node-slow";
+    if (before && before->state == status.state && before->slow == status.slow &&
+        before->node_id == id)
+        return false;
     status.generation = before ? before->generation + 1 : 1;
     reported.put(std::move(status));
     return true;

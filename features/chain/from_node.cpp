@@ -278,6 +278,7 @@ void FromNode::run(dataplane::Burst& burst, const Tables& table, State& state,
     if (state.digest != table.digest) {
         state.rates = {};
         state.latency = {};
+        state.slow = {};
         state.answers = {};
         state.orders.clear_counters();
         state.digest = table.digest;
@@ -299,6 +300,8 @@ void FromNode::counters(const Tables& table, const State& state, dataplane::Coun
         const std::string& node = table.nodes[n].name;
         sink.add("weir_service_node_answers_total", {{"node", node}}, state.answers[n]);
         const Latency& latency = state.latency[n];
+        if (table.nodes[n].latency_limit_us != 0)
+            sink.add("weir_service_node_slow", {{"node", node}}, state.slow[n].slow());
         if (latency.total == 0) continue;
         std::uint64_t below = 0;
         for (std::size_t i = 0; i < Latency::buckets; ++i) {

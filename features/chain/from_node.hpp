@@ -5,19 +5,18 @@
 #include "features/chain/node_memory.hpp"
 #include "features/chain/node_orders.hpp"
 #include "features/chain/node_table.hpp"
+#include "features/chain/slow_watch.hpp"
 
 namespace weir::chain {
 
-// How long packets take through a node: bucket i counts those below 2^i µs.
+// How long packets take through a node.
 struct Latency {
-    static constexpr std::size_t buckets = 24;
+    static constexpr std::size_t buckets = latency_buckets;
     std::array<std::uint64_t, buckets> count{};
     std::uint64_t total = 0, sum_ns = 0;
 
     void add(std::uint64_t ns) {
-        std::size_t i = 0;
-        while (i + 1 < buckets && ns >= 1000ull << i) ++i;
-        ++count[i];
+        ++count[latency_bucket(ns)];
         ++total;
         sum_ns += ns;
     }
@@ -50,6 +49,8 @@ struct FromNode {
         NodeBinding binding;
         std::array<std::array<NodeRate, 2>, max_local_nodes> rates{};  // by node and side
         std::array<Latency, max_local_nodes> latency{};
+        std::array<SlowWatch, max_local_nodes> slow{};
+        std::uint64_t slow_told_ns = 0;  // when operators heard of slow nodes last
         std::array<std::uint64_t, max_local_nodes> answers{};
         std::uint64_t digest = 0;  // of the table that the arrays above are indexed by
         NodeOrders orders;
@@ -86,6 +87,8 @@ struct FromNode {
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);
     static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
                     dataplane::Emit&);
+    // Tells of nodes that become slow, or are not any more: as this worker's packets see them.
+    static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
 };
 static_assert(dataplane::Stage<FromNode>);

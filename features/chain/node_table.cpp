@@ -41,6 +41,7 @@ LocalNode local_node(const ServiceNode& node, const dataplane::CompileInput& inp
     out.name = node.name;
     out.id = node.id;
     out.mode = node.mode;
+    out.latency_limit_us = node.latency_limit_us;
     if (const auto* segment = input.snapshot.find(node.service_segment)) {
         out.svni = segment->svni;
         out.unforgeable = is_unforgeable(*segment);
@@ -83,7 +84,7 @@ std::uint64_t digest_of(const NodeTable& table) {
     dataplane::Digest digest;
     digest.add(table.host_id).add(table.nodes.size());
     for (const LocalNode& node : table.nodes) {
-        digest.add(node.name).add(node.id).add(node.svni);
+        digest.add(node.name).add(node.id).add(node.svni).add(node.latency_limit_us);
         digest.add(static_cast<std::uint64_t>(node.mode) << 2 | (node.can_decrement_si ? 2u : 0u) |
                    (node.liveness_support ? 1u : 0u));
         digest.add(static_cast<std::uint64_t>(node.contexts) << 32 |

@@ -43,6 +43,7 @@ struct LocalNode {
     net::Ip address;                            // gwlb: of the appliance
     std::uint16_t health_port = 0;              // gwlb; 0: ping
     bool may_rewrite = false;                   // headers (SEC-11)
+    std::uint32_t latency_limit_us = 0;         // of the 99th percentile; 0: none
 
     // Its packets are remembered in FlowContexts.
     bool has_flow_contexts() const {

@@ -122,6 +122,14 @@ std::uint8_t epoch_of(const ServicePath& path) {
     return static_cast<std::uint8_t>(digest.value64());
 }
 
+// New flows go elsewhere: the operator says so, or the node is slow and is to be drained then.
+bool is_avoided(const Work& work, const ServiceNode& node) {
+    if (node.maintenance) return true;
+    const auto* status = work.intent.find<ServiceNodeStatus>(node.name);
+    return status && status->slow && status->node_id == node.id && node.latency_limit_us != 0 &&
+           node.latency_action == LatencyAction::drain;
+}
+
 ServicePath make_path(const Work& work, const std::vector<std::uint32_t>& forward) {
     ServicePath path;
     path.chain = work.chain.name;
@@ -139,7 +147,7 @@ ServicePath make_path(const Work& work, const std::vector<std::uint32_t>& forwar
     }
     for (const auto* hops : {&path.forward, &path.reverse})
         for (const PathHop& hop : *hops)
-            path.maintenance |= work.nodes.at(hop.node_id)->maintenance;
+            path.maintenance |= is_avoided(work, *work.nodes.at(hop.node_id));
     path.epoch = epoch_of(path);
     return path;
 }

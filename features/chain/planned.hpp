@@ -106,6 +106,7 @@ struct ServiceNodeStatus {
     std::uint32_t node_id = 0;
     NodeState state = NodeState::up;
     std::uint64_t generation = 0;
+    bool slow = false;
 
     static constexpr auto schema() {
         using namespace model;
@@ -114,7 +115,9 @@ struct ServiceNodeStatus {
             "", key(&ServiceNodeStatus::name, "name", "Name of the node."),
             field(&ServiceNodeStatus::node_id, "node_id", "Number of the node.", 1, 0xffffffff),
             field(&ServiceNodeStatus::state, "state", "Whether packets pass the node."),
-            field(&ServiceNodeStatus::generation, "generation", "Grows with every change."));
+            field(&ServiceNodeStatus::generation, "generation", "Grows with every change."),
+            field(&ServiceNodeStatus::slow, "slow",
+                  "Packets take longer through it than its limit allows."));
     }
 };
 

@@ -96,6 +96,8 @@ struct ServiceNode {
     std::uint16_t weight = 100;
     std::uint32_t capacity = 0;
     bool maintenance = false;
+    std::uint32_t latency_limit_us = 0;
+    LatencyAction latency_action = LatencyAction::alarm;
 
     static constexpr auto schema() {
         using namespace model;
@@ -144,7 +146,16 @@ struct ServiceNode {
                   0xffffffff)
                 .unit("flows"),
             field(&ServiceNode::maintenance, "maintenance",
-                  "New flows avoid the node, flows on it stay."));
+                  "New flows avoid the node, flows on it stay."),
+            field(&ServiceNode::latency_limit_us, "latency_limit_us",
+                  "How long 99 of 100 packets may take through the node; above it for ten seconds, "
+                  "it is slow. 0: no limit.",
+                  0, 8'000'000)
+                .unit("µs"),
+            field(
+                &ServiceNode::latency_action, "latency_action",
+                "What becomes of a slow node. alarm: an event; drain: new flows avoid it as well, "
+                "until it is not slow any more."));
     }
 };
 

@@ -108,4 +108,11 @@ constexpr auto enum_names(NodeState) {
     return EnumNames<NodeState, 2>{{{up, "up"}, {down, "down"}}};
 }
 
+enum class LatencyAction : std::uint8_t { alarm = 1, drain };
+constexpr auto enum_names(LatencyAction) {
+    using enum LatencyAction;
+    return std::array<std::pair<LatencyAction, std::string_view>, 2>{
+        {{alarm, "alarm"}, {drain, "drain"}}};
+}
+
 }  // namespace weir::chain

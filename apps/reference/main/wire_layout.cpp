@@ -52,17 +52,17 @@ Result<std::vector<Place>> in_order(std::vector<Place> places) {
     return places;
 }
 
-std::string layout_table(const std::vector<Place>& places, std::size_t bytes) {
-    const WireField reserved{"reserved", "", "Zero on send; ignored, and kept on transit."};
+std::string layout_table(const std::vector<Place>& places, std::size_t bytes,
+                         const WireField& between) {
     std::string out = "| bits | field | width | set by | meaning |\n|---|---|---|---|---|\n";
     std::size_t at = 0;
     for (const Place& place : places) {
         if (place.first > at)
-            out += row(bits_text(at, place.first - at), place.first - at, reserved);
+            out += row(bits_text(at, place.first - at), place.first - at, between);
         out += row(bits_text(place.first, place.bits), place.bits, place.field);
         at = place.first + place.bits;
     }
-    if (at < 8 * bytes) out += row(bits_text(at, 8 * bytes - at), 8 * bytes - at, reserved);
+    if (at < 8 * bytes) out += row(bits_text(at, 8 * bytes - at), 8 * bytes - at, between);
     return out + "\n";
 }
 

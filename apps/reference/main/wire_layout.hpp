@@ -34,8 +34,12 @@ Result<Place> place_of(const WireField& field, const Bytes& empty, const Bytes& 
 // The fields in the order they stand; an error if two share a bit.
 Result<std::vector<Place>> in_order(std::vector<Place> places);
 
-// A table of them, with what stands nowhere as reserved; `bytes`: of the whole header.
-std::string layout_table(const std::vector<Place>& places, std::size_t bytes);
+// What stands between fields, unless a table says otherwise.
+inline const WireField reserved{"reserved", "", "Zero on send; ignored, and kept on transit."};
+
+// A table of them, and of what stands between them; `bytes`: of the whole header.
+std::string layout_table(const std::vector<Place>& places, std::size_t bytes,
+                         const WireField& between = reserved);
 
 template <class Header, class Encode>
 Result<std::vector<Place>> layout(const std::vector<Probe<Header>>& probes, const Header& nothing,

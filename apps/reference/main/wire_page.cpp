@@ -7,6 +7,7 @@
 #include "features/chain/ctrl.hpp"
 #include "net/auth.hpp"
 #include "net/builder.hpp"
+#include "net/gwlb.hpp"
 #include "net/nsh.hpp"
 #include "net/smd_codec.hpp"
 #include "net/wire.hpp"
@@ -238,10 +239,28 @@ Result<std::vector<Place>> control_layout() {
     });
 }
 
+// Behind Geneve's fixed part.
+Result<std::vector<Place>> gwlb_layout() {
+    const std::vector<Probe<net::Gwlb>> probes = {
+        {{"EndpointId", "proxy", "Option type 1: SVNI (32 bits), then the tenant's VNI."},
+         [](net::Gwlb& g) { g.endpoint = ~std::uint64_t{0}; }},
+        {{"AttachmentId", "proxy", "Option type 2: SCI."},
+         [](net::Gwlb& g) { g.attachment = ~std::uint64_t{0}; }},
+        {{"FlowCookie", "proxy", "Option type 3: names the flow and direction at the proxy."},
+         [](net::Gwlb& g) { g.cookie = all32; }}};
+    return layout(probes, net::Gwlb{}, [](const net::Gwlb& gwlb) {
+        net::PacketBuffer buffer(Bytes{}, net::gwlb_bytes, 0);
+        net::push_gwlb(buffer.packet(), gwlb, net::ethertype_ip4);
+        return Bytes(buffer.packet().data + net::geneve_bytes,
+                     buffer.packet().data + buffer.packet().length);
+    });
+}
+
 struct Section {
     std::string title, text;
     std::size_t bytes;
     Result<std::vector<Place>> (*layout)();
+    WireField between = reserved;
 };
 
 std::string hex(unsigned value) {
@@ -286,6 +305,14 @@ std::vector<Section> sections() {
          "For nodes that read no context headers. NSH is " + std::to_string(net::nsh_md1_bytes) +
              " bytes long then.",
          16, md1_layout},
+        {"GWLB — options of class " + hex(net::gwlb_class),
+         "Between proxy and an appliance that speaks the Geneve of AWS Gateway Load Balancers: "
+         "VNI 0, the protocol type of the IP packet that follows. The appliance returns the "
+         "options "
+         "unchanged. All options, with their headers:",
+         net::gwlb_bytes - net::geneve_bytes,
+         gwlb_layout,
+         {"option header", "proxy", ""}},
     };
 }
 
@@ -305,7 +332,7 @@ Result<std::string> wire_page() {
         const auto places = section.layout();
         if (!places) return places.error();
         out += "## " + section.title + "\n\n" + section.text + " " + std::to_string(section.bytes) +
-               " bytes.\n\n" + layout_table(*places, section.bytes);
+               " bytes.\n\n" + layout_table(*places, section.bytes, section.between);
     }
     out.pop_back();
     return out;
