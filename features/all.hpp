@@ -1,6 +1,7 @@
 #pragma once
 #include "dataplane/pipeline.hpp"
 #include "features/chain/arrive.hpp"
+#include "features/chain/bfd.hpp"
 #include "features/chain/from_node.hpp"
 #include "features/chain/insert.hpp"
 #include "features/chain/liveness.hpp"
@@ -62,6 +63,7 @@ using Underlay = StageList<overlay::Outer,  //
 // A packet is on the service plane: from an anchor, a tunnel, or a service node.
 using Service = StageList<chain::Arrive,    //
                           chain::Liveness,  //
+                          chain::Bfd,       //
                           chain::FromNode,  //
                           chain::Resolve,   //
                           chain::Orders,    //

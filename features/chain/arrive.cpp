@@ -1,5 +1,6 @@
 #include "features/chain/arrive.hpp"
 
+#include "net/bfd.hpp"
 #include "net/ethernet.hpp"
 #include "net/smd_codec.hpp"
 
@@ -27,10 +28,11 @@ Exit check_metadata(const Packet& p) {
     return net::check_inner_frame(p.bytes()) == net::SmdError::none ? goes_on : Exit::bad_smd;
 }
 
-// A control packet is one in both headers, brings a message, and ends at this host: those who read
-// messages take it from here.
+// A control packet is one in both headers, brings a message or a BFD packet, and ends at this host:
+// those who read them take it from here.
 Exit check_control(const Packet& p, const Plane& plane) {
-    if (!p.oam || !p.smd.oam || !p.smd.returning || p.ctrl_count == 0) return Exit::bad_smd;
+    if (!p.oam || !p.smd.oam || !p.smd.returning) return Exit::bad_smd;
+    if (p.ctrl_count == 0 && !net::bfd_payload(p)) return Exit::bad_smd;
     return p.smd.anchor_host == plane.host_id ? goes_on : Exit::not_anchor;
 }
 
@@ -46,6 +48,19 @@ Exit find_node(Packet& p, const Plane& plane) {
     if (p.smd.copy != (hop.action == HopAction::copy)) return Exit::bad_smd;
     p.destination_port = port;
     return goes_on;
+}
+
+// CP-6: tables differ between hosts. In the name of the node that the packet was addressed to.
+void report(const Packet& p, Exit why, const Plane& plane, Arrive::State& state,
+            dataplane::Emit& emit) {
+    const StaleReason reason = why == Exit::no_next_hop ? StaleReason::no_entry
+                               : why == Exit::bad_epoch ? StaleReason::bad_epoch
+                                                        : StaleReason::none;
+    if (reason == StaleReason::none) return;
+    const net::Mac to = net::destination_mac(p);
+    for (const LocalVnic& vnic : plane.vnics)
+        if (vnic.node_id != 0 && vnic.mac == to)
+            return report_stale(p, {reason, vnic.node_id, 0}, state.reports, emit);
 }
 
 }  // namespace
@@ -73,13 +88,16 @@ void Arrive::run(dataplane::Burst& burst, const Tables& plane, State& state,
                 ++state.for_nodes;
             }
         }
-        if (why != goes_on) exits.take(*p, why);
+        if (why == goes_on) continue;
+        report(*p, why, plane, state, emit);
+        exits.take(*p, why);
     }
 }
 
 void Arrive::counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
     sink.add("weir_service_arrivals_total", {{"for", "node"}}, state.for_nodes);
     sink.add("weir_service_arrivals_total", {{"for", "anchor"}}, state.returning);
+    state.reports.counters(sink, name);
 }
 
 }  // namespace weir::chain

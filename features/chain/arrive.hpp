@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "features/chain/plane.hpp"
+#include "features/chain/stale.hpp"
 
 namespace weir::chain {
 
@@ -33,6 +34,7 @@ struct Arrive {
 
     struct State {
         std::uint64_t for_nodes = 0, returning = 0;
+        StaleReports reports;
     };
 
     static Result<std::shared_ptr<const Tables>> compile(

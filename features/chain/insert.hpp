@@ -87,7 +87,7 @@ struct Insert {
     static void pass_on(State&, std::uint32_t port, bool outgoing, std::uint32_t bytes);
     static void pass(const Tables&, State&, std::uint32_t port, std::uint32_t bytes,
                      flow::FlowPair&, flow::Table&);
-    // "rules", "chains", "paths"
+    // "rules", "chains", "paths", "spi-fail"
     static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
                       model::Value& rows);
 };

@@ -1,5 +1,6 @@
 #include "features/chain/explain_choice.hpp"
 #include "features/chain/insert.hpp"
+#include "features/chain/stale.hpp"
 #include "model/value.hpp"
 
 // What the insertion stage shows of itself: counters and rows (spec §12).
@@ -143,6 +144,22 @@ void chain_row(const Chain& chain, const Plane& plane, Insert::State& state, con
     }
 }
 
+// Paths that somebody on the way found broken, and how long they count as that (TM-5).
+void failed_rows(const Plane& plane, const Emit& emit, Value& rows) {
+    emit.health->failed_paths().for_each(
+        [&](std::uint32_t svni, std::uint32_t spi, std::uint64_t until_ns, std::uint8_t reason) {
+            Value& row = rows.push(Value::object());
+            row.set("svni", svni);
+            row.set("spi", spi);
+            for (const Chain& chain : plane.chains)
+                if (const Path* path = chain.svni == svni ? chain.path(spi) : nullptr)
+                    row.set("path", path->name);
+            row.set("reason", name(static_cast<StaleReason>(reason)));
+            row.set("left_ms", until_ns > emit.now_ns ? (until_ns - emit.now_ns) / 1'000'000 : 0);
+            row.set("generation", emit.health->generation.load(std::memory_order_relaxed));
+        });
+}
+
 void rule_row(const CompiledRule& rule, const Plane& plane, Insert::State& state, const Emit& emit,
               Value& rows) {
     const Insert::RuleCounters& c = state.rules.at(rule.id);
@@ -205,6 +222,8 @@ bool Insert::query(std::string_view what, const Tables& tables, State& state, Em
         passing_rows(plane, emit, rows);
     } else if (what == "choice" || what.starts_with("choice.")) {
         choice_rows(what.substr(std::min<std::size_t>(what.size(), 7)), plane, emit, rows);
+    } else if (what == "spi-fail") {
+        failed_rows(plane, emit, rows);
     } else {
         return false;
     }

@@ -6,6 +6,7 @@
 #include "features/chain/ctrl.hpp"
 #include "features/chain/health_check.hpp"
 #include "features/chain/heartbeat.hpp"
+#include "features/chain/stale.hpp"
 #include "net/ethernet.hpp"
 #include "net/nsh.hpp"
 #include "net/smd_codec.hpp"
@@ -326,11 +327,64 @@ bool take_token(State::Bucket& bucket, std::uint64_t now_ns) {
     return true;
 }
 
+// Messages of one issuer and kind come in order; what is not newer was heard already.
+bool is_replay(const Ctrl& ctrl, AtomicU32& sequence, AtomicU64& heard_ns, std::uint64_t now_ns) {
+    const std::uint64_t last = heard_ns.load(std::memory_order_acquire);
+    if (last != 0 && now_ns - last < replay_memory_ns &&
+        !is_newer(ctrl.sequence, sequence.load(std::memory_order_relaxed)))
+        return true;
+    sequence.store(ctrl.sequence, std::memory_order_relaxed);
+    heard_ns.store(now_ns, std::memory_order_release);
+    return false;
+}
+
+Exit node_is_down(const Ctrl& ctrl, HeardNode& heard, State& state, Emit& emit) {
+    if (is_replay(ctrl, heard.sequence, heard.message_ns, emit.now_ns)) return Exit::replay;
+    if (emit.health->set(ctrl.issuer, HealthBoard::State::down, emit.now_ns))
+        report(emit, "node-down-heard", "", ctrl.issuer);
+    ++state.messages_applied;
+    return Exit::count_;
+}
+
+void tell_stale(const Tables::KnownPath& path, const Ctrl& ctrl, Emit& emit) {
+    char text[200];
+    const int n = std::snprintf(
+        text, sizeof text,
+        R"({"event":"path-stale","svni":%u,"spi":%u,"issuer":%u,"reason":"%s","node_id":%u})",
+        path.svni, path.spi, ctrl.issuer, name(static_cast<StaleReason>(ctrl.reason)), ctrl.digest);
+    if (n > 0) emit.event({text, std::min(static_cast<std::size_t>(n), sizeof text - 1)});
+}
+
+// The path, and where a node is dead every other that it is on (PS-12), count as failed for a
+// while.
+Exit path_is_stale(const Ctrl& ctrl, HeardNode& heard, const Tables& tables, State& state,
+                   Emit& emit, std::uint32_t svni) {
+    const Tables::KnownPath* stale = tables.path(svni, ctrl.parameter);
+    if (!stale || !std::ranges::binary_search(stale->nodes, ctrl.issuer))
+        return Exit::unknown_issuer;
+    if (is_replay(ctrl, heard.stale_sequence, heard.stale_ns, emit.now_ns)) return Exit::replay;
+    const bool hop_down = ctrl.reason == static_cast<std::uint8_t>(StaleReason::hop_down);
+    if (!hop_down && ctrl.digest != stale->epoch) {  // another version of the path than ours
+        ++state.stale_outdated;
+        return Exit::count_;
+    }
+    const std::uint64_t until = emit.now_ns + stale_path_ns;
+    if (emit.health->fail_path(svni, stale->spi, until, ctrl.reason))
+        tell_stale(*stale, ctrl, emit);
+    const bool dead = hop_down && std::ranges::binary_search(stale->nodes, ctrl.digest);
+    for (const Tables::KnownPath& path : tables.paths)
+        if (dead && path.svni == svni && std::ranges::binary_search(path.nodes, ctrl.digest))
+            emit.health->fail_path(svni, path.spi, until, ctrl.reason);
+    ++state.stale_applied;
+    return Exit::count_;
+}
+
 // CT-6 for messages of node scope; count_: applied.
 Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
     Ctrl ctrl;
     if (decode(p.ctrl[0], ctrl) != CtrlError::none) return Exit::bad_ctrl;
-    if (ctrl.scope != ctrl_node_scope || ctrl.op != static_cast<std::uint8_t>(CtrlOp::node_down))
+    const auto op = static_cast<CtrlOp>(ctrl.op);
+    if (ctrl.scope != ctrl_node_scope || (op != CtrlOp::node_down && op != CtrlOp::stale_path))
         return Exit::unsupported_op;
     if (p.smd.spi != 0 || p.smd.initial_si != 0 || p.smd.flow_handle != 0) return Exit::bad_ctrl;
     const Tables::Issuer* issuer = tables.issuer(ctrl.issuer);
@@ -342,16 +396,8 @@ Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
             state.buckets[static_cast<std::size_t>(heard - state.binding.memory()->heard.data())],
             emit.now_ns))
         return Exit::rate_limit;
-    const std::uint64_t last = heard->message_ns.load(std::memory_order_acquire);
-    if (last != 0 && emit.now_ns - last < replay_memory_ns &&
-        !is_newer(ctrl.sequence, heard->sequence.load(std::memory_order_relaxed)))
-        return Exit::replay;
-    heard->sequence.store(ctrl.sequence, std::memory_order_relaxed);
-    heard->message_ns.store(emit.now_ns, std::memory_order_release);
-    if (emit.health->set(ctrl.issuer, HealthBoard::State::down, emit.now_ns))
-        report(emit, "node-down-heard", "", ctrl.issuer);
-    ++state.messages_applied;
-    return Exit::count_;
+    return op == CtrlOp::node_down ? node_is_down(ctrl, *heard, state, emit)
+                                   : path_is_stale(ctrl, *heard, tables, state, emit, p.vni);
 }
 
 }  // namespace
@@ -359,6 +405,12 @@ Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
 const Tables::Issuer* Liveness::Tables::issuer(std::uint32_t node_id) const {
     const auto at = std::ranges::lower_bound(issuers, node_id, {}, &Issuer::node_id);
     return at != issuers.end() && at->node_id == node_id ? &*at : nullptr;
+}
+
+const Tables::KnownPath* Liveness::Tables::path(std::uint32_t svni, std::uint32_t spi) const {
+    const auto key = [](const KnownPath& one) { return std::pair(one.svni, one.spi); };
+    const auto at = std::ranges::lower_bound(paths, std::pair(svni, spi), {}, key);
+    return at != paths.end() && key(*at) == std::pair(svni, spi) ? &*at : nullptr;
 }
 
 void Liveness::run(dataplane::Burst& burst, const Tables& tables, State& state,

@@ -30,6 +30,15 @@ struct Liveness {
             friend bool operator==(const Issuer&, const Issuer&) = default;
         };
         std::vector<Issuer> issuers;
+        // The paths that this host knows, by service segment and SPI, with their nodes in order of
+        // number: who may speak of a path, and which ones a dead node is on (PS-12).
+        struct KnownPath {
+            std::uint32_t svni = 0, spi = 0;
+            std::uint8_t epoch = 0;
+            std::vector<std::uint32_t> nodes;
+            friend bool operator==(const KnownPath&, const KnownPath&) = default;
+        };
+        std::vector<KnownPath> paths;
         // The controller's word on nodes that are not judged here.
         struct Status {
             std::uint32_t node_id = 0;
@@ -41,6 +50,7 @@ struct Liveness {
         std::uint64_t status_digest = 0;
 
         const Issuer* issuer(std::uint32_t node_id) const;
+        const KnownPath* path(std::uint32_t svni, std::uint32_t spi) const;
         friend bool operator==(const Tables&, const Tables&) = default;
     };
 
@@ -64,15 +74,18 @@ struct Liveness {
         std::array<Bucket, dataplane::HealthBoard::capacity> buckets{};
         std::uint64_t watched_digest = 0;
         std::uint64_t status_digest = 0;  // of the statuses applied last
-        std::uint64_t messages_sent = 0, messages_applied = 0;
+        std::uint64_t messages_sent = 0, messages_applied = 0, stale_applied = 0;
+        std::uint64_t stale_outdated = 0;  // about a version of the path that we do not use
         void open(const dataplane::OpenInput& input) { binding.open(input); }
     };
 
     enum class Exit : std::uint8_t {
         bad_ctrl,        // malformed, or of node scope with a flow's metadata
-        unsupported_op,  // anything but NODE_DOWN
-        unknown_issuer,  // no node on a path that this host knows, on this service segment
-        wrong_host,      // not from the host that the issuer is on
+        unsupported_op,  // anything but NODE_DOWN and STALE_PATH
+        // No node on a path that this host knows, on this service segment; or not on the path that
+        // it speaks of.
+        unknown_issuer,
+        wrong_host,  // not from the host that the issuer is on
         replay,
         rate_limit,
         count_

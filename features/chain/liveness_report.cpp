@@ -29,6 +29,10 @@ bool spoken_for(const LocalNode& node, std::uint32_t worker) {
 void Liveness::counters(const Tables& tables, const State& state, dataplane::CounterSink& sink) {
     sink.add("weir_service_node_down_messages_total", {{"way", "sent"}}, state.messages_sent);
     sink.add("weir_service_node_down_messages_total", {{"way", "applied"}}, state.messages_applied);
+    sink.add("weir_service_stale_path_messages_total", {{"result", "applied"}},
+             state.stale_applied);
+    sink.add("weir_service_stale_path_messages_total", {{"result", "outdated"}},
+             state.stale_outdated);
     if (!state.binding.memory()) sink.add("weir_service_node_memory_missing", {}, 1);
     if (state.binding.size() != tables.nodes.nodes.size()) return;
     for (std::size_t n = 0; n < tables.nodes.nodes.size(); ++n) {

@@ -43,6 +43,18 @@ void add_issuers(const dataplane::CompileInput& input, Tables& tables) {
     for (const auto& [id, issuer] : issuers) tables.issuers.push_back(issuer);
 }
 
+void add_paths(const dataplane::CompileInput& input, Tables& tables) {
+    for (const auto& [name, path] : input.snapshot.all<ServicePath>()) {
+        Tables::KnownPath known{path.svni, path.spi, path.epoch, {}};
+        for (const auto* hops : {&path.forward, &path.reverse})
+            for (const PathHop& hop : *hops) known.nodes.push_back(hop.node_id);
+        std::ranges::sort(known.nodes);
+        tables.paths.push_back(std::move(known));
+    }
+    std::ranges::sort(tables.paths, {},
+                      [](const auto& path) { return std::pair(path.svni, path.spi); });
+}
+
 bool judged_on_this_host(const NodeTable& nodes, std::uint32_t node_id) {
     const auto at = std::ranges::lower_bound(nodes.nodes, node_id, {}, &LocalNode::id);
     return at != nodes.nodes.end() && at->id == node_id && at->liveness_support;
@@ -69,6 +81,7 @@ Result<std::shared_ptr<const Tables>> Liveness::compile(
     tables.nodes = *std::move(nodes);
     add_hosts(input, tables);
     add_issuers(input, tables);
+    add_paths(input, tables);
     add_statuses(input, tables);
     if (previous && *previous == tables) return std::shared_ptr(previous);
     return std::shared_ptr<const Tables>(std::make_shared<Tables>(std::move(tables)));

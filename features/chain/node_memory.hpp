@@ -74,6 +74,8 @@ struct HeardNode {
     AtomicU32 sequence{0};    // of the last message applied
     AtomicU64 message_ns{0};  // when it came; 0: none yet
     AtomicU64 status_generation{0};
+    AtomicU32 stale_sequence{0};  // of the last STALE_PATH in the node's name
+    AtomicU64 stale_ns{0};
 };
 
 struct NodeMemory {

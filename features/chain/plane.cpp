@@ -260,9 +260,18 @@ bool may_rewrite(const Path& path) {
 }
 
 bool is_usable(const Path& path, std::uint32_t this_host, const dataplane::HealthBoard& health) {
-    for (const auto& hops : path.hops)
-        for (const Hop& hop : hops)
-            if (hop.action == HopAction::redirect && !is_up(hop, this_host, health)) return false;
+    if (health.failed_paths().contains(path.svni, path.spi)) return false;
+    for (const auto& hops : path.hops) {
+        const Hop *first = nullptr, *last = nullptr;
+        for (const Hop& hop : hops) {
+            if (hop.action != HopAction::redirect) continue;
+            if (!is_up(hop, this_host, health)) return false;
+            if (!first) first = &hop;
+            last = &hop;
+        }
+        for (const Hop* end : {first, last})
+            if (end && !is_next(*end, this_host, health)) return false;
+    }
     return true;
 }
 

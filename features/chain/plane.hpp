@@ -170,7 +170,15 @@ inline bool is_up(const Hop& hop, std::uint32_t this_host, const dataplane::Heal
 // Whether a node of the path may change addresses and ports.
 bool may_rewrite(const Path& path);
 
-// OBJ-14: every node that packets pass, in both directions, is up. Copies never count.
+// … and whether packets from here reach it, as far as this host can tell (LV-9).
+inline bool is_next(const Hop& hop, std::uint32_t this_host, const dataplane::HealthBoard& health) {
+    return is_up(hop, this_host, health) &&
+           (hop.host_id == this_host || health.host_is_up(hop.host_id));
+}
+
+// OBJ-14: every node that packets pass, in both directions, is up. Copies never count. For this
+// host as the anchor: its own legs to and from the path stand (LV-9), and nobody on the way has
+// just said that the path is broken (LV-8).
 bool is_usable(const Path& path, std::uint32_t this_host, const dataplane::HealthBoard& health);
 
 }  // namespace weir::chain

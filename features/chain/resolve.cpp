@@ -47,6 +47,8 @@ struct Work {
             const ResolveStep step = resolve_step(p.smd, p.vni, plane, *emit.health);
             state.skipped += step.skipped;
             state.fail_skipped += step.fail_skipped;
+            if (step.stale != StaleReason::none) [[unlikely]]
+                report(p, step);
             switch (step.what) {
                 case Resolved::copy:
                     send_copy(p, step);
@@ -60,6 +62,13 @@ struct Work {
                     return {false, exit_of(step.what)};
             }
         }
+    }
+
+    // §4.5 "report": in the name of the node that the packet comes from.
+    void report(const Packet& p, const ResolveStep& step) {
+        const LocalVnic* vnic = plane.vnic(p.hand.port);
+        report_stale(p, {step.stale, vnic ? vnic->node_id : 0, step.dead_node}, state.reports,
+                     emit);
     }
 
     // What the packet comes from: a node of this host, else this host as an anchor.
@@ -163,6 +172,7 @@ void Resolve::counters(const Tables&, const State& state, dataplane::CounterSink
     sink.add("weir_service_hops_skipped_total", {{"reason", "flow"}}, state.skipped);
     sink.add("weir_service_hops_skipped_total", {{"reason", "down"}}, state.fail_skipped);
     sink.add("weir_service_frames_segmented_total", {}, state.segmented);
+    state.reports.counters(sink, name);
 }
 
 }  // namespace weir::chain

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "features/chain/plane.hpp"
+#include "features/chain/stale.hpp"
 
 namespace weir::chain {
 
@@ -28,8 +29,9 @@ struct Resolve {
     struct State {
         std::uint64_t legs_local = 0, legs_remote = 0;  // TM-4; a leg to the anchor counts as well
         std::uint64_t copies = 0, copies_lost = 0;
-        std::uint64_t skipped = 0, fail_skipped = 0;    // hops
-        std::uint64_t segmented = 0;                    // super-frames
+        std::uint64_t skipped = 0, fail_skipped = 0;  // hops
+        std::uint64_t segmented = 0;                  // super-frames
+        StaleReports reports;
     };
 
     static Result<std::shared_ptr<const Tables>> compile(

@@ -26,17 +26,21 @@ ResolveStep resolve_step(net::Smd& smd, std::uint32_t svni, const Plane& plane,
             return done(Resolved::to_anchor);
         }
         const NextHop* next = plane.next_hops.find(svni, smd);
-        if (!next)
-            return done(plane.next_hops.knows(svni, smd) ? Resolved::bad_epoch
-                                                         : Resolved::no_next_hop);
+        if (!next) {
+            const bool other_epoch = plane.next_hops.knows(svni, smd);
+            step.stale = other_epoch ? StaleReason::bad_epoch : StaleReason::no_entry;
+            return done(other_epoch ? Resolved::bad_epoch : Resolved::no_next_hop);
+        }
         step.hop = next->hop;
-        const bool up = is_up(*next->hop, plane.host_id, health);
+        const bool up = is_next(*next->hop, plane.host_id, health);
         if (next->hop->action == HopAction::copy) {
             step.copy_si = smd.si--;
             if (!up) continue;
             return done(Resolved::copy);
         }
         if (!up) {
+            step.stale = StaleReason::hop_down;
+            step.dead_node = next->hop->node_id;
             if (next->path->failure_policy == FailurePolicy::block)
                 return done(Resolved::hop_down);
             --smd.si;

@@ -3,6 +3,7 @@
 
 #include "dataplane/health.hpp"
 #include "features/chain/plane.hpp"
+#include "features/chain/stale.hpp"
 #include "net/smd.hpp"
 
 namespace weir::chain {
@@ -23,6 +24,8 @@ enum class Resolved : std::uint8_t {
 struct ResolveStep {
     Resolved what = Resolved::none;
     const Hop* hop = nullptr;     // of forward, copy and hop_down
+    StaleReason stale = StaleReason::none;  // what the anchor should know
+    std::uint32_t dead_node = 0;            // of stale hop_down
     std::uint8_t copy_si = 0;     // index of the duplicate
     std::uint8_t skipped = 0;     // hops passed over because the flow skips them
     std::uint8_t fail_skipped = 0;  // … because they are down and the chain lets packets pass

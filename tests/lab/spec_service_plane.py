@@ -6,8 +6,7 @@ import sys
 import unittest
 
 from spec import (authentic, both_ends, case, control, forward, index, isolation, liveness,
-                  orders, routed,
-                  selection, tenants, tracing, verdicts)
+                  orders, routed, selection, tenants, tracing, tunnels, verdicts)
 
 SCENARIOS = {
     1: forward.BasicForward,
@@ -31,6 +30,8 @@ SCENARIOS = {
     20: selection.LostRecords,
     21: liveness.HungNodeWithAlternative,
     22: liveness.HungNodeWithoutAlternative,
+    23: tunnels.HostCrash,
+    24: tunnels.AnchorHasNotHeard,
     25: orders.FlowDropEmbedded,
     26: orders.FlowDropAlone,
     27: orders.NodeSkip,

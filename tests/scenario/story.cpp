@@ -15,6 +15,7 @@
 #include "net/wire.hpp"
 #include "tests/scenario/line.hpp"
 #include "tests/scenario/node_words.hpp"
+#include "tests/scenario/tunnel_frames.hpp"
 #include "tests/scenario/world.hpp"
 
 namespace weir::scenario {
@@ -24,13 +25,6 @@ namespace {
 std::string read_file(const std::string& path) {
     std::ifstream in(path);
     return {std::istreambuf_iterator<char>(in), {}};
-}
-
-bool is_tunnel(const Frame& frame) {
-    net::Headers headers;
-    net::Tuple tuple;
-    return net::parse_inner(frame, headers, tuple) == net::ParseError::none &&
-           tuple.proto == net::proto_udp && tuple.dst_port == net::udp_port_geneve;
 }
 
 class Story {
@@ -119,6 +113,8 @@ private:
             {"mend", &Story::link},
             {"restart", &Story::restart},
             {"flush", &Story::flush},
+            {"away", &Story::away},
+            {"back", &Story::away},
             {"bend", &Story::bend},
             {"swap", &Story::swap},
             {"expect", &Story::expect},
@@ -282,7 +278,7 @@ private:
     void collect() {
         for (Sent& sent : world_.take_delivered()) arrived_.push_back(std::move(sent));
         for (Sent& sent : world_.take_underlay())
-            if (is_tunnel(sent.frame)) wire_.push_back(std::move(sent));
+            if (is_tunnel(sent.frame) && !is_bfd(sent.frame)) wire_.push_back(std::move(sent));
     }
 
     // "-> g2 same", "-> g2 tcp syn ttl=63", "-> g2 x20", "-> dropped REASON", "-> nothing".
@@ -388,7 +384,14 @@ private:
         return {};
     }
     std::string link(const std::string&, const std::vector<std::string>& words) {
-        if (words[0] == "cut") world_.cut_hosts.insert(words.at(1));
+        const bool cut = words[0] == "cut";
+        if (words.size() > 2) {
+            for (const auto& way : {std::pair(words[1], words[2]), std::pair(words[2], words[1])})
+                if (cut) world_.cut_ways.insert(way);
+                else world_.cut_ways.erase(way);
+            return {};
+        }
+        if (cut) world_.cut_hosts.insert(words.at(1));
         else world_.cut_hosts.erase(words.at(1));
         return {};
     }
@@ -396,6 +399,11 @@ private:
     std::string swap(const std::string&, const std::vector<std::string>& words) {
         world_.host(words.at(1)).swap_engine({words.begin() + 2, words.end()});
         return {};
+    }
+    std::string away(const std::string&, const std::vector<std::string>& words) {
+        if (words[0] == "away") return world_.away.insert(words.at(1)), std::string();
+        world_.away.erase(words.at(1));
+        return put_text("resources: []");
     }
     // "flush h1 [adopt]": its flow records are gone.
     std::string flush(const std::string&, const std::vector<std::string>& words) {
@@ -410,17 +418,11 @@ private:
     std::string bend(const std::string&, const std::vector<std::string>& words) {
         if (words.at(2) == "off") return world_.bends.erase(words[1]), std::string();
         const std::string instead_of = endpoint(words[2]), to = words.at(3);
-        const std::string source = instead_of + ":50000", destination = endpoint(to);
+        const std::string destination = endpoint(to);
         const std::vector<std::string> changes(words.begin() + 4, words.end());
         world_.bends[words[1]] = [=](const Frame& frame) {
-            auto line = words_of(changed(is_tunnel(frame) ? net::describe(frame) : "", changes));
-            if (line.size() < 4 || line[3] != instead_of) return World::Bent{};
-            line[1] = source;
-            line[3] = destination;
-            std::string notation;
-            for (const std::string& word : line) notation += word + " ";
-            auto bent = net::parse_notation(notation);
-            return bent ? World::Bent{to, *std::move(bent)} : World::Bent{};
+            Frame other = bent(frame, instead_of, destination, changes);
+            return other.empty() ? World::Bent{} : World::Bent{to, std::move(other)};
         };
         return {};
     }

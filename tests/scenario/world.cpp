@@ -52,6 +52,7 @@ std::string World::publish() {
     for (const auto& [name, host] : intent_.all<model::Host>()) {
         auto& fake = hosts_[name];
         if (!fake) fake = std::make_unique<FakeHost>(name, workers_, flows_per_worker);
+        if (away.contains(name)) continue;
         const model::Snapshot plan = features::plan_for(intent_, reported_, name);
         const std::string refused =
             fake->apply(model::encode_canonical(registry_, plan), revision_, ports_of(plan, name));
@@ -160,7 +161,8 @@ void World::route(const Sent& sent) {
             if (!bent.to.empty()) return host(bent.to).receive("underlay", bent.frame, now_ns_);
         }
         for (auto& [name, fake] : hosts_) {
-            if (name == sent.host || cut_hosts.contains(name) || without_underlay.contains(name))
+            if (name == sent.host || cut_hosts.contains(name) || without_underlay.contains(name) ||
+                cut_ways.contains({sent.host, name}))
                 continue;
             fake->receive("underlay", sent.frame, now_ns_);
         }

@@ -68,8 +68,9 @@ public:
     // Frames that reached guests, and frames on the underlay, since the last call.
     std::vector<Sent> take_delivered() { return std::exchange(delivered_, {}); }
     std::vector<Sent> take_underlay() { return std::exchange(underlay_, {}); }
-    std::map<std::string, NodeModel> nodes;  // by service node name
-    std::set<std::string> cut_hosts;         // their underlay link is down
+    std::map<std::string, NodeModel> nodes;                  // by service node name
+    std::set<std::string> cut_hosts;                         // their underlay link is down
+    std::set<std::pair<std::string, std::string>> cut_ways;  // from, to: nothing passes
     // A fault of the wire, by sending host: where else a frame arrives, and how; `to` empty: no.
     struct Bent {
         std::string to;
@@ -77,6 +78,7 @@ public:
     };
     std::map<std::string, std::function<Bent(const Frame&)>> bends;
     std::uint32_t flows_per_worker = limits::default_flows_per_worker;  // of hosts to come
+    std::set<std::string> away;              // hosts that no plan reaches
     std::set<std::string> without_underlay;  // they have no underlay device
 
 private:

@@ -1,0 +1,85 @@
+#include "dataplane/health.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <random>
+
+namespace weir::dataplane {
+namespace {
+
+using State = HealthBoard::State;
+
+TEST(HealthBoard, nodes_and_hosts_are_apart_and_unknown_counts_as_up) {
+    auto board = std::make_unique<HealthBoard>();
+    EXPECT_TRUE(board->is_up(7));
+    EXPECT_TRUE(board->host_is_up(7));
+    const std::uint32_t before = board->generation;
+    EXPECT_TRUE(board->set(7, State::down, 5));
+    EXPECT_FALSE(board->set(7, State::down, 6));
+    EXPECT_EQ(board->generation, before + 1);
+    EXPECT_FALSE(board->is_up(7));
+    EXPECT_TRUE(board->host_is_up(7));
+    EXPECT_EQ(board->changed_ns(7), 5u);
+    EXPECT_TRUE(board->set_host(7, HealthBoard::Hosts::State::down, 9));
+    EXPECT_FALSE(board->host_is_up(7));
+    EXPECT_EQ(board->generation, before + 2);
+}
+
+TEST(HealthBoard, a_full_board_refuses) {
+    auto board = std::make_unique<HealthBoard>();
+    for (std::uint32_t id = 1; id <= HealthBoard::capacity; ++id)
+        ASSERT_TRUE(board->set(id, State::down, 1));
+    EXPECT_FALSE(board->set(100'000, State::down, 1));
+    EXPECT_TRUE(board->is_up(100'000));
+}
+
+TEST(FailedPaths, last_as_long_as_they_are_told) {
+    auto board = std::make_unique<HealthBoard>();
+    const std::uint32_t before = board->generation;
+    EXPECT_TRUE(board->fail_path(9001, 5, 100, 3));
+    EXPECT_FALSE(board->fail_path(9001, 5, 200, 3));  // longer, not anew
+    EXPECT_EQ(board->generation, before + 1);
+    EXPECT_TRUE(board->failed_paths().contains(9001, 5));
+    EXPECT_FALSE(board->failed_paths().contains(9002, 5));
+    EXPECT_FALSE(board->failed_paths().contains(9001, 6));
+    EXPECT_FALSE(board->expire_paths(199));
+    EXPECT_EQ(board->generation, before + 1);
+    EXPECT_TRUE(board->expire_paths(200));
+    EXPECT_EQ(board->generation, before + 2);
+    EXPECT_FALSE(board->failed_paths().contains(9001, 5));
+    EXPECT_EQ(board->failed_paths().size(), 0u);
+}
+
+// Against a map, as far as there is room.
+TEST(FailedPaths, hold_what_was_added) {
+    auto paths = std::make_unique<FailedPaths>();
+    std::map<std::uint32_t, std::uint64_t> twin;
+    std::mt19937 random(4);
+    for (std::uint64_t now = 1; now < 20'000; ++now) {
+        const auto spi = static_cast<std::uint32_t>(random() % 400 + 1);
+        const std::uint64_t until = now + random() % 300;
+        const bool known = twin.contains(spi);
+        const bool added = paths->add(9001, spi, until, 1);
+        ASSERT_FALSE(known && added);
+        if (known || added) twin[spi] = until;
+        if (now % 7 == 0) {
+            paths->expire(now);
+            std::erase_if(twin, [&](const auto& row) { return row.second <= now; });
+        }
+        for (std::uint32_t look = 1; look <= 400; look += 13)
+            ASSERT_EQ(paths->contains(9001, look), twin.contains(look)) << now;
+        ASSERT_EQ(paths->size(), twin.size());
+    }
+    std::size_t seen = 0;
+    paths->for_each([&](std::uint32_t svni, std::uint32_t spi, std::uint64_t until, std::uint8_t) {
+        ++seen;
+        EXPECT_EQ(svni, 9001u);
+        EXPECT_EQ(until, twin.at(spi));
+    });
+    EXPECT_EQ(seen, twin.size());
+}
+
+}  // namespace
+}  // namespace weir::dataplane
