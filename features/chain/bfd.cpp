@@ -189,7 +189,6 @@ void Bfd::run(dataplane::Burst& burst, const Tables& tables, State& state,
 void Bfd::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&, Emit& emit) {
     if (!state.memory || !runs_here(emit)) return;
     Memory& memory = *state.memory;
-    emit.health->expire_paths(emit.now_ns);
     const bool slept = memory.ticked_ns != 0 && emit.now_ns - memory.ticked_ns > slept_ns;
     memory.ticked_ns = emit.now_ns;
     if (state.digest != tables.digest || state.slots.size() != tables.peers.size())

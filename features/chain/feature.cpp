@@ -1,7 +1,9 @@
 #include "features/chain/feature.hpp"
 
+#include <algorithm>
 #include <set>
 
+#include "features/chain/load.hpp"
 #include "features/chain/planned.hpp"
 #include "features/chain/resources.hpp"
 #include "model/registry.hpp"
@@ -35,10 +37,33 @@ std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
     return out;
 }
 
+namespace {
+
+// How busy a node is, as its own host says (PS-6). A change of state is another matter.
+bool report_load(const model::Value& event, model::Snapshot& reported) {
+    const std::string& name = event["node"].as_text();
+    const ServiceNodeStatus* before = reported.find<ServiceNodeStatus>(name);
+    const auto load =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(event["load"].as_uint(), whole_load));
+    ServiceNodeStatus status = before ? *before : ServiceNodeStatus();
+    if (!before) {
+        status.name = name;
+        status.node_id = static_cast<std::uint32_t>(event["node_id"].as_uint());
+    }
+    if (status.name.empty() || status.node_id == 0 || (before && before->load == load))
+        return false;
+    status.load = load;
+    reported.put(std::move(status));
+    return true;
+}
+
+}  // namespace
+
 // A node's own host says whether packets pass it (spec service-plane LV-7) and whether it is slow;
 // everybody else learns of it with the next plan. Reports about an unchanged state change nothing.
 bool report(const model::Value& event, std::string_view, model::Snapshot& reported) {
     const std::string& what = event["event"].as_text();
+    if (what == "node-load") return report_load(event, reported);
     const bool lives = what == "node-up" || what == "node-down";
     const bool keeps_time = what == "node-slow" || what == "node-fast";
     const std::string& name = event["node"].as_text();

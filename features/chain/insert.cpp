@@ -338,6 +338,12 @@ void Insert::run(dataplane::Burst& burst, const Tables& tables, State& state,
     for (Packet* p : burst.packets()) work.run(*p);
 }
 
+void Insert::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&, Emit& emit) {
+    if (emit.worker != 0) return;
+    emit.health->expire_paths(emit.now_ns);
+    state.drains.look(*tables.plane, *emit.health, emit.now_ns);
+}
+
 bool Insert::passes(const Tables& tables, std::uint32_t port, const net::Tuple& initiator,
                     bool outgoing) {
     return !is_exempt(initiator) && !tables.rules.find(port, initiator, outgoing);

@@ -5,6 +5,7 @@
 
 #include "features/chain/counter_map.hpp"
 #include "features/chain/decide.hpp"
+#include "features/chain/drain.hpp"
 #include "features/chain/insert_tables.hpp"
 #include "features/chain/order_book.hpp"
 
@@ -66,6 +67,7 @@ struct Insert {
         CounterMap<ChainCounters> chains;
         CounterMap<PathCounters> paths;  // by SVNI << 24 | SPI
         OrderBook book;                  // of Orders: what stands when a flow changes its path
+        Drains drains;                   // of worker 0
         std::uint64_t fragmented = 0;    // too large for their path, cut
         std::uint64_t logged_second_ns = 0;
         std::uint32_t logged = 0;
@@ -76,6 +78,7 @@ struct Insert {
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);
     static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
                     dataplane::Emit&);
+    static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
 
     // What run() does for a flow that begins and has no services, in two halves: whether that is so

@@ -85,7 +85,9 @@ void path_row(const Path& path, const Plane& plane, const Emit& emit, Value& row
     row.set("spi", path.spi);
     row.set("epoch", std::uint64_t{path.epoch});
     row.set("weight", path.weight);
+    row.set("load", path.load);
     row.set("maintenance", path.maintenance);
+    row.set("drain_s", path.drain_s);
     row.set("usable", is_usable(path, plane.host_id, *emit.health));
     row.set("crossings", std::uint64_t{path.crossings});
     row.set("forward_mtu", path.mtu[0]);

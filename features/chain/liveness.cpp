@@ -281,15 +281,38 @@ void judge(const LocalNode& node, std::size_t n, const Tables& tables, State& st
 }
 
 // Packets that went in a second ago and have not come out (TM-3).
-void watch_returns(State::Watch& watch, NodeSlot& slot, std::uint64_t now_ns) {
-    if (watch.looked_ns != 0 && now_ns - watch.looked_ns < second_ns) return;
+void watch_returns(const State::Watch& watch, NodeSlot& slot) {
     const std::uint64_t returned = slot.returned(Side::left) + slot.returned(Side::right);
     if (watch.looked_ns != 0 && watch.delivered > returned) {
         const std::uint64_t missing = watch.delivered - returned;
         if (missing > slot.unreturned.load(std::memory_order_relaxed))
             slot.unreturned.store(missing, std::memory_order_relaxed);
     }
-    watch = {now_ns, slot.delivered(Side::left) + slot.delivered(Side::right)};
+}
+
+// What the node was given in the last second, of what it can take (PS-6).
+void watch_load(State::Watch& watch, const LocalNode& node, std::uint64_t delivered, Emit& emit) {
+    if (node.capacity_pps == 0 || watch.looked_ns == 0) return;
+    const double seconds = static_cast<double>(emit.now_ns - watch.looked_ns) / 1e9;
+    const double rate = static_cast<double>(delivered - watch.delivered) / seconds;
+    watch.load.sample(rate / node.capacity_pps);
+    const auto load = watch.load.tell(emit.now_ns);
+    if (!load) return;
+    char text[200];
+    const int n = std::snprintf(text, sizeof text,
+                                R"({"event":"node-load","node":"%.63s","node_id":%u,"load":%u})",
+                                node.name.c_str(), node.id, *load);
+    if (n > 0) emit.event({text, std::min(static_cast<std::size_t>(n), sizeof text - 1)});
+}
+
+// Once a second.
+void watch(State::Watch& watch, const LocalNode& node, NodeSlot& slot, Emit& emit) {
+    if (watch.looked_ns != 0 && emit.now_ns - watch.looked_ns < second_ns) return;
+    const std::uint64_t delivered = slot.delivered(Side::left) + slot.delivered(Side::right);
+    watch_returns(watch, slot);
+    watch_load(watch, node, delivered, emit);
+    watch.looked_ns = emit.now_ns;
+    watch.delivered = delivered;
 }
 
 bool judged_here(const LocalNode& node, std::uint32_t worker) {
@@ -443,7 +466,7 @@ void Liveness::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&,
         const LocalNode& node = tables.nodes.nodes[n];
         if (!judged_here(node, emit.worker)) continue;
         if (node.liveness_support) judge(node, n, tables, state, emit);
-        watch_returns(state.watches[n], state.binding.slot(n), emit.now_ns);
+        watch(state.watches[n], node, state.binding.slot(n), emit);
     }
     send_publications(tables, state, emit);
 }

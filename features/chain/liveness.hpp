@@ -3,6 +3,7 @@
 #include <string_view>
 #include <vector>
 
+#include "features/chain/load.hpp"
 #include "features/chain/node_memory.hpp"
 #include "features/chain/node_table.hpp"
 
@@ -66,6 +67,7 @@ struct Liveness {
         };
         struct Watch {  // for packets that do not come back
             std::uint64_t looked_ns = 0, delivered = 0;
+            NodeLoad load;
         };
         NodeBinding binding;
         std::array<Publication, max_local_nodes> publications{};  // in any order

@@ -76,6 +76,7 @@ bool Liveness::query(std::string_view what, const Tables& tables, State& state,
         row.set("flaps", slot.judge.flaps());
         row.set("delivered", slot.delivered(Side::left) + slot.delivered(Side::right));
         row.set("returned", slot.returned(Side::left) + slot.returned(Side::right));
+        row.set("load", state.watches[n].load.load());
         row.set("unreturned", slot.unreturned.load(std::memory_order_relaxed));
     }
     return true;

@@ -35,6 +35,7 @@ struct LocalNode {
     std::uint8_t privileges = 0;    // of its service, bits by Privilege
     bool unforgeable = false;       // messages on its service segment, see is_unforgeable()
     bool liveness_support = false;  // always true for others than aware nodes: those need no help
+    std::uint32_t capacity_pps = 0;  // 0: not said
     std::array<Vnic, 2> vnics;      // aware, gwlb: [0]; others: left, right
     // The proxy's addresses, [side][0: IPv4, 1: IPv6]; zero: none. L3: all that it routes; gwlb:
     // one, on the left.

@@ -130,6 +130,15 @@ bool is_avoided(const Work& work, const ServiceNode& node) {
            node.latency_action == LatencyAction::drain;
 }
 
+// The shortest of the deadlines.
+void add_maintenance(const Work& work, ServicePath& path, const ServiceNode& node) {
+    if (!is_avoided(work, node)) return;
+    path.maintenance = true;
+    if (!node.maintenance) return;
+    if (path.drain_s == 0 || (node.drain_s != 0 && node.drain_s < path.drain_s))
+        path.drain_s = node.drain_s;
+}
+
 ServicePath make_path(const Work& work, const std::vector<std::uint32_t>& forward) {
     ServicePath path;
     path.chain = work.chain.name;
@@ -146,8 +155,7 @@ ServicePath make_path(const Work& work, const std::vector<std::uint32_t>& forwar
         path.reverse = own_reverse(work, forward);
     }
     for (const auto* hops : {&path.forward, &path.reverse})
-        for (const PathHop& hop : *hops)
-            path.maintenance |= is_avoided(work, *work.nodes.at(hop.node_id));
+        for (const PathHop& hop : *hops) add_maintenance(work, path, *work.nodes.at(hop.node_id));
     path.epoch = epoch_of(path);
     return path;
 }

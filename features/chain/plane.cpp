@@ -81,6 +81,17 @@ std::uint32_t mtu_of(const std::vector<PathHop>& hops, std::uint32_t svni,
     return std::min(mtu, here.underlay_mtu > overhead ? here.underlay_mtu - overhead : 0);
 }
 
+// Of the busiest node that packets pass (PS-6).
+std::uint32_t load_of(const CompileInput& input, const ServicePath& planned) {
+    std::uint32_t load = 0;
+    for (const auto* hops : {&planned.forward, &planned.reverse})
+        for (const PathHop& hop : *hops)
+            if (const auto* status = input.snapshot.find<ServiceNodeStatus>(hop.node);
+                status && hop.action == HopAction::redirect)
+                load = std::max(load, status->load);
+    return load;
+}
+
 Path make_path(const CompileInput& input, const LocalPorts& local, const ServicePath& planned,
                const std::string& rack) {
     Path path;
@@ -92,7 +103,9 @@ Path make_path(const CompileInput& input, const LocalPorts& local, const Service
     path.svni = planned.svni;
     path.epoch = planned.epoch;
     path.maintenance = planned.maintenance;
+    path.drain_s = planned.drain_s;
     path.weight = planned.weight;
+    path.load = load_of(input, planned);
     for (const PathHop& hop : planned.forward) path.hops[0].push_back(make_hop(input, local, hop));
     for (const PathHop& hop : planned.reverse) path.hops[1].push_back(make_hop(input, local, hop));
     path.mtu = {mtu_of(planned.forward, planned.svni, input.ports),

@@ -40,7 +40,9 @@ struct Path {
     std::uint8_t epoch = 0;
     FailurePolicy failure_policy = FailurePolicy::block;
     bool maintenance = false;
+    std::uint32_t drain_s = 0;  // how long flows may stay in maintenance; 0: for ever
     std::uint32_t weight = 0;
+    std::uint32_t load = 0;                // of its busiest node, in thousandths
     std::array<std::vector<Hop>, 2> hops;  // forward, reverse
     // Largest IP packet of a guest that comes through, [forward, reverse]; copies do not count.
     std::array<std::uint32_t, 2> mtu{0xffff, 0xffff};

@@ -60,6 +60,7 @@ struct ServicePath {
     std::uint8_t epoch = 0;
     std::uint32_t weight = 0;
     bool maintenance = false;
+    std::uint32_t drain_s = 0;
     FailurePolicy failure_policy = FailurePolicy::block;
     std::vector<PathHop> forward;
     std::vector<PathHop> reverse;
@@ -77,6 +78,8 @@ struct ServicePath {
             field(&ServicePath::epoch, "epoch", "Changes with the hops."),
             field(&ServicePath::weight, "weight", "Share of new flows; 0: none."),
             field(&ServicePath::maintenance, "maintenance", "New flows avoid the path."),
+            field(&ServicePath::drain_s, "drain_s",
+                  "How long flows may stay on it in maintenance; 0: for ever."),
             field(&ServicePath::failure_policy, "failure_policy",
                   "What hosts on the way do with packets that cannot go on (HD-7)."),
             field(&ServicePath::forward, "forward", "Hops of the flow's initiator.")
@@ -107,6 +110,7 @@ struct ServiceNodeStatus {
     NodeState state = NodeState::up;
     std::uint64_t generation = 0;
     bool slow = false;
+    std::uint32_t load = 0;
 
     static constexpr auto schema() {
         using namespace model;
@@ -115,9 +119,12 @@ struct ServiceNodeStatus {
             "", key(&ServiceNodeStatus::name, "name", "Name of the node."),
             field(&ServiceNodeStatus::node_id, "node_id", "Number of the node.", 1, 0xffffffff),
             field(&ServiceNodeStatus::state, "state", "Whether packets pass the node."),
-            field(&ServiceNodeStatus::generation, "generation", "Grows with every change."),
+            field(&ServiceNodeStatus::generation, "generation",
+                  "Grows with every change of state."),
             field(&ServiceNodeStatus::slow, "slow",
-                  "Packets take longer through it than its limit allows."));
+                  "Packets take longer through it than its limit allows."),
+            field(&ServiceNodeStatus::load, "load",
+                  "How much of what it can take it is given, in thousandths.", 0, 1000));
     }
 };
 

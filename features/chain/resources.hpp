@@ -95,9 +95,11 @@ struct ServiceNode {
     std::uint16_t health_port = 0;
     std::uint16_t weight = 100;
     std::uint32_t capacity = 0;
+    std::uint32_t capacity_pps = 0;
     bool maintenance = false;
     std::uint32_t latency_limit_us = 0;
     LatencyAction latency_action = LatencyAction::alarm;
+    std::uint32_t drain_s = 0;
 
     static constexpr auto schema() {
         using namespace model;
@@ -145,8 +147,14 @@ struct ServiceNode {
             field(&ServiceNode::capacity, "capacity", "Flows it can hold; 0: not said.", 0,
                   0xffffffff)
                 .unit("flows"),
+            field(
+                &ServiceNode::capacity_pps, "capacity_pps",
+                "Packets a second it can take; 0: not said. A node that is given more than a part "
+                "of that gets a smaller share of new flows.",
+                0, 0xffffffff)
+                .unit("packets/s"),
             field(&ServiceNode::maintenance, "maintenance",
-                  "New flows avoid the node, flows on it stay."),
+                  "New flows avoid the node, flows on it stay, as long as drain_s says."),
             field(&ServiceNode::latency_limit_us, "latency_limit_us",
                   "How long 99 of 100 packets may take through the node; above it for ten seconds, "
                   "it is slow. 0: no limit.",
@@ -155,7 +163,12 @@ struct ServiceNode {
             field(
                 &ServiceNode::latency_action, "latency_action",
                 "What becomes of a slow node. alarm: an event; drain: new flows avoid it as well, "
-                "until it is not slow any more."));
+                "until it is not slow any more."),
+            field(&ServiceNode::drain_s, "drain_s",
+                  "How long flows may stay on the node in maintenance; then they get other paths. "
+                  "0: for ever.",
+                  0, 86400)
+                .unit("s"));
     }
 };
 

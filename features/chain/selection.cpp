@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <tuple>
 
+#include "features/chain/load.hpp"
 #include "net/bytes.hpp"
 #include "net/hash.hpp"
 
@@ -62,21 +64,59 @@ std::uint32_t flow_number(std::uint32_t sci, std::uint32_t tenant_vni, const net
     return static_cast<std::uint32_t>(net::siphash24(key, bytes) >> 32);
 }
 
+namespace {
+
+// Who looks for a path: an anchor, perhaps because a node wants another one than itself.
+struct Asker {
+    std::uint32_t this_host;
+    const dataplane::HealthBoard& health;
+    std::uint32_t without_node = 0;  // 0: none
+};
+
+bool is_candidate(const Path& path, const Asker& asker) {
+    return !path.maintenance && path.weight != 0 &&
+           is_usable(path, asker.this_host, asker.health) &&
+           (asker.without_node == 0 || !passes(path, asker.without_node));
+}
+
+// The best class with a candidate below that load; empty: none.
+std::optional<Class> best_class(const Chain& chain, const Asker& asker, std::uint32_t below_load) {
+    std::optional<Class> best;
+    for (const Path& path : chain.paths) {
+        const Class here = class_of(chain.path_selection, path);
+        if (path.load >= below_load || (best && here >= *best)) continue;
+        if (is_candidate(path, asker)) best = here;
+    }
+    return best;
+}
+
+// Where distance counts, a class whose paths are all busy gives way to the next (PS-3).
+std::optional<Class> chosen_class(const Chain& chain, const Asker& asker) {
+    std::optional<Class> best;
+    if (chain.path_selection == PathSelection::local) best = best_class(chain, asker, spill_load);
+    return best ? best : best_class(chain, asker, whole_load + 1);
+}
+
+// PS-6; at least 1, as the path is a candidate.
+std::uint32_t weight_of(const Chain& chain, const Path& path) {
+    if (chain.path_selection == PathSelection::round_robin) return 1;
+    const std::uint64_t left = std::uint64_t{path.weight} * load_factor(path.load) / whole_load;
+    return std::max(1u, static_cast<std::uint32_t>(left));
+}
+
+}  // namespace
+
 const Path* select_path(const Chain& chain, std::uint32_t this_host,
                         const dataplane::HealthBoard& health, std::uint32_t number,
                         std::uint32_t without_node) {
+    const Asker asker{this_host, health, without_node};
+    const std::optional<Class> best = chosen_class(chain, asker);
+    if (!best) return nullptr;
     Ranges ranges;
-    Class best{};
-    const bool equal_weights = chain.path_selection == PathSelection::round_robin;
     for (std::size_t i = 0; i < chain.paths.size(); ++i) {
         const Path& path = chain.paths[i];
-        if (path.maintenance || path.weight == 0 || !is_usable(path, this_host, health)) continue;
-        if (without_node != 0 && passes(path, without_node)) continue;
-        const Class here = class_of(chain.path_selection, path);
-        if (!ranges.empty() && here > best) continue;
-        if (!ranges.empty() && here < best) ranges = Ranges();
-        best = here;
-        ranges.add(equal_weights ? 1 : path.weight, static_cast<std::uint16_t>(i));
+        if (class_of(chain.path_selection, path) == *best && is_candidate(path, asker))
+            ranges.add(weight_of(chain, path), static_cast<std::uint16_t>(i));
     }
     return ranges.empty() ? nullptr : &chain.paths[ranges.pick(number)];
 }
@@ -84,21 +124,15 @@ const Path* select_path(const Chain& chain, std::uint32_t this_host,
 std::vector<Choice> choices(const Chain& chain, std::uint32_t this_host,
                             const dataplane::HealthBoard& health) {
     std::vector<Choice> out;
-    const bool equal_weights = chain.path_selection == PathSelection::round_robin;
-    Class best{};
-    bool any = false;
-    for (const Path& path : chain.paths) {
-        const bool candidate =
-            !path.maintenance && path.weight != 0 && is_usable(path, this_host, health);
-        out.push_back({&path, candidate, false, equal_weights ? 1 : path.weight});
-        const Class here = class_of(chain.path_selection, path);
-        if (candidate && (!any || here < best)) best = here;
-        any |= candidate;
-    }
+    const Asker asker{this_host, health};
+    const std::optional<Class> best = chosen_class(chain, asker);
+    for (const Path& path : chain.paths)
+        out.push_back({&path, is_candidate(path, asker), false,
+                       path.weight == 0 ? 0 : weight_of(chain, path)});
     std::uint64_t total = 0, below = 0;
     for (Choice& choice : out) {
         choice.takes_part =
-            choice.candidate && class_of(chain.path_selection, *choice.path) == best;
+            choice.candidate && best && class_of(chain.path_selection, *choice.path) == *best;
         if (choice.takes_part) total += choice.weight;
     }
     // The first number n with n * total / 2^32 ≥ at, as pick() counts; both are below 2^40.

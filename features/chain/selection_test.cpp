@@ -204,5 +204,40 @@ TEST_F(Selection, MovesFewFlowsWhenAWeightChanges) {
     EXPECT_LT(moved, 5000 / 10);
 }
 
+// PS-6, PS-3: the busy get less, and where distance counts they give way when all near ones are.
+TEST(SelectionByLoad, TakesWeightAndLetsLocalSpill) {
+    const auto board = std::make_unique<dataplane::HealthBoard>();
+    const dataplane::HealthBoard& health = *board;
+    Chain chain;
+    chain.sci = 1;
+    chain.path_selection = PathSelection::weighted;
+    for (std::uint32_t id : {1u, 3u}) {
+        Path path;
+        path.spi = id;
+        path.weight = 100;
+        path.crossings = static_cast<std::uint16_t>(id);
+        Hop hop;
+        hop.node = "n" + std::to_string(id);
+        hop.node_id = id;
+        hop.host_id = 9;
+        path.hops = {std::vector<Hop>{hop}, std::vector<Hop>{hop}};
+        chain.paths.push_back(path);
+    }
+    EXPECT_NEAR(shares(chain, health, 1)["n1"], 0.5, 0.03);
+    chain.paths[0].load = 750;
+    EXPECT_NEAR(shares(chain, health, 1)["n1"], 0.2, 0.03);
+    chain.paths[0].load = 1000;
+    EXPECT_NEAR(shares(chain, health, 1)["n1"], 0.05 / 1.05, 0.03);
+    chain.path_selection = PathSelection::round_robin;
+    EXPECT_NEAR(shares(chain, health, 1)["n1"], 0.5, 0.03);
+    chain.path_selection = PathSelection::local;
+    chain.paths[0].load = 899;
+    EXPECT_GT(shares(chain, health, 1)["n1"], 0.99);
+    chain.paths[0].load = 900;
+    EXPECT_GT(shares(chain, health, 1)["n3"], 0.99);
+    chain.paths[1].load = 950;  // everybody is busy: nearness counts again
+    EXPECT_GT(shares(chain, health, 1)["n1"], 0.99);
+}
+
 }  // namespace
 }  // namespace weir::chain

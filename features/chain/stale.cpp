@@ -27,6 +27,8 @@ const char* name(StaleReason reason) {
             return "bad_epoch";
         case StaleReason::hop_down:
             return "hop_down";
+        case StaleReason::drained:
+            return "drained";
         case StaleReason::none:
             break;
     }

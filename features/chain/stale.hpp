@@ -9,7 +9,13 @@
 // paths meanwhile.
 namespace weir::chain {
 
-enum class StaleReason : std::uint8_t { none = 0, no_entry = 1, bad_epoch = 2, hop_down = 3 };
+enum class StaleReason : std::uint8_t {
+    none = 0,
+    no_entry = 1,
+    bad_epoch = 2,
+    hop_down = 3,
+    drained = 4
+};  // not told, but among failed paths
 const char* name(StaleReason);
 
 inline constexpr std::uint64_t stale_path_ns = 2'000'000'000;

@@ -40,7 +40,13 @@ bool is_bfd(const Frame& frame) {
 Frame bent(const Frame& frame, const std::string& instead_of, const std::string& to,
            const std::vector<std::string>& changes) {
     if (!is_tunnel(frame)) return {};
-    auto words = words_of(changed(net::describe(frame), changes));
+    const std::string description = net::describe(frame);
+    std::vector<std::string> rest;
+    for (const std::string& change : changes) {
+        if (!change.starts_with("only=")) rest.push_back(change);
+        else if (!missing_word(change.substr(5), description).empty()) return {};
+    }
+    auto words = words_of(changed(description, rest));
     if (words.size() < 4 || words[3] != instead_of) return {};
     words[1] = instead_of + ":50000";
     words[3] = to;

@@ -13,7 +13,7 @@ bool is_tunnel(const Frame& frame);
 bool is_bfd(const Frame& frame);
 
 // The tunnel frame to endpoint `instead_of`, as that one would send it on to `to` with these words
-// changed; empty: it is another frame.
+// changed; empty: it is another frame, or lacks a word that "only=" asks for.
 Frame bent(const Frame& frame, const std::string& instead_of, const std::string& to,
            const std::vector<std::string>& changes);
 

@@ -1,0 +1,51 @@
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+
+// How busy a service node is, and what that means for its share of new flows (spec service-plane
+// PS-6). Pure; loads are thousandths.
+namespace weir::chain {
+
+inline constexpr std::uint32_t whole_load = 1000;
+inline constexpr std::uint32_t spill_load = 900;  // PS-3
+
+// What is left of a weight: max(0.05, 1 - load), in thousandths.
+inline std::uint32_t load_factor(std::uint32_t load) {
+    constexpr std::uint32_t least = 50;
+    return load + least >= whole_load ? least : whole_load - load;
+}
+
+// A moving average of one sample a second, and when the rest of the world should hear of it. Zeroed
+// memory is a valid start.
+class NodeLoad {
+public:
+    // `utilisation`: 1 when the node takes as much as it said it can.
+    void sample(double utilisation) {
+        average_ += (std::clamp(utilisation, 0.0, 2.0) - average_) * share_of_new;
+    }
+    std::uint32_t load() const {
+        return static_cast<std::uint32_t>(std::lround(std::min(average_, 1.0) * whole_load));
+    }
+    // The load, if it is to be told now: at most each five seconds, and when the factor is another
+    // by more than a tenth.
+    std::optional<std::uint32_t> tell(std::uint64_t now_ns) {
+        const std::uint32_t before = load_factor(told_), now = load_factor(load());
+        const std::uint32_t apart = before > now ? before - now : now - before;
+        if (apart * 10 <= before) return std::nullopt;
+        if (told_ns_ != 0 && now_ns - told_ns_ < quiet_ns) return std::nullopt;
+        told_ns_ = now_ns;
+        told_ = load();
+        return told_;
+    }
+
+private:
+    static constexpr double share_of_new = 0.3;
+    static constexpr std::uint64_t quiet_ns = 5'000'000'000;
+    double average_ = 0;
+    std::uint32_t told_ = 0;
+    std::uint64_t told_ns_ = 0;
+};
+
+}  // namespace weir::chain
