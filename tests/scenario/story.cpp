@@ -402,8 +402,7 @@ private:
     }
     std::string away(const std::string&, const std::vector<std::string>& words) {
         if (words[0] == "away") return world_.away.insert(words.at(1)), std::string();
-        world_.away.erase(words.at(1));
-        return put_text("resources: []");
+        return world_.away.erase(words.at(1)), put_text("resources: []");
     }
     // "flush h1 [adopt]": its flow records are gone.
     std::string flush(const std::string&, const std::vector<std::string>& words) {
@@ -421,8 +420,7 @@ private:
         const std::string destination = endpoint(to);
         const std::vector<std::string> changes(words.begin() + 4, words.end());
         world_.bends[words[1]] = [=](const Frame& frame) {
-            Frame other = bent(frame, instead_of, destination, changes);
-            return other.empty() ? World::Bent{} : World::Bent{to, std::move(other)};
+            return World::Bent{to, bent(frame, instead_of, destination, changes)};
         };
         return {};
     }

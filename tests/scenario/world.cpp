@@ -158,7 +158,7 @@ void World::route(const Sent& sent) {
         if (cut_hosts.contains(sent.host)) return;
         if (const auto bend = bends.find(sent.host); bend != bends.end()) {
             const Bent bent = bend->second(sent.frame);
-            if (!bent.to.empty()) return host(bent.to).receive("underlay", bent.frame, now_ns_);
+            if (!bent.frame.empty()) return host(bent.to).receive("underlay", bent.frame, now_ns_);
         }
         for (auto& [name, fake] : hosts_) {
             if (name == sent.host || cut_hosts.contains(name) || without_underlay.contains(name) ||

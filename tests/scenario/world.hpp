@@ -71,7 +71,7 @@ public:
     std::map<std::string, NodeModel> nodes;                  // by service node name
     std::set<std::string> cut_hosts;                         // their underlay link is down
     std::set<std::pair<std::string, std::string>> cut_ways;  // from, to: nothing passes
-    // A fault of the wire, by sending host: where else a frame arrives, and how; `to` empty: no.
+    // A fault of the wire, by sending host: where else a frame arrives, and how; empty: none.
     struct Bent {
         std::string to;
         Frame frame;
