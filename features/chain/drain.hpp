@@ -18,6 +18,7 @@ struct Drains {
         bool seen = false;  // in this round
     };
     std::array<One, capacity> ones{};
+    bool active = false;  // some of them are in use
     std::uint64_t looked_ns = 0;
 
     // Costs nothing but ten times a second.

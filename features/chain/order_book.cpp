@@ -17,12 +17,15 @@ bool OrderBox::put(const OrderLetter& letter) {
         if (!slot.state.compare_exchange_strong(seen, writing, std::memory_order_acquire)) continue;
         slot.letter = letter;
         slot.state.store(full, std::memory_order_release);
+        waiting_.fetch_add(1, std::memory_order_release);
         return true;
     }
     return false;
 }
 
 bool OrderBox::take(OrderLetter& letter) {
+    std::uint32_t waiting = waiting_.load(std::memory_order_acquire);
+    if (waiting == 0) return false;
     for (std::uint32_t i = 0; i < capacity; ++i) {
         Slot& slot = slots_[(read_ + i) % capacity];
         std::uint32_t seen = full;
@@ -30,8 +33,11 @@ bool OrderBox::take(OrderLetter& letter) {
         letter = slot.letter;
         slot.state.store(empty, std::memory_order_release);
         read_ = (read_ + i + 1) % capacity;
+        waiting_.fetch_sub(1, std::memory_order_relaxed);
         return true;
     }
+    // A worker that was killed in the middle miscounts. Whoever writes now makes it another number.
+    waiting_.compare_exchange_strong(waiting, 0, std::memory_order_relaxed);
     return false;
 }
 

@@ -55,13 +55,14 @@ private:
         OrderLetter letter;
     };
     std::array<Slot, capacity> slots_;
-    std::atomic<std::uint32_t> next_{0};  // where the next writer looks first
-    std::uint32_t read_ = 0;              // where the reader looks first
+    std::atomic<std::uint32_t> waiting_{0};  // letters, about: nobody looks for them at 0
+    std::atomic<std::uint32_t> next_{0};     // where the next writer looks first
+    std::uint32_t read_ = 0;                 // where the reader looks first
 };
 
 struct OrderMemory {
     static constexpr std::string_view pool_name = "flow-orders";
-    static constexpr std::uint32_t layout_version = 1;
+    static constexpr std::uint32_t layout_version = 2;
 
     struct alignas(64) Part {
         std::uint32_t workers = 0;  // the orders were divided by; another number empties the part
