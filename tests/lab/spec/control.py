@@ -99,6 +99,7 @@ class UpdateAtomicity(Scenario):
                       ("n1", self.t0.aware("n1").space, "eth0"),
                       ("n2", self.t0.fabric.bumps["n2"].space, "left"),
                       ("n6", self.t0.fabric.bumps["n6"].space, "left"))}
+        before = self.weir.drops()  # bridges that start say things of their own
         stream = Stream(self.g1, self.g2)
         started = time.monotonic()
         for number in range(self.CHANGES):
@@ -117,7 +118,7 @@ class UpdateAtomicity(Scenario):
                            "the changes reached the flows")
         drops = self.weir.drops()
         for why in ("NO_NEXT_HOP", "BAD_EPOCH", "NO_ACTIVE_PATH", "NO_CONTEXT"):
-            self.assertEqual(drops.get(why, 0), 0, why)
+            self.assertEqual(drops.get(why, 0), before.get(why, 0), why)
 
 
 class ControllerLoss(Scenario):
@@ -138,9 +139,12 @@ class ControllerLoss(Scenario):
         self.t0.fabric.bumps["n2"].hang()
         download = self.g1.download(at(self.g2.ip4, path="/slow"))
         download.must_grow(50_000, 20)
-        self.under.clear()
-        wait_until("flows go over n6", lambda: self.g1.fetch(at(self.g2.ip4)).ok and not any(
-            leg.receiver_ip == "10.0.0.4" and leg.smd for leg in self.under.legs()), 20)
+
+        def avoids_n2() -> bool:
+            self.under.clear()
+            return self.g1.fetch(at(self.g2.ip4)).ok and not any(
+                leg.receiver_ip == "10.0.0.4" and leg.smd for leg in self.under.legs())
+        wait_until("flows go over n6", avoids_n2, 20)
         # h1 cannot hear what changes; it goes on with what it knew.
         self.t0.fabric.hosts["h1"].ip("link", "set", "mgmt0", "down")
         self.weir.start_controller()
