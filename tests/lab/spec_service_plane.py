@@ -6,7 +6,7 @@ import sys
 import unittest
 
 from spec import (authentic, both_ends, case, control, forward, index, isolation, liveness,
-                  orders, routed, selection, tenants, tracing, tunnels, verdicts)
+                  orders, routed, selection, sizes, tenants, tracing, tunnels, verdicts)
 
 SCENARIOS = {
     1: forward.BasicForward,
@@ -44,6 +44,7 @@ SCENARIOS = {
     39: tenants.Overlap,
     40: control.UpdateAtomicity,
     41: control.ControllerLoss,
+    43: (sizes.Fragments, sizes.NarrowUnderlay),
     45: tracing.Trace,
 }
 

@@ -1,6 +1,7 @@
 """What the scenarios share: a T0 with the nodes they name, and a connection through it."""
 import unittest
 
+from weirlab.fabric import WIRE_MTU
 from weirlab.guest import at
 from weirlab.lab import Lab
 from weirlab.metadata import AUTH_TYPE, SMD_TYPE
@@ -14,11 +15,13 @@ class Scenario(unittest.TestCase):
     raw_nodes = False
     every_packet = True
     plane: dict = {}  # more fields of the service segment
+    underlay_mtu = WIRE_MTU
 
     @classmethod
     def setUpClass(cls):
         cls.lab = Lab()
-        cls.t0 = T0(cls.lab, cls.nodes, cls.raw_nodes, cls.every_packet, cls.plane)
+        cls.t0 = T0(cls.lab, cls.nodes, cls.raw_nodes, cls.every_packet, cls.plane,
+                    cls.underlay_mtu)
         cls.weir, cls.under = cls.t0.weir, cls.t0.under
         cls.g1, cls.g2, cls.g3 = (cls.t0.guests[n] for n in ("g1", "g2", "g3"))
         cls.prepare()

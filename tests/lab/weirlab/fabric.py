@@ -25,17 +25,19 @@ CONTROLLER = MANAGEMENT + "1"
 
 
 class Fabric:
-    def __init__(self, lab: Lab, hosts: tuple[str, ...] = ("h1", "h2")):
+    def __init__(self, lab: Lab, hosts: tuple[str, ...] = ("h1", "h2"),
+                 underlay_mtu: int = WIRE_MTU):
         self.lab = lab
         self.ctl = lab.namespace("ctl")
         self.hosts = {name: lab.namespace(name) for name in hosts}
         self.management = self._switch("mgmt", "mgmt0", [self.ctl, *self.hosts.values()], 1500)
-        self.under = self._switch("under", "under0", list(self.hosts.values()), WIRE_MTU)
+        self.under = self._switch("under", "under0", list(self.hosts.values()),
+                                   underlay_mtu)
         self._address(self.ctl, CONTROLLER)
         for number, host in enumerate(self.hosts.values()):
             self._address(host, f"{MANAGEMENT}{11 + number}")
             host.no_kernel_addresses("under0")
-            host.up("under0", WIRE_MTU)
+            host.up("under0", underlay_mtu)
         self.guests: dict[str, Guest] = {}
         self.aware: dict[str, ExampleNode] = {}
         self.bumps: dict[str, BumpInTheWire] = {}

@@ -1,7 +1,7 @@
 """Topology T0 of spec service-plane §11, with the nodes a scenario needs."""
 from .appliance import HEALTH_PORT
 from .example_node import ExampleNode
-from .fabric import Fabric
+from .fabric import WIRE_MTU, Fabric
 from .guest import Guest
 from .lab import Lab
 from .namespace import Namespace
@@ -45,11 +45,12 @@ class T0:
     segment. Nothing is redirected yet."""
 
     def __init__(self, lab: Lab, nodes: tuple[str, ...] = ("n1", "n2"), raw_nodes: bool = False,
-                 every_packet: bool = True, plane: dict | None = None):
+                 every_packet: bool = True, plane: dict | None = None,
+                 underlay_mtu: int = WIRE_MTU):
         self.lab = lab
         self.plane = plane or {}
         self.nodes = nodes
-        self.fabric = Fabric(lab, tuple(TEP))
+        self.fabric = Fabric(lab, tuple(TEP), underlay_mtu)
         self.guests: dict[str, Guest] = {
             name: self.fabric.veth_guest(name, host, mac, (f"{address}/24",
                                                            f"fd00:10::{address[-2:]}/64"))
