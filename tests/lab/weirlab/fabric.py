@@ -99,8 +99,6 @@ class Fabric:
                 addresses: tuple[list[str], list[str]],
                 gateways: tuple[list[str], list[str]]) -> Router:
         space = self.lab.namespace(name)
-        for scope in ("all", "default"):  # its kernel says nothing of its own
-            space.sysctl(f"net.ipv6.conf.{scope}.disable_ipv6", 1)
         self.plug_l2(name, host, space)
         self.routers[name] = Router(space, macs, addresses, gateways, mtu=WIRE_MTU)
         return self.routers[name]
