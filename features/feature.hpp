@@ -11,10 +11,13 @@
 namespace weir::features {
 
 // Of two kinds, resources of the same name belong together, on whatever hosts they are. The second
-// builds on the first: that reaches every host it is planned for before any host gets the second,
+// builds on the first: that reaches every host that others rely on before any host gets the second,
 // and leaves no host while one runs the second, nor shortly after (spec service-plane CP-2).
 struct Order {
     std::string_view first, then;
+    // Whether others rely on this host having `first/name` of its plan. Pure.
+    bool (*relied_upon)(const model::Snapshot& plan, const std::string& name,
+                        std::string_view host);
 };
 
 // What a feature gives to everybody who is not a worker: its words, its checks, its plan.

@@ -66,6 +66,7 @@ void HostTable::tick() {
 void HostTable::plan(const std::string& name, Host& host) {
     Standing& standing = host.standing;
     rollout_.leave(standing);
+    standing.name = name;
     standing.plan = plan_(*state_, name);
     standing.planned = model::digests(registry_, standing.plan);
     if (host.session || state_->intent.find<model::Host>(name))

@@ -350,7 +350,10 @@ TEST_F(HostsTest, DeclaredHostThatNeverCameIsShown) {
 }
 
 // Routers build on segments of the same name.
-constexpr features::Order order_of_routers[] = {{"segment", "router"}};
+bool always(const model::Snapshot&, const std::string&, std::string_view) {
+    return true;
+}
+constexpr features::Order order_of_routers[] = {{"segment", "router", always}};
 const features::Feature ordered{"ordered", model::add_core_kinds, accept,          plan_all,
                                 nullptr,   order_of_routers};
 

@@ -51,7 +51,7 @@ void Rollout::count(const Standing& host, int by) {
     for (const features::Feature& feature : features_) {
         for (const Order& order : feature.orders) {
             each_of_kind(host.planned, order.first, [&](const std::string& name) {
-                if (!has(host.running, order.first, name)) tallies_[{&order, name}].lacking += step;
+                if (lacks(order, host, name)) tallies_[{&order, name}].lacking += step;
             });
             each_of_kind(host.running, order.then, [&](const std::string& name) {
                 Tally& tally = tallies_[{&order, name}];
@@ -71,13 +71,16 @@ void Rollout::forget(Time now) {
     });
 }
 
+bool Rollout::lacks(const Order& order, const Standing& host, const std::string& name) {
+    return has(host.planned, order.first, name) && !has(host.running, order.first, name) &&
+           order.relied_upon(host.plan, name, host.name);
+}
+
 // The host itself gets both in one change.
 bool Rollout::is_ready(const Order& order, const Standing& host, const std::string& name) const {
     const auto tally = tallies_.find({&order, name});
     if (tally == tallies_.end()) return true;
-    const bool lacks_itself =
-        has(host.planned, order.first, name) && !has(host.running, order.first, name);
-    return tally->second.lacking <= (lacks_itself ? 1u : 0u);
+    return tally->second.lacking <= (lacks(order, host, name) ? 1u : 0u);
 }
 
 void Rollout::hold_what_is_not_ready(const Order& order, const Standing& host,

@@ -23,6 +23,7 @@ struct RolloutTimes {
 
 // What one host should run and what it runs, as far as the controller knows.
 struct Standing {
+    std::string name;
     model::Snapshot plan;
     model::Digests planned, running;
     std::optional<std::chrono::steady_clock::time_point> held_since;
@@ -57,7 +58,7 @@ public:
 
 private:
     struct Tally {
-        std::size_t lacking = 0;  // hosts that should have the first and do not
+        std::size_t lacking = 0;  // hosts that others rely on to have the first, and do not
         std::size_t users = 0;    // hosts that run the second
         std::optional<Time> free_since;
     };
@@ -68,6 +69,7 @@ private:
     void hold_what_waits_for_it(const Standing&, Target&) const;
     void keep_what_is_replaced(const features::Order&, const Standing&, Target&) const;
     void keep_what_is_used(const features::Order&, const Standing&, Time now, Target&);
+    static bool lacks(const features::Order&, const Standing&, const std::string& name);
     bool is_ready(const features::Order&, const Standing&, const std::string& name) const;
 
     const std::span<const features::Feature> features_;

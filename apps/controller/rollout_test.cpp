@@ -10,9 +10,13 @@ namespace {
 using namespace std::chrono_literals;
 using model::ResourceKey;
 
+// Nobody relies on what a bystander has.
+bool is_no_bystander(const model::Snapshot&, const std::string&, std::string_view host) {
+    return host != "bystander";
+}
 // Segments stand for what is built upon, routers of the same names for what builds on them, groups
 // for what waits with them.
-constexpr features::Order orders[] = {{"segment", "router"}};
+constexpr features::Order orders[] = {{"segment", "router", is_no_bystander}};
 
 std::vector<ResourceKey> groups_wait(const model::Snapshot& planned,
                                      std::span<const ResourceKey> held) {
@@ -82,6 +86,23 @@ TEST_F(RolloutTest, WhatIsBuiltUponIsEverywhereBeforeAnybodyBuilds) {
     EXPECT_EQ(target(anchor), Names{"segment/a"}) << "the hop has not said that it is ready";
     apply(hop);
     EXPECT_EQ(target(anchor), (Names{"router/a", "segment/a"}));
+}
+
+TEST_F(RolloutTest, AHostThatNobodyReliesOnHoldsNobodyUp) {
+    Standing other;
+    other.name = "bystander";
+    plan(anchor, {"segment/a", "router/a"});
+    plan(hop, {"segment/a"});
+    plan(other, {"segment/a", "router/a"});
+    apply(hop);
+    EXPECT_EQ(target(anchor), (Names{"router/a", "segment/a"})) << "the other one may be away";
+    apply(anchor);
+    apply(other);
+    plan(anchor, {});
+    plan(hop, {});
+    apply(anchor);
+    now += 30s;
+    EXPECT_EQ(target(hop), Names{"segment/a"}) << "the other one uses it";
 }
 
 TEST_F(RolloutTest, OneHostAloneGetsBothAtOnce) {

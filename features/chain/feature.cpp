@@ -12,7 +12,16 @@ namespace weir::chain {
 
 namespace {
 
-constexpr features::Order order_of_paths[] = {{"service-path", "service-path-use"}};
+// Anchors know a path as well, but only hosts with a node on it must be ready for its packets: a
+// hypervisor that is away keeps nobody else from it.
+bool passes(const model::Snapshot& plan, const std::string& name, std::string_view host) {
+    const ServicePath* path = plan.find<ServicePath>(name);
+    const auto is_here = [&](const PathHop& hop) { return hop.host == host; };
+    return path && (std::ranges::any_of(path->forward, is_here) ||
+                    std::ranges::any_of(path->reverse, is_here));
+}
+
+constexpr features::Order order_of_paths[] = {{"service-path", "service-path-use", passes}};
 
 }  // namespace
 

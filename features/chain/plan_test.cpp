@@ -57,6 +57,18 @@ TEST(Plan, OnlyAnchorsMayPutFlowsOnPaths) {
     EXPECT_THAT(names<ServicePathUse>(planned(test::two_services(), "h4")), IsEmpty());
 }
 
+// CP-2: only hosts with a node on the path must be ready before anybody uses it.
+TEST(Plan, OthersRelyOnHostsThatAPathPasses) {
+    const auto relied_upon = feature.orders.front().relied_upon;
+    for (const std::string host : {"h1", "h3", "h4"}) {
+        const auto plan = planned(test::two_services(), host);
+        for (const auto& [name, path] : plan.all<ServicePath>()) {
+            const bool passes = path.forward[0].host == host || path.forward[1].host == host;
+            EXPECT_EQ(relied_upon(plan, name, host), passes) << host << " " << name;
+        }
+    }
+}
+
 // CP-2: rules come last, but only for a chain that has nothing else to offer.
 TEST(Plan, RulesWaitWhileNoPathOfTheirChainIsReady) {
     const auto h1 = planned(test::two_services(), "h1");
