@@ -13,6 +13,7 @@
 #include "apps/engine/testing/host_snapshot.hpp"
 #include "apps/engine/testing/memory_shell.hpp"
 #include "base/check.hpp"
+#include "bench/chain_walk.hpp"
 #include "net/builder.hpp"
 #include "net/geneve.hpp"
 #include "net/notation.hpp"
@@ -234,8 +235,16 @@ int main(int argc, char** argv) {
         Bench(path, ip6).measure(static_cast<std::uint32_t>(std::atoi(argv[2])));
         return 0;
     }
+    for (const bench::ChainPath& path : bench::chain_paths) {
+        if (path.name != name || argc != 3) continue;
+        bench::measure_chain(path, static_cast<std::uint32_t>(std::atoi(argv[2])));
+        return 0;
+    }
     std::fprintf(stderr, "path_cost PATH[_v6] BURSTS, PATH one of");
     for (const Path& path : paths) std::fprintf(stderr, " %s", std::string(path.name).c_str());
+    std::fprintf(stderr, ", or (without _v6)");
+    for (const bench::ChainPath& path : bench::chain_paths)
+        std::fprintf(stderr, " %s", std::string(path.name).c_str());
     std::fputc('\n', stderr);
     return 2;
 }
