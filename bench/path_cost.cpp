@@ -55,7 +55,7 @@ constexpr const char* intent = R"(
 ---
 {kind: firewall-rule, name: all, id: 1, protocol: any, action: allow}
 ---
-{kind: service-segment, name: plane, svni: 9001, hosts: [h1, h2]}
+{kind: service-segment, name: plane, svni: 9001, hosts: [h1, h2], underlay_trusted: true}
 ---
 {kind: service, name: inspection, transports: [nsh]}
 ---

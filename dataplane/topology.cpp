@@ -48,7 +48,6 @@ void add_segments(const model::Snapshot& snapshot, Topology& out) {
         entry.service = true;
         entry.nsh = segment.encap == model::ServiceEncap::nsh;
         entry.signed_legs = !segment.auth_keys.empty();
-        entry.underlay_trusted = segment.underlay_trusted;
     }
 }
 

@@ -43,7 +43,6 @@ struct SegmentEntry {
     bool service = false;           // plane type (spec service-plane SEC-1)
     bool nsh = false;               // service: metadata travels as NSH (HD-3)
     bool signed_legs = false;       // service: hosts sign what they send each other
-    bool underlay_trusted = false;  // service: nobody else can send there (SEC-14)
     bool learns = false;            // some port learns its addresses: unknown ones are asked for
     std::uint32_t router = net::no_port;  // index into Topology::routers
     std::unordered_map<net::Mac, Location, MacHash> by_mac;

@@ -128,6 +128,20 @@ void check_hosts(const Snapshot& snapshot, Complaints& out, DeviceNames& devices
     }
 }
 
+// SEC-14: whoever can send on the underlay could otherwise take part.
+void check_trust(const ServiceSegment& segment, Complaints& out) {
+    if (segment.is_signed() || segment.underlay_trusted) return;
+    const std::string object = object_name(segment);
+    if (segment.auth_optional) {
+        complain(out, object, "auth_optional",
+                 "takes packets that nobody signed: set underlay_trusted as long as that lasts");
+    } else {
+        complain(out, object, "auth_keys",
+                 "are needed (`weir rotate-key` replaces them), unless nobody but hosts can send "
+                 "on the underlay: then set underlay_trusted");
+    }
+}
+
 void check_segments(const Snapshot& snapshot, Complaints& out) {
     Unique<std::uint32_t> numbers(out);
     for (const auto& [name, segment] : snapshot.all<Segment>())
@@ -138,6 +152,7 @@ void check_segments(const Snapshot& snapshot, Complaints& out) {
         for (std::size_t i = 0; i < segment.auth_keys.size(); ++i)
             keys.claim(segment.auth_keys[i].id, object_name(segment), item("auth_keys", i) + ".id",
                        std::to_string(segment.auth_keys[i].id));
+        check_trust(segment, out);
     }
 }
 

@@ -155,6 +155,9 @@ struct ServiceSegment {
     bool auth_optional = false;
     bool underlay_trusted = false;
 
+    // Whether hosts take only what another host of the segment signed.
+    bool is_signed() const { return !auth_keys.empty() && !auth_optional; }
+
     static constexpr auto schema() {
         return resource(
             "service-segment", "The plane on which packets travel to service nodes and back.",
@@ -172,10 +175,12 @@ struct ServiceSegment {
                   "is signed. `weir rotate-key` replaces them while traffic goes on.")
                 .count(0, 4),
             field(&ServiceSegment::auth_optional, "auth_optional",
-                  "Also take packets that are not signed: while signing is being switched on."),
+                  "Also take packets that are not signed, while signing is being switched on; "
+                  "only with underlay_trusted."),
             field(&ServiceSegment::underlay_trusted, "underlay_trusted",
-                  "Nobody else can send on the underlay: orders of nodes that reset flows or "
-                  "change their path or chain are obeyed without keys."));
+                  "Nobody but hosts can send on the underlay, so packets need not be signed. "
+                  "Without signing, orders of nodes that reset flows or change their path or "
+                  "chain are refused all the same."));
     }
 };
 

@@ -11,6 +11,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::StartsWith;
 
 // Two hosts, two segments, a router, a service plane, three guests and a node: all valid.
 constexpr std::string_view base = R"(
@@ -22,7 +23,7 @@ constexpr std::string_view base = R"(
 ---
 {kind: segment, name: red, vni: 200, mtu: 9000}
 ---
-{kind: service-segment, name: plane, svni: 900, hosts: [h1]}
+{kind: service-segment, name: plane, svni: 900, hosts: [h1], underlay_trusted: true}
 ---
 {kind: port, name: g1, host: h1, segment: blue, mac: "02:00:00:00:00:01",
  addresses: [10.0.1.1, "2001:db8:1::1"], labels: {tier: web, zone: a}}
@@ -67,10 +68,23 @@ TEST(CoreResources, NumbersAndTunnelAddressesAreUnique) {
                             "host/h3: tunnel_address: 192.0.2.2 belongs to host/h2"));
     EXPECT_THAT(with("{kind: segment, name: zz, vni: 100}"),
                 ElementsAre("segment/zz: vni: 100 belongs to segment/blue"));
-    EXPECT_THAT(with("{kind: service-segment, name: zz, svni: 200}"),
+    EXPECT_THAT(with("{kind: service-segment, name: zz, svni: 200, underlay_trusted: true}"),
                 ElementsAre("service-segment/zz: svni: 200 belongs to segment/red"));
-    EXPECT_THAT(with("{kind: service-segment, name: zz, svni: 900}"),
+    EXPECT_THAT(with("{kind: service-segment, name: zz, svni: 900, underlay_trusted: true}"),
                 ElementsAre("service-segment/zz: svni: 900 belongs to service-segment/plane"));
+}
+
+// SEC-14
+TEST(CoreResources, ServiceSegmentsAreSignedOrTrusted) {
+    const std::string start = "{kind: service-segment, name: zz, svni: 901";
+    const std::string key = ", auth_keys: [{id: 1, secret: 000102030405060708090a0b0c0d0e0f}]";
+    EXPECT_THAT(with(start + "}"), ElementsAre(StartsWith("service-segment/zz: auth_keys: ")));
+    EXPECT_THAT(with(start + ", auth_optional: true" + key + "}"),
+                ElementsAre(StartsWith("service-segment/zz: auth_optional: ")));
+    EXPECT_THAT(with(start + key + "}"), IsEmpty());
+    EXPECT_THAT(with(start + ", underlay_trusted: true}"), IsEmpty());
+    EXPECT_THAT(with(start + ", underlay_trusted: true, auth_optional: true" + key + "}"),
+                IsEmpty());
 }
 
 TEST(CoreResources, AHostIsReachable) {

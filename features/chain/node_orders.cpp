@@ -110,7 +110,7 @@ std::optional<Ctrl> translate(const net::NodeControl& control, const LocalNode& 
         return refuse(OrderFate::not_privileged);
     const bool far_reaching =
         op == CtrlOp::flow_reset || op == CtrlOp::path_change || op == CtrlOp::chain_change;
-    if (far_reaching && !node.unforgeable) return refuse(OrderFate::forgeable);
+    if (far_reaching && !node.signed_legs) return refuse(OrderFate::forgeable);
     Ctrl ctrl;
     ctrl.op = static_cast<std::uint8_t>(op);
     ctrl.scope = scope;

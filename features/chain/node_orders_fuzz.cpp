@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size < 9) return 0;
     LocalNode node;
     node.privileges = data[0];
-    node.unforgeable = (data[0] & 1) != 0;
+    node.signed_legs = (data[0] & 1) != 0;
     const net::NodeControl control{data[1], data[2], data[3], data[4] * 0x01010101u};
     OrderFate fate = OrderFate::sent;
     if (auto ctrl = translate(control, node, fate)) {

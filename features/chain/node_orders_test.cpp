@@ -12,11 +12,11 @@
 namespace weir::chain {
 namespace {
 
-LocalNode node(std::initializer_list<Privilege> privileges, bool unforgeable) {
+LocalNode node(std::initializer_list<Privilege> privileges, bool signed_legs) {
     LocalNode out;
     for (const Privilege p : privileges)
         out.privileges = static_cast<std::uint8_t>(out.privileges | bit(p));
-    out.unforgeable = unforgeable;
+    out.signed_legs = signed_legs;
     return out;
 }
 

@@ -44,7 +44,7 @@ LocalNode local_node(const ServiceNode& node, const dataplane::CompileInput& inp
     out.latency_limit_us = node.latency_limit_us;
     if (const auto* segment = input.snapshot.find(node.service_segment)) {
         out.svni = segment->svni;
-        out.unforgeable = is_unforgeable(*segment);
+        out.signed_legs = segment->is_signed();
     }
     if (const Service* service = input.snapshot.find(node.service)) {
         out.can_decrement_si = service->can_decrement_si;
@@ -94,7 +94,7 @@ std::uint64_t digest_of(const NodeTable& table) {
         digest.add(node.address.text());
         for (const auto& side : node.proxy)
             for (const net::Ip& ip : side) digest.add(ip.text());
-        digest.add(node.privileges).add(node.unforgeable);
+        digest.add(node.privileges).add(node.signed_legs);
         digest.add(node.capacity_pps);
         for (const LocalNode::Vnic& v : node.vnics)
             digest.add(v.port).add(v.mtu).add(v.polling_worker).add(v.foreign).add(v.mac.to_u64());

@@ -33,7 +33,7 @@ struct LocalNode {
     NodeContexts contexts = NodeContexts::vlan;  // L2 and L3 nodes
     bool can_decrement_si = false;
     std::uint8_t privileges = 0;    // of its service, bits by Privilege
-    bool unforgeable = false;       // messages on its service segment, see is_unforgeable()
+    bool signed_legs = false;       // nobody can forge messages on its service segment
     bool liveness_support = false;  // always true for others than aware nodes: those need no help
     std::uint32_t capacity_pps = 0;  // 0: not said
     std::array<Vnic, 2> vnics;      // aware, gwlb: [0]; others: left, right

@@ -78,7 +78,7 @@ struct Work {
         if (!hop) return Exit::not_on_path;
         if (letter.standalone && hop->host_id != letter.from_host) return Exit::wrong_host;
         if (!is_privileged(op, hop->privileges)) return Exit::not_privileged;
-        if (is_far_reaching(op) && !plane.is_unforgeable(letter.svni)) return Exit::forgeable;
+        if (is_far_reaching(op) && !plane.is_signed(letter.svni)) return Exit::forgeable;
         return accepted;
     }
 

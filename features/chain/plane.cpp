@@ -257,9 +257,9 @@ std::shared_ptr<const Plane> compile_plane(const CompileInput& input,
         for (const auto& ref : row.second.hosts)
             if (const model::Host* host = input.snapshot.find(ref)) span.push_back(host->id);
         std::ranges::sort(span);
-        if (is_unforgeable(row.second)) plane->unforgeable.push_back(row.second.svni);
+        if (row.second.is_signed()) plane->signed_svnis.push_back(row.second.svni);
     }
-    std::ranges::sort(plane->unforgeable);
+    std::ranges::sort(plane->signed_svnis);
     if (previous && plane->same_as(*previous)) return previous;
     plane->next_hops.build(*plane);
     return plane;

@@ -137,7 +137,7 @@ struct Plane {
     // Hosts that take part in a service segment, sorted; empty: all.
     std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> spans;
     // Service segments whose messages nobody can forge (SEC-14), sorted.
-    std::vector<std::uint32_t> unforgeable;
+    std::vector<std::uint32_t> signed_svnis;
     NextHopTable next_hops;  // points into `chains` and `passing`
 
     Plane() = default;
@@ -146,15 +146,15 @@ struct Plane {
 
     const Chain* chain(std::uint32_t sci) const;
     bool in_span(std::uint32_t svni, std::uint32_t host) const;
-    bool is_unforgeable(std::uint32_t svni) const {
-        return std::ranges::binary_search(unforgeable, svni);
+    bool is_signed(std::uint32_t svni) const {
+        return std::ranges::binary_search(signed_svnis, svni);
     }
     const LocalVnic* vnic(std::uint32_t port) const {
         return port < vnics.size() && vnics[port].node_id != 0 ? &vnics[port] : nullptr;
     }
     bool same_as(const Plane& other) const {
         return host_id == other.host_id && chains == other.chains && passing == other.passing &&
-               vnics == other.vnics && spans == other.spans && unforgeable == other.unforgeable;
+               vnics == other.vnics && spans == other.spans && signed_svnis == other.signed_svnis;
     }
 };
 

@@ -48,11 +48,6 @@ struct Service {
     }
 };
 
-// SEC-14: whether messages on the segment are signed, or there is nobody who could forge them.
-inline bool is_unforgeable(const model::ServiceSegment& segment) {
-    return segment.underlay_trusted || (!segment.auth_keys.empty() && !segment.auth_optional);
-}
-
 constexpr std::uint8_t privilege_bits(const Service& service) {
     unsigned bits = 0;
     for (const Privilege privilege : service.privileges) bits |= bit(privilege);

@@ -102,6 +102,7 @@ TEST_F(ReturnTest, RefusesOtherPlanes) {
     model::ServiceSegment other;
     other.name = "other";
     other.svni = 9002;
+    other.underlay_trusted = true;
     intent.put(other);
     host.apply(intent);
     Packet& p = returning(CallPoint::egress);

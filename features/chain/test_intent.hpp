@@ -47,6 +47,7 @@ inline model::Snapshot topology() {
     model::ServiceSegment plane;
     plane.name = "plane";
     plane.svni = 9001;
+    plane.underlay_trusted = true;
     intent.put(plane);
     intent.put(guest("g1", "h1", 11));
     intent.put(guest("g2", "h2", 12));

@@ -235,6 +235,7 @@ TEST_P(Refused, NamesObjectFieldAndReason) {
     model::ServiceSegment other;
     other.name = "other";
     other.svni = 9002;
+    other.underlay_trusted = true;
     intent.put(other);
     ASSERT_THAT(validate(intent), IsEmpty());
     GetParam().change(intent);

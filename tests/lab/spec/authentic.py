@@ -25,7 +25,8 @@ class ForgedControl(Scenario):
         cls.mac = {h: cls.t0.fabric.hosts[h].links()["under0"]["address"] for h in TEP}
 
     def sign_legs(self, **fields: object) -> None:
-        self.weir.put({"kind": "service-segment", "name": "plane", "svni": SVNI, **fields})
+        self.weir.put({"kind": "service-segment", "name": "plane", "svni": SVNI,
+                      "underlay_trusted": not fields, **fields})
         self.weir.wait()
 
     def message(self, order: int, number: int | None = None, key: bytes = SECRET,

@@ -36,7 +36,8 @@ class Overlap(Scenario):
                    "addresses": [GUESTS[twin][2]], "device": device(name)}
                   for name, (host, mac, twin) in SECOND.items()]
         return [{"kind": "segment", "name": "guests2", "vni": VNI},
-                {"kind": "service-segment", "name": "plane2", "svni": SVNI}, *guests,
+                {"kind": "service-segment", "name": "plane2", "svni": SVNI,
+                 "underlay_trusted": True}, *guests,
                 {"kind": "port", "name": "m1", "host": "h3", "service_segment": "plane2",
                  "mac": "02:00:00:00:91:10", "device": device("m1")},
                 {"kind": "service-node", "name": "m1", "id": 11, "service": "fw", "host": "h3",

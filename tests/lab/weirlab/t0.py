@@ -111,7 +111,8 @@ class T0:
             {"kind": "host", "name": host, "id": int(host[1:]), "tunnel_address": tep,
              "underlay": {"type": "af_packet", "interface": "under0"}} for host, tep in TEP.items()]
         out += [{"kind": "segment", "name": "guests", "vni": VNI},
-                {"kind": "service-segment", "name": "plane", "svni": SVNI, **self.plane}]
+                {"kind": "service-segment", "name": "plane", "svni": SVNI,
+                 "underlay_trusted": "auth_keys" not in self.plane, **self.plane}]
         for name, (host, mac, address) in GUESTS.items():
             out.append({"kind": "port", "name": name, "host": host, "segment": "guests", "mac": mac,
                         "addresses": [address, f"fd00:10::{address[-2:]}"],
