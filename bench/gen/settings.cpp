@@ -1,6 +1,7 @@
 #include "bench/gen/settings.hpp"
 
 #include <charconv>
+#include <utility>
 
 namespace weir::gen {
 namespace {
@@ -8,7 +9,7 @@ namespace {
 Status number(std::string_view name, std::string_view text, std::uint32_t& out) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
     if (error == std::errc() && end == text.data() + text.size()) return {};
-    return invalid(std::string(name), "\"" + std::string(text) + "\" is no number");
+    return invalid(std::string(name), std::string(text).append(" is no number"));
 }
 
 Status flag(std::string_view name, std::string_view text, bool& out) {
@@ -18,12 +19,18 @@ Status flag(std::string_view name, std::string_view text, bool& out) {
     return {};
 }
 
+Status unknown(const char* name, std::string_view text, const char* known) {
+    std::string why(1, '"');
+    why.append(text).append("\": ").append(known);
+    return invalid(name, std::move(why));
+}
+
 Status work(std::string_view text, Work& out) {
     if (text == "udp") out = Work::udp;
     else if (text == "tcp") out = Work::tcp;
     else if (text == "new_udp") out = Work::new_udp;
     else if (text == "full_tcp") out = Work::full_tcp;
-    else return invalid("work", "\"" + std::string(text) + "\": udp, tcp, new_udp or full_tcp");
+    else return unknown("work", text, "udp, tcp, new_udp or full_tcp");
     return {};
 }
 
@@ -31,7 +38,25 @@ Status noise(std::string_view text, NoiseKind& out) {
     if (text == "none") out = NoiseKind::none;
     else if (text == "bad") out = NoiseKind::bad;
     else if (text == "syn") out = NoiseKind::syn;
-    else return invalid("noise", "\"" + std::string(text) + "\": none, bad or syn");
+    else return unknown("noise", text, "none, bad or syn");
+    return {};
+}
+
+Status nodes(std::string_view text, Nodes& out) {
+    if (text == "none") out = Nodes::none;
+    else if (text == "wire") out = Nodes::wire;
+    else if (text == "turn") out = Nodes::turn;
+    else if (text == "echo") out = Nodes::echo;
+    else return unknown("nodes", text, "none, wire, turn or echo");
+    return {};
+}
+
+Status far(std::string_view text, Far& out) {
+    if (text == "none") out = Far::none;
+    else if (text == "smd") out = Far::smd;
+    else if (text == "nsh") out = Far::nsh;
+    else if (text == "echo") out = Far::echo;
+    else return unknown("far", text, "none, smd, nsh or echo");
     return {};
 }
 
@@ -39,6 +64,8 @@ Status set(Settings& s, std::string_view name, std::string_view value) {
     if (name == "page") return s.page = value, Status();
     if (name == "work") return work(value, s.work);
     if (name == "noise") return noise(value, s.noise);
+    if (name == "nodes") return nodes(value, s.nodes);
+    if (name == "far") return far(value, s.far);
     if (name == "flows") return number(name, value, s.flows);
     if (name == "window") return number(name, value, s.window);
     if (name == "flight") return number(name, value, s.flight);

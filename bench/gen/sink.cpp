@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "bench/gen/arp.hpp"
 #include "bench/gen/noise.hpp"
 #include "net/address.hpp"
 #include "net/bytes.hpp"
@@ -21,17 +22,6 @@ net::Mac mac(const char* text) {
     const Result<net::Mac> parsed = net::Mac::parse(text);
     WEIR_CHECK(parsed.ok(), text);
     return *parsed;
-}
-
-// Turns a request for an address into the answer of whoever has it.
-void make_answer(const std::uint8_t* request, const net::Mac& own, std::uint8_t* answer) {
-    std::copy_n(request, 42, answer);
-    std::copy_n(request + 6, 6, answer);  // to who asked
-    own.store(answer + 6);
-    answer[21] = 2;  // RFC 826: a reply
-    own.store(answer + 22);
-    std::copy_n(request + 38, 4, answer + 28);
-    std::copy_n(request + 22, 10, answer + 32);
 }
 
 }  // namespace
@@ -88,8 +78,8 @@ void Sink::refuse(const std::uint8_t* frame, std::uint32_t length) {
         return page_.noise_came.add(1);
     if (type == net::ethertype_arp || multicast || length < 14) {
         page_.other.add(1);
-        if (type == net::ethertype_arp && length >= 42 && frame[21] == 1) {
-            make_answer(frame, mac(at_b_ ? peer_mac : client_mac), answer_.data());
+        if (type == net::ethertype_arp && length >= arp_bytes && frame[21] == 1) {
+            answer_arp(frame, mac(at_b_ ? peer_mac : client_mac), answer_.data());
             answer_due_ = true;
         }
         return;

@@ -1,6 +1,7 @@
 // The generator inside whatever process uses DPDK: preloaded, it gives every net_null port that is
-// started a source (what the port receives) and a sink (what is sent there). Public DPDK calls
-// only. WEIR_GEN holds the settings; see bench/README.md.
+// started a source (what the port receives) and a sink (what is sent there): 0 and 1 the sides, the
+// others service nodes and the other host (bounce.hpp). Public DPDK calls only. WEIR_GEN holds the
+// settings; see bench/README.md.
 #include <dlfcn.h>
 #include <rte_config.h>
 #include <rte_cycles.h>
@@ -20,6 +21,7 @@
 #include "bench/gen/settings.hpp"
 #include "bench/gen/sink.hpp"
 #include "bench/gen/source.hpp"
+#include "bench/preload/bounce.hpp"
 
 namespace weir::gen {
 namespace {
@@ -56,11 +58,13 @@ struct Generator {
         page->version.set(page_version);
         for (unsigned i = 0; i < sides; ++i)
             side[i] = std::make_unique<Side>(*settings, i, *page, *common);
+        bounce.configure(*settings);
         page->magic.set(page_magic);
     }
     Page* page;
     std::unique_ptr<Common> common = std::make_unique<Common>();
     std::array<std::unique_ptr<Side>, sides> side;
+    Bounce bounce;
 
     static Generator& one() {
         static Generator generator;
@@ -110,13 +114,14 @@ std::uint16_t transmit(std::uint16_t, std::uint16_t, rte_mbuf** packets, std::ui
     return count;
 }
 
-// Side of a net_null port by the last digit of its name; sides if it is no such port.
-unsigned side_of(std::uint16_t port) {
+constexpr unsigned no_number = ~0u;
+
+// The number in the name of a net_null port; a side's is 0 or 1.
+unsigned number_of(std::uint16_t port) {
     char name[RTE_ETH_NAME_MAX_LEN] = {};
-    if (rte_eth_dev_get_name_by_port(port, name) != 0) return sides;
-    if (std::strncmp(name, "net_null", 8) != 0) return sides;
-    const char last = name[std::strlen(name) - 1];
-    return last == '0' ? 0 : last == '1' ? 1 : sides;
+    if (rte_eth_dev_get_name_by_port(port, name) != 0) return no_number;
+    unsigned number = no_number;
+    return std::sscanf(name, "net_null%u", &number) == 1 ? number : no_number;
 }
 
 template <class Function>
@@ -127,9 +132,10 @@ Function* real(const char* name) {
 }
 
 void attach(std::uint16_t port) {
-    const unsigned number = side_of(port);
-    if (number == sides) return;
+    const unsigned number = number_of(port);
+    if (number == no_number) return;
     Generator& generator = Generator::one();
+    if (number >= sides) return generator.bounce.attach(port, number);
     Side& side = *generator.side[number];
     if (!side.pool) fail("a port was started without a receive queue");
     rte_eth_dev_info info{};
@@ -148,7 +154,7 @@ extern "C" __attribute__((visibility("default"))) int rte_eth_rx_queue_setup(
     std::uint16_t port, std::uint16_t queue, std::uint16_t descriptors, unsigned socket,
     const rte_eth_rxconf* conf, rte_mempool* pool) {
     static auto* const next = weir::gen::real<decltype(rte_eth_rx_queue_setup)>(__func__);
-    const unsigned number = weir::gen::side_of(port);
+    const unsigned number = weir::gen::number_of(port);
     if (queue == 0 && number < weir::gen::sides)
         weir::gen::Generator::one().side[number]->pool = pool;
     return next(port, queue, descriptors, socket, conf, pool);

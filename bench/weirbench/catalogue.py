@@ -17,6 +17,14 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Chain:
+    """Service nodes between the guests. Sides of such a benchmark are "program/hops"; with 0 hops
+    the same traffic without services."""
+    nodes: str       # "l2": bumps in the wire; "aware": NSH; all of them do nothing
+    far: str = ""    # "smd", "nsh": every other node, from the first one, on another host
+
+
+@dataclass(frozen=True)
 class Benchmark:
     name: str
     about: str
@@ -32,6 +40,7 @@ class Benchmark:
     idle_times: dict[str, int] = field(default_factory=dict)  # s, by our names; both sides get them
     records: int = 0          # of our flow table; 0: what the flows need
 
+    chain: Chain | None = None
     noise: int = 0            # of each hundred packets of side a, while there is trouble
     changes: bool = False     # the trouble is 100 changes of the configuration a second
 
@@ -66,6 +75,8 @@ class Benchmark:
                         for key, value in {"page": page, **self.traffic, **more}.items())
 
 
+LENGTHS = (0, 1, 2, 4, 8)
+MOST_L2_FLOWS = 2_000  # a node known by VLAN tags has 4094 flows and directions
 FORWARDERS = ("weir", "ovs", "testpmd-io", "testpmd-macswap")
 
 
@@ -133,5 +144,29 @@ UNDER_LOAD = (
               {"work": "tcp", "flows": 100_000, "noise": "syn"}, ("weir", "ovs"),
               (Bar("the calm rate", "calm", 0.80),), noise=50, records=1_000_000),
 )
-ALL = {bench.name: bench for bench in IP4 + ONLY_IP4 + ON_A_WIRE + UNDER_LOAD +
+
+
+def chained(name: str, about: str, flows: int, chain: Chain) -> Benchmark:
+    """Established TCP through chains of all lengths, beside the same without services, a peer that
+    steers by flow rules, and what only receiving and sending as often costs."""
+    sides = tuple(f"{side}/{hops}" for side in ("weir", "ovs", "testpmd-io") for hops in LENGTHS
+                  if not (chain.far and side == "testpmd-io" and hops))
+    traffic = {"work": "tcp", "flows": flows, "flight": 512, "window": 32}
+    return Benchmark(name, f"{about}, {flows} connection{'s' if flows > 1 else ''}", traffic, sides,
+                     chain=chain, warm_up=0.5)
+
+
+CHAINS = tuple(
+    chained(f"chain_{name}_{short}", about, flows, chain)
+    for name, about, chain in (
+        ("aware", "chains of aware nodes (NSH) of this host", Chain("aware")),
+        ("l2", "chains of bumps in the wire of this host", Chain("l2")),
+        ("far_smd", "chains of aware nodes, every other one on another host (SMD)",
+         Chain("aware", "smd")),
+        ("far_nsh", "chains of aware nodes, every other one on another host (NSH)",
+         Chain("aware", "nsh")))
+    for short, flows in (("1", 1), (("2k", MOST_L2_FLOWS) if chain.nodes == "l2"
+                                    else ("100k", 100_000))))
+ALL = {bench.name: bench for bench in IP4 + ONLY_IP4 + ON_A_WIRE + UNDER_LOAD + CHAINS +
        tuple(over_ip6(b) for b in IP4)}
+GROUPS = {"chain": tuple(bench.name for bench in CHAINS)}

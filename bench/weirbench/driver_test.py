@@ -5,7 +5,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from weirbench import catalogue, ovs, page, report, stats, under_load, weir  # noqa: E402
+from weirbench import catalogue, chains, ovs, page, report, stats, under_load, weir  # noqa: E402
 
 HZ = 2.6e9
 
@@ -174,6 +174,37 @@ class Complaints(unittest.TestCase):
             self.assertEqual(shared.word(16), page.RUN)
             self.assertFalse(shared.ready())
             shared.close()
+
+
+class Chains(unittest.TestCase):
+    L2, AWARE = catalogue.ALL["chain_l2_1"], catalogue.ALL["chain_aware_1"]
+    FAR = catalogue.ALL["chain_far_smd_1"]
+
+    def test_a_peer_steers_from_node_to_node_and_back(self) -> None:
+        ways = [flow.partition(",actions=") for flow in chains.steering(self.L2, 2)]
+        self.assertEqual([(came.partition(",")[0], sent) for came, _, sent in ways], [
+            ("in_port=1", "output:11"), ("in_port=12", "output:13"), ("in_port=14", "output:2"),
+            ("in_port=2", "output:14"), ("in_port=13", "output:12"), ("in_port=11", "output:1")])
+
+    def test_a_node_with_one_port_tells_directions_by_address(self) -> None:
+        forward, reverse = (flow for flow in chains.steering(self.AWARE, 1)
+                            if flow.startswith("in_port=11,"))
+        self.assertEqual(forward, "in_port=11,dl_dst=02:00:00:00:0b:01,actions=output:2")
+        self.assertEqual(reverse, "in_port=11,dl_dst=02:00:00:00:0a:01,actions=output:1")
+
+    def test_every_other_node_is_on_another_host(self) -> None:
+        made = chains.plane(self.FAR, 3)
+        hosts = [one["host"] for one in made if one["kind"] == "service-node"]
+        self.assertEqual(hosts, ["h2", "h1", "h2"])
+        self.assertEqual([flow.partition(",actions=")[0] for flow in
+                          chains.steering(self.FAR, 1)][1], "in_port=100,tun_id=1,dl_dst="
+                         "02:00:00:00:0b:01")
+
+    def test_hops_are_told_from_the_plain_path(self) -> None:
+        of = chains.per_hop({"weir/0": HZ / 200, "weir/1": HZ / 1500, "weir/8": HZ / 8500}, HZ)
+        self.assertAlmostEqual(of["weir"]["first_hop"], 1300)
+        self.assertAlmostEqual(of["weir"]["further_hop"], 1000)
+        self.assertAlmostEqual(of["weir"]["plain_ns"], 200 / 2.6)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from . import catalogue, delays, machine, report, stats, under_load
+from . import catalogue, chains, delays, machine, report, stats, under_load
 from .ovs import Ovs
 from .process import Failed
 from .run import WINDOWS, run_once
@@ -24,6 +24,8 @@ def say(text: str) -> None:
 
 
 def make_side(name: str, build: Path):
+    if "/" in name:
+        return chains.make_side(name, build)
     if name in WIRED:
         return WIRED[name](build)
     if name.startswith("weir"):
@@ -92,8 +94,11 @@ def main() -> int:
     options = arguments()
     if not options.names:
         for bench in catalogue.ALL.values():
-            print(f"{bench.name:14} {bench.about}")
+            print(f"{bench.name:18} {bench.about}")
+        for group, members in catalogue.GROUPS.items():
+            print(f"{group:18} {' '.join(members)}")
         return 0
+    options.names = [one for name in options.names for one in catalogue.GROUPS.get(name, (name,))]
     unknown = [name for name in options.names if name not in catalogue.ALL]
     if unknown:
         say(f"bench: no benchmark {', '.join(unknown)}; ./dev bench lists them")
@@ -118,6 +123,9 @@ def main() -> int:
         if load:
             result = delays.result(bench, starts, load)
             print(delays.table(bench, result))
+        elif bench.chain:
+            result = chains.result(bench, starts, Path(options.results))
+            print(chains.table(bench, result))
         elif bench.troubled:
             result = under_load.result(bench, starts)
             print(under_load.table(bench, result))
@@ -125,6 +133,6 @@ def main() -> int:
             result = report.result(bench, starts, Path(options.results))
             print(report.table(bench, result))
         path = report.write(result, Path(options.results))
-        print(f"{path}\n")
+        print(f"{path}\n", flush=True)
         failed |= bool(result["wrong"])
     return 1 if failed else 0

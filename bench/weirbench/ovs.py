@@ -9,6 +9,7 @@ from .process import Failed, Program, call, wait
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 MOST_CONNECTIONS = 10_000_000
+TUNNEL_PORT = 100  # its OpenFlow number
 # Our idle times as a zone's timeout policy calls them (ovs-vsctl(8), add-zone-tp).
 IDLE_TIMES = {"udp_s": ("udp_first", "udp_single"), "udp_replied_s": ("udp_multiple",),
               "tcp_closed_s": ("tcp_close",)}
@@ -85,7 +86,7 @@ class Ovs:
         """A Geneve port at br0; br-under carries it and knows the other end."""
         self.vsctl("add-port", "br0", "tun", "--", "set", "Interface", "tun", "type=geneve",
                    f"options:remote_ip={world.PEER_TUNNEL}", "options:key=flow",
-                   f"options:local_ip={world.HOST_TUNNEL}", "ofport_request=10")
+                   f"options:local_ip={world.HOST_TUNNEL}", f"ofport_request={TUNNEL_PORT}")
         inside = ["ip", "netns", "exec", self.namespace, "ip"]
         call(*inside, "address", "add", f"{world.HOST_TUNNEL}/24", "dev", "br-under")
         call(*inside, "link", "set", "br-under", "up")
@@ -144,5 +145,6 @@ def tunnelled(bench) -> list[str]:
     """Routed into the tunnel, or out of it: no state."""
     ip = "ipv6" if bench.ip6 else "ip"
     return [f"in_port=1,{ip},actions=mod_dl_src:{world.ROUTER_MAC},mod_dl_dst:{world.SERVER_MAC},"
-            f"dec_ttl,set_field:{world.VNI_FAR}->tun_id,output:10",
-            f"in_port=10,tun_id={world.VNI_NEAR},actions=output:1"]
+            f"dec_ttl,set_field:{world.VNI_FAR}->tun_id,"
+            f"output:{TUNNEL_PORT}",
+            f"in_port={TUNNEL_PORT},tun_id={world.VNI_NEAR},actions=output:1"]

@@ -44,6 +44,7 @@ def measure(bench, side, page, main, threads: list[int], windows: int, load: flo
     open_flows(side, page, main)
     opened = time.monotonic() - begun
     rest(page, main, bench)
+    before = side.decisions(page.path.parent) if hasattr(side, "decisions") else {}
     if load:
         out = delays.measure(bench, page, main, load, windows)
     elif bench.troubled:
@@ -53,6 +54,8 @@ def measure(bench, side, page, main, threads: list[int], windows: int, load: flo
         rows = [window(page, main, threads, bench.window) for _ in range(windows)]
         out = {"rates": [row["came"] / row["cpu_seconds"] for row in rows], "windows": rows,
                "cpu_share": min(row["cpu_share"] for row in rows)}
+    if before:
+        out["decisions"] = {"before": before, "after": side.decisions(page.path.parent)}
     page.set("command", pages.HOLD)
     try:
         wait(lambda: page.sent() == page.came(), "what was sent", 3)
@@ -60,6 +63,8 @@ def measure(bench, side, page, main, threads: list[int], windows: int, load: flo
         pass  # the complaints say what is missing
     a, b = page.side(0), page.side(1)
     wrong = pages.complaints(a, b, not bench.tunnel and not getattr(side, "trims", False))
+    if before and out["decisions"]["after"] != before:
+        wrong.append(f"flows that were decided were decided again: {out['decisions']}")
     if wrong:
         wrong += drops(side, page)
     return {**out, "setup_seconds": opened, "tsc_hz": page.get("tsc_hz"), "side_a": a, "side_b": b,

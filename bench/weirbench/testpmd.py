@@ -8,18 +8,20 @@ class Testpmd:
     needs = ("dpdk-testpmd",)
     thread = "rte-worker"
 
-    def __init__(self, mode: str):
+    def __init__(self, mode: str, ports: tuple[int, ...] = (0, 1)):
         self.mode = mode
+        self.ports = ports  # what one of a pair receives leaves at the other
         self.programs: list[Program] = []
         # It knows no tunnel: the floor of those benchmarks is that of plain frames.
         self.traffic: dict[str, object] = {"swapped": mode == "macswap", "tunnel": False}
 
     def start(self, bench, room: Path, generator: dict[str, str]) -> list[Program]:
         argv = ["dpdk-testpmd", "-l", "0,1", "--in-memory", "--no-pci", "-m", "512"]
-        for number in (0, 1):
+        for number in self.ports:
             argv += ["--vdev", f"net_null{number},no-rx=1"]
         argv += ["--", f"--forward-mode={self.mode}", "--nb-cores=1",
-                 "--total-num-mbufs=8192", "--portlist=0,1",
+                 "--total-num-mbufs=8192",
+                 f"--portlist={','.join(map(str, range(len(self.ports))))}",
                  "--no-flush-rx"]  # it would throw the first packets away
         self.programs = [Program(argv, room / "testpmd.log", generator)]
         return self.programs

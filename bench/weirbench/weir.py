@@ -23,7 +23,7 @@ class Weir:
 
     def start(self, bench, room: Path, generator: dict[str, str]) -> list[Program]:
         self.config = room / "config.yaml"
-        self.resources = resources(bench)
+        self.resources = self.make_resources(bench)
         self.config.write_text(documents(self.resources))
         if bench.table * self.workers > MOST_RECORDS:
             raise Failed(f"{bench.flows} flows need {bench.table} records of each worker; "
@@ -37,6 +37,9 @@ class Weir:
         self.programs = [host]
         wait(lambda: host.check() and "host.ready" in host.log.read_text(), "weir-host", 120)
         return [host]
+
+    def make_resources(self, bench) -> list[dict]:
+        return resources(bench)
 
     def cleanup(self) -> None:
         for program in self.programs:
