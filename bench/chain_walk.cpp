@@ -67,7 +67,9 @@ std::string documents_of(const ChainPath& path, std::uint32_t hop) {
 
 std::string intent(const ChainPath& path) {
     std::string text = network, profiles;
-    text += std::string("---\n{kind: service-segment, name: plane, svni: 9001, hosts: [h1, h2]") +
+    text += std::string(
+                "---\n{kind: service-segment, name: plane, svni: 9001, hosts: [h1, h2], "
+                "underlay_trusted: true") +
             (path.nsh ? ", encap: nsh}\n" : "}\n");
     for (std::uint32_t hop = 1; hop <= path.hops; ++hop) {
         text += documents_of(path, hop);

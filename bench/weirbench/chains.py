@@ -60,7 +60,8 @@ class ChainWeir(weir.Weir):
 def plane(bench, hops: int) -> list[dict]:
     """A chain of `hops` services with one node each, for everything port a opens."""
     encap = {"encap": "nsh"} if bench.chain.far == "nsh" else {}
-    made = [{"kind": "service-segment", "name": "plane", "svni": 9001, **encap}]
+    made = [{"kind": "service-segment", "name": "plane", "svni": 9001, "underlay_trusted": True,
+             **encap}]
     for hop in range(1, hops + 1):
         made += node(bench, hop)
     return made + [
