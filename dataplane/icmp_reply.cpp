@@ -24,6 +24,22 @@ net::Ip own_address(const Packet& offending, const SegmentEntry* segment, const 
     return offending.headers.icmp_error ? offending.tuple.src : offending.tuple.dst;
 }
 
+// A frame made up here goes on as if the guest of that port had sent it and all had been decided.
+void leave_port(Packet& frame, std::uint32_t from, Emit& emit) {
+    const PortEntry* port = emit.ports->at(from);
+    if (!port || net::parse(frame) != net::ParseError::none) {
+        emit.release(frame);
+        return;
+    }
+    frame.hand = {};
+    frame.hand.dispatched = 2;
+    frame.source_port = frame.hand.source_port = frame.hand.port = port->index;
+    frame.vni = frame.hand.vni = port->vni;
+    frame.hash = net::symmetric_hash(frame.tuple);
+    frame.program = own_program(frame);
+    emit.enter(frame, Context::source, emit.stages->behind_insertion[0]);
+}
+
 }  // namespace
 
 void send_reply(const Packet& offending, Packet& reply, Emit& emit) {
@@ -33,18 +49,15 @@ void send_reply(const Packet& offending, Packet& reply, Emit& emit) {
     }
     // The sender may be on another host: the reply leaves like a packet of the guest it was sent
     // to.
-    const PortEntry* port = emit.ports->at(offending.destination_port);
-    if (!port || net::parse(reply) != net::ParseError::none) {
-        emit.release(reply);
-        return;
+    leave_port(reply, offending.destination_port, emit);
+}
+
+void send_onward(const Packet& offending, Packet& reset, Emit& emit) {
+    if (static_cast<Context>(offending.context) == Context::source) {
+        leave_port(reset, offending.source_port, emit);
+    } else {
+        emit.transmit(reset, offending.destination_port);
     }
-    reply.hand = {};
-    reply.hand.dispatched = 2;
-    reply.source_port = reply.hand.source_port = reply.hand.port = port->index;
-    reply.vni = reply.hand.vni = port->vni;
-    reply.hash = net::symmetric_hash(reply.tuple);
-    reply.program = own_program(reply);
-    emit.enter(reply, Context::source, emit.stages->behind_insertion[0]);
 }
 
 void reply_icmp(const Packet& offending, net::IcmpErrorKind kind, std::uint32_t mtu, Emit& emit) {

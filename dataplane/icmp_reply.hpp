@@ -13,4 +13,8 @@ void reply_icmp(const Packet& offending, net::IcmpErrorKind kind, std::uint32_t 
 // in the source context, through switching in the name of the destination port otherwise.
 void send_reply(const Packet& offending, Packet& reply, Emit& emit);
 
+// Sends `reset`, made up here in the name of the sender of `offending`, to where that was going: to
+// the guest in the destination context, through switching otherwise.
+void send_onward(const Packet& offending, Packet& reset, Emit& emit);
+
 }  // namespace weir::dataplane

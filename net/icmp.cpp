@@ -87,6 +87,23 @@ std::uint8_t* start_answer(Packet& out, const Packet& like, const Ends& ends, st
     return ip + ip_bytes;
 }
 
+// Whether a reset may take the place of the packet or answer it.
+bool may_reset(const Packet& offending) {
+    const Headers& headers = offending.headers;
+    const bool whole_tcp = headers.proto == proto_tcp && headers.l4 != 0 &&
+                           headers.fragment == Fragment::whole && headers.family != Family::none;
+    if (!whole_tcp || (headers.tcp_flags & tcp_rst)) return false;
+    const Ends ends = ends_of(offending);
+    return is_one_host(ends.src) && !is_group(ends.dst) &&
+           !destination_mac(offending).is_multicast();
+}
+
+void fill_tcp_checksum(std::uint8_t* tcp, const Ends& ends) {
+    InternetSum sum = pseudo_header(ends.src, ends.dst, proto_tcp, tcp_min_bytes);
+    sum.add({tcp, tcp_min_bytes});
+    store16(tcp + 16, sum.checksum());
+}
+
 }  // namespace
 
 bool may_report(const Packet& offending, IcmpErrorKind kind) {
@@ -129,14 +146,9 @@ bool build_icmp_error(const Packet& offending, Packet& out, IcmpErrorKind kind, 
 }
 
 bool build_tcp_reset(const Packet& offending, Packet& out) {
+    if (!may_reset(offending)) return false;
     const Headers& headers = offending.headers;
-    const bool whole_tcp = headers.proto == proto_tcp && headers.l4 != 0 &&
-                           headers.fragment == Fragment::whole && headers.family != Family::none;
-    if (!whole_tcp || (headers.tcp_flags & tcp_rst)) return false;
-    const Ends ends = ends_of(offending);
-    if (!is_one_host(ends.src) || is_group(ends.dst) || destination_mac(offending).is_multicast())
-        return false;
-    const Ends back{ends.dst, ends.src};
+    const Ends ends = ends_of(offending), back{ends.dst, ends.src};
     std::uint8_t* tcp = start_answer(out, offending, back, proto_tcp, 0, tcp_min_bytes);
     if (!tcp) return false;
     set_macs(out, source_mac(offending), destination_mac(offending));
@@ -153,9 +165,21 @@ bool build_tcp_reset(const Packet& offending, Packet& out) {
         store32(tcp + 8, load32(segment + 4) + length);
         tcp[13] = tcp_rst | tcp_ack;
     }
-    InternetSum sum = pseudo_header(back.src, back.dst, proto_tcp, tcp_min_bytes);
-    sum.add({tcp, tcp_min_bytes});
-    store16(tcp + 16, sum.checksum());
+    fill_tcp_checksum(tcp, back);
+    return true;
+}
+
+bool build_tcp_abort(const Packet& offending, std::uint32_t sequence, Packet& out) {
+    if (!may_reset(offending)) return false;
+    const Ends ends = ends_of(offending);
+    std::uint8_t* tcp = start_answer(out, offending, ends, proto_tcp, 0, tcp_min_bytes);
+    if (!tcp) return false;
+    set_macs(out, destination_mac(offending), source_mac(offending));
+    std::memcpy(tcp, offending.data + offending.headers.l4, 4);  // ports
+    store32(tcp + 4, sequence);
+    tcp[12] = 5 << 4;
+    tcp[13] = tcp_rst;
+    fill_tcp_checksum(tcp, ends);
     return true;
 }
 

@@ -35,4 +35,9 @@ bool build_icmp_error(const Packet& offending, Packet& out, IcmpErrorKind, std::
 // anything but TCP, and without room.
 bool build_tcp_reset(const Packet& offending, Packet& out);
 
+// Overwrites `out` with a reset that ends the connection at the destination of `offending`, in the
+// name of its sender, MACs and VLAN tags as they are. `sequence` is the number that the destination
+// expects next (RFC 5961 §3.2). False as above.
+bool build_tcp_abort(const Packet& offending, std::uint32_t sequence, Packet& out);
+
 }  // namespace weir::net

@@ -191,5 +191,25 @@ TEST(TcpReset, is_not_sent_where_it_makes_no_sense) {
     EXPECT_FALSE(reset_of(ip4().tcp(1, 2, tcp_syn), small).sent);
 }
 
+TEST(TcpAbort, ends_the_far_end_in_the_senders_name) {
+    for (const FrameBuilder& base : {ip4().vlan(7), ip6()}) {
+        PacketBuffer offending = parsed(FrameBuilder(base).tcp(4000, 80, tcp_ack, 100, 777)),
+                     out({}, 64, 256);
+        ASSERT_TRUE(build_tcp_abort(offending.packet(), 0xfffffffe, out.packet()));
+        EXPECT_EQ(parse(out.packet()), ParseError::none);
+        EXPECT_TRUE(l4_checksum_ok(out.packet()));
+        EXPECT_EQ(out.packet().tuple, offending.packet().tuple);
+        EXPECT_EQ(destination_mac(out.packet()), destination_mac(offending.packet()));
+        EXPECT_EQ(source_mac(out.packet()), source_mac(offending.packet()));
+        EXPECT_EQ(out.packet().headers.tcp_flags, tcp_rst);
+        EXPECT_EQ(out.packet().headers.vlan_count, offending.packet().headers.vlan_count);
+        EXPECT_EQ(load32(out.packet().data + out.packet().headers.l4 + 4), 0xfffffffeu);
+    }
+    PacketBuffer reset = parsed(ip4().tcp(1, 2, tcp_rst)), syn = parsed(ip4().tcp(1, 2, tcp_syn)),
+                 out({}, 64, 256), small({}, 64, 50);
+    EXPECT_FALSE(build_tcp_abort(reset.packet(), 1, out.packet()));
+    EXPECT_FALSE(build_tcp_abort(syn.packet(), 1, small.packet()));
+}
+
 }  // namespace
 }  // namespace weir::net

@@ -55,6 +55,10 @@ void answer(const Packet& packet, std::uint8_t steer) {
         WEIR_CHECK(error != ParseError::none || out.packet().tuple == packet.tuple.reversed(),
                    "and speak of the packet");
     }
+    if (build_tcp_abort(packet, 1, out.packet())) {
+        WEIR_CHECK(parse(out.packet()) == ParseError::none, "our aborts can be read");
+        WEIR_CHECK(out.packet().tuple == packet.tuple, "and go on");
+    }
     if (build_tcp_reset(packet, out.packet())) {
         WEIR_CHECK(parse(out.packet()) == ParseError::none, "our resets can be read");
         WEIR_CHECK(out.packet().tuple == packet.tuple.reversed(), "and go back");

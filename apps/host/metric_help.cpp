@@ -86,12 +86,17 @@ constexpr Help helps[] = {
     {"weir_service_chain_bypass_engaged_total",
      "Times flows went on without a chain that was not usable."},
     {"weir_service_chain_flows_total", "Flows given to each chain."},
+    {"weir_service_chain_held_ends_total",
+     "Ends of waiting for a path: served by one, late (the failure policy counts), refused for "
+     "want of room."},
+    {"weir_service_chain_held_packets_total", "Packets that waited for a usable path."},
     {"weir_service_chain_offloaded_bytes_total",
      "Bytes that orders of nodes kept from a chain's services: let through, dropped, or past some "
      "nodes."},
     {"weir_service_chain_offloaded_packets_total",
      "Packets that orders of nodes kept from a chain's services."},
     {"weir_service_chain_path_switch_total", "Flows that changed their path."},
+    {"weir_service_chain_reset_total", "Flows ended because their chain was not usable."},
     {"weir_service_context_conflicts_total",
      "Packets refused because another flow's with the same addresses were in their node."},
     {"weir_service_copies_total", "Copies for nodes that only listen."},

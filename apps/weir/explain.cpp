@@ -114,7 +114,8 @@ Value explain_flow(const Session& session, Known& known, const Value& flow) {
     if (insertion["sci"].as_uint() == 0) return out;
     const Value& chain = known.find(host, "insert.chains", "sci", insertion["sci"].as_uint());
     out.set("chain", chain["name"]);
-    out.set("failure_policy", chain["failure_policy"]);
+    for (const char* key : {"failure_policy", "rebalance", "hold_packets", "hold_ms"})
+        out.set(key, chain[key]);
     out.set("path_selection", chain["path_selection"]);
     out.set("spi", insertion["spi"]);
     out.set("verdict", insertion["verdict"]);
@@ -169,6 +170,15 @@ void print_why(const Value& why) {
     std::fputs(table.text().c_str(), stdout);
 }
 
+// What becomes of the flow when its path fails: "rebalance, hold 16 packets for 50 ms, block".
+std::string on_failure(const Value& flow) {
+    std::string out = flow["rebalance"].as_bool() ? "rebalance, " : "";
+    if (flow["hold_packets"].as_uint() != 0)
+        out += "hold " + text_of(flow["hold_packets"]) + " packets for " +
+               text_of(flow["hold_ms"]) + " ms, ";
+    return out + text_of(flow["failure_policy"]);
+}
+
 void print_flow(const Value& flow) {
     const auto line = [](const char* key, const std::string& value) {
         std::printf("  %-18s %s\n", key, value.c_str());
@@ -182,7 +192,7 @@ void print_flow(const Value& flow) {
     line("service rule", text_of(flow["rule"]) + ", revision " + text_of(flow["revision"]));
     line("verdict there/back", pair_text(flow["insertion"]["verdict"]));
     if (flow["chain"].is_null()) return;
-    line("chain", text_of(flow["chain"]) + ", on failure " + text_of(flow["failure_policy"]));
+    line("chain", text_of(flow["chain"]) + ", on failure " + on_failure(flow));
     line("path", text_of(flow["path"]) + ", SPI " + text_of(flow["spi"]) + ", epoch " +
                      text_of(flow["insertion"]["path_epoch"]));
     line("orders of nodes", text_of(flow["orders"]));

@@ -83,6 +83,9 @@ private:
                 return settle(Decision::pass, chain);
             case ServiceVerdict::foreign:
                 return settle(Decision::foreign, chain);
+            case ServiceVerdict::reset:
+                if (chain) return settle(Decision::cut_off, chain);
+                break;
             default:
                 break;
         }
@@ -92,9 +95,9 @@ private:
     // A path that is not pinned would be chosen again for every packet.
     void no_room() {
         const Chain* chain = out_.chain;
-        const bool pass = !chain || chain->failure_policy == FailurePolicy::allow;
+        if (out_.what == Decision::cut_off) return;
         out_.new_on_path = false;
-        settle(pass ? Decision::bypass : Decision::no_active_path, chain);
+        settle(chain ? without_path(*chain) : Decision::bypass, chain);
     }
 
     void settle(Decision what, const Chain* chain, const Path* path = nullptr) {
@@ -120,7 +123,7 @@ private:
     // A flow that went on without services stays so, unless the chain takes such flows back or does
     // not let packets pass any more.
     void keep_bypass(const Chain& chain) {
-        const bool block = chain.failure_policy == FailurePolicy::block;
+        const bool block = chain.failure_policy != FailurePolicy::allow;
         const bool changed =
             record_.failed_paths_generation != generation_ || record_.revision != revision_;
         if (changed && (chain.repull_bypassed || block)) {
@@ -185,6 +188,9 @@ private:
                 case ServiceVerdict::foreign:
                     record_.revision = revision_;
                     return settle(Decision::foreign, chain);
+                case ServiceVerdict::reset:
+                    record_.revision = revision_;
+                    return settle(Decision::cut_off, chain);
                 default:
                     break;
             }
@@ -255,24 +261,52 @@ private:
         take(chain, path);
     }
 
+    static Decision without_path(const Chain& chain) {
+        switch (chain.failure_policy) {
+            case FailurePolicy::allow:
+                return Decision::bypass;
+            case FailurePolicy::reset:
+                return Decision::cut_off;
+            case FailurePolicy::block:
+                break;
+        }
+        return Decision::no_active_path;
+    }
+
+    // Whether the flow may wait for a path: any, or the one with this SPI.
+    bool waits(const Chain& chain, std::uint32_t spi) {
+        if (!input_.outages || chain.hold_packets == 0) return false;
+        out_.outage = Outages::key(chain.sci, spi);
+        if (!input_.outages->may_wait(out_.outage, chain.hold_ns, input_.now_ns)) return false;
+        settle(Decision::wait, &chain);
+        return true;
+    }
+
     void fail(const Chain& chain) {
-        if (chain.failure_policy == FailurePolicy::block)
-            return settle(Decision::no_active_path, &chain);
+        if (waits(chain, chain.reselect_midflow ? 0 : record_.spi)) return;
+        const Decision what = without_path(chain);
+        if (what == Decision::no_active_path) return settle(what, &chain);
         if (record_.verdict[0] == ServiceVerdict::redirect) out_.left_spi = record_.spi;
-        record_.verdict = {ServiceVerdict::bypass_fail, ServiceVerdict::bypass_fail};
+        const ServiceVerdict verdict =
+            what == Decision::bypass ? ServiceVerdict::bypass_fail : ServiceVerdict::reset;
+        record_.verdict = {verdict, verdict};
         record_.failed_paths_generation = generation_;
         record_.revision = revision_;
         out_.failed = true;
-        settle(Decision::bypass, &chain);
+        settle(what, &chain);
     }
 
     void fail_new(const Target& target) {
+        if (waits(*target.chain, 0)) return;
         if (target.chain->failure_policy == FailurePolicy::allow) {
             start(target, ServiceVerdict::bypass_fail);
             out_.failed = true;
             return settle(Decision::bypass, target.chain);
         }
-        settle(Decision::no_active_path, target.chain);
+        settle(without_path(*target.chain), target.chain);
+        if (out_.what != Decision::cut_off) return;
+        out_.failed = true;
+        if (!out_.fresh) start(target, ServiceVerdict::reset);
     }
 
     FlowPair& pair_;

@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "features/chain/insert_tables.hpp"
+#include "features/chain/outages.hpp"
 #include "flow/table.hpp"
 #include "net/packet.hpp"
 
@@ -19,6 +20,8 @@ enum class Decision : std::uint8_t {
     exempt,          // a node ordered that the rest goes without services
     drop,            // … is dropped here
     reset,           // … is dropped here and its sender told
+    cut_off,         // the chain cannot be applied and resets
+    wait,            // the chain cannot be applied now, and lets packets wait
 };
 
 // What is done with a packet, and what happened on the way there.
@@ -34,6 +37,7 @@ struct Decided {
     bool exempt = false;                 // a protocol that never has services (DP-5)
     bool new_on_path = false;            // the flow got this path now
     bool failed = false;                 // the failure policy took hold now
+    std::uint64_t outage = 0;            // wait: Outages::key() of what it waits for
 };
 
 struct DecideInput {
@@ -44,12 +48,14 @@ struct DecideInput {
     const net::Packet& packet;
     flow::Table& flows;       // that have the record
     bool state_lost = false;  // a flow that seems new may be old (DP-11)
+    Outages* outages = nullptr;  // null: nothing waits
+    std::uint64_t now_ns = 0;
 };
 
 // Decides, or keeps what the record says as far as it still holds (DP-9, DP-11, DP-28, §5.5), and
 // writes the decision into the record. A flow that is blocked keeps its record as it was, so that
-// it goes on when its path is usable again; so is one whose decision finds no room, if its chain
-// blocks. Pure but for the record.
+// it goes on when its path is usable again; so is one that may wait, and one whose decision finds
+// no room, if its chain blocks. Pure but for the record and the outages.
 Decided decide(flow::FlowPair& pair, const DecideInput& input);
 
 // Neighbour discovery and DHCP keep the guest attached; they never have services (DP-5).

@@ -23,8 +23,8 @@ protected:
         return decide(p, port, point);
     }
     Decided decide(dataplane::Packet& p, const std::string& port, CallPoint point) {
-        return chain::decide(
-            *p.flow, {*host().inserts, *host().health, host().port(port), point, p, host().flows});
+        return chain::decide(*p.flow, {*host().inserts, *host().health, host().port(port), point, p,
+                                       host().flows, false, outages, host().emit.now_ns});
     }
     Decided out(std::uint16_t src_port, std::uint8_t flags = net::tcp_syn) {
         return decide("g1", CallPoint::egress, test::tcp(src_port, 80, flags));
@@ -48,6 +48,7 @@ protected:
 
     model::Snapshot intent = test::two_services();
     flow::FlowPair* flow_ = nullptr;
+    Outages* outages = nullptr;
 
 private:
     std::unique_ptr<test::TestHost> host_;
@@ -301,7 +302,16 @@ TEST_P(FailureMatrix, Holds) {
     if (!row.alternative) host().set_node(fail == 2 ? 6 : 2, false);
     const Decided decided = out(4000, row.existing ? net::tcp_ack : net::tcp_syn);
     EXPECT_EQ(decided.what, row.expected);
-    EXPECT_EQ(decided.failed, row.expected == Decision::bypass);
+    EXPECT_EQ(decided.failed,
+              row.expected == Decision::bypass || row.expected == Decision::cut_off);
+    if (row.expected == Decision::cut_off) {
+        // A connection that was reset stays so; one that never was leaves nothing behind.
+        EXPECT_EQ(record().verdict[1], row.existing ? ServiceVerdict::reset : ServiceVerdict::none);
+        host().set_node(fail, true);
+        const Decided later = out(4000, net::tcp_ack);
+        EXPECT_EQ(later.what, row.existing ? Decision::cut_off : Decision::redirect);
+        EXPECT_FALSE(later.failed);
+    }
     if (row.expected == Decision::bypass) {
         EXPECT_EQ(record().verdict[1], ServiceVerdict::bypass_fail);
     }
@@ -316,7 +326,8 @@ TEST_P(FailureMatrix, Holds) {
     }
 }
 
-constexpr FailurePolicy block = FailurePolicy::block, allow = FailurePolicy::allow;
+constexpr FailurePolicy block = FailurePolicy::block, allow = FailurePolicy::allow,
+                        reset = FailurePolicy::reset;
 INSTANTIATE_TEST_SUITE_P(
     Spec, FailureMatrix,
     ::testing::Values(
@@ -329,7 +340,11 @@ INSTANTIATE_TEST_SUITE_P(
                    Decision::no_active_path},
         FailureRow{"ExistingWithoutCandidateAllow", allow, true, true, false, Decision::bypass},
         FailureRow{"ReselectForbiddenBlock", block, false, true, true, Decision::no_active_path},
-        FailureRow{"ReselectForbiddenAllow", allow, false, true, true, Decision::bypass}),
+        FailureRow{"ReselectForbiddenAllow", allow, false, true, true, Decision::bypass},
+        FailureRow{"NewReset", reset, true, false, false, Decision::cut_off},
+        FailureRow{"ExistingReselectsReset", reset, true, true, true, Decision::redirect},
+        FailureRow{"ExistingWithoutCandidateReset", reset, true, true, false, Decision::cut_off},
+        FailureRow{"ReselectForbiddenReset", reset, false, true, true, Decision::cut_off}),
     [](const ::testing::TestParamInfo<FailureRow>& row) { return row.param.name; });
 
 TEST_F(DecideTest, BypassedFlowsStaySoWhenServicesRecover) {  // scenario 22
@@ -373,6 +388,46 @@ TEST_F(DecideTest, APolicyThatTurnsToAllowReleasesBlockedFlows) {  // scenario 2
     chain([](ServiceChain& c) { c.failure_policy = FailurePolicy::allow; });
     publish();
     EXPECT_EQ(out(4000, net::tcp_ack).what, Decision::bypass);
+}
+
+TEST_F(DecideTest, AFlowThatMayWaitKeepsItsRecordAsItWas) {
+    chain([](ServiceChain& c) {
+        c.failure_policy = FailurePolicy::allow;
+        c.hold_packets = 4;
+        c.hold_ms = 100;
+    });
+    Outages open;
+    outages = &open;
+    const Decided first = out(4000);
+    const flow::InsertionDecision before = record();
+    host().set_node(2, false);
+    host().set_node(6, false);
+    const Decided waiting = out(4000, net::tcp_ack);
+    EXPECT_EQ(waiting.what, Decision::wait);
+    EXPECT_EQ(waiting.outage, Outages::key(1, 0));
+    EXPECT_EQ(record(), before);
+    EXPECT_EQ(out(4001).what, Decision::wait) << "a new one, too";
+    host().emit.now_ns += 100'000'000;
+    EXPECT_EQ(out(4001).what, Decision::bypass) << "the time is over for all of the chain";
+    outages = nullptr;
+    EXPECT_EQ(out(4002).what, Decision::bypass) << "nowhere to wait";
+    EXPECT_EQ(first.path->spi, before.spi);
+}
+
+TEST_F(DecideTest, AFlowThatMayNotChangeItsPathWaitsForThatOne) {
+    chain([](ServiceChain& c) {
+        c.reselect_midflow = false;
+        c.hold_packets = 4;
+        c.hold_ms = 100;
+    });
+    Outages open;
+    outages = &open;
+    const Path& path = *out(4000).path;
+    host().set_node(path.hops[0][1].node_id, false);
+    const Decided waiting = out(4000, net::tcp_ack);
+    EXPECT_EQ(waiting.what, Decision::wait);
+    EXPECT_EQ(waiting.outage, Outages::key(1, path.spi));
+    EXPECT_EQ(out(4001).what, Decision::redirect) << "others have the other path";
 }
 
 class FarEnd : public DecideTest {

@@ -7,6 +7,7 @@
 #include "dataplane/icmp_reply.hpp"
 #include "features/chain/order_effects.hpp"
 #include "flow/table.hpp"
+#include "flow/tcp.hpp"
 #include "model/value.hpp"
 #include "net/checksum.hpp"
 #include "net/wire.hpp"
@@ -73,14 +74,22 @@ struct Work {
         const dataplane::PortEntry* port = emit.ports->at(index);
         if (!port) return;
         Insert::PortCounters& counters = state.ports[2 * index + static_cast<unsigned>(point)];
-        ++counters.packets;
-        counters.bytes += p.length;
         if (!p.flow) {  // ARP, multicast, broadcast … (DP-5)
+            ++counters.packets;
+            counters.bytes += p.length;
             ++counters.bypass_l2;
             return;
         }
-        const Decided decided =
-            decide(*p.flow, {tables, *emit.health, index, point, p, *emit.flows, emit.adopts()});
+        DecideInput input{tables,      *emit.health,  index, point, p,
+                          *emit.flows, emit.adopts(), &state.waiting.outages, emit.now_ns};
+        Decided decided = decide(*p.flow, input);
+        if (decided.what == Decision::wait) [[unlikely]] {
+            if (wait(p, decided, bit)) return;
+            input.outages = nullptr;  // no room: the failure policy counts at once
+            decided = decide(*p.flow, input);
+        }
+        ++counters.packets;
+        counters.bytes += p.length;
         count(p, decided, counters);
         if (decided.rule && decided.rule->logged) log(*decided.rule, decided, *port, state, emit);
         note(p, decided);
@@ -103,6 +112,7 @@ struct Work {
                 ++counters.bypass_fail;
                 break;
             case Decision::no_active_path:
+            case Decision::cut_off:
                 ++counters.no_active_path;
                 break;
             case Decision::exempt:
@@ -122,8 +132,9 @@ struct Work {
         count_offloaded(p, decided, chain);
         chain.flows += decided.new_on_path && decided.left_spi == 0;
         chain.path_switch += decided.new_on_path && decided.left_spi != 0;
-        chain.bypass_engaged += decided.failed;
+        chain.bypass_engaged += decided.failed && decided.what == Decision::bypass;
         chain.blocked += decided.what == Decision::no_active_path;
+        chain.reset += decided.what == Decision::cut_off && decided.failed;
         if (decided.left_spi != 0)
             ++state.paths[std::uint64_t{decided.chain->svni} << 24 | decided.left_spi].switched_out;
         if (!decided.path) return;
@@ -174,6 +185,7 @@ struct Work {
         } else {
             emit.note(p, "service",
                       decided.what == Decision::bypass    ? "bypassed"
+                      : decided.what == Decision::cut_off ? "reset by the failure policy"
                       : decided.what == Decision::exempt  ? "exempted by a node"
                       : decided.what == Decision::drop    ? "dropped by a node's order"
                       : decided.what == Decision::reset   ? "reset by a node's order"
@@ -207,6 +219,9 @@ struct Work {
         } else if (decided.what == Decision::reset) {
             answer_reset(p);
             exits.take(p, Insert::Exit::verdict_reset);
+        } else if (decided.what == Decision::cut_off) {
+            cut_off(p, decided, port);
+            exits.take(p, Insert::Exit::failure_reset);
         } else if (decided.what == Decision::no_active_path) {
             exits.take(p, Insert::Exit::no_active_path);
             if (decided.fresh) emit.forget(*p.flow);
@@ -239,6 +254,48 @@ struct Work {
         if (!reset) return;
         if (net::build_tcp_reset(p, *reset)) dataplane::send_reply(p, *reset, emit);
         else emit.release(*reset);
+    }
+
+    // Both ends of the connection hear of it. Its record stays for some seconds, so that what is
+    // still sent is answered, and its ports may be used again at once; other flows begin anew.
+    void cut_off(Packet& p, const Decided& decided, const dataplane::PortEntry& port) {
+        answer_reset(p);
+        if (p.tuple.proto == net::proto_tcp && !decided.fresh) {
+            if (decided.failed) abort_far_end(p);
+            p.flow->tcp = flow::TcpState::closed;
+            emit.flows->refile(*p.flow, port.timeouts);
+        } else {
+            emit.forget(*p.flow);
+        }
+    }
+
+    // Toward the receiver, who expects what it acknowledged last.
+    void abort_far_end(Packet& p) {
+        const flow::Hot& far = p.flow->hot[p.direction ^ 1];
+        if (!(far.tcp_seen & flow::tcp_seen_window) || !emit.may_send_icmp()) return;
+        Packet* reset = emit.allocate();
+        if (!reset) return;
+        if (!net::build_tcp_abort(p, far.acknowledged, *reset)) return emit.release(*reset);
+        dataplane::send_onward(p, *reset, emit);
+    }
+
+    // False: no room.
+    bool wait(Packet& p, const Decided& decided, std::uint8_t call_point_bit) {
+        Insert::ChainCounters& chain = state.chains[decided.chain->sci];
+        emit.note(p, "service", "waits for a path");
+        switch (state.waiting.take(p, *decided.chain, decided.outage, call_point_bit, emit)) {
+            case WaitingRoom::Taken::yes:
+                ++chain.held;
+                return true;
+            case WaitingRoom::Taken::flow_full:
+                ++chain.held_refused;
+                exits.take(p, Insert::Exit::queue_full);
+                return true;
+            case WaitingRoom::Taken::no_room:
+                break;
+        }
+        ++chain.held_refused;
+        return false;
     }
 
     // Where a packet enters the service plane.
@@ -338,10 +395,20 @@ void Insert::run(dataplane::Burst& burst, const Tables& tables, State& state,
     for (Packet* p : burst.packets()) work.run(*p);
 }
 
-void Insert::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&, Emit& emit) {
+void Insert::tick(const Tables& tables, State& state, dataplane::Exits<Exit>& exits, Emit& emit) {
+    state.waiting.look(*tables.plane, emit, [&](std::uint32_t sci, WaitEnd how) {
+        ChainCounters& chain = state.chains[sci];
+        chain.held_served += how == WaitEnd::served;
+        chain.held_late += how == WaitEnd::late;
+        if (how == WaitEnd::gone) exits.note(Exit::hold_gone);
+    });
     if (emit.worker != 0) return;
     emit.health->expire_paths(emit.now_ns);
     state.drains.look(*tables.plane, *emit.health, emit.now_ns);
+}
+
+void Insert::leave(State& state, dataplane::Exits<Exit>&, Emit& emit) {
+    state.waiting.leave_all(emit);
 }
 
 bool Insert::passes(const Tables& tables, std::uint32_t port, const net::Tuple& initiator,

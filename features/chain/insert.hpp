@@ -8,6 +8,7 @@
 #include "features/chain/drain.hpp"
 #include "features/chain/insert_tables.hpp"
 #include "features/chain/order_book.hpp"
+#include "features/chain/waiting.hpp"
 
 namespace weir::model {
 class Value;
@@ -28,10 +29,14 @@ struct Insert {
         mtu,
         verdict_drop,   // a node ordered it
         verdict_reset,  // … and that the sender is told
+        failure_reset,  // the chain's failure policy, no path being usable
+        queue_full,     // as many packets of the flow wait for a path as may
+        hold_gone,      // its flow or port went while it waited
         count_
     };
-    static constexpr std::array<std::string_view, 4> exit_names = {"NO_ACTIVE_PATH", "MTU",
-                                                                   "VERDICT_DROP", "VERDICT_RESET"};
+    static constexpr std::array<std::string_view, 7> exit_names = {
+        "NO_ACTIVE_PATH", "MTU",        "VERDICT_DROP",    "VERDICT_RESET",
+        "FAILURE_RESET",  "QUEUE_FULL", "insert.hold_gone"};
 
     // Of one port at one call point (TM-1). Packets of flows without services are counted until the
     // stage is off their path.
@@ -53,6 +58,9 @@ struct Insert {
         std::uint64_t path_switch = 0;     // moved from a path to another
         std::uint64_t bypass_engaged = 0;  // flows that went on without services
         std::uint64_t blocked = 0;         // packets dropped for want of a path
+        std::uint64_t reset = 0;           // flows ended at both ends
+        std::uint64_t held = 0;            // packets that waited for a path
+        std::uint64_t held_served = 0, held_late = 0, held_refused = 0;
         // What orders of nodes keep from the chain's services (CT-10): all, dropped, some of them.
         std::array<std::uint64_t, 3> offloaded_packets{}, offloaded_bytes{};
     };
@@ -68,6 +76,7 @@ struct Insert {
         CounterMap<PathCounters> paths;  // by SVNI << 24 | SPI
         OrderBook book;                  // of Orders: what stands when a flow changes its path
         Drains drains;                   // of worker 0
+        WaitingRoom waiting;             // packets without a path
         std::uint64_t fragmented = 0;    // too large for their path, cut
         std::uint64_t logged_second_ns = 0;
         std::uint32_t logged = 0;
@@ -79,6 +88,8 @@ struct Insert {
     static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
                     dataplane::Emit&);
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    // What waits here is decided anew in the engine that has its port now.
+    static void leave(State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
 
     // What run() does for a flow that begins and has no services, in two halves: whether that is so

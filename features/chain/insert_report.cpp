@@ -132,6 +132,9 @@ void chain_row(const Chain& chain, const Plane& plane, Insert::State& state, con
     row.set("sci", chain.sci);
     row.set("svni", chain.svni);
     row.set("failure_policy", model::enum_name(chain.failure_policy));
+    row.set("rebalance", chain.reselect_midflow);
+    row.set("hold_packets", std::uint64_t{chain.hold_packets});
+    row.set("hold_ms", chain.hold_ns / 1'000'000);
     row.set("path_selection", model::enum_name(chain.path_selection));
     row.set("paths", std::uint64_t{chain.paths.size()});
     row.set("usable_paths", usable);
@@ -139,6 +142,12 @@ void chain_row(const Chain& chain, const Plane& plane, Insert::State& state, con
     row.set("path_switch", c.path_switch);
     row.set("bypass_engaged", c.bypass_engaged);
     row.set("blocked", c.blocked);
+    row.set("reset", c.reset);
+    row.set("waiting", state.waiting.waiting(chain.sci));
+    row.set("held", c.held);
+    row.set("held_served", c.held_served);
+    row.set("held_late", c.held_late);
+    row.set("held_refused", c.held_refused);
     for (std::size_t i = 0; i < offload_names.size(); ++i) {
         const std::string kind(offload_names[i]);
         row.set("offloaded_" + kind + "_packets", c.offloaded_packets[i]);
@@ -201,6 +210,13 @@ void Insert::counters(const Tables& tables, const State& state, CounterSink& sin
         sink.add("weir_service_chain_bypass_engaged_total", {{"chain", chain.name}},
                  c.bypass_engaged);
         sink.add("weir_service_chain_blocked_total", {{"chain", chain.name}}, c.blocked);
+        sink.add("weir_service_chain_reset_total", {{"chain", chain.name}}, c.reset);
+        const std::pair<std::string_view, std::uint64_t> waits[] = {
+            {"served", c.held_served}, {"late", c.held_late}, {"refused", c.held_refused}};
+        sink.add("weir_service_chain_held_packets_total", {{"chain", chain.name}}, c.held);
+        for (const auto& [end, count] : waits)
+            sink.add("weir_service_chain_held_ends_total", {{"chain", chain.name}, {"end", end}},
+                     count);
         for (std::size_t i = 0; i < offload_names.size(); ++i) {
             const CounterSink::Labels labels = {{"chain", chain.name}, {"order", offload_names[i]}};
             sink.add("weir_service_chain_offloaded_packets_total", labels, c.offloaded_packets[i]);

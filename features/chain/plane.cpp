@@ -163,6 +163,8 @@ std::vector<Chain> make_chains(const CompileInput& input, std::vector<Path> used
                     planned.duplicate_policy,
                     planned.reselect_midflow,
                     planned.repull_bypassed,
+                    planned.hold_packets,
+                    std::uint64_t{planned.hold_ms} * 1'000'000,
                     std::move(paths[planned.sci])};
         std::ranges::sort(chain.paths, {}, &Path::spi);
         for (Path& path : chain.paths) add_privileges(input, planned, path);

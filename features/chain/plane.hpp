@@ -64,6 +64,8 @@ struct Chain {
     DuplicatePolicy duplicate_policy = DuplicatePolicy::once;
     bool reselect_midflow = true;
     bool repull_bypassed = false;
+    std::uint16_t hold_packets = 0;  // of a flow, that may wait for a usable path,
+    std::uint64_t hold_ns = 0;       // and how long
     std::vector<Path> paths;  // that flows of this host may have, by SPI
 
     const Path* path(std::uint32_t spi) const;

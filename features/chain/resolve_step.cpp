@@ -41,7 +41,7 @@ ResolveStep resolve_step(net::Smd& smd, std::uint32_t svni, const Plane& plane,
         if (!up) {
             step.stale = StaleReason::hop_down;
             step.dead_node = next->hop->node_id;
-            if (next->path->failure_policy == FailurePolicy::block) return done(Resolved::hop_down);
+            if (next->path->failure_policy != FailurePolicy::allow) return done(Resolved::hop_down);
             --smd.si;
             ++step.fail_skipped;
             continue;

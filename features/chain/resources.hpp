@@ -12,6 +12,8 @@ namespace weir::chain {
 
 inline constexpr std::uint32_t max_explicit_rule_id = 0x7fffffff;  // above: numbered by Weir
 inline constexpr std::uint16_t max_paths_per_chain = 256;
+inline constexpr std::uint16_t max_hold_packets = 64;  // of a flow
+inline constexpr std::uint32_t max_hold_ms = 10'000;
 
 // Something a vendor's nodes can do (OBJ-1).
 struct Service {
@@ -177,6 +179,8 @@ struct ServiceChain {
     FailurePolicy failure_policy = FailurePolicy::block;
     PathSelection path_selection = PathSelection::any;
     bool reselect_midflow = true;
+    std::uint16_t hold_packets = 0;
+    std::uint32_t hold_ms = 0;
     DuplicatePolicy duplicate_policy = DuplicatePolicy::once;
     bool repull_bypassed = false;
     std::uint16_t max_static_paths = 64;
@@ -200,13 +204,23 @@ struct ServiceChain {
                   "Profiles that replies pass; empty: the same nodes in opposite order.")
                 .count(0, limits::max_hops),
             field(&ServiceChain::failure_policy, "failure_policy",
-                  "allow: packets that cannot have their services go on without; block: they are "
-                  "dropped."),
+                  "What becomes of packets that cannot have their services. allow: they go on "
+                  "without; block: they are dropped; reset: both ends of a TCP connection are "
+                  "reset, senders of other packets are told that they are not let through."),
             field(&ServiceChain::path_selection, "path_selection",
                   "Which paths a new flow may get: local and remote order them by distance, "
                   "round_robin ignores weights, weighted and any follow them."),
             field(&ServiceChain::reselect_midflow, "reselect_midflow",
-                  "A flow whose path fails gets another one."),
+                  "Rebalance: a flow whose path fails gets another one at its next packet, even if "
+                  "stateful nodes lose it. no: it meets the failure policy at once."),
+            field(&ServiceChain::hold_packets, "hold_packets",
+                  "How many packets of a flow wait where no path is usable, before the failure "
+                  "policy counts; 0: none.",
+                  0, max_hold_packets),
+            field(&ServiceChain::hold_ms, "hold_ms",
+                  "How long they wait, from when the chain was found without a path.", 0,
+                  max_hold_ms)
+                .unit("ms"),
             field(&ServiceChain::duplicate_policy, "duplicate_policy",
                   "Whether a flow that had this chain at its source has it again at its "
                   "destination."),

@@ -63,7 +63,7 @@ Exit hand_over(Packet& p, const NodeTable::Place& place, std::uint32_t port, Wor
 
 // A hop that cannot be made is left out where the chain allows it (§5.5).
 Exit without_context(Packet& p, Work& work) {
-    if (p.smd.copy || work.tables.policy_of(p.smd.sci) == FailurePolicy::block)
+    if (p.smd.copy || work.tables.policy_of(p.smd.sci) != FailurePolicy::allow)
         return Exit::ctx_full;
     ++work.state.skipped;
     work.emit.note(p, "skipped", "no context");

@@ -187,6 +187,14 @@ private:
         claim(scis_, chain.sci, "sci", "number " + std::to_string(chain.sci));
         check_nodes(chain, chain.forward, "forward");
         check_nodes(chain, chain.reverse, "reverse");
+        check_hold(chain);
+    }
+
+    void check_hold(const ServiceChain& chain) {
+        if (chain.hold_packets != 0 && chain.hold_ms == 0)
+            fail("hold_ms", "packets that wait need a time to wait; set it, or hold_packets: 0");
+        if (chain.hold_packets == 0 && chain.hold_ms != 0)
+            fail("hold_packets", "0, so that nothing waits; set it, or leave hold_ms out");
     }
 
     // Every profile needs a node of its own in each direction (OBJ-10).

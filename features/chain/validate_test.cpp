@@ -60,6 +60,12 @@ void edit_appliance(model::Snapshot& s, void (*change)(ServiceNode&)) {
 }
 
 const Case cases[] = {
+    {"a chain whose packets wait for no time",
+     [](auto& s) { edit<ServiceChain>(s, "c1", [](ServiceChain& c) { c.hold_packets = 4; }); },
+     "service-chain/c1", "hold_ms", "packets that wait need a time to wait"},
+    {"a chain where nothing waits for some time",
+     [](auto& s) { edit<ServiceChain>(s, "c1", [](ServiceChain& c) { c.hold_ms = 50; }); },
+     "service-chain/c1", "hold_packets", "0, so that nothing waits"},
     {"a node's port in a guest segment",
      [](auto& s) {
          edit<Port>(s, "n1", [](Port& p) { p.segment = "web", p.service_segment = {}; });

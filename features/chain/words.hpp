@@ -29,10 +29,10 @@ constexpr auto enum_names(Transport) {
 }
 
 // What happens to packets that cannot have their services (OBJ-24).
-enum class FailurePolicy : std::uint8_t { allow = 1, block };
+enum class FailurePolicy : std::uint8_t { allow = 1, block, reset };
 constexpr auto enum_names(FailurePolicy) {
     using enum FailurePolicy;
-    return EnumNames<FailurePolicy, 2>{{{allow, "allow"}, {block, "block"}}};
+    return EnumNames<FailurePolicy, 3>{{{allow, "allow"}, {block, "block"}, {reset, "reset"}}};
 }
 
 // What a node's messages may do to a flow (OBJ-2).

@@ -1,7 +1,5 @@
 #include "features/overlay/encap.hpp"
 
-#include <utility>
-
 #include "features/overlay/service_leg.hpp"
 #include "net/arp.hpp"
 #include "net/geneve.hpp"
@@ -51,16 +49,6 @@ void ask(const net::Ip& address, Encap::State& state, Emit& emit) {
     state.asked_ns = emit.now_ns;
     ++state.questions;
     emit.transmit(*question, emit.ports->underlay_port);
-}
-
-bool wait(Packet& p, const net::Ip& address, Encap::State& state, Emit& emit) {
-    for (Encap::Waiting& place : state.waiting) {
-        if (place.packet) continue;
-        place = {&p, address, emit.now_ns + wait_ns};
-        emit.keep(p);
-        return true;
-    }
-    return false;
 }
 
 bool push_tunnel_header(Packet& p) {
@@ -123,7 +111,8 @@ void Encap::run(dataplane::Burst& burst, const Tables& tables, State& state,
         const auto found = look_up(hop, state, emit);
         if (!found.known || emit.now_ns - found.learned_ns > refresh_ns) ask(hop, state, emit);
         if (!found.known) {
-            if (!wait(*p, hop, state, emit)) exits.take(*p, Exit::no_neighbour);
+            if (!state.waiting.hold(*p, emit.now_ns + wait_ns, hop, emit))
+                exits.take(*p, Exit::no_neighbour);
             continue;
         }
         if (!push_outer(*p, *peer, found.mac, emit)) {
@@ -136,30 +125,29 @@ void Encap::run(dataplane::Burst& burst, const Tables& tables, State& state,
 }
 
 void Encap::tick(const Tables&, State& state, dataplane::Exits<Exit>& exits, Emit& emit) {
-    for (Waiting& place : state.waiting) {
-        if (!place.packet) continue;
-        Packet& p = *place.packet;
-        const auto found = look_up(place.next_hop, state, emit);
+    state.waiting.release([&](auto& held) {
+        Packet& p = *held.packet;
+        const auto found = look_up(held.what, state, emit);
         const dataplane::Peer* peer = emit.ports->peer(p.tunnel_peer);
         if (found.known && peer && push_outer(p, *peer, found.mac, emit)) {
             emit.transmit(p, emit.ports->underlay_port);
-        } else if (emit.now_ns >= place.until_ns || !peer) {
+        } else if (emit.now_ns >= held.until_ns || !peer) {
             exits.note(peer ? Exit::no_neighbour : Exit::unknown_peer);
             emit.release(p);
         } else {
-            ask(place.next_hop, state, emit);
-            continue;
+            ask(held.what, state, emit);
+            return false;
         }
-        place.packet = nullptr;
-    }
+        return true;
+    });
 }
 
 void Encap::leave(State& state, dataplane::Exits<Exit>& exits, Emit& emit) {
-    for (Waiting& place : state.waiting) {
-        if (!place.packet) continue;
+    state.waiting.release([&](auto& held) {
         exits.note(Exit::no_neighbour);
-        emit.release(*std::exchange(place.packet, nullptr));
-    }
+        emit.release(*held.packet);
+        return true;
+    });
 }
 
 }  // namespace weir::overlay

@@ -2,6 +2,7 @@
 #include <array>
 #include <string_view>
 
+#include "dataplane/hold.hpp"
 #include "features/overlay/tunnel_header.hpp"
 #include "features/overlay/underlay.hpp"
 
@@ -14,13 +15,8 @@ struct Encap {
     using Exit = EncapExit;
     static constexpr auto exit_names = encap_exit_names;
 
-    struct Waiting {
-        dataplane::Packet* packet = nullptr;
-        net::Ip next_hop;
-        std::uint64_t until_ns = 0;
-    };
     struct State : SharedNeighbours {
-        std::array<Waiting, 64> waiting{};
+        dataplane::HoldQueue<net::Ip, 64> waiting;  // for the MAC of this next hop
         net::Ip asked;               // last address asked for,
         std::uint64_t asked_ns = 0;  // and when: at most 10 questions a second each
         SharedWindows windows;

@@ -1,7 +1,10 @@
 #include "features/overlay/service_leg.hpp"
 
 #include <algorithm>
+#include <cstring>
 
+#include "base/limits.hpp"
+#include "dataplane/overhead.hpp"
 #include "net/auth.hpp"
 #include "net/bytes.hpp"
 #include "net/ethernet.hpp"
@@ -23,6 +26,32 @@ bool push_nsh_frame(Packet& p) {
     nsh.smd = p.smd;
     net::push_nsh(p, nsh);
     net::push_ethernet(p, dst, src, net::ethertype_nsh);
+    return true;
+}
+
+// All that a leg may put in front of a packet with so many orders: outer headers, Geneve with the
+// metadata or NSH, AUTH, TRACE and the orders.
+constexpr std::uint32_t most_headers(std::uint32_t orders) {
+    constexpr std::uint32_t option = dataplane::option_header_bytes;
+    return net::ethernet_bytes + net::ip6_bytes + net::udp_bytes + net::geneve_bytes +
+           std::max<std::uint32_t>(option + net::smd_bytes,
+                                   net::ethernet_bytes + net::nsh_md2_bytes) +
+           option + net::auth_bytes + dataplane::trace_option_bytes +
+           orders * (option + net::ctrl_bytes);
+}
+constexpr std::uint32_t orders_with_room = 2;
+static_assert(most_headers(orders_with_room) <= limits::packet_headroom_bytes);
+
+// More orders than a packet comes with room for: the frame moves towards its end. False: there is
+// no room behind it either.
+bool make_headroom(Packet& p, std::uint32_t bytes) {
+    if (p.headroom >= bytes) return true;
+    const std::uint32_t missing = bytes - p.headroom;
+    if (p.tailroom < missing) return false;
+    std::memmove(p.data + missing, p.data, p.length);
+    p.data += missing;
+    p.headroom += missing;
+    p.tailroom -= missing;
     return true;
 }
 
@@ -51,6 +80,8 @@ bool push_service_leg(Packet& p, const dataplane::SegmentEntry* segment, Signer&
         net::encode(auth, option);
         header.auth = option;
     }
+    if (p.ctrl_count > orders_with_room && !make_headroom(p, most_headers(p.ctrl_count)))
+        [[unlikely]] return false;
     if (nsh && !push_nsh_frame(p)) return false;
     if (!net::push_geneve(p, header)) return false;
     return header.auth.empty() || net::sign(p, link->send.state, nsh);

@@ -1,7 +1,5 @@
 #include "features/parse/fragments.hpp"
 
-#include <utility>
-
 #include "dataplane/dispatch.hpp"
 
 namespace weir::parse {
@@ -70,46 +68,38 @@ bool proceed(Packet& p, std::uint16_t src_port, std::uint16_t dst_port, dataplan
     return dataplane::dispatch(p, emit);
 }
 
+using Held = decltype(Fragments::State::held)::Held;
+
 // The program may have changed since: the port may be gone, or its index another port's.
-bool port_is_there(const Fragments::Held& held, const dataplane::Emit& emit) {
+bool port_is_there(const Held& held, const dataplane::Emit& emit) {
     const dataplane::PortEntry* port = emit.ports->at(dataplane::context_port(*held.packet));
-    return port && port->incarnation == held.incarnation;
+    return port && port->incarnation == held.what.incarnation;
 }
 
 // Later fragments that came before their first one go on now.
 void free_held(Fragments::State& state, const Packet& first,
                dataplane::Exits<Fragments::Exit>& exits, dataplane::Emit& emit) {
-    for (Fragments::Held& held : state.held) {
-        Packet* p = held.packet;
-        if (!p || !same(*p, first)) continue;
-        const bool there = port_is_there(held, emit);
-        held.packet = nullptr;
-        if (!there) {
+    state.held.release([&](Held& held) {
+        Packet& p = *held.packet;
+        if (!same(p, first)) return false;
+        if (!port_is_there(held, emit)) {
             exits.note(Fragments::Exit::port_gone);
-            emit.release(*p);
-            continue;
+            emit.release(p);
+        } else if (!proceed(p, first.tuple.src_port, first.tuple.dst_port, emit)) {
+            emit.enter(p, held.what.context);
         }
-        if (proceed(*p, first.tuple.src_port, first.tuple.dst_port, emit)) continue;
-        emit.enter(*p, held.context);
-    }
+        return true;
+    });
 }
 
 bool hold(Fragments::State& state, Packet& p, dataplane::Emit& emit) {
     std::size_t mine = 0;
-    Fragments::Held* place = nullptr;
-    for (Fragments::Held& held : state.held) {
-        if (!held.packet) {
-            if (!place) place = &held;
-        } else if (same(*held.packet, p)) {
-            ++mine;
-        }
-    }
-    if (!place || mine >= held_per_datagram) return false;
+    state.held.each([&](const Held& held) { mine += same(*held.packet, p); });
+    if (mine >= held_per_datagram) return false;
     const dataplane::PortEntry* port = emit.ports->at(dataplane::context_port(p));
-    *place = {&p, emit.now_ns + hold_ns, static_cast<dataplane::Context>(p.context),
-              port ? port->incarnation : 0};
-    emit.keep(p);
-    return true;
+    return state.held.hold(
+        p, emit.now_ns + hold_ns,
+        {static_cast<dataplane::Context>(p.context), port ? port->incarnation : 0}, emit);
 }
 
 }  // namespace
@@ -132,17 +122,19 @@ void Fragments::run(dataplane::Burst& burst, const Tables&, State& state,
 
 void Fragments::tick(const Tables&, State& state, dataplane::Exits<Exit>& exits,
                      dataplane::Emit& emit) {
-    for (Held& held : state.held) {
-        if (!held.packet || held.until_ns > emit.now_ns) continue;
+    state.held.release([&](Held& held) {
+        if (held.until_ns > emit.now_ns) return false;
         exits.note(Exit::orphan);
         emit.release(*held.packet);
-        held.packet = nullptr;
-    }
+        return true;
+    });
 }
 
 void Fragments::leave(State& state, dataplane::Exits<Exit>&, dataplane::Emit& emit) {
-    for (Held& held : state.held)
-        if (held.packet) emit.hand_to_engine(*std::exchange(held.packet, nullptr));
+    state.held.release([&](Held& held) {
+        emit.hand_to_engine(*held.packet);
+        return true;
+    });
 }
 
 }  // namespace weir::parse

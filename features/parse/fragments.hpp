@@ -2,6 +2,7 @@
 #include <array>
 #include <string_view>
 
+#include "dataplane/hold.hpp"
 #include "dataplane/no_tables.hpp"
 
 namespace weir::parse {
@@ -28,15 +29,13 @@ struct Fragments {
         std::uint16_t src_port = 0, dst_port = 0;
         std::uint8_t proto = 0;
     };
-    struct Held {
-        dataplane::Packet* packet = nullptr;
-        std::uint64_t until_ns = 0;
+    struct Place {
         dataplane::Context context = dataplane::Context::source;
         std::uint32_t incarnation = 0;  // of the port whose context it waits in
     };
     struct State {
         std::array<Datagram, 1024> datagrams{};
-        std::array<Held, 64> held{};
+        dataplane::HoldQueue<Place, 64> held;
         std::uint64_t remembered = 0;
     };
 
