@@ -68,7 +68,8 @@ bool WaitingRoom::leave(Held& held, Emit& emit, WaitEnd& how) {
     p.flow = flow;
     p.program = dataplane::own_program(p);
     p.program->act_before = emit.stages->insertion[which];
-    emit.start(p, what.context, emit.stages->insertion[which] | emit.stages->behind_insertion[which]);
+    emit.start(p, what.context,
+               emit.stages->insertion[which] | emit.stages->behind_insertion[which]);
     return true;
 }
 

@@ -51,6 +51,15 @@ void ask(const net::Ip& address, Encap::State& state, Emit& emit) {
     emit.transmit(*question, emit.ports->underlay_port);
 }
 
+// Orders of many nodes need more room than a packet comes with: it comes here again in a buffer
+// that has it.
+void widen(Packet& p, dataplane::Exits<Encap::Exit>& exits, Emit& emit) {
+    Packet* wider = with_headroom(p, emit);
+    if (!wider) return exits.take(p, Encap::Exit::no_headroom);
+    emit.release(p);
+    emit.enter(*wider, dataplane::Context::service, emit.stages->service_from_anchor);
+}
+
 bool push_tunnel_header(Packet& p) {
     net::GeneveHeader header;
     header.vni = p.vni;
@@ -95,6 +104,10 @@ void Encap::run(dataplane::Burst& burst, const Tables& tables, State& state,
         }
         if (emit.ports->underlay_port == net::no_port) {
             exits.take(*p, Exit::no_underlay);
+            continue;
+        }
+        if (service && !has_headroom(*p)) [[unlikely]] {
+            widen(*p, exits, emit);
             continue;
         }
         emit.note(*p, "peer", peer->name);

@@ -43,9 +43,10 @@ enum class EncapExit : std::uint8_t {
     no_underlay,   // this host has no underlay port (yet)
     mtu,           // larger than the underlay takes, tunnel headers included
     no_neighbour,  // the underlay did not answer for the other host, or too many packets wait
+    no_headroom,   // three orders or more, and no buffer with room in front for them
     count_
 };
-inline constexpr std::array<std::string_view, 4> encap_exit_names = {
-    "encap.unknown_peer", "encap.no_underlay", "MTU", "encap.no_neighbour"};
+inline constexpr std::array<std::string_view, 5> encap_exit_names = {
+    "encap.unknown_peer", "encap.no_underlay", "MTU", "encap.no_neighbour", "encap.no_headroom"};
 
 }  // namespace weir::overlay

@@ -32,30 +32,37 @@ bool push_nsh_frame(Packet& p) {
 // All that a leg may put in front of a packet with so many orders: outer headers, Geneve with the
 // metadata or NSH, AUTH, TRACE and the orders.
 constexpr std::uint32_t most_headers(std::uint32_t orders) {
-    constexpr std::uint32_t option = dataplane::option_header_bytes;
-    return net::ethernet_bytes + net::ip6_bytes + net::udp_bytes + net::geneve_bytes +
-           std::max<std::uint32_t>(option + net::smd_bytes,
-                                   net::ethernet_bytes + net::nsh_md2_bytes) +
-           option + net::auth_bytes + dataplane::trace_option_bytes +
-           orders * (option + net::ctrl_bytes);
+    constexpr std::size_t option = dataplane::option_header_bytes;
+    constexpr std::size_t outer = net::ethernet_bytes + net::ip6_bytes + net::udp_bytes;
+    constexpr std::size_t metadata =
+        std::max(option + net::smd_bytes, net::ethernet_bytes + net::nsh_md2_bytes);
+    constexpr std::size_t others = option + net::auth_bytes + dataplane::trace_option_bytes;
+    return static_cast<std::uint32_t>(outer + net::geneve_bytes + metadata + others +
+                                      orders * (option + net::ctrl_bytes));
 }
 constexpr std::uint32_t orders_with_room = 2;
 static_assert(most_headers(orders_with_room) <= limits::packet_headroom_bytes);
 
-// More orders than a packet comes with room for: the frame moves towards its end. False: there is
-// no room behind it either.
-bool make_headroom(Packet& p, std::uint32_t bytes) {
-    if (p.headroom >= bytes) return true;
-    const std::uint32_t missing = bytes - p.headroom;
-    if (p.tailroom < missing) return false;
-    std::memmove(p.data + missing, p.data, p.length);
-    p.data += missing;
-    p.headroom += missing;
-    p.tailroom -= missing;
-    return true;
+}  // namespace
+
+bool has_headroom(const Packet& p) {
+    return p.ctrl_count <= orders_with_room || p.headroom >= most_headers(p.ctrl_count);
 }
 
-}  // namespace
+Packet* with_headroom(const Packet& p, dataplane::Emit& emit) {
+    Packet* wider = emit.clone(p);
+    if (!wider) return nullptr;
+    const std::uint32_t missing = most_headers(p.ctrl_count) - wider->headroom;
+    if (wider->tailroom < missing) {
+        emit.release(*wider);
+        return nullptr;
+    }
+    std::memmove(wider->data + missing, wider->data, wider->length);
+    wider->data += missing;
+    wider->headroom += missing;
+    wider->tailroom -= missing;
+    return wider;
+}
 
 bool push_service_leg(Packet& p, const dataplane::SegmentEntry* segment, Signer& signer) {
     const bool nsh = segment && segment->nsh;
@@ -80,8 +87,6 @@ bool push_service_leg(Packet& p, const dataplane::SegmentEntry* segment, Signer&
         net::encode(auth, option);
         header.auth = option;
     }
-    if (p.ctrl_count > orders_with_room && !make_headroom(p, most_headers(p.ctrl_count)))
-        [[unlikely]] return false;
     if (nsh && !push_nsh_frame(p)) return false;
     if (!net::push_geneve(p, header)) return false;
     return header.auth.empty() || net::sign(p, link->send.state, nsh);

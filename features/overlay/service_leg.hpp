@@ -15,6 +15,11 @@ struct Signer {
 };
 bool push_service_leg(net::Packet& p, const dataplane::SegmentEntry* segment, Signer& signer);
 
+// Whether all that may come in front of the packet has room: orders of more than two nodes may not.
+bool has_headroom(const net::Packet& packet);
+// A copy that has it, all else alike; null without a buffer.
+net::Packet* with_headroom(const net::Packet& packet, dataplane::Emit& emit);
+
 // The metadata of a packet of an NSH segment, whose tunnel headers are off: reads it, takes NSH and
 // its Ethernet header off and leaves the guest's frame with the addresses of the service plane, as
 // the SMD option would have come. False: there is none, or it is not what hosts send each other.
