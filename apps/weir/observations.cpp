@@ -15,6 +15,7 @@ public:
         const Value& notes = step["notes"];
         if (notes.find("spi")) spi_ = notes["spi"];
         if (notes.find("si")) si_ = notes["si"];
+        if (notes.find("d")) d_ = notes["d"];
         if (stage == "deliver") return tell(step, "guest", "delivered");
         if (result != "sent" && result != "continue") return drop(step);
         if (stage == "insert" && notes.find("spi")) return insert(step);
@@ -37,6 +38,7 @@ private:
         out.set("event", event);
         if (!spi_.is_null()) out.set("spi", spi_);
         if (!si_.is_null()) out.set("si", si_);
+        if (!d_.is_null()) out.set("d", d_);
         out.set("at_ns", step["at_ns"]);
         return out;
     }
@@ -89,7 +91,7 @@ private:
     std::vector<Value> rows_;
     std::map<std::string, Value> waiting_;  // nodes that have the packet, and since when
     std::string last_node_;
-    Value spi_, si_;
+    Value spi_, si_, d_;
     bool ended_ = false;
 };
 

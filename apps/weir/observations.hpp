@@ -7,7 +7,9 @@
 // and what he did with it (spec service-plane §12.3).
 namespace weir::command {
 
-// Rows {host, component, node, spi, si, event, reason, at_ns, dwell_us}, in the order of `steps`:
+// Rows {host, component, node, spi, si, d, event, reason, at_ns, dwell_us}, in the order of
+// `steps`:
+//   d          direction: 0 as the flow was opened, 1 against that
 //   component  anchor (the insertion point and where the packet goes on), proxy (the host's leg to
 //              the next hop), node, or guest
 //   event      inserted, sent, received, forwarded, resumed, delivered, dropped

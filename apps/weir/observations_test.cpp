@@ -25,10 +25,11 @@ Value step(const std::string& host, const std::string& stage, const std::string&
 
 std::vector<Value> there() {
     return {step("h1", "parse", "continue", 1),
-            step("h1", "insert", "sent", 2, R"({"rule":"web","chain":"c1","path":"p","spi":9})"),
+            step("h1", "insert", "sent", 2,
+                 R"({"rule":"web","chain":"c1","path":"p","spi":9,"d":0})"),
             step("h1", "resolve", "continue", 3, R"({"next":"n1","ttl":62})"),
             step("h1", "encap", "sent", 4, R"({"peer":"h3"})"),
-            step("h3", "arrive", "continue", 500, R"({"spi":9,"si":2})"),
+            step("h3", "arrive", "continue", 500, R"({"spi":9,"si":2,"d":1})"),
             step("h3", "to_node", "sent", 1000, R"({"node":"n1","si":2})")};
 }
 std::vector<Value> through() {
@@ -63,6 +64,8 @@ TEST(Observations, SayRulePathIndexAndHowLongANodeHadThePacket) {
     EXPECT_EQ(rows[0]["rule"].as_text(), "web");
     EXPECT_EQ(rows[0]["spi"].as_uint(), 9u);
     EXPECT_EQ(rows[2]["si"].as_uint(), 2u);
+    EXPECT_EQ(rows[0]["d"], Value(0u)) << "as whoever had the packet said last";
+    EXPECT_EQ(rows[2]["d"], Value(1u));
     EXPECT_EQ(rows[3]["si"].as_uint(), 1u);
     EXPECT_EQ(rows[3]["dwell_us"].as_uint(), 7u);
     EXPECT_TRUE(rows[2]["dwell_us"].is_null());

@@ -138,7 +138,7 @@ std::vector<Value> in_order(Rows rows, const std::string& first) {
 }
 
 void print_observations(const std::vector<Value>& rows) {
-    cli::Table table({"HOST", "WHO", "DID", "SPI", "SI", "DWELL", "DETAILS"});
+    cli::Table table({"HOST", "WHO", "DID", "SPI", "SI", "D", "DWELL", "DETAILS"});
     for (const Value& row : rows) {
         Value details = Value::object();
         for (const char* key : {"rule", "chain", "path", "next", "port", "call_point", "reason"})
@@ -149,7 +149,7 @@ void print_observations(const std::vector<Value>& rows) {
         const std::string dwell = number("dwell_us");
         table.add({row["host"].as_text(),
                    row["node"].is_null() ? row["component"].as_text() : row["node"].as_text(),
-                   row["event"].as_text(), number("spi"), number("si"),
+                   row["event"].as_text(), number("spi"), number("si"), number("d"),
                    dwell.empty() ? "" : dwell + " us", cli::inline_text(details)});
     }
     if (!rows.empty()) std::printf("\n%s", table.text().c_str());

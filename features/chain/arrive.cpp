@@ -82,6 +82,7 @@ void Arrive::run(dataplane::Burst& burst, const Tables& plane, State& state,
             p->tunnel_peer = net::no_port;
             emit.note(*p, "spi", p->smd.spi);
             emit.note(*p, "si", p->smd.si);
+            emit.note(*p, "d", p->smd.reverse ? 1 : 0);
             if (p->smd.returning) {
                 ++state.returning;
             } else if ((why = find_node(*p, plane)) == goes_on) {

@@ -182,6 +182,7 @@ struct Work {
         if (decided.path) {
             emit.note(p, "path", decided.path->name);
             emit.note(p, "spi", decided.path->spi);
+            emit.note(p, "d", p.direction);
         } else {
             emit.note(p, "service",
                       decided.what == Decision::bypass    ? "bypassed"

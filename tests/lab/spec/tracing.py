@@ -41,6 +41,7 @@ class Trace(Scenario):
         indices = [row["si"] for row in traced["observations"]
                    if row.get("node") and row["event"] == "received"]
         self.assertEqual(indices, [2, 1])
+        self.assertEqual({row["d"] for row in traced["observations"]}, {0})
         for row in traced["observations"]:
             if row["event"] == "forwarded":
                 self.assertGreaterEqual(row["dwell_us"], 0)
