@@ -86,7 +86,7 @@ public:
 //   tick(tables, state, exits, emit)       about every millisecond on every worker
 //   counters(tables, state, CounterSink&)  on the worker, between bursts
 //   query(what, tables, state, emit, out)  rows for "<name>.<what>" (model::Value array), on the
-//   worker
+//   worker; ask(question, tables, state, emit, out): the same where more of the question counts
 template <class S>
 concept Stage = requires(const CompileInput& input,
                          const std::shared_ptr<const typename S::Tables>& previous, Burst& burst,

@@ -83,7 +83,8 @@ private:
     const Program& start_burst(Worker& worker, std::uint64_t now_ns);
     model::Value counters(Worker& worker, const Program& program);
     model::Value start_trace(Worker& worker, const Program& program, const model::Value& request);
-    model::Value stage_query(Worker& worker, const Program& program, std::string_view what);
+    model::Value stage_query(Worker& worker, const Program& program,
+                             const model::Value& request);
     void receive(Worker& worker, const Program& program, net::Packet& p);
 
     const weir_host_vtable host_;

@@ -229,7 +229,7 @@ Value Engine::worker_query(std::uint32_t index, const Value& request, std::uint6
     if (what == "trace-log")
         return trace_rows(worker, host_name_,
                           static_cast<std::uint32_t>(request["trace_id"].as_uint()));
-    return stage_query(worker, program, what);
+    return stage_query(worker, program, request);
 }
 
 Value Engine::counters(Worker& worker, const Program& program) {
@@ -288,10 +288,23 @@ Value Engine::start_trace(Worker& worker, const Program& program, const Value& r
 }
 
 // "<stage>.<table>": rows that a stage shows of itself.
-Value Engine::stage_query(Worker& worker, const Program& program, std::string_view what) {
+Value Engine::stage_query(Worker& worker, const Program& program, const Value& request) {
+    const std::string_view what = request["what"].as_text();
     const std::size_t dot = what.find('.');
     Value answer = Value::object();
     bool found = false;
+    if (what == "agents") {
+        Value& rows = answer.set("rows", Value::array());
+        Plane::Parts::for_each([&]<class S>() {
+            if constexpr (requires {
+                              S::ask(request, worker.pipeline.table<S>(program.tables),
+                                     worker.pipeline.state<S>(), worker.emit, rows);
+                          })
+                found |= S::ask(request, worker.pipeline.table<S>(program.tables),
+                                worker.pipeline.state<S>(), worker.emit, rows);
+        });
+        return answer;
+    }
     if (dot != std::string_view::npos) {
         Value& rows = answer.set("rows", Value::array());
         Plane::Parts::for_each([&]<class S>() {
@@ -302,6 +315,14 @@ Value Engine::stage_query(Worker& worker, const Program& program, std::string_vi
                           }) {
                 found |= S::query(what.substr(dot + 1), worker.pipeline.table<S>(program.tables),
                                   worker.pipeline.state<S>(), worker.emit, rows);
+            }
+            if constexpr (requires {
+                              S::ask(request, worker.pipeline.table<S>(program.tables),
+                                     worker.pipeline.state<S>(), worker.emit, rows);
+                          }) {
+                found |= S::ask(request, worker.pipeline.table<S>(program.tables),
+                                worker.pipeline.state<S>(), worker.emit, rows);
+                worker.pipeline.drain(program.tables);  // what it sent
             }
         });
     }

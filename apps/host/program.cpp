@@ -13,6 +13,7 @@
 #include "apps/host/control_loop.hpp"
 #include "apps/host/controller_link.hpp"
 #include "apps/host/host_config.hpp"
+#include "apps/host/agent_sockets.hpp"
 #include "apps/host/local_server.hpp"
 #include "apps/host/queries.hpp"
 #include "apps/host/vault_memory.hpp"
@@ -82,6 +83,7 @@ struct HostProgram::Core {
     std::unique_ptr<VaultMemory> memory;
     std::unique_ptr<Shell> shell;
     std::unique_ptr<LocalServer> server;
+    std::unique_ptr<AgentSockets> agents;
     std::unique_ptr<ControllerLink> link;
     model::Snapshot planned;
     std::uint64_t lost_by_link = 0;  // events, as counted so far
@@ -94,6 +96,8 @@ struct HostProgram::Core {
     Result<std::unique_ptr<dataplane::Device>> open_device(const dataplane::DeviceSpec& spec);
     Status apply(model::Snapshot snapshot);
     Status load_config();
+    model::Value answer(const model::Value& request);
+    void follow_agents();
     void close();
 };
 
@@ -135,8 +139,10 @@ Status HostProgram::Core::open() {
 // What comes in from now on waits for the control thread: nothing is answered before run().
 Status HostProgram::Core::start_serving() {
     const auto ask = [this](const model::Value& request) {
-        return loop.call([&] { return answer_query(*shell, request); });
+        return loop.call([&] { return answer(request); });
     };
+    agents = std::make_unique<AgentSockets>(options.run_dir + "/agents", ask);
+    follow_agents();
     const std::string socket =
         options.socket.empty() ? options.run_dir + "/host.sock" : options.socket;
     auto served = LocalServer::start(socket, options.metrics, ask);
@@ -211,7 +217,22 @@ Status HostProgram::Core::apply(model::Snapshot snapshot) {
     if (const Status saved = last_good.save(planned); !saved)
         log::error("host.state", {{"why", saved.error().text()}});
     log::info("host.applied", {{"revision", planned.revision}});
+    follow_agents();
     return {};
+}
+
+model::Value HostProgram::Core::answer(const model::Value& request) {
+    model::Value answer = answer_query(*shell, request);
+    if (agents && request["what"].as_text() == "counters") agents->add_counters(answer);
+    return answer;
+}
+
+// Sockets for those who may speak to what this revision runs.
+void HostProgram::Core::follow_agents() {
+    if (!agents) return;
+    model::Value question = model::Value::object();
+    question.set("what", "agents");
+    agents->follow(answer_query(*shell, question)["rows"]);
 }
 
 // The file if there is one, else (or if it is wrong) what ran last.
@@ -243,6 +264,7 @@ void HostProgram::run() {
 // First those who hand work to the control thread, then the thread itself.
 void HostProgram::stop() {
     if (core_->link) core_->link->stop();
+    core_->agents->stop();
     core_->server->stop();
     core_->loop.stop();
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "base/limits.hpp"
+#include "net/packet.hpp"
 #include "net/smd.hpp"
 
 // What an L2 node's proxy remembers of the packets inside the node (spec service-plane DP-16).
@@ -36,6 +37,7 @@ ContextAge next_context_age(ContextAge now, ContextAge seen);
 // One flow-direction inside a node.
 struct Context {
     net::Smd smd;  // of its last packet, as delivered: SI not yet decremented
+    net::Tuple tuple;  // of its first packet with ports, as delivered; proto 0: none yet
     std::uint32_t hash = 0;
     std::uint64_t used_ns = 0;     // last delivery
     std::uint64_t sampled_ns = 0;  // delivery whose return is timed; 0: none
@@ -92,6 +94,14 @@ public:
 
     std::uint16_t vlan_of(const Context& context) const {
         return static_cast<std::uint16_t>(&context - slab_->contexts.data());
+    }
+    // The newest context of an age that fits. Null: none.
+    template <class Fits>
+    Context* find_if(std::uint64_t now_ns, Fits&& fits) {
+        for (const ContextSlab::List& list : part_->lists)
+            for (std::uint16_t vlan = list.newest; vlan != no_vlan; vlan = at(vlan).older)
+                if (!expired(at(vlan), now_ns) && fits(at(vlan))) return &at(vlan);
+        return nullptr;
     }
     std::uint16_t size() const { return part_->used; }
     std::uint16_t capacity() const { return count_; }

@@ -167,18 +167,10 @@ void FlowContexts::claim(std::uint8_t node, std::uint32_t epoch) {
     share.epoch = epoch;
 }
 
-namespace {
-
-bool expired(const FlowContext& context, std::uint64_t now_ns) {
-    return now_ns - context.used_ns >= context_lifetime_ns(context.age) && now_ns > context.used_ns;
-}
-
-}  // namespace
-
 FlowContext* FlowContexts::find(std::uint32_t id, std::uint8_t node, std::uint64_t now_ns) {
     if (id < first_ || id >= first_ + count_) return nullptr;
     FlowContext& context = at(id);
-    return context.live && context.node == node && !expired(context, now_ns) ? &context : nullptr;
+    return context.live && context.node == node && !is_over(context, now_ns) ? &context : nullptr;
 }
 
 FlowContext* FlowContexts::find(const net::Tuple& tuple, bool reverse, std::uint8_t node,
@@ -189,7 +181,7 @@ FlowContext* FlowContexts::find(const net::Tuple& tuple, bool reverse, std::uint
         FlowContext& context = at(id);
         if (context.hash == hash && context.node == node && context.knows(reverse) &&
             context.tuple == turned)
-            return expired(context, now_ns) ? nullptr : &context;
+            return is_over(context, now_ns) ? nullptr : &context;
     }
     return nullptr;
 }
@@ -235,6 +227,8 @@ FlowContexts::Refreshed FlowContexts::refresh(const Delivery& d, std::uint64_t n
     }
     context->of(d.smd.reverse) = d.smd;
     context->known |= d.smd.reverse ? 2 : 1;
+    if ((d.headers.tcp_flags & (net::tcp_syn | net::tcp_ack)) == net::tcp_syn)
+        context->answered = 0;
     if (context->inside == 0) context->sampled_ns = 0;
     context->used_ns = now_ns;
     return {context, false};
@@ -262,7 +256,7 @@ std::uint32_t FlowContexts::take(std::uint8_t node, std::uint64_t now_ns) {
 
 void FlowContexts::expire(std::uint8_t node, std::uint64_t now_ns, unsigned most) {
     for (const FlowContextMemory::List& list : part_->shares[node].lists) {
-        while (most > 0 && list.oldest != no_context_id && expired(at(list.oldest), now_ns)) {
+        while (most > 0 && list.oldest != no_context_id && is_over(at(list.oldest), now_ns)) {
             remove(list.oldest);
             --most;
         }

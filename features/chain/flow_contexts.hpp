@@ -43,10 +43,12 @@ struct FlowContext {
     // first.
     std::array<std::uint32_t, 2> tags{};
     std::uint8_t tag_count = 0;
-    std::uint8_t node = 0;   // slot in NodeMemory
+    std::uint32_t before_mark = 0;  // what the mark stands in the place of, see HeaderMark
+    std::uint8_t node = 0;          // slot in NodeMemory
     std::uint8_t known = 0;  // bit 0: a forward packet was delivered, bit 1: a reverse one
     ContextAge age = ContextAge::finished;
-    std::uint8_t live = 0;  // written last on insert, first on removal
+    std::uint8_t answered = 0;  // a node that opens connections has opened one for this
+    std::uint8_t live = 0;      // written last on insert, first on removal
 
     bool knows(bool reverse) const { return (known >> (reverse ? 1 : 0) & 1) != 0; }
     net::Smd& of(bool reverse) { return smd[reverse ? 1 : 0]; }
@@ -54,7 +56,7 @@ struct FlowContext {
 
 struct FlowContextMemory {
     static constexpr std::string_view pool_name = "service-contexts";
-    static constexpr std::uint32_t layout_version = 1;
+    static constexpr std::uint32_t layout_version = 2;
 
     struct List {
         std::uint32_t oldest = no_context_id, newest = no_context_id;
@@ -126,7 +128,23 @@ public:
                 if (!visit(at(id))) return;
     }
 
+    // The newest of an age that fits, among the `most` newest of each age. Null: none.
+    template <class Fits>
+    FlowContext* find_if(std::uint8_t node, std::uint64_t now_ns, unsigned most, Fits&& fits) {
+        for (const auto& list : part_->shares[node].lists) {
+            unsigned left = most;
+            for (std::uint32_t id = list.newest; id != no_context_id && left > 0;
+                 id = at(id).older, --left)
+                if (!is_over(at(id), now_ns) && fits(at(id))) return &at(id);
+        }
+        return nullptr;
+    }
+
 private:
+    static bool is_over(const FlowContext& context, std::uint64_t now_ns) {
+        return now_ns - context.used_ns >= context_lifetime_ns(context.age) &&
+               now_ns > context.used_ns;
+    }
     FlowContext& at(std::uint32_t id) { return memory_->contexts[id]; }
     std::uint32_t& bucket_of(std::uint32_t hash) {
         return memory_->buckets[first_ + hash % count_];

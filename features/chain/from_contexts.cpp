@@ -1,5 +1,6 @@
 #include "dataplane/dispatch.hpp"
 #include "features/chain/from_node_work.hpp"
+#include "features/chain/header_mark.hpp"
 #include "features/chain/heartbeat.hpp"
 #include "features/chain/neighbour_answer.hpp"
 #include "net/ethernet.hpp"
@@ -174,6 +175,10 @@ Exit find_by_tuple(Packet& p, const NodeTable::Place& place, FlowContext*& found
     FlowContext* entered =
         binding.flow_contexts().find(key.reversed(), !reverse, slot, work.emit.now_ns);
     if (entered && order_reset(p, entered->of(!reverse), place, work)) return work.end(p);
+    if (node_at(place, work).contexts == NodeContexts::proxy) {
+        found = begun_by_node(p, reverse, place, work);
+        if (found) return goes_on;
+    }
     if (p.hand.dispatched - first + 1u >= work.emit.workers) return Exit::no_context;
     ++p.hand.dispatched;
     return work.move_to(p, (work.emit.worker + 1) % work.emit.workers);
@@ -220,6 +225,20 @@ Exit take_router_heartbeat(Packet& p, const NodeTable::Place& place, Work& work)
     return work.end(p);
 }
 
+// The context that a router's packet names by its mark, whatever its addresses are now.
+Exit find_by_mark(Packet& p, const NodeTable::Place& place, FlowContext*& found, Work& work) {
+    if (p.headers.family == net::Family::none || !can_be_marked(p)) return Exit::no_context;
+    const std::uint32_t id = id_of_mark(read_mark(p), work.emit.workers);
+    Exit missing = Exit::no_context;
+    FlowContext* context = find_by_number(p, id, place, missing, work);
+    if (!context) return missing;
+    const bool reverse = context->knows(true);
+    if (!fits_mark(p, *context, reverse)) return Exit::no_context;
+    if (place.side != (reverse ? Side::left : Side::right)) return Exit::wrong_side;
+    found = context;
+    return goes_on;
+}
+
 }  // namespace
 
 // A router speaks to its own link; what it routes is from its MAC to the proxy's.
@@ -244,12 +263,15 @@ Exit from_l3(Packet& p, const NodeTable::Place& place, Work& work) {
         if (net::destination_mac(p) != proxy_side_mac(node.id, place.side)) return Exit::link_talk;
         if (is_router_heartbeat(p, node, place.side)) return take_router_heartbeat(p, place, work);
     }
+    const bool marked = node.contexts == NodeContexts::mark;
     FlowContext* context = nullptr;
-    const Exit why = find_by_tuple(p, place, context, work);
+    const Exit why =
+        marked ? find_by_mark(p, place, context, work) : find_by_tuple(p, place, context, work);
     if (why != goes_on || work.taken) return why;
     const bool reverse = place.side == Side::left;
     const net::Smd& sent = context->of(reverse);
     if (sent.copy) return Exit::copy_return;
+    if (marked) restore_mark(p, *context);
     net::set_macs(p, sent.original_dst, sent.original_src);
     if (!restore_tags(p, *context)) return Exit::bad_frame;
     take_back(p, *context, reverse, place, work);

@@ -213,6 +213,7 @@ Exit finish(Packet& p, const NodeTable::Place& place, Work& work) {
     add_one(work.state.binding.tally(place.node).returned[p.smd.reverse ? 1 : 0]);
     work.emit.note(p, "node", node_at(place, work).name);
     work.emit.note(p, "si", p.smd.si);
+    work.emit.note(p, "d", p.smd.reverse ? 1 : 0);
     return goes_on;
 }
 

@@ -7,6 +7,10 @@
 #include "features/chain/node_table.hpp"
 #include "features/chain/slow_watch.hpp"
 
+namespace weir::model {
+class Value;
+}
+
 namespace weir::chain {
 
 // How long packets take through a node.
@@ -90,6 +94,10 @@ struct FromNode {
     // Tells of nodes that become slow, or are not any more: as this worker's packets see them.
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
+    // "agents": the nodes whose agents may give orders here; "from_node.order": an order
+    // of such an agent (dataplane/queries.md). False: another question.
+    static bool ask(const model::Value& question, const Tables&, State&, dataplane::Emit&,
+                    model::Value& rows);
 };
 static_assert(dataplane::Stage<FromNode>);
 

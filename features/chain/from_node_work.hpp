@@ -57,6 +57,10 @@ FlowContext* find_by_number(Packet& p, std::uint32_t id, const NodeTable::Place&
 // The guest's own tags as they were. False without room.
 bool restore_tags(Packet& p, const FlowContext& context);
 
+// The context of a packet that a node which ends connections made itself (`contexts: proxy`): an
+// answer in the other end's name, or a connection of its own in the client's. Null: neither.
+FlowContext* begun_by_node(Packet& p, bool reverse, const NodeTable::Place& place, Work& work);
+
 // Frames of nodes without service metadata.
 Exit from_l2(Packet& p, const NodeTable::Place& place, Work& work);
 Exit from_l3(Packet& p, const NodeTable::Place& place, Work& work);

@@ -80,7 +80,7 @@ struct HeardNode {
 
 struct NodeMemory {
     static constexpr std::string_view pool_name = "service-nodes";
-    static constexpr std::uint32_t layout_version = 2;
+    static constexpr std::uint32_t layout_version = 3;
 
     AtomicU64 seed{0};  // of the nodes' secrets; drawn once per host
     std::array<NodeSlot, max_local_nodes> slots;

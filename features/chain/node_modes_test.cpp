@@ -176,6 +176,67 @@ TEST(GwlbNode, MtuCountsTheOuterHeaders) {
     }
 }
 
+// What a translator makes of a frame of flow 1: another source, forward.
+Frame translated(Frame frame, const char* source) {
+    net::PacketBuffer buffer(frame);
+    Packet& p = buffer.packet();
+    EXPECT_EQ(net::parse(p), net::ParseError::none);
+    const net::Ip ip = ip_of(source);
+    std::copy_n(ip.bytes.data() + 12, 4, p.data + p.headers.l3 + 12);
+    net::fill_ip4_checksum(std::span(p.data + p.headers.l3, 20));
+    return buffer.frame();
+}
+
+TEST(MarkedNode, TranslatedPacketsKeepTheirFlow) {
+    for (const std::uint32_t workers : {1u, 2u, 5u}) {
+        World w(workers, intent_of(Kind::marked));
+        for (std::uint32_t flow = 1; flow <= 40; ++flow) {
+            const Frame sent = guest_frame(flow);
+            Frame seen = w.deliver(sent, smd_of(flow), left_port, home_of(sent, workers));
+            ASSERT_EQ(w.fate, taken);
+            seen = translated(served(w, Kind::marked, false, std::move(seen)), "192.168.10.99");
+            ASSERT_EQ(follow(w, seen, right_port), goes_on) << workers << " " << flow;
+            EXPECT_EQ(w.returned->smd.flow_handle, smd_of(flow).flow_handle);
+            EXPECT_EQ(w.returned->tuple.src, ip_of("192.168.10.99"));
+            const Frame back = w.returned_frame();
+            EXPECT_TRUE(net::ip4_checksum_ok(std::span(back).subspan(14, 20)));
+        }
+    }
+}
+
+// What a router makes itself, or says in the name of another flow, belongs to nobody.
+TEST(MarkedNode, APacketThatSharesNoEndIsNotBelieved) {
+    World w(1, intent_of(Kind::marked));
+    const auto inside = [&] {
+        return served(w, Kind::marked, false, w.deliver(guest_frame(1), smd_of(1), left_port));
+    };
+    Frame strange = translated(inside(), "192.168.10.99");
+    strange[14 + 19] ^= 1;  // and another destination
+    net::store16(strange.data() + 24, 0);
+    net::fill_ip4_checksum(std::span(strange).subspan(14, 20));
+    EXPECT_EQ(w.give_back(strange, right_port), "NO_CONTEXT");
+    Frame unknown = inside();
+    net::store16(unknown.data() + 18, 4711);
+    net::fill_ip4_checksum(std::span(unknown).subspan(14, 20));
+    EXPECT_EQ(w.give_back(unknown, right_port), "NO_CONTEXT");
+    EXPECT_EQ(w.give_back(inside(), left_port), "from_node.wrong_source");
+    Frame turned = inside();
+    proxy_side_mac(l2_node, Side::left).store(turned.data());
+    w.intent.find<model::Port>("n6-left")->mac.store(turned.data() + 6);
+    EXPECT_EQ(w.give_back(turned, left_port), "WRONG_SIDE");
+}
+
+// The mark would be the number by which a fragment finds the others of its datagram.
+TEST(MarkedNode, FragmentsOfIp4DoNotGoThrough) {
+    World w(1, intent_of(Kind::marked));
+    Frame fragment = guest_frame(8);  // 48 bytes behind the IP header
+    net::store16(fragment.data() + 20, 0x2000);
+    net::store16(fragment.data() + 24, 0);
+    net::fill_ip4_checksum(std::span(fragment).subspan(14, 20));
+    w.deliver(fragment, smd_of(1), left_port);
+    EXPECT_EQ(w.fate, "CTX_FULL");
+}
+
 TEST(RouterNode, ItsLinkIsAnsweredAndNothingElse) {
     World w(1, intent_of(Kind::l3));
     const net::Mac left = w.intent.find<model::Port>("n6-left")->mac;

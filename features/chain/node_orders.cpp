@@ -173,13 +173,15 @@ OrderFate NodeOrders::send(Packet& p, Ctrl& ctrl, const Place& place, Emit& emit
     return OrderFate::sent;
 }
 
-void NodeOrders::take(Packet& p, const net::NodeControl& control, const Place& place, Emit& emit) {
+OrderFate NodeOrders::take(Packet& p, const net::NodeControl& control, const Place& place,
+                           Emit& emit) {
     OrderFate fate = OrderFate::sent;
     if (auto ctrl = translate(control, place.node, fate)) fate = send(p, *ctrl, place, emit);
     const std::size_t op = control.operation < order_names.size() ? control.operation : 0;
     ++counts_[place.index][op][static_cast<std::size_t>(fate)];
     emit.note(p, "order", control.operation);
     emit.note(p, "fate", order_fates[static_cast<std::size_t>(fate)]);
+    return fate;
 }
 
 void NodeOrders::counters(const NodeTable& table, dataplane::CounterSink& sink) const {

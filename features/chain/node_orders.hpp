@@ -48,8 +48,8 @@ public:
     };
     void open(const dataplane::OpenInput& input) { proxies.open(input); }
     ProxyOrders proxies;
-    void take(net::Packet& p, const net::NodeControl& control, const Place& place,
-              dataplane::Emit& emit);
+    OrderFate take(net::Packet& p, const net::NodeControl& control, const Place& place,
+                   dataplane::Emit& emit);
     void counters(const NodeTable& table, dataplane::CounterSink& sink) const;
     void clear_counters() { counts_ = {}; }
 

@@ -45,6 +45,7 @@ struct LocalNode {
     std::uint16_t health_port = 0;              // gwlb; 0: ping
     bool may_rewrite = false;                   // headers (SEC-11)
     std::uint32_t latency_limit_us = 0;         // of the 99th percentile; 0: none
+    std::uint32_t agent_uid = 0;                // user of this host that may order in its name
 
     // Its packets are remembered in FlowContexts.
     bool has_flow_contexts() const {

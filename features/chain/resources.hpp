@@ -97,6 +97,7 @@ struct ServiceNode {
     std::uint32_t latency_limit_us = 0;
     LatencyAction latency_action = LatencyAction::alarm;
     std::uint32_t drain_s = 0;
+    std::uint32_t orders_from_uid = 0;
 
     static constexpr auto schema() {
         using namespace model;
@@ -124,8 +125,10 @@ struct ServiceNode {
                 &ServiceNode::contexts, "contexts",
                 "By what packets inside the node are told apart: vlan, one tag (4094 flow "
                 "directions); qinq, two tags (65536); tuple, their addresses and ports, for nodes "
-                "that cannot keep tags. automatic: vlan for l2, tuple for l3, nothing for "
-                "others."),
+                "that cannot keep tags; mark, a number in the identification field of IPv4 or the "
+                "flow label of IPv6, for routers that translate addresses; proxy, as tuple, for "
+                "routers that end TCP connections and open others in the client's name. "
+                "automatic: vlan for l2, tuple for l3, nothing for others."),
             field(&ServiceNode::proxy_addresses, "proxy_addresses",
                   "Neighbours that an l3 node routes packets to: Weir's address at its left and at "
                   "its right, in this order; two more for the other family. For a gwlb node: the "
@@ -165,7 +168,11 @@ struct ServiceNode {
                   "How long flows may stay on the node in maintenance; then they get other paths. "
                   "0: for ever.",
                   0, 86400)
-                .unit("s"));
+                .unit("s"),
+            field(&ServiceNode::orders_from_uid, "orders_from_uid",
+                  "User of the node's host that may give orders in the name of an l2, l3 or gwlb "
+                  "node, by the node's socket there; 0: nobody but root.",
+                  0, 0xfffffffe));
     }
 };
 

@@ -3,10 +3,12 @@
 #include <cstdio>
 
 #include "flow/table.hpp"
+#include "flow/tcp.hpp"
 #include "net/ethernet.hpp"
 #include "net/hash.hpp"
 #include "net/parse.hpp"
 #include "net/smd_codec.hpp"
+#include "net/wire.hpp"
 
 namespace weir::chain {
 namespace {
@@ -49,6 +51,7 @@ struct Work {
             return goes_on;
         }
         if (const Exit why = find_record(p, *port); why != goes_on) return why;
+        if ((p.headers.tcp_flags & net::tcp_syn) != 0) [[unlikely]] learn_answer(p);
         watch(p, *port);
         resume(p, *port);
         return goes_on;
@@ -108,6 +111,19 @@ struct Work {
             return translated(p, port) ? goes_on : Exit::tuple_changed;
         }
         return goes_on;
+    }
+
+    // What a node that ends connections answers in the other end's name was never at this port's
+    // tracking, which must know it nevertheless (nodes.md).
+    void learn_answer(const Packet& p) {
+        if (!p.flow || p.direction != 1 || p.flow->tcp != flow::TcpState::syn_sent ||
+            p.headers.proto != net::proto_tcp || (p.headers.tcp_flags & net::tcp_ack) == 0 ||
+            !may_translate(p))
+            return;
+        flow::TcpSegment segment;
+        if (flow::read_tcp(p.data + p.headers.l4,
+                           static_cast<std::uint32_t>(p.headers.l3_end - p.headers.l4), segment))
+            flow::track(*p.flow, 1, segment);
     }
 
     // One flow in 64: what both of its directions have met.

@@ -323,5 +323,34 @@ TEST_F(ReturnOfTwoWorkers, TranslatedPacketsGoThereIfTheirPathMayTranslate) {
     EXPECT_EQ(p.hand.trace_collector, handle);
 }
 
+// A node that ends connections answers before the server has: tracking hears of it here.
+TEST_F(ReturnTest, AnswersThatANodeMadeCountForTheFlowsStateWhereItMayRewrite) {
+    for (const bool may : {false, true}) {
+        model::Snapshot intent = remote_path();
+        if (may)
+            test::edit<Service>(intent, "ids", [](Service& s) {
+                s.privileges = {Privilege::rewrite_headers};
+            });
+        host.apply(intent);
+        const auto port = static_cast<std::uint16_t>(may ? 4001 : 4000);
+        Packet& sent = returning(CallPoint::egress, port);
+        flow::FlowPair* record = host.flows.at_handle(sent.smd.flow_handle);
+        ASSERT_NE(record, nullptr);
+        record->tcp = flow::TcpState::syn_sent;  // as tracking would have left it
+        net::Smd smd = sent.smd;
+        smd.reverse = smd.at_ingress = true;
+        std::swap(smd.original_dst, smd.original_src);
+        Packet& answer = host.packet(test::tcp_reply(port, 80, 0x12).build());
+        answer.smd = smd;
+        answer.context = sent.context;
+        answer.vni = sent.vni;
+        answer.tunnel_peer = sent.tunnel_peer;
+        answer.destination_port = answer.source_port = net::no_port;
+        net::set_macs(answer, net::service_plane_mac(1), node_mac(2));
+        EXPECT_EQ(give_back(answer), passed);
+        EXPECT_EQ(record->tcp, may ? flow::TcpState::syn_received : flow::TcpState::syn_sent);
+    }
+}
+
 }  // namespace
 }  // namespace weir::chain

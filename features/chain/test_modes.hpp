@@ -7,7 +7,7 @@
 // Nodes of every mode on the host of test_nodes.hpp, and what honest ones do with a frame.
 namespace weir::chain::test {
 
-enum class Kind : std::uint8_t { vlan, qinq, tuple, l3, gwlb, gwlb6, type1, count_ };
+enum class Kind : std::uint8_t { vlan, qinq, tuple, l3, marked, gwlb, gwlb6, type1, count_ };
 
 inline net::Ip ip_of(const char* text) {
     return net::Ip::parse(text).value();
@@ -50,6 +50,10 @@ inline model::Snapshot intent_of(Kind kind) {
         case Kind::l3:
             make_router(intent);
             break;
+        case Kind::marked:
+            make_router(intent);
+            make_bump(intent, NodeContexts::mark);
+            break;
         case Kind::gwlb:
             make_appliance(intent, "10.9.7.2", "10.9.7.1");
             break;
@@ -81,7 +85,7 @@ inline std::uint32_t exit_port(Kind kind, bool reverse) {
 // What an honest node sends for a frame that it got.
 inline Frame served(const World& w, Kind kind, bool reverse, Frame frame) {
     if (kind == Kind::type1) return echoed(std::move(frame));
-    if (kind == Kind::l3) {
+    if (kind == Kind::l3 || kind == Kind::marked) {
         const Side out = reverse ? Side::left : Side::right;
         const char* port = reverse ? "n6-left" : "n6-right";
         proxy_side_mac(l2_node, out).store(frame.data());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dataplane/cut.hpp"
+#include "features/chain/header_mark.hpp"
 #include "features/chain/resources.hpp"
 #include "net/bytes.hpp"
 #include "net/checksum.hpp"
@@ -171,6 +172,8 @@ Exit to_l2(Packet& p, const NodeTable::Place& place, Work& work) {
     time_context(*context, work.emit.now_ns);
     context->trace_id = p.hand.trace_id;
     context->trace_collector = p.hand.trace_collector;
+    if (context->tuple.proto == 0 && p.headers.fragment != net::Fragment::later)
+        context->tuple = p.tuple;
     const std::uint16_t vlan = contexts.vlan_of(*context);
     work.emit.note(p, "vlan", vlan);
     net::push_vlan(p, vlan);
@@ -187,6 +190,19 @@ void keep_tags(Packet& p, FlowContext& context) {
     }
 }
 
+// The same for a node that leaves a mark alone.
+FlowContext* remember_by_mark(Packet& p, const NodeTable::Place& place, Work& work) {
+    if (!can_be_marked(p)) return nullptr;
+    FlowContext* context = remember_by_cookie(p, place, ContextOf::direction, work);
+    if (!context) return nullptr;
+    const std::uint32_t mark =
+        mark_of(work.state.binding.flow_contexts().id_of(*context), work.emit.workers);
+    if (mark == no_mark) return nullptr;
+    work.emit.note(p, "mark", mark);
+    write_mark(p, *context, mark);
+    return context;
+}
+
 // A router is on the link between itself and the proxy: the guest's MACs and tags stay here.
 Exit to_l3(Packet& p, const NodeTable::Place& place, Work& work) {
     const LocalNode& node = work.tables.nodes.nodes[place.node];
@@ -195,7 +211,9 @@ Exit to_l3(Packet& p, const NodeTable::Place& place, Work& work) {
     if (vnic.port == net::no_port) return without_context(p, work);
     if (p.headers.family == net::Family::none) return Exit::bad_frame;
     if (p.length - p.headers.l3 > vnic.mtu) return Exit::mtu;
-    FlowContext* context = remember(p, place, ContextOf::tuple, work);
+    FlowContext* context = node.contexts == NodeContexts::mark
+                               ? remember_by_mark(p, place, work)
+                               : remember(p, place, ContextOf::tuple, work);
     if (!context) return without_context(p, work);
     keep_tags(p, *context);
     net::set_macs(p, vnic.mac, proxy_side_mac(node.id, side));
@@ -238,6 +256,7 @@ Exit deliver(Packet& p, const NodeTable::Place& place, Work& work) {
     net::set_macs(p, p.smd.original_dst, p.smd.original_src);
     work.emit.note(p, "node", node.name);
     work.emit.note(p, "si", p.smd.si);
+    work.emit.note(p, "d", p.smd.reverse ? 1 : 0);
     switch (node.mode) {
         case NodeMode::aware:
             return to_aware(p, place, work);

@@ -79,7 +79,8 @@ private:
     }
 
     static bool by_tuple(const ServiceNode& node) {
-        return node.contexts == NodeContexts::tuple || node.mode == NodeMode::l3;
+        return node.contexts == NodeContexts::tuple || node.contexts == NodeContexts::proxy ||
+               (node.mode == NodeMode::l3 && node.contexts == NodeContexts::automatic);
     }
 
     void check_contexts(const ServiceNode& node) {
@@ -92,18 +93,35 @@ private:
             fail("nsh_metadata", "only for aware nodes");
         if (node.mode != NodeMode::gwlb && node.health_port != 0)
             fail("health_port", "only for gwlb nodes");
-        if (node.mode == NodeMode::l3 && by != NodeContexts::automatic && by != NodeContexts::tuple)
-            fail("contexts", "a router keeps no tags; its packets are told apart by tuple");
+        if (node.mode == NodeMode::l3 && (by == NodeContexts::vlan || by == NodeContexts::qinq))
+            fail("contexts",
+                 "a router keeps no tags; its packets are told apart by tuple, mark or proxy");
+        if (node.mode == NodeMode::l2 && (by == NodeContexts::mark || by == NodeContexts::proxy))
+            fail("contexts", "only for l3 nodes; use vlan or qinq");
+        if (node.mode == NodeMode::aware && node.orders_from_uid != 0)
+            fail("orders_from_uid", "an aware node gives orders in its packets; leave this out");
+        if (by == NodeContexts::proxy) check_proxied_chains(node);
         if (!by_tuple(node)) return;
         const Service* service = intent_.find(node.service);
-        if (service && std::ranges::find(service->privileges, Privilege::rewrite_headers) !=
-                           service->privileges.end())
+        if (service && by != NodeContexts::proxy &&
+            std::ranges::find(service->privileges, Privilege::rewrite_headers) !=
+                service->privileges.end())
             fail("contexts",
                  "service " + service->name +
                      " may rewrite headers (privilege rewrite_headers), so that addresses "
-                     "do not tell packets apart; use vlan or qinq");
+                     "do not tell packets apart; use " +
+                     (node.mode == NodeMode::l3 ? "mark or proxy" : "vlan or qinq"));
         if (std::string why = tuple_overlap(intent_, node); !why.empty())
             fail("contexts", std::move(why));
+    }
+
+    // What the node says in the other end's name takes the same nodes back.
+    void check_proxied_chains(const ServiceNode& node) {
+        for (const auto& [name, chain] : intent_.all<ServiceChain>())
+            if (!chain.reverse.empty() && passes(intent_, chain, node))
+                fail("contexts", "chain " + name +
+                                     " has reverse services of its own; what ends connections must "
+                                     "be in chains whose replies pass the same nodes");
     }
 
     void check_proxy_addresses(const ServiceNode& node) {

@@ -116,6 +116,26 @@ const Case cases[] = {
     {"a router that keeps tags",
      [](auto& s) { edit_router(s, [](ServiceNode& n) { n.contexts = NodeContexts::vlan; }); },
      "service-node/n2", "contexts", "a router keeps no tags"},
+    {"a bump in the wire that is marked",
+     [](auto& s) {
+         edit<ServiceNode>(s, "n2", [](ServiceNode& n) { n.contexts = NodeContexts::mark; });
+     },
+     "service-node/n2", "contexts", "only for l3 nodes"},
+    {"an aware node with an agent",
+     [](auto& s) { edit<ServiceNode>(s, "n1", [](ServiceNode& n) { n.orders_from_uid = 7; }); },
+     "service-node/n1", "orders_from_uid", "an aware node gives orders in its packets"},
+    {"a router that ends connections of a chain with other ways back",
+     [](auto& s) {
+         edit_router(s, [](ServiceNode& n) { n.contexts = NodeContexts::proxy; });
+         ServiceProfile px;
+         px.name = px.service.name = "px";
+         s.put(px);
+         edit<ServiceChain>(s, "c1", [](ServiceChain& c) {
+             c.forward = {"px"};
+             c.reverse = {"fw"};
+         });
+     },
+     "service-node/n2", "contexts", "chain c1 has reverse services of its own"},
     {"a router that rewrites headers",
      [](auto& s) {
          edit_router(s, [](ServiceNode&) {});

@@ -24,6 +24,8 @@ std::set<std::string> ports_of(const Snapshot& intent, const ServiceRule& rule) 
     return names;
 }
 
+}  // namespace
+
 bool passes(const Snapshot& intent, const ServiceChain& chain, const ServiceNode& node) {
     if (chain.service_segment != node.service_segment) return false;
     for (const auto* profiles : {&chain.forward, &chain.reverse})
@@ -32,8 +34,6 @@ bool passes(const Snapshot& intent, const ServiceChain& chain, const ServiceNode
                 if (profile->service == node.service) return true;
     return false;
 }
-
-}  // namespace
 
 std::string tuple_overlap(const Snapshot& intent, const ServiceNode& node) {
     std::map<net::Ip, const Port*> owners;

@@ -77,11 +77,15 @@ constexpr auto enum_names(NshMetadata) {
 }
 
 // How packets inside a node that carries no metadata are told apart (DP-16).
-enum class NodeContexts : std::uint8_t { automatic = 1, vlan, qinq, tuple };
+enum class NodeContexts : std::uint8_t { automatic = 1, vlan, qinq, tuple, mark, proxy };
 constexpr auto enum_names(NodeContexts) {
     using enum NodeContexts;
-    return EnumNames<NodeContexts, 4>{
-        {{automatic, "automatic"}, {vlan, "vlan"}, {qinq, "qinq"}, {tuple, "tuple"}}};
+    return EnumNames<NodeContexts, 6>{{{automatic, "automatic"},
+                                       {vlan, "vlan"},
+                                       {qinq, "qinq"},
+                                       {tuple, "tuple"},
+                                       {mark, "mark"},
+                                       {proxy, "proxy"}}};
 }
 
 // How an anchor orders the paths of a chain before weights count (PS-3).
