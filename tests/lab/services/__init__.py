@@ -1,0 +1,1 @@
+"""Services that others made, as nodes of Weir's chains."""
