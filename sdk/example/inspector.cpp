@@ -66,6 +66,7 @@ Verdict Inspector::on_packet(const service::PacketView& packet) {
         ++forgotten_flows_;
     }
     if (log_ && (first || every_packet_)) log_(log_line(m, *tuple, verdict));
+    if (translation_ && verdict == Verdict::pass) translate(packet.writable, *translation_);
     return verdict;
 }
 

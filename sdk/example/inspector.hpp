@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "example/nat.hpp"
 #include "example/rules.hpp"
 #include "example/tuple.hpp"
 #include "weir/handler.hpp"
@@ -22,6 +23,9 @@ public:
         : rules_(std::move(rules)), log_(std::move(log)), every_packet_(every_packet) {}
 
     service::Verdict on_packet(const service::PacketView& packet) override;
+
+    // From now on packets that pass leave so.
+    void translate_by(const Translation& translation) { translation_ = translation; }
 
     // Keeps what was counted.
     void replace_rules(std::vector<Rule> rules) { rules_ = std::move(rules); }
@@ -53,6 +57,7 @@ private:
     std::vector<Rule> rules_;
     Log log_;
     bool every_packet_;
+    std::optional<Translation> translation_;
     std::map<FlowKey, std::uint64_t> flows_;  // packets
     std::map<Place, std::uint64_t> places_;   // packets
     std::uint64_t forgotten_flows_ = 0;

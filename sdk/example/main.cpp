@@ -25,11 +25,12 @@ constexpr const char* usage =
     "  --log FILE       one JSON line per direction of a flow\n"
     "  --every-packet   one JSON line per packet instead\n"
     "  --status FILE    counters as JSON, a moment after they change; SIGUSR1 also prints them\n"
+    "  --nat IN=OUT     IPv4 address IN leaves as OUT, and back (privilege rewrite_headers)\n"
     "  --decrement-si   lower the service index (the service says can_decrement_si)\n";
 
 struct Settings {
     service::Options node;
-    std::string rules, log, status;
+    std::string rules, log, status, nat;
     bool every_packet = false;
 };
 
@@ -55,6 +56,7 @@ std::string read_command_line(int argc, char** argv, Settings& settings) {
         if (word == "--rules") value = &settings.rules;
         if (word == "--log") value = &settings.log;
         if (word == "--status") value = &settings.status;
+        if (word == "--nat") value = &settings.nat;
         if (value != nullptr) {
             if (i + 1 == argc) return word + " needs a value";
             *value = argv[++i];
@@ -149,6 +151,11 @@ int main(int argc, char** argv) {
         log = [&log_file](const std::string& line) { log_file << line << std::endl; };
     }
     example::Inspector inspector(std::get<0>(std::move(rules)), log, settings.every_packet);
+
+    const auto translation = example::parse_translation(settings.nat);
+    if (!settings.nat.empty() && !translation)
+        return fail("--nat: not like 192.168.10.11=192.168.10.99");
+    if (translation) inspector.translate_by(*translation);
 
     struct sigaction action {};
     action.sa_handler = on_signal;

@@ -34,7 +34,8 @@ std::span<const std::uint8_t> Handler::handle_guest_packet(std::span<std::uint8_
                                                            std::size_t length, NshView& nsh) {
     const std::span<std::uint8_t> frame = room.first(length);
     OrderSlip slip(nsh.metadata().md_type);
-    const Verdict verdict = service_.on_packet({nsh.metadata(), nsh.content(), &slip});
+    const std::span<std::uint8_t> content = nsh.content();
+    const Verdict verdict = service_.on_packet({nsh.metadata(), content, &slip, content});
     const bool copy = nsh.metadata().copy;
     const bool passes = !copy && verdict == Verdict::pass;
     ++(copy ? counters_.copies : passes ? counters_.passed : counters_.dropped);

@@ -14,6 +14,10 @@ struct PacketView {
     const Metadata& metadata;
     std::span<const std::uint8_t> frame;  // Ethernet header first, as the guest sent it
     OrderSlip* slip = nullptr;
+    // The same bytes, for services that may rewrite headers (privilege rewrite_headers): change
+    // addresses and ports and the checksums over them, not the length. Elsewhere it is a packet
+    // lost (TUPLE_CHANGED).
+    std::span<std::uint8_t> writable{};
 
     // Orders something for the packet's flow, whatever becomes of the packet. Repeat it with a
     // later packet if these keep coming: nothing is acknowledged.

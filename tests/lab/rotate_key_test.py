@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """Keys of a service segment are made and replaced while traffic goes on."""
+import json
+import subprocess
 import unittest
 
 from spec.case import Scenario
@@ -43,6 +45,21 @@ class RotateKey(Scenario):
         drops = self.weir.drops()
         self.assertEqual(drops.get("AUTH_FAIL", 0) + drops.get("REPLAY", 0), 0)
         self.download.daemon.stop()
+
+    def test_programs_read_one_answer_and_people_see_what_it_waits_for(self):
+        self.weir.command("rotate-key", "plane", "--rollover", "500ms")
+        keys = self.weir.get("service-segment", "plane")["auth_keys"]
+        done = subprocess.run(
+            [*self.weir.command_line().split(), "rotate-key", "plane", "--rollover", "500ms", "-o",
+             "json"], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        steps = [row["step"] for row in json.loads(done.stdout)]
+        self.assertEqual(len(steps), 3)
+        old = keys[0]["id"]
+        self.assertEqual(steps[-1], f"key {old} is forgotten")
+        self.assertIn(f"packets signed with key {old} may arrive for 1 s more", done.stderr)
+        for step in steps:
+            self.assertIn(f"waiting until {step}\n", done.stderr)
 
     def test_secrets_are_shown_nowhere(self):
         secret = "17" * 32

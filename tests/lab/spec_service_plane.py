@@ -5,8 +5,8 @@ PROFILE: how packets of the service segment travel: plain, signed or nsh."""
 import sys
 import unittest
 
-from spec import (authentic, both_ends, case, control, forward, index, isolation, liveness,
-                  orders, routed, selection, sizes, tenants, tracing, tunnels, verdicts)
+from spec import (authentic, both_ends, case, control, forward, index, isolation, liveness, loops,
+                  orders, routed, selection, sizes, tenants, tracing, translated, tunnels, verdicts)
 
 SCENARIOS = {
     1: forward.BasicForward,
@@ -41,9 +41,11 @@ SCENARIOS = {
     31: orders.CopyHop,
     36: isolation.GuestCannotInject,
     37: isolation.SpoofedMetadata,
+    38: loops.Loop,
     39: tenants.Overlap,
     40: control.UpdateAtomicity,
     41: control.ControllerLoss,
+    42: translated.NatService,
     43: (sizes.Fragments, sizes.NarrowUnderlay),
     45: tracing.Trace,
 }

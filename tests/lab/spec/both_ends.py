@@ -2,6 +2,7 @@
 from weirlab.guest import at
 from weirlab.raw import ACK, SYN
 from weirlab.t0 import GUESTS
+from weirlab.wait import wait_until
 
 from .case import Scenario
 
@@ -55,20 +56,22 @@ class SameChainOnce(BothEnds):
 
 
 class DifferentChains(BothEnds):
-    """[fw] at the caller, [ids] at the called guest; then [fw] TWICE."""
+    """C2, [fw], at the caller, C4, the router, at the called guest; then [fw] TWICE."""
+    nodes = ("n1", "n4")
+    chains = ("c2", "c4")
 
     @classmethod
     def prepare(cls):
-        cls.weir.put({"kind": "service-chain", "name": "c5", "sci": 5, "service_segment": "plane",
-                      "forward": ["ids"], "failure_policy": "allow"})
-        cls.chains = ("c2", "c5")
         super().prepare()
+        wait_until("the router is up", lambda: cls.weir.node_state("n4", "h2") == "up", 20)
 
     def test_nested_there_and_back(self):
-        with self.t0.bump_side("n2", "left") as left, self.t0.bump_side("n2", "right") as right:
+        with self.t0.router_side("n4", "left") as left, self.t0.router_side("n4", "right") as right:
             there, back = self.connection()
-            left.expect("SYN", lambda f: f.flags == SYN)
-            right.expect("SYN-ACK", lambda f: f.flags == SYN | ACK)
+            syn = left.expect("SYN", lambda f: f.flags == SYN)
+            answer = right.expect("SYN-ACK", lambda f: f.flags == SYN | ACK)
+        self.assertEqual((syn.dst, answer.dst),
+                         (self.t0.vnic_mac("n4", 0), self.t0.vnic_mac("n4", 1)))
         self.assertEqual(sorted(self.hops(there)), sorted([
             ("h1", "h3", 9001), ("h3", "h1", 9001), ("h1", "h2", 5001),
             ("h2", "h4", 9001), ("h4", "h2", 9001)]))
@@ -76,7 +79,7 @@ class DifferentChains(BothEnds):
             ("h2", "h4", 9001), ("h4", "h2", 9001), ("h2", "h1", 5001),
             ("h1", "h3", 9001), ("h3", "h1", 9001)]))
         self.assertEqual({(leg.smd.sci, leg.smd.anchor_host) for leg in there + back if leg.smd},
-                         {(2, 1), (5, 2)})
+                         {(2, 1), (4, 2)})
         self.assertEqual((self.visits(SYN), self.visits(SYN | ACK)), ([(2, 0)], [(2, 1)]))
         self.once_then_twice()
 

@@ -24,6 +24,12 @@ class ExampleNode:
         self._command += ["--every-packet"] * every_packet + ["--decrement-si"] * decrement_si
         self.start()
 
+    def translate(self, inside: str, outside: str) -> None:
+        """From now on `inside` leaves as `outside`: the program starts anew."""
+        self.daemon.stop()
+        self._command += ["--nat", f"{inside}={outside}"]
+        self.start()
+
     def start(self) -> None:
         self.status_path.unlink(missing_ok=True)
         self.daemon = self.lab.start(f"service-{self.space.name}", self._command, self.space)

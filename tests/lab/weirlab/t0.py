@@ -91,6 +91,10 @@ class T0:
         """What a bump in the wire gets on that side."""
         return RawPort(self.fabric.bumps[node].space, side)
 
+    def router_side(self, node: str, side: str) -> RawPort:
+        """What a router gets on that side."""
+        return RawPort(self.fabric.routers[node].space, side)
+
     def redirect(self, source: str, target: str, chain: str = "c1", protocol: str = "tcp",
                  port: int = 80, name: str = "redirect", **more: object) -> None:
         """A service rule for flows that `source` opens, realised when this returns."""
