@@ -1,7 +1,9 @@
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <thread>
 
@@ -57,11 +59,13 @@ public:
             std::swap(keys[0], keys[1]);
             write("every host signs with key " + std::to_string(id_of(keys[0])), keys, false);
         }
-        std::this_thread::sleep_for(std::chrono::duration<double>(rollover_s));
         const std::uint64_t old = id_of(keys[1]);
+        let_arrive(old, rollover_s);
         keys.pop_back();
         write("key " + std::to_string(old) + " is forgotten", keys, false);
     }
+    // What was done, for programs: steps with their revisions.
+    const Value& steps() const { return steps_; }
 
 private:
     // Signing is switched on: unsigned packets count until all hosts sign.
@@ -87,22 +91,45 @@ private:
         Value segment = read();
         segment.set("auth_keys", Value(keys));
         segment.set("auth_optional", optional);
-        const Value done = session_.send("PUT", path_, model::dump_json(segment));
-        if (session_.table()) std::printf("%s: ", what.c_str());
-        wait(session_, done["revision"].as_uint(), timeout_s_);
+        const std::uint64_t revision =
+            session_.send("PUT", path_, model::dump_json(segment))["revision"].as_uint();
+        std::fprintf(stderr, "waiting until %s\n", what.c_str());
+        const Value applied = applied_everywhere(session_, revision, timeout_s_);
+        Value& step = steps_.push(Value::object());
+        step.set("step", what);
+        step.set("revision", revision);
+        if (!session_.table()) return;
+        std::printf("%s: revision %llu is applied on %zu hosts\n", what.c_str(),
+                    static_cast<unsigned long long>(revision), applied["hosts"].size());
         std::fflush(stdout);
+    }
+    // Packets that were signed with the key may still be under way.
+    static void let_arrive(std::uint64_t key, double seconds) {
+        using Clock = std::chrono::steady_clock;
+        using Seconds = std::chrono::duration<double>;
+        constexpr double told_every_s = 10;
+        const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                            Seconds(seconds));
+        for (double left = seconds; left > 0; left = Seconds(end - Clock::now()).count()) {
+            std::fprintf(stderr, "packets signed with key %llu may arrive for %.0f s more\n",
+                         static_cast<unsigned long long>(key), std::ceil(left));
+            std::this_thread::sleep_for(Seconds(std::min(left, told_every_s)));
+        }
     }
 
     const Session& session_;
     const std::string path_;
     const double timeout_s_;
+    Value steps_ = Value::array();
 };
 
 }  // namespace
 
 void rotate_key(const Session& session, const std::string& segment, double rollover_s,
                 double timeout_s) {
-    Rotation(session, segment, timeout_s).run(rollover_s);
+    Rotation rotation(session, segment, timeout_s);
+    rotation.run(rollover_s);
+    if (!session.table()) session.print(rotation.steps());
 }
 
 }  // namespace weir::command

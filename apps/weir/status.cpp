@@ -38,7 +38,8 @@ std::string waiting_text(const model::Value& host) {
 }
 
 // Polls: a wait of seconds is no reason for a stream of its own.
-void wait(const Session& session, std::uint64_t revision, double timeout_s) {
+model::Value applied_everywhere(const Session& session, std::uint64_t revision,
+                                double timeout_s) {
     using Clock = std::chrono::steady_clock;
     const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                         std::chrono::duration<double>(timeout_s));
@@ -59,14 +60,10 @@ void wait(const Session& session, std::uint64_t revision, double timeout_s) {
                                     waiting_text(host)});
         }
         if (late.empty()) {
-            if (session.table())
-                return void(std::printf("revision %llu is applied on %zu hosts\n",
-                                        static_cast<unsigned long long>(wanted),
-                                        answer["items"].size()));
             model::Value said = model::Value::object();
             said.set("revision", wanted);
             said.set("hosts", answer["items"]);
-            return session.print(said);
+            return said;
         }
         if (Clock::now() >= end) {
             late.push_back(
@@ -76,6 +73,13 @@ void wait(const Session& session, std::uint64_t revision, double timeout_s) {
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
+}
+
+void wait(const Session& session, std::uint64_t revision, double timeout_s) {
+    const model::Value said = applied_everywhere(session, revision, timeout_s);
+    if (!session.table()) return session.print(said);
+    std::printf("revision %llu is applied on %zu hosts\n",
+                static_cast<unsigned long long>(said["revision"].as_uint()), said["hosts"].size());
 }
 
 void events(const Session& session, std::uint64_t limit) {

@@ -21,6 +21,8 @@ void rotate_key(const Session&, const std::string& segment, double rollover_s, d
 // status.cpp
 void hosts(const Session&);
 void wait(const Session&, std::uint64_t revision, double timeout_s);
+// The same without a word: {revision, hosts}, once every host runs the revision (0: the newest).
+model::Value applied_everywhere(const Session&, std::uint64_t revision, double timeout_s);
 void events(const Session&, std::uint64_t limit);
 void doctor(const Session&, const std::vector<std::string>& hosts);
 
