@@ -13,6 +13,8 @@ struct Help {
 // By name. lab.command fails when a family is served that has no line here.
 constexpr Help helps[] = {
     {"weir_address_reports_total", "Addresses learned on ports and told to the controller."},
+    {"weir_agent_requests_total",
+     "Orders asked for at the local sockets of service nodes, by what became of the request."},
     {"weir_applied_revision", "Revision of the snapshot this host runs."},
     {"weir_auth_refused_packets_total",
      "Packets of other hosts that were not signed as they must be, by reason."},
