@@ -176,6 +176,7 @@ std::optional<FromNodeModel> through_router(NodeModel& node, const NodePlace& pl
     if (heartbeat || !back || node.waiting.size() > waiting) return back;
     node.visits.push_back(std::string(vnic == 0 ? "left" : "right") +
                           " ttl=" + std::to_string(p.headers.ttl));
+    back->frame = translated(node, back->frame);
     if (node.corrupts) back->frame[14] ^= 0x20;
     return back;
 }

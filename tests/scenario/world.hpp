@@ -28,7 +28,7 @@ struct NodeModel {
     std::uint32_t drop_port = 0;     // drops TCP/UDP to this port
     bool resets = false;             // l2: … and resets such connections
     std::uint16_t rewrite_port = 0;  // l2: forward TCP/UDP packets leave for this port instead
-    net::Ip nat_from, nat_to;        // aware: sources of the one leave as the other, and back
+    net::Ip nat_from, nat_to;        // aware, l3: sources of the one leave as the other
     net::NodeControl order;          // aware: given with packets of order_port; 0: none
     std::uint32_t order_port = 0;
     bool holds = false;                                  // keeps guests' packets in `held`, by vNIC

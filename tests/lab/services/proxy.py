@@ -52,8 +52,6 @@ class Transparent(Proxy):
             self.assertEqual(self.proxy.sessions(), before + 1)
             [record] = [f for f in self.weir.flows("h1", port="g1", l4_port=asked.src_port)]
             self.assertIn(record["insertion"]["verdict"][0], ("redirect",))
-        self.assertGreaterEqual(
-            self.weir.counters(["h1"])["weir_insertion_translations_total",], 2)
 
     def test_what_the_proxy_forbids_does_not_reach_the_server(self):
         self.grant("rewrite_headers")

@@ -38,8 +38,6 @@ class NatService(Scenario):
         visits = [(v["d"], v["tuple"]) for v in self.t0.aware("n1").visits()]
         self.assertTrue([t for d, t in visits if d == 1 and f"> {OUTSIDE}:" in t],
                         "replies reach the service as the server sent them")
-        self.assertGreaterEqual(
-            self.weir.counters(["h1"])["weir_insertion_translations_total",], 1)
 
     def test_without_the_privilege_nothing_leaves(self):
         self.grant()

@@ -4,6 +4,7 @@ import time
 from weirlab.metadata import CTRL_TYPE
 from weirlab.namespace import Namespace
 from weirlab.raw import UDP
+from weirlab.t0 import SVNI
 from weirlab.wait import stays, wait_until
 
 from .case import Scenario
@@ -64,6 +65,17 @@ class HostCrash(Scenario):
             if flow["src_port"] == port:
                 return nodes.get(flow["insertion"]["spi"], "none")
         return "no flow"
+
+    def test_0_bfd_travels_as_everything_else_on_the_segment(self):
+        """Signed where hosts sign: what is not signed is dropped there, and tunnels were down."""
+        self.under.clear()
+
+        def ways() -> set[tuple[str, str]]:
+            self.under.legs()
+            return {(leg.sender, leg.receiver_ip) for leg in self.under.bfd}
+        wait_until("every host has spoken to every other", lambda: len(ways()) == 12, 10)
+        self.check_profile(self.under.bfd)
+        self.assertEqual({leg.packet.vni for leg in self.under.bfd}, {SVNI})
 
     def on_n1(self) -> int:
         """A source port of g2 whose flow goes through n1."""

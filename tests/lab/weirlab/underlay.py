@@ -38,6 +38,7 @@ class Underlay:
     def __init__(self, fabric: Fabric):
         self._ports = {name: RawPort(fabric.under, name) for name in fabric.hosts}
         self._legs: list[Leg] = []
+        self.bfd: list[Leg] = []  # the newest of what tunnels are watched by
 
     def __enter__(self) -> "Underlay":
         return self
@@ -51,7 +52,9 @@ class Underlay:
         for name, port in self._ports.items():
             for frame in port.drain():
                 packet = tunnelled(frame)
-                if packet and not _is_bfd(packet):  # which passes all the time
+                if packet and _is_bfd(packet):  # which passes all the time
+                    self.bfd = [*self.bfd[-99:], Leg(name, frame, packet)]
+                elif packet:
                     self._legs.append(Leg(name, frame, packet))
         return [leg for leg in self._legs
                 if all(getattr(leg.inner, key) == value for key, value in inner.items())]
