@@ -210,6 +210,30 @@ TEST_F(HandlerTest, MetadataType1HasFourBitsForAnOrder) {
     EXPECT_EQ(handle(frame(md1({.si = 2}), tcp_syn()), node), want);
 }
 
+// Turns every byte of the guest's frame over.
+struct Rewriting : Service {
+    Verdict on_packet(const PacketView& packet) override {
+        for (std::uint8_t& byte : packet.writable) byte ^= 0xff;
+        return Verdict::pass;
+    }
+};
+
+TEST(RewritingService, ChangesTheFrameAndNothingBeforeIt) {
+    for (const Bytes& nsh : {md2({}), md1({})}) {
+        const Bytes content(60, 0x3c);
+        Bytes given = frame(nsh, content);
+        const Bytes before = given;
+        Rewriting service;
+        Handler handler(service, false);
+        const auto back = handler.handle(given);
+        ASSERT_EQ(back.size(), before.size());
+        const std::size_t at = ethernet_bytes + nsh.size();
+        EXPECT_TRUE(std::equal(back.begin() + 12, back.begin() + static_cast<long>(at),
+                               before.begin() + 12));
+        EXPECT_EQ(Bytes(back.begin() + static_cast<long>(at), back.end()), Bytes(60, 0xc3));
+    }
+}
+
 TEST(PacketViewTest, OrdersNeedAPacket) {
     const Metadata metadata;
     EXPECT_EQ((PacketView{metadata, {}}.order({Order::drop})), OrderError::no_packet);
