@@ -66,6 +66,37 @@ public:
     std::uint64_t missed() const { return missed_; }
     std::uint64_t flaps() const { return flaps_; }  // times down
 
+    // Everything but the grid of intervals, with times as ages: what another host goes on from.
+    struct Saved {
+        Verdict verdict = Verdict::unknown;
+        std::uint32_t misses = 0, answers = 0;
+        std::uint64_t recovering_for_ns = 0;  // 0: it is not
+        std::uint64_t hold_up_ns = 0, down_for_ns = 0, unchanged_for_ns = 0;
+        std::uint64_t answered = 0, missed = 0, flaps = 0;
+        friend bool operator==(const Saved&, const Saved&) = default;
+    };
+    Saved save(std::uint64_t now_ns) const {
+        const auto age = [&](std::uint64_t then) { return then == 0 ? 0 : now_ns - then + 1; };
+        return {verdict_, misses_,       answers_,          age(recovering_since_ns_), hold_up_ns_,
+                age(down_ns_), age(changed_ns_), answered_, missed_,                   flaps_};
+    }
+    void restore(const Saved& saved, std::uint64_t now_ns) {
+        const auto time = [&](std::uint64_t age) {
+            return age == 0 ? 0 : age <= now_ns ? now_ns - age + 1 : std::uint64_t{1};
+        };
+        *this = {};
+        verdict_ = saved.verdict;
+        misses_ = saved.misses;
+        answers_ = saved.answers;
+        recovering_since_ns_ = time(saved.recovering_for_ns);
+        hold_up_ns_ = saved.hold_up_ns;
+        down_ns_ = time(saved.down_for_ns);
+        changed_ns_ = time(saved.unchanged_for_ns);
+        answered_ = saved.answered;
+        missed_ = saved.missed;
+        flaps_ = saved.flaps;
+    }
+
 private:
     bool on_answer(std::uint64_t now_ns, const LivenessTimes& times) {
         misses_ = 0;

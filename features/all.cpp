@@ -2,6 +2,7 @@
 #include <array>
 
 #include "features/chain/feature.hpp"
+#include "features/chain/planned.hpp"
 #include "features/feature.hpp"
 #include "features/firewall/feature.hpp"
 #include "features/switching/feature.hpp"
@@ -63,6 +64,7 @@ model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& r
     model::Snapshot whole = intent;
     for (const model::Kind* kind : registry.kinds())
         for (const std::string& name : kind->names(reported)) kind->copy(reported, name, whole);
+    chain::place_moving_ports(whole, host);
     model::Snapshot out;
     out.revision = intent.revision;
     for (const Feature& feature : all()) feature.plan(whole, host, out);

@@ -317,6 +317,9 @@ void Api::query(const Request& request, rest::Reply reply) {
     auto body = model::parse_json(request.body);
     if (!timeout) return reply(rest::problem(timeout.error()));
     if (!body) return reply(rest::problem(body.error()));
+    if ((*body)["what"].as_text().ends_with("-service-node"))
+        return reply(rest::problem(Error{Errc::denied, "request", "what",
+                                         "only the controller moves what hosts know of nodes"}));
     hosts_.query(request.route.parts[2], *body, std::chrono::milliseconds(*timeout),
                  [reply = std::move(reply)](Result<Value> answer) {
                      if (answer) return reply(json(*answer));

@@ -83,6 +83,10 @@ private:
     const Program& start_burst(Worker& worker, std::uint64_t now_ns);
     model::Value counters(Worker& worker, const Program& program);
     model::Value start_trace(Worker& worker, const Program& program, const model::Value& request);
+    model::Value save_node(Worker& worker, const Program& program, const model::Value& request,
+                           std::uint64_t now_ns);
+    model::Value restore_node(Worker& worker, const Program& program, const model::Value& request,
+                              std::uint64_t now_ns);
     model::Value stage_query(Worker& worker, const Program& program,
                              const model::Value& request);
     void receive(Worker& worker, const Program& program, net::Packet& p);

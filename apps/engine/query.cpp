@@ -229,6 +229,8 @@ Value Engine::worker_query(std::uint32_t index, const Value& request, std::uint6
     if (what == "trace-log")
         return trace_rows(worker, host_name_,
                           static_cast<std::uint32_t>(request["trace_id"].as_uint()));
+    if (what == "save-service-node") return save_node(worker, program, request, now_ns);
+    if (what == "restore-service-node") return restore_node(worker, program, request, now_ns);
     return stage_query(worker, program, request);
 }
 

@@ -273,6 +273,8 @@ Value answer_query(Shell& shell, const Value& request) {
         if (shell.engines().empty()) return error_answer("no engine is loaded");
         return ask_engine(*shell.engines().front(), model::dump_json(request));
     }
+    if (what.ends_with("-service-node") && shell.engines().size() != 1)
+        return error_answer("another engine takes over just now");
     const std::uint64_t limit =
         what == "flows" ? std::clamp<std::uint64_t>(request["limit"].as_uint(100), 1, 10000)
                         : std::uint64_t{1} << 20;

@@ -1,6 +1,9 @@
 #include "features/chain/arrive.hpp"
 
+#include "features/chain/planned.hpp"
+#include "features/chain/resolve_step.hpp"
 #include "net/bfd.hpp"
+#include "net/bytes.hpp"
 #include "net/ethernet.hpp"
 #include "net/smd_codec.hpp"
 
@@ -28,25 +31,59 @@ Exit check_metadata(const Packet& p) {
     return net::check_inner_frame(p.bytes()) == net::SmdError::none ? goes_on : Exit::bad_smd;
 }
 
-// A control packet is one in both headers, brings a message or a BFD packet, and ends at this host:
-// those who read them take it from here.
+// A control packet is one in both headers, brings a message, a BFD packet or word of a node that
+// has moved, and ends at this host: those who read them take it from here.
 Exit check_control(const Packet& p, const Plane& plane) {
     if (!p.oam || !p.smd.oam || !p.smd.returning) return Exit::bad_smd;
-    if (p.ctrl_count == 0 && !net::bfd_payload(p)) return Exit::bad_smd;
+    if (p.ctrl_count == 0 && !net::bfd_payload(p) && !arrival_of(p)) return Exit::bad_smd;
     return p.smd.anchor_host == plane.host_id ? goes_on : Exit::not_anchor;
 }
 
+// MB-9: packets that are late for a node that was here and has gone. False: it has not, or too long
+// ago, so that all who send have heard of it.
+bool follows_node(const Hop& hop, const Plane& plane, Arrive::State& state, std::uint64_t now_ns) {
+    const Move* move = hop.moving_to != 0 ? plane.move(hop.node_id) : nullptr;
+    if (!move || move->from != plane.host_id) return false;
+    const bool is_here = hop.host_id == plane.host_id && hop.port[0] != net::no_port;
+    if (!is_here) state.moves.note_away(*move, now_ns);
+    return state.moves.relays(*move, now_ns);
+}
+
+Exit relay(Packet& p, const Hop& hop, Arrive::State& state, dataplane::Emit& emit) {
+    if (!spend_ttl(p.smd)) return Exit::ttl_expired;
+    p.tunnel_peer = hop.moving_to;
+    ++state.relayed;
+    emit.note(p, "relayed", hop.node);
+    return goes_on;
+}
+
 // The node that the packet's index is for must be of this host, and the one it was addressed to.
-Exit find_node(Packet& p, const Plane& plane) {
+Exit find_node(Packet& p, const Plane& plane, Arrive::State& state, dataplane::Emit& emit) {
     const NextHop* next = plane.next_hops.find(p.vni, p.smd);
     if (!next)
         return plane.next_hops.knows(p.vni, p.smd) ? Exit::bad_epoch : Exit::no_next_hop;
     const Hop& hop = *next->hop;
     const std::uint32_t port = hop.port[p.smd.reverse];
-    if (hop.host_id != plane.host_id || port == net::no_port || net::destination_mac(p) != hop.mac)
-        return Exit::wrong_node;
+    if (net::destination_mac(p) != hop.mac) return Exit::wrong_node;
+    if (hop.moving_to != 0 && follows_node(hop, plane, state, emit.now_ns)) [[unlikely]]
+        return relay(p, hop, state, emit);
+    if (hop.host_id != plane.host_id || port == net::no_port) return Exit::wrong_node;
     if (p.smd.copy != (hop.action == HopAction::copy)) return Exit::bad_smd;
     p.destination_port = port;
+    ++state.for_nodes;
+    return goes_on;
+}
+
+// "The node is here", says another host: believed of nodes that the controller has announced, and
+// of the host they were to come to.
+Exit take_arrival(const Packet& p, const net::Mac& mac, const Plane& plane, Arrive::State& state,
+                  dataplane::Emit& emit) {
+    const std::uint32_t node_id = net::load32(mac.bytes.data() + 2);
+    const Move* move = plane.move(node_id);
+    if (!move || mac != node_mac(node_id) || move->svni != p.vni || move->to != p.tunnel_peer)
+        return Exit::unannounced;
+    state.moves.note_away(*move, emit.now_ns);
+    ++state.arrivals;
     return goes_on;
 }
 
@@ -78,6 +115,12 @@ void Arrive::run(dataplane::Burst& burst, const Tables& plane, State& state,
         Exit why = plane.in_span(p->vni, p->tunnel_peer) ? check_metadata(*p) : Exit::unknown_tep;
         if (why == goes_on && control) {
             why = check_control(*p, plane);
+            const bool bare = why == goes_on && p->ctrl_count == 0;
+            const auto arrived = bare ? arrival_of(*p) : std::nullopt;
+            if (arrived && (why = take_arrival(*p, *arrived, plane, state, emit)) == goes_on) {
+                emit.release(*p);
+                continue;
+            }
         } else if (why == goes_on) {
             p->tunnel_peer = net::no_port;
             emit.note(*p, "spi", p->smd.spi);
@@ -85,8 +128,8 @@ void Arrive::run(dataplane::Burst& burst, const Tables& plane, State& state,
             emit.note(*p, "d", p->smd.reverse ? 1 : 0);
             if (p->smd.returning) {
                 ++state.returning;
-            } else if ((why = find_node(*p, plane)) == goes_on) {
-                ++state.for_nodes;
+            } else {
+                why = find_node(*p, plane, state, emit);
             }
         }
         if (why == goes_on) continue;
@@ -98,6 +141,8 @@ void Arrive::run(dataplane::Burst& burst, const Tables& plane, State& state,
 void Arrive::counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
     sink.add("weir_service_arrivals_total", {{"for", "node"}}, state.for_nodes);
     sink.add("weir_service_arrivals_total", {{"for", "anchor"}}, state.returning);
+    sink.add("weir_service_packets_relayed_total", {{"was", "late"}}, state.relayed);
+    sink.add("weir_service_node_arrivals_total", {}, state.arrivals);
     state.reports.counters(sink, name);
 }
 

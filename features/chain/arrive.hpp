@@ -26,21 +26,29 @@ struct Arrive {
         wrong_node,  // the node this index is for is not the one it was sent to
         no_next_hop,
         bad_epoch,
+        unannounced,  // says that a node has come to its host, which the controller did not say
         count_
     };
-    static constexpr std::array<std::string_view, 8> exit_names = {
-        "UNKNOWN_TEP", "TTL_EXPIRED", "BAD_SI",      "BAD_SMD",
-        "NOT_ANCHOR",  "WRONG_NODE",  "NO_NEXT_HOP", "BAD_EPOCH"};
+    static constexpr std::array<std::string_view, 9> exit_names = {
+        "UNKNOWN_TEP", "TTL_EXPIRED", "BAD_SI",    "BAD_SMD",           "NOT_ANCHOR",
+        "WRONG_NODE",  "NO_NEXT_HOP", "BAD_EPOCH", "arrive.unannounced"};
 
     struct State {
         std::uint64_t for_nodes = 0, returning = 0;
+        std::uint64_t relayed = 0;   // for nodes that have gone: sent after them
+        std::uint64_t arrivals = 0;  // of nodes, at other hosts: announcements that were believed
         StaleReports reports;
+        MoveBoard moves;
+        bool moving = true;  // there were moves when it was looked last
+        void open(const dataplane::OpenInput& input) { moves.open(input); }
     };
 
     static Result<std::shared_ptr<const Tables>> compile(
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);
     static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
                     dataplane::Emit&);
+    // Tells other hosts of nodes that have come here.
+    static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
 };
 static_assert(dataplane::Stage<Arrive>);

@@ -28,20 +28,38 @@ void ProxyOrders::open(const dataplane::OpenInput& input) {
 
 std::uint32_t ProxyOrders::next_sequence(std::uint32_t node_id, std::uint64_t now_ns) {
     const auto now_ms = static_cast<std::uint32_t>(now_ns / 1'000'000);
-    for (std::size_t i = 0; memory_ && i < memory_->issuers.size(); ++i) {
-        auto& issuer = memory_->issuers[(node_id + i) % memory_->issuers.size()];
-        std::uint32_t seen = 0;
-        if (!issuer.node_id.compare_exchange_strong(seen, node_id, std::memory_order_acq_rel) &&
-            seen != node_id)
-            continue;
-        std::uint32_t last = issuer.sequence.load(std::memory_order_relaxed);
-        for (;;) {
-            const std::uint32_t next = is_newer(now_ms, last) ? now_ms : last + 1;
-            if (issuer.sequence.compare_exchange_weak(last, next, std::memory_order_relaxed))
-                return next;
-        }
+    ProxyOrderMemory::Issuer* place = issuer(node_id);
+    if (!place) return 0;
+    std::uint32_t last = place->sequence.load(std::memory_order_relaxed);
+    for (;;) {
+        const std::uint32_t next = is_newer(now_ms, last) ? now_ms : last + 1;
+        if (place->sequence.compare_exchange_weak(last, next, std::memory_order_relaxed))
+            return next;
     }
+}
+
+ProxyOrderMemory::Issuer* ProxyOrders::issuer(std::uint32_t node_id) {
+    for (std::size_t i = 0; memory_ && i < memory_->issuers.size(); ++i) {
+        auto& place = memory_->issuers[(node_id + i) % memory_->issuers.size()];
+        std::uint32_t seen = 0;
+        if (place.node_id.compare_exchange_strong(seen, node_id, std::memory_order_acq_rel) ||
+            seen == node_id)
+            return &place;
+    }
+    return nullptr;
+}
+
+std::uint32_t ProxyOrders::last_sequence(std::uint32_t node_id) const {
+    for (std::size_t i = 0; memory_ && i < memory_->issuers.size(); ++i)
+        if (memory_->issuers[i].node_id.load(std::memory_order_acquire) == node_id)
+            return memory_->issuers[i].sequence.load(std::memory_order_relaxed);
     return 0;
+}
+
+void ProxyOrders::raise_sequence(std::uint32_t node_id, std::uint32_t last) {
+    ProxyOrderMemory::Issuer* place = last != 0 ? issuer(node_id) : nullptr;
+    if (place && is_newer(last, place->sequence.load(std::memory_order_relaxed)))
+        place->sequence.store(last, std::memory_order_relaxed);
 }
 
 void ProxyOrders::put(net::Packet& p, std::uint32_t node_id, std::uint64_t now_ns) {

@@ -41,6 +41,10 @@ public:
     // Larger than in every message of the node before. 0: there is no memory.
     std::uint32_t next_sequence(std::uint32_t node_id, std::uint64_t now_ns);
 
+    // Of the last message of the node; 0: none. And: what its former host has used (MB-8).
+    std::uint32_t last_sequence(std::uint32_t node_id) const;
+    void raise_sequence(std::uint32_t node_id, std::uint32_t last);
+
     // Later hops pass orders on untouched (CT-4), but a node gets none: put() takes them off a
     // packet on its way into the node, give_back() gives them to the next packet of the flow's
     // direction that comes out. What finds no place or is not fetched within a second is lost; its
@@ -53,6 +57,7 @@ public:
 
 private:
     void find(net::Packet& p, std::uint32_t node_id, std::uint64_t now_ns);
+    ProxyOrderMemory::Issuer* issuer(std::uint32_t node_id);
     ProxyOrderMemory* memory_ = nullptr;
 };
 

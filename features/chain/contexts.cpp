@@ -116,6 +116,13 @@ Context* Contexts::find(std::uint16_t vlan, std::uint64_t now_ns) {
     return context.live && !expired(context, now_ns) ? &context : nullptr;
 }
 
+bool Contexts::put(std::uint16_t vlan, const Context& context) {
+    if (vlan < first_ || vlan >= first_ + count_ || at(vlan).live) return false;
+    at(vlan) = context;
+    std::atomic_ref(at(vlan).live).store(1, std::memory_order_release);
+    return true;
+}
+
 Context* Contexts::refresh(const net::Smd& smd, std::uint8_t proto, std::uint8_t tcp_flags,
                            std::uint64_t now_ns) {
     const std::uint32_t hash = hash_of(smd);

@@ -89,6 +89,22 @@ public:
                      std::uint64_t now_ns);
     // The live context of a returning frame's tag; null: none, aged, or another worker's.
     Context* find(std::uint16_t vlan, std::uint64_t now_ns);
+    // Writes a context of another host under its id, to be linked by recover(). False: the id is
+    // another worker's, or taken.
+    bool put(std::uint16_t vlan, const Context& context);
+    // Calls visit(id, context) for live ones from this id on, at most so many; returns where to go
+    // on, 0 at the end.
+    template <class Visit>
+    std::uint32_t each_from(std::uint32_t from, std::size_t most, Visit&& visit) {
+        for (std::uint32_t id = from < first_ ? first_ : from; id < first_ + std::uint32_t{count_};
+             ++id) {
+            const Context& context = at(static_cast<std::uint16_t>(id));
+            if (!context.live) continue;
+            if (most-- == 0) return id;
+            visit(static_cast<std::uint16_t>(id), context);
+        }
+        return 0;
+    }
     // Removes up to `most` contexts whose time has passed.
     void expire(std::uint64_t now_ns, unsigned most = 64);
 

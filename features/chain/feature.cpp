@@ -66,13 +66,26 @@ bool report_load(const model::Value& event, model::Snapshot& reported) {
     return true;
 }
 
+// Only the host that a node is on its way to can say that it is there (MB-9).
+bool report_arrival(const model::Value& event, std::string_view host, model::Snapshot& reported) {
+    const ServiceNodeMove* move = reported.find<ServiceNodeMove>(event["node"].as_text());
+    if (!move || move->phase != MovePhase::arriving || move->to != host ||
+        event["number"].as_uint() != move->number)
+        return false;
+    ServiceNodeMove arrived = *move;
+    arrived.phase = MovePhase::arrived;
+    reported.put(std::move(arrived));
+    return true;
+}
+
 }  // namespace
 
 // A node's own host says whether packets pass it (spec service-plane LV-7) and whether it is slow;
 // everybody else learns of it with the next plan. Reports about an unchanged state change nothing.
-bool report(const model::Value& event, std::string_view, model::Snapshot& reported) {
+bool report(const model::Value& event, std::string_view host, model::Snapshot& reported) {
     const std::string& what = event["event"].as_text();
     if (what == "node-load") return report_load(event, reported);
+    if (what == "node-arrived") return report_arrival(event, host, reported);
     const bool lives = what == "node-up" || what == "node-down";
     const bool keeps_time = what == "node-slow" || what == "node-fast";
     const std::string& name = event["node"].as_text();
@@ -102,6 +115,7 @@ void add_kinds(model::Registry& registry) {
     registry.add<ServicePath>();
     registry.add<ServicePathUse>();
     registry.add<ServiceNodeStatus>();
+    registry.add<ServiceNodeMove>();
 }
 
 }  // namespace weir::chain

@@ -26,16 +26,26 @@ std::uint32_t hash_of(std::uint8_t node, const net::Tuple& tuple, bool reverse) 
     return mixed(net::symmetric_hash(tuple), std::uint64_t{node} << 1 | (reverse ? 1u : 0u));
 }
 
-std::uint32_t hash_of(const FlowContexts::Delivery& d) {
-    if (d.of == ContextOf::tuple) return hash_of(d.node, d.tuple, d.smd.reverse);
-    const unsigned reverse = d.of == ContextOf::direction && d.smd.reverse ? 1 : 0;
-    return mixed(std::uint64_t{d.smd.anchor_host} << 32 | d.smd.anchor_port,
-                 std::uint64_t{d.smd.flow_handle} << 32 | d.smd.spi << 8 | d.node << 1 | reverse);
-}
-
 // The metadata that a context has, whichever direction it was.
 const net::Smd& any_of(const FlowContext& context) {
     return context.smd[context.knows(false) ? 0 : 1];
+}
+
+std::uint32_t hash_of(std::uint8_t node, const net::Smd& smd, bool reverse) {
+    return mixed(
+        std::uint64_t{smd.anchor_host} << 32 | smd.anchor_port,
+        std::uint64_t{smd.flow_handle} << 32 | smd.spi << 8 | node << 1 | (reverse ? 1u : 0u));
+}
+
+std::uint32_t hash_of(const FlowContext& context, ContextOf of) {
+    if (of == ContextOf::tuple) return hash_of(context.node, context.tuple, context.knows(true));
+    return hash_of(context.node, any_of(context),
+                   of == ContextOf::direction && context.knows(true));
+}
+
+std::uint32_t hash_of(const FlowContexts::Delivery& d) {
+    if (d.of == ContextOf::tuple) return hash_of(d.node, d.tuple, d.smd.reverse);
+    return hash_of(d.node, d.smd, d.of == ContextOf::direction && d.smd.reverse);
 }
 
 bool same_flow(const net::Smd& a, const net::Smd& b) {
@@ -232,6 +242,31 @@ FlowContexts::Refreshed FlowContexts::refresh(const Delivery& d, std::uint64_t n
     if (context->inside == 0) context->sampled_ns = 0;
     context->used_ns = now_ns;
     return {context, false};
+}
+
+bool FlowContexts::put(std::uint32_t id, const FlowContext& context, ContextOf of) {
+    if (id < first_ || id >= first_ + count_ || at(id).live) return false;
+    if (part_->shares[context.node].used >= of_node_) return false;
+    at(id) = context;
+    at(id).hash = hash_of(context, of);
+    part_->touched = std::max(part_->touched, id - first_ + 1);
+    std::atomic_ref(at(id).live).store(1, std::memory_order_release);
+    return true;
+}
+
+FlowContext* FlowContexts::add(const FlowContext& context, ContextOf of, std::uint64_t now_ns) {
+    const std::uint32_t id = take(context.node, now_ns);
+    if (id == no_context_id) return nullptr;
+    FlowContext& fresh = at(id);
+    fresh = context;
+    fresh.hash = hash_of(context, of);
+    std::uint32_t& bucket = bucket_of(fresh.hash);
+    fresh.next_in_bucket = bucket;
+    bucket = id;
+    ++part_->shares[fresh.node].used;
+    append(id);
+    std::atomic_ref(fresh.live).store(1, std::memory_order_release);
+    return &fresh;
 }
 
 // A free number, or one whose time has passed, or that of the node's connection closed longest ago.

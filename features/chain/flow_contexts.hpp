@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -113,6 +114,24 @@ public:
     FlowContext* find(std::uint32_t id, std::uint8_t node, std::uint64_t now_ns);
     FlowContext* find(const net::Tuple& tuple, bool reverse, std::uint8_t node,
                       std::uint64_t now_ns);
+    // Writes a context of another host under its number, to be linked by recover(). False: the
+    // number is another worker's, or taken.
+    bool put(std::uint32_t id, const FlowContext& context, ContextOf of);
+    // The same under any number, and linked; null: no room.
+    FlowContext* add(const FlowContext& context, ContextOf of, std::uint64_t now_ns);
+    // Calls visit(number, context) for live ones of the node from this number on, at most so many;
+    // returns where to go on, 0 at the end.
+    template <class Visit>
+    std::uint32_t each_from(std::uint8_t node, std::uint32_t from, std::size_t most,
+                            Visit&& visit) {
+        for (std::uint32_t id = std::max(from, first_); id < first_ + part_->touched; ++id) {
+            const FlowContext& context = at(id);
+            if (!context.live || context.node != node) continue;
+            if (most-- == 0) return id;
+            visit(id, context);
+        }
+        return 0;
+    }
     // Removes up to `most` contexts of the node whose time has passed.
     void expire(std::uint8_t node, std::uint64_t now_ns, unsigned most = 64);
 

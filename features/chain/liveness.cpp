@@ -6,6 +6,7 @@
 #include "features/chain/ctrl.hpp"
 #include "features/chain/health_check.hpp"
 #include "features/chain/heartbeat.hpp"
+#include "features/chain/moves.hpp"
 #include "features/chain/stale.hpp"
 #include "net/ethernet.hpp"
 #include "net/nsh.hpp"
@@ -183,6 +184,18 @@ Judge::Outcome outcome(const LocalNode& node, const NodeSlot& slot) {
     return answered ? Judge::Outcome::answered : Judge::Outcome::missed;
 }
 
+// MB-9: who is being moved may be silent for a while.
+bool may_be_silent(const LocalNode& node, NodeSlot& slot, std::uint64_t now_ns) {
+    const std::uint64_t until = slot.silent_until_ns.load(std::memory_order_acquire);
+    if (node.frozen_for != 0 && until == 0) {
+        slot.silent_until_ns.store(now_ns + frozen_ns, std::memory_order_release);
+        return true;
+    }
+    if (node.frozen_for == 0 && until != 0 && now_ns >= until)
+        slot.silent_until_ns.store(0, std::memory_order_release);
+    return now_ns < until;
+}
+
 // --- telling
 // --------------------------------------------------------------------------------------
 
@@ -271,7 +284,10 @@ void keep_telling(const LocalNode& node, const NodeSlot& slot, bool changed, std
 void judge(const LocalNode& node, std::size_t n, const Tables& tables, State& state, Emit& emit) {
     NodeSlot& slot = state.binding.slot(n);
     if (slot.judge.due(emit.now_ns)) {
-        const bool changed = slot.judge.advance(emit.now_ns, outcome(node, slot), times_of(node));
+        Judge::Outcome what = outcome(node, slot);
+        if (may_be_silent(node, slot, emit.now_ns) && what == Judge::Outcome::missed)
+            what = Judge::Outcome::unasked;
+        const bool changed = slot.judge.advance(emit.now_ns, what, times_of(node));
         if (changed) publish(node, slot, state, emit);
         if (slot.judge.verdict() != Judge::Verdict::unknown)
             keep_telling(node, slot, changed, state.told_ns[n], emit);
@@ -412,9 +428,14 @@ Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
     if (p.smd.spi != 0 || p.smd.initial_si != 0 || p.smd.flow_handle != 0) return Exit::bad_ctrl;
     const Tables::Issuer* issuer = tables.issuer(ctrl.issuer);
     if (!issuer || issuer->svni != p.vni) return Exit::unknown_issuer;
-    if (issuer->host_id != p.tunnel_peer) return Exit::wrong_host;
+    if (issuer->host_id != p.tunnel_peer && issuer->moving_to != p.tunnel_peer)
+        return Exit::wrong_host;
     HeardNode* heard = state.binding.memory()->heard_of(ctrl.issuer);
     if (!heard) return Exit::unknown_issuer;
+    if (heard->host.exchange(p.tunnel_peer, std::memory_order_acq_rel) != p.tunnel_peer) {
+        heard->message_ns.store(0, std::memory_order_release);
+        heard->stale_ns.store(0, std::memory_order_release);
+    }
     if (!take_token(
             state.buckets[static_cast<std::size_t>(heard - state.binding.memory()->heard.data())],
             emit.now_ns))

@@ -28,6 +28,7 @@ struct Liveness {
         // Nodes whose messages are believed, by id: those on paths that this host knows.
         struct Issuer {
             std::uint32_t node_id = 0, host_id = 0, svni = 0;
+            std::uint32_t moving_to = 0;  // another host that may speak for it (MB-9); 0: none
             friend bool operator==(const Issuer&, const Issuer&) = default;
         };
         std::vector<Issuer> issuers;

@@ -39,7 +39,10 @@ void add_issuers(const dataplane::CompileInput& input, Tables& tables) {
     for (const auto& [name, path] : input.snapshot.all<ServicePath>())
         for (const auto* hops : {&path.forward, &path.reverse})
             for (const PathHop& hop : *hops)
-                issuers[hop.node_id] = {hop.node_id, hop.host_id, path.svni};
+                issuers[hop.node_id] = {hop.node_id, hop.host_id, path.svni, 0};
+    for (const auto& [name, move] : input.snapshot.all<ServiceNodeMove>())
+        if (const auto issuer = issuers.find(move.node_id); issuer != issuers.end())
+            issuer->second.moving_to = move.to_id;
     for (const auto& [id, issuer] : issuers) tables.issuers.push_back(issuer);
 }
 

@@ -24,11 +24,13 @@ void reset(NodeSlot& slot) {
     slot.heard_before = {};
     for (AtomicU64* value : {&slot.ask_from_ns, &slot.asked_ns, &slot.rode_ns, &slot.questions,
                              &slot.heard[0], &slot.heard[1], &slot.heard[2], &slot.heard[3],
-                             &slot.timed_ns, &slot.trace, &slot.unreturned})
+                             &slot.timed_ns, &slot.trace, &slot.unreturned, &slot.secret[0],
+                             &slot.secret[1], &slot.silent_until_ns})
         value->store(0, std::memory_order_relaxed);
     slot.ask_from_ns.store(never_ns, std::memory_order_relaxed);
     slot.sequence.store(0, std::memory_order_relaxed);
     slot.traced_flow.store(0, std::memory_order_relaxed);
+    slot.moved_by.store(0, std::memory_order_relaxed);
     for (Tally& tally : slot.tallies)
         for (auto* counters : {&tally.delivered, &tally.returned})
             for (AtomicU64& counter : *counters) counter.store(0, std::memory_order_relaxed);
@@ -72,6 +74,30 @@ std::size_t NodeBinding::claim(std::uint32_t node_id, const NodeTable& table) {
     return nowhere;
 }
 
+NodeSlot* NodeBinding::take_in(std::uint32_t node_id, std::uint32_t move, const NodeTable& table) {
+    if (!memory_ || contains(table, node_id)) return nullptr;
+    const std::size_t at = claim(node_id, table);
+    if (at == nowhere) return nullptr;
+    NodeSlot& slot = memory_->slots[at];
+    if (slot.moved_by.load(std::memory_order_acquire) == move) return &slot;
+    reset(slot);
+    slot.epoch.fetch_add(1, std::memory_order_acq_rel);
+    slot.moved_by.store(move, std::memory_order_release);
+    return &slot;
+}
+
+NodeSlot* NodeBinding::taken_in(std::uint32_t node_id, std::uint32_t move) {
+    for (NodeSlot& slot : memory_->slots)
+        if (slot.node_id.load(std::memory_order_acquire) == node_id &&
+            slot.moved_by.load(std::memory_order_acquire) == move)
+            return &slot;
+    return nullptr;
+}
+
+Contexts NodeBinding::contexts_of(const NodeSlot& slot) {
+    return Contexts(memory_->slabs[number_of(slot)], worker_, workers_);
+}
+
 bool NodeBinding::follow(const NodeTable& table, bool contexts) {
     if (!memory_) return false;
     if (table.digest == digest_) return true;
@@ -81,7 +107,7 @@ bool NodeBinding::follow(const NodeTable& table, bool contexts) {
         const std::size_t slot = claim(node.id, table);
         if (slot == nowhere) return false;
         slots_[size_] = static_cast<std::uint8_t>(slot);
-        secrets_[size_] = node_secret(memory_->seed.load(std::memory_order_acquire), node.id);
+        secrets_[size_] = memory_->secret_of(memory_->slots[slot], node.id);
         const std::uint32_t epoch = memory_->slots[slot].epoch.load(std::memory_order_acquire);
         if (contexts) flow_contexts_.claim(static_cast<std::uint8_t>(slot), epoch);
         if (contexts && node.has_vlan_contexts()) {

@@ -35,6 +35,11 @@ struct alignas(64) Tally {
 struct alignas(64) NodeSlot {
     AtomicU32 node_id{0};  // 0: free
     AtomicU32 epoch{0};    // grows whenever the slot is given to a node
+    // Of a node that came from another host: its secret, which packets inside it were marked with,
+    // and the move that brought it. 0: it has the secret that follows from `seed`.
+    std::array<AtomicU64, 2> secret{};
+    AtomicU32 moved_by{0};
+    AtomicU64 silent_until_ns{0};  // until then nobody is blamed for not answering (MB-9)
 
     // Liveness. `judge` belongs to the polling worker of the node's first port.
     dataplane::Liveness judge;
@@ -76,6 +81,7 @@ struct HeardNode {
     AtomicU64 status_generation{0};
     AtomicU32 stale_sequence{0};  // of the last STALE_PATH in the node's name
     AtomicU64 stale_ns{0};
+    AtomicU32 host{0};  // that spoke for the node; another one counts anew
 };
 
 struct NodeMemory {
@@ -86,6 +92,13 @@ struct NodeMemory {
     std::array<NodeSlot, max_local_nodes> slots;
     std::array<ContextSlab, max_local_nodes> slabs;
     std::array<HeardNode, dataplane::HealthBoard::capacity> heard;
+
+    NodeSecret secret_of(const NodeSlot& slot, std::uint32_t id) const {
+        const NodeSecret own = {slot.secret[0].load(std::memory_order_acquire),
+                                slot.secret[1].load(std::memory_order_acquire)};
+        return own[0] != 0 || own[1] != 0 ? own
+                                          : node_secret(seed.load(std::memory_order_acquire), id);
+    }
 
     // Null when 1024 nodes are known already.
     HeardNode* heard_of(std::uint32_t id) {
@@ -120,7 +133,19 @@ public:
     const NodeSecret& secret(std::size_t n) const { return secrets_[n]; }
     std::size_t size() const { return size_; }
     std::uint32_t worker() const { return worker_; }
+    std::uint32_t workers() const { return workers_; }
     Tally& tally(std::size_t n) const { return slot(n).tallies[worker_]; }
+
+    // A node that comes from another host and is not in the table yet: its slot, emptied once for
+    // each move; null: there is none.
+    NodeSlot* take_in(std::uint32_t node_id, std::uint32_t move, const NodeTable& table);
+    // That slot once more; null: it was not taken in by this move.
+    NodeSlot* taken_in(std::uint32_t node_id, std::uint32_t move);
+    // What this worker remembers of the node in that slot, as of now.
+    Contexts contexts_of(const NodeSlot& slot);
+    std::uint8_t number_of(const NodeSlot& slot) const {
+        return static_cast<std::uint8_t>(&slot - memory_->slots.data());
+    }
 
 private:
     std::size_t claim(std::uint32_t node_id, const NodeTable& table);

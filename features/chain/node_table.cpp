@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dataplane/digest.hpp"
+#include "features/chain/planned.hpp"
 #include "features/chain/resources.hpp"
 #include "net/bytes.hpp"
 #include "net/smd_codec.hpp"
@@ -65,6 +66,9 @@ LocalNode local_node(const ServiceNode& node, const dataplane::CompileInput& inp
     if (out.mode == NodeMode::gwlb) out.address = appliance_address(node, input);
     out.capacity_pps = node.capacity_pps;
     out.agent_uid = node.orders_from_uid;
+    const auto* move = input.snapshot.find<ServiceNodeMove>(node.name);
+    if (move && move->phase != MovePhase::announced && move->from == input.ports.host_name)
+        out.frozen_for = move->to_id;
     const std::size_t wanted = out.has_two_sides() ? 2 : 1;
     for (std::size_t i = 0; i < std::min(wanted, node.vnics.size()); ++i)
         out.vnics[i] = vnic(input.ports, node.vnics[i].name);
@@ -96,7 +100,7 @@ std::uint64_t digest_of(const NodeTable& table) {
         for (const auto& side : node.proxy)
             for (const net::Ip& ip : side) digest.add(ip.text());
         digest.add(node.privileges).add(node.signed_legs);
-        digest.add(node.capacity_pps).add(node.agent_uid);
+        digest.add(node.capacity_pps).add(node.agent_uid).add(node.frozen_for);
         for (const LocalNode::Vnic& v : node.vnics)
             digest.add(v.port).add(v.mtu).add(v.polling_worker).add(v.foreign).add(v.mac.to_u64());
     }

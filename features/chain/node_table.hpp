@@ -46,6 +46,8 @@ struct LocalNode {
     bool may_rewrite = false;                   // headers (SEC-11)
     std::uint32_t latency_limit_us = 0;         // of the 99th percentile; 0: none
     std::uint32_t agent_uid = 0;                // user of this host that may order in its name
+    // On its way to another host (MB-9): what is for it waits. 0: it is not.
+    std::uint32_t frozen_for = 0;
 
     // Its packets are remembered in FlowContexts.
     bool has_flow_contexts() const {

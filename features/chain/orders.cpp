@@ -76,7 +76,9 @@ struct Work {
         const Hop* hop = hop_at(flow.path(), letter);
         if (!hop) hop = hop_at(flow.previous_path(), letter);
         if (!hop) return Exit::not_on_path;
-        if (letter.standalone && hop->host_id != letter.from_host) return Exit::wrong_host;
+        if (letter.standalone && hop->host_id != letter.from_host &&
+            (hop->moving_to == 0 || hop->moving_to != letter.from_host))
+            return Exit::wrong_host;
         if (!is_privileged(op, hop->privileges)) return Exit::not_privileged;
         if (is_far_reaching(op) && !plane.is_signed(letter.svni)) return Exit::forgeable;
         return accepted;

@@ -45,7 +45,7 @@ std::vector<std::vector<std::uint32_t>> forward_combinations(const Work& work) {
     }
     for (const auto& [id, node] : work.nodes) {
         const auto service = index.find(node->service.name);
-        const model::Host* host = work.intent.find(node->host);
+        const model::Host* host = work.intent.find(node->home ? node->home : node->host);
         if (service != index.end() && host)
             request.nodes.push_back({id, host->id, service->second});
     }

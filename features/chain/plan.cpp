@@ -3,6 +3,7 @@
 
 #include "features/chain/feature.hpp"
 #include "features/chain/paths.hpp"
+#include "features/chain/planned.hpp"
 #include "features/chain/resources.hpp"
 
 namespace weir::chain {
@@ -24,6 +25,7 @@ public:
     void run() {
         for (const auto& [name, node] : intent_.all<ServiceNode>())
             if (node.host.name == host_) put_node(node);
+        for (const auto& row : intent_.all<ServiceNodeMove>()) take_in(row.second);
         add_rules();
         add_exclusions();
         for (const auto& [chain, paths] : static_paths(intent_))
@@ -31,6 +33,8 @@ public:
                 if (anchors_.contains(chain) || passes_here(path)) put_path(path);
         for (const auto& row : out_.all<ServicePath>())
             if (anchors_.contains(row.second.chain)) out_.put(ServicePathUse{row.first});
+        for (const auto& row : intent_.all<ServiceNodeMove>())
+            if (concerns(row.second)) put_move(row.second);
     }
 
 private:
@@ -46,6 +50,32 @@ private:
         out_.put(node);
         copy(node.service);
         copy(node.service_segment);
+    }
+
+    // The host that a node comes to has it before all others know (MB-9); paths stay as they are.
+    void take_in(const ServiceNodeMove& move) {
+        const bool comes = move.phase == MovePhase::arriving || move.phase == MovePhase::arrived;
+        const ServiceNode* node = intent_.find<ServiceNode>(move.name);
+        if (!comes || move.to != host_ || !node || node->host.name == host_) return;
+        ServiceNode here = *node;
+        here.host = Ref<model::Host>(move.to);
+        put_node(here);
+    }
+
+    // How far it is, only the two hosts need to know.
+    void put_move(ServiceNodeMove move) {
+        if (move.from != host_ && move.to != host_) move.phase = MovePhase::announced;
+        out_.put(std::move(move));
+    }
+
+    // Every host of the service segment hears of it when the node is there.
+    bool concerns(const ServiceNodeMove& move) const {
+        const ServiceNode* node = intent_.find<ServiceNode>(move.name);
+        const model::ServiceSegment* plane = node ? intent_.find(node->service_segment) : nullptr;
+        return plane && (plane->hosts.empty() ||
+                         std::ranges::any_of(plane->hosts, [&](const auto& ref) {
+                             return ref.name == host_;
+                         }));
     }
 
     void put_chain(const ServiceChain& chain) {
@@ -71,8 +101,13 @@ private:
     bool passes_here(const ServicePath& path) const {
         for (const auto* hops : {&path.forward, &path.reverse})
             for (const PathHop& hop : *hops)
-                if (hop.host == host_) return true;
+                if (hop.host == host_ || comes_or_goes(hop.node)) return true;
         return false;
+    }
+
+    bool comes_or_goes(const std::string& node) const {
+        const auto* move = intent_.find<ServiceNodeMove>(node);
+        return move && (move->to == host_ || move->from == host_);
     }
 
     bool is_here(const std::string& name) const {
@@ -152,6 +187,20 @@ private:
 };
 
 }  // namespace
+
+void place_moving_ports(Snapshot& intent, std::string_view host) {
+    for (const auto& [name, move] : intent.all<ServiceNodeMove>()) {
+        const ServiceNode* node = move.to == host ? intent.find<ServiceNode>(name) : nullptr;
+        if (!node || node->host.name == host) continue;
+        for (const auto& ref : node->vnics) {
+            const Port* port = intent.find(ref);
+            if (!port) continue;
+            Port here = *port;
+            here.host = Ref<model::Host>(move.to);
+            intent.put(std::move(here));
+        }
+    }
+}
 
 void plan(const Snapshot& intent, std::string_view host, Snapshot& out) {
     HostPlan(intent, host, out).run();

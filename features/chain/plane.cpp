@@ -44,10 +44,14 @@ Hop make_hop(const CompileInput& input, const LocalPorts& local, const PathHop& 
     hop.host_id = planned.host_id;
     hop.mac = planned.mac;
     hop.action = planned.action;
-    hop.reachable = planned.host_id == input.ports.host_id || input.ports.peer(planned.host_id);
-    if (planned.host_id != input.ports.host_id) return hop;
     const auto ports = local.find(planned.node_id);
-    if (ports != local.end()) hop.port = ports->second;
+    if (ports != local.end()) {  // whatever the path says yet: it may have come here (MB-9)
+        hop.host_id = input.ports.host_id;
+        hop.port = ports->second;
+    }
+    hop.reachable = hop.host_id == input.ports.host_id || input.ports.peer(hop.host_id);
+    const auto* move = input.snapshot.find<ServiceNodeMove>(planned.node);
+    if (move && move->to_id != input.ports.host_id) hop.moving_to = move->to_id;
     return hop;
 }
 
@@ -174,6 +178,35 @@ std::vector<Chain> make_chains(const CompileInput& input, std::vector<Path> used
     return chains;
 }
 
+// Whom the new host of a node tells that it is there.
+std::vector<std::uint32_t> others_of(const Plane& plane, std::uint32_t svni,
+                                     const CompileInput& input) {
+    std::vector<std::uint32_t> out;
+    for (const auto& row : input.snapshot.all<model::Host>())
+        if (row.second.id != plane.host_id && plane.in_span(svni, row.second.id) &&
+            input.ports.peer(row.second.id))
+            out.push_back(row.second.id);
+    std::ranges::sort(out);
+    return out;
+}
+
+std::vector<Move> make_moves(const Plane& plane, const CompileInput& input) {
+    const LocalPorts local = local_ports(input);
+    std::vector<Move> moves;
+    for (const auto& [name, planned] : input.snapshot.all<ServiceNodeMove>()) {
+        if (moves.size() == max_moves) break;
+        Move move{planned.node_id, planned.svni,  planned.number, planned.from_id,
+                  planned.to_id,   planned.name, false,          {}};
+        if (move.to == plane.host_id && local.contains(move.node_id)) {
+            move.present = true;
+            move.hosts = others_of(plane, move.svni, input);
+        }
+        moves.push_back(std::move(move));
+    }
+    std::ranges::sort(moves, {}, &Move::node_id);
+    return moves;
+}
+
 std::vector<LocalVnic> make_vnics(const CompileInput& input) {
     std::vector<LocalVnic> out(input.ports.ports.size());
     for (const auto& row : input.snapshot.all<ServiceNode>()) {
@@ -262,6 +295,7 @@ std::shared_ptr<const Plane> compile_plane(const CompileInput& input,
         if (row.second.is_signed()) plane->signed_svnis.push_back(row.second.svni);
     }
     std::ranges::sort(plane->signed_svnis);
+    plane->moves = make_moves(*plane, input);
     if (previous && plane->same_as(*previous)) return previous;
     plane->next_hops.build(*plane);
     return plane;

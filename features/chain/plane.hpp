@@ -9,6 +9,7 @@
 
 #include "base/limits.hpp"
 #include "dataplane/stage.hpp"
+#include "features/chain/moves.hpp"
 #include "features/chain/words.hpp"
 #include "net/smd.hpp"
 
@@ -27,6 +28,7 @@ struct Hop {
     bool reachable = true;        // its host has a tunnel endpoint that this host knows
     // If the node is here: the port that packets of [forward, reverse] go to.
     std::array<std::uint32_t, 2> port{net::no_port, net::no_port};
+    std::uint32_t moving_to = 0;  // host that the node is on its way to, if it is not this one
 
     friend bool operator==(const Hop&, const Hop&) = default;
 };
@@ -140,6 +142,7 @@ struct Plane {
     std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> spans;
     // Service segments whose messages nobody can forge (SEC-14), sorted.
     std::vector<std::uint32_t> signed_svnis;
+    std::vector<Move> moves;  // of nodes, by number of the node
     NextHopTable next_hops;  // points into `chains` and `passing`
 
     Plane() = default;
@@ -148,6 +151,11 @@ struct Plane {
 
     const Chain* chain(std::uint32_t sci) const;
     bool in_span(std::uint32_t svni, std::uint32_t host) const;
+    // Null: the node is on no way.
+    const Move* move(std::uint32_t node_id) const {
+        const auto at = std::ranges::lower_bound(moves, node_id, {}, &Move::node_id);
+        return at != moves.end() && at->node_id == node_id ? &*at : nullptr;
+    }
     bool is_signed(std::uint32_t svni) const {
         return std::ranges::binary_search(signed_svnis, svni);
     }
@@ -156,7 +164,8 @@ struct Plane {
     }
     bool same_as(const Plane& other) const {
         return host_id == other.host_id && chains == other.chains && passing == other.passing &&
-               vnics == other.vnics && spans == other.spans && signed_svnis == other.signed_svnis;
+               vnics == other.vnics && spans == other.spans && signed_svnis == other.signed_svnis &&
+               moves == other.moves;
     }
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/limits.hpp"
@@ -127,6 +128,39 @@ struct ServiceNodeStatus {
                   "How much of what it can take it is given, in thousandths.", 0, 1000));
     }
 };
+
+// A node on its way from one host to another. `from` has it until the intent says otherwise.
+struct ServiceNodeMove {
+    std::string name;
+    std::uint32_t node_id = 0;
+    std::uint32_t svni = 0;
+    std::uint32_t number = 0;
+    std::string from, to;
+    std::uint32_t from_id = 0, to_id = 0;
+    MovePhase phase = MovePhase::announced;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return made_resource(
+            "service-node-move", "A service node on its way to another host. Made by Weir.", "",
+            key(&ServiceNodeMove::name, "name", "Name of the node."),
+            field(&ServiceNodeMove::node_id, "node_id", "Number of the node.", 1, 0xffffffff),
+            field(&ServiceNodeMove::svni, "svni", "Number of the service segment.", 1, 0xffffff),
+            field(&ServiceNodeMove::number, "number", "Differs from the node's former moves.", 1,
+                  0xffffffff),
+            field(&ServiceNodeMove::from, "from", "Host that it leaves."),
+            field(&ServiceNodeMove::to, "to", "Host that it comes to."),
+            field(&ServiceNodeMove::from_id, "from_id", "Number of that host."),
+            field(&ServiceNodeMove::to_id, "to_id", "Number of that host."),
+            field(&ServiceNodeMove::phase, "phase",
+                  "announced: its ports are prepared; frozen: it gets no packets; arriving: its "
+                  "new host waits for its ports; arrived: they are up."));
+    }
+};
+
+// Hosts prepare the ports of nodes that are on their way to them: in `intent`, which is the plan's
+// own copy, they are there already.
+void place_moving_ports(model::Snapshot& intent, std::string_view host);
 
 // The node's address on the service plane: 02:5C and its number. Hosts have 02:5A and theirs.
 inline net::Mac node_mac(std::uint32_t node_id) {

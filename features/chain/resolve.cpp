@@ -77,11 +77,20 @@ struct Work {
         return vnic ? vnic->mac : net::service_plane_mac(plane.host_id);
     }
 
+    // A node on its way is at its new host as soon as that has said so (MB-9).
+    std::uint32_t host_of(const Hop& hop) {
+        if (hop.moving_to == 0) [[likely]]
+            return hop.host_id;
+        const Move* move = plane.move(hop.node_id);
+        return move && state.moves.is_away(*move) ? hop.moving_to : hop.host_id;
+    }
+
     Outcome send_to(Packet& p, const Hop& hop) {
         net::set_macs(p, hop.mac, from(p));
         emit.note(p, "next", hop.node);
         emit.note(p, "ttl", p.smd.ttl);
-        if (hop.host_id != plane.host_id) return send_remote(p, hop.host_id);
+        const std::uint32_t host = host_of(hop);
+        if (host != plane.host_id) return send_remote(p, host);
         p.destination_port = hop.port[p.smd.reverse];
         ++state.legs_local;
         return goes_on;

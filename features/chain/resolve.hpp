@@ -32,6 +32,8 @@ struct Resolve {
         std::uint64_t skipped = 0, fail_skipped = 0;  // hops
         std::uint64_t segmented = 0;                  // super-frames
         StaleReports reports;
+        MoveBoard moves;
+        void open(const dataplane::OpenInput& input) { moves.open(input); }
     };
 
     static Result<std::shared_ptr<const Tables>> compile(

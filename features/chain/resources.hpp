@@ -83,6 +83,7 @@ struct ServiceNode {
     std::uint32_t id = 0;
     model::Ref<Service> service;
     model::Ref<model::Host> host;
+    model::Ref<model::Host> home;
     NodeMode mode = NodeMode::aware;
     model::Ref<model::ServiceSegment> service_segment;
     std::vector<model::Ref<model::Port>> vnics;
@@ -108,6 +109,9 @@ struct ServiceNode {
                 .required(),
             field(&ServiceNode::service, "service", "What it performs.").required(),
             field(&ServiceNode::host, "host", "Host its ports are on.").required(),
+            field(&ServiceNode::home, "home",
+                  "Host that paths are laid out for, if the node has moved since: which nodes make "
+                  "a path together depends on their homes, so that a move changes no path."),
             field(
                 &ServiceNode::mode, "mode",
                 "aware: reads the service header (NSH); l2: a bump in the wire that knows nothing "

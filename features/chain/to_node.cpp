@@ -4,6 +4,8 @@
 
 #include "dataplane/cut.hpp"
 #include "features/chain/header_mark.hpp"
+#include "features/chain/planned.hpp"
+#include "features/chain/resolve_step.hpp"
 #include "features/chain/resources.hpp"
 #include "net/bytes.hpp"
 #include "net/checksum.hpp"
@@ -270,6 +272,18 @@ Exit deliver(Packet& p, const NodeTable::Place& place, Work& work) {
     return Exit::bad_frame;
 }
 
+// The node is on its way to another host: what comes for it waits until it is there.
+Exit wait_for_node(Packet& p, const NodeTable::Place& place, Work& work) {
+    ToNode::State& state = work.state;
+    if (state.waits == state.waiting.size()) return Exit::queue_full;
+    const LocalNode& node = work.tables.nodes.nodes[place.node];
+    state.waiting[state.waits++] = {&p, p.destination_port, node.id, node.frozen_for,
+                                    work.emit.now_ns + frozen_ns};
+    work.emit.note(p, "waits for", node.name);
+    work.emit.keep(p);
+    return sent;
+}
+
 // The segments go on by themselves; the whole is freed.
 Exit deliver_segments(Packet& whole, const NodeTable::Place& place, Work& work,
                       dataplane::Exits<Exit>& exits) {
@@ -284,6 +298,36 @@ Exit deliver_segments(Packet& whole, const NodeTable::Place& place, Work& work,
     return sent;
 }
 
+enum class Waits : std::uint8_t { still = 0, here, there, too_long };
+
+// The node thawed, or is gone, or its new host says that it is there.
+Waits fate_of(const ToNode::State::Waiting& one, Work& work) {
+    const NodeTable::Place* place = work.tables.nodes.at(one.port);
+    const bool here = place && work.tables.nodes.nodes[place->node].id == one.node_id;
+    if (here && work.tables.nodes.nodes[place->node].frozen_for == 0) return Waits::here;
+    const Move* move = work.tables.move(one.node_id);
+    if (move && (!here || work.state.moves.is_away(*move))) return Waits::there;
+    return here && work.emit.now_ns < one.until_ns ? Waits::still : Waits::too_long;
+}
+
+Exit deliver_any(Packet& p, const NodeTable::Place& place, Work& work,
+                 dataplane::Exits<Exit>& exits) {
+    return p.flags & net::packet_super_frame ? deliver_segments(p, place, work, exits)
+                                             : deliver(p, place, work);
+}
+
+// To the host that the node went to, as if it had not stopped here.
+Exit follow(Packet& p, std::uint32_t to_host, Work& work) {
+    if (p.flags & net::packet_super_frame || !net::resolve_partial_checksum(p))
+        return Exit::bad_frame;
+    if (!spend_ttl(p.smd)) return Exit::queue_full;
+    p.destination_port = net::no_port;
+    p.tunnel_peer = to_host;
+    ++work.state.followed;
+    work.emit.enter(p, dataplane::Context::service, work.emit.stages->service_from_anchor);
+    return sent;
+}
+
 }  // namespace
 
 FailurePolicy ToNode::Tables::policy_of(std::uint32_t sci) const {
@@ -291,11 +335,25 @@ FailurePolicy ToNode::Tables::policy_of(std::uint32_t sci) const {
     return at != policies.end() && at->sci == sci ? at->policy : FailurePolicy::block;
 }
 
+const Move* ToNode::Tables::move(std::uint32_t node_id) const {
+    const auto at = std::ranges::lower_bound(moves, node_id, {}, &Move::node_id);
+    return at != moves.end() && at->node_id == node_id ? &*at : nullptr;
+}
+
 Result<std::shared_ptr<const ToNode::Tables>> ToNode::compile(
     const dataplane::CompileInput& input, const std::shared_ptr<const Tables>& previous) {
     auto nodes = compile_nodes(input);
     if (!nodes) return nodes.error();
-    Tables tables{*std::move(nodes), {}};
+    Tables tables{*std::move(nodes), {}, {}, {}};
+    for (const auto& [name, move] : input.snapshot.all<ServiceNodeMove>()) {
+        if (move.to == input.ports.host_name)
+            tables.expected.emplace_back(move.node_id, move.number);
+        if (move.from == input.ports.host_name)
+            tables.moves.push_back({move.node_id, move.svni, move.number, move.from_id, move.to_id,
+                                    name, false, {}});
+    }
+    std::ranges::sort(tables.expected);
+    std::ranges::sort(tables.moves, {}, &Move::node_id);
     for (const auto& [name, chain] : input.snapshot.all<ServiceChain>())
         tables.policies.push_back({chain.sci, chain.failure_policy});
     std::ranges::sort(tables.policies, {}, &Tables::Policy::sci);
@@ -310,16 +368,54 @@ void ToNode::run(dataplane::Burst& burst, const Tables& tables, State& state,
     for (Packet* p : burst.packets()) {
         const NodeTable::Place* place = tables.nodes.at(p->destination_port);
         if (!place) continue;
-        const Exit why = !ready ? without_context(*p, work)
-                         : p->flags & net::packet_super_frame
-                             ? deliver_segments(*p, *place, work, exits)
-                             : deliver(*p, *place, work);
+        const bool frozen = tables.nodes.nodes[place->node].frozen_for != 0;
+        const Exit why = frozen   ? wait_for_node(*p, *place, work)
+                         : !ready ? without_context(*p, work)
+                                  : deliver_any(*p, *place, work, exits);
         if (why != sent) exits.take(*p, why);
     }
 }
 
-void ToNode::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&, Emit& emit) {
+namespace {
+
+// In the order they came.
+void look_after_waiting(Work& work, dataplane::Exits<Exit>& exits) {
+    ToNode::State& state = work.state;
+    std::size_t left = 0;
+    for (std::size_t i = 0; i < state.waits; ++i) {
+        const ToNode::State::Waiting one = state.waiting[i];
+        const Waits fate = fate_of(one, work);
+        if (fate == Waits::still) {
+            state.waiting[left++] = one;
+            continue;
+        }
+        Exit why = Exit::queue_full;
+        if (fate == Waits::there) why = follow(*one.packet, one.to_host, work);
+        if (fate == Waits::here)
+            why = deliver_any(*one.packet, *work.tables.nodes.at(one.port), work, exits);
+        if (why == sent) continue;
+        exits.note(why);
+        work.emit.release(*one.packet);
+    }
+    state.waits = left;
+}
+
+}  // namespace
+
+void ToNode::leave(State& state, dataplane::Exits<Exit>& exits, Emit& emit) {
+    for (std::size_t i = 0; i < state.waits; ++i) {
+        exits.note(Exit::queue_full);
+        emit.release(*state.waiting[i].packet);
+    }
+    state.waits = 0;
+}
+
+void ToNode::tick(const Tables& tables, State& state, dataplane::Exits<Exit>& exits, Emit& emit) {
     if (!state.binding.follow(tables.nodes, true)) return;
+    if (state.waits != 0) [[unlikely]] {
+        Work work{tables, state, emit};
+        look_after_waiting(work, exits);
+    }
     NodeBinding& binding = state.binding;
     for (std::size_t n = 0; n < tables.nodes.nodes.size(); ++n) {
         if (tables.nodes.nodes[n].has_vlan_contexts()) binding.contexts(n).expire(emit.now_ns);

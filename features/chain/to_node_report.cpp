@@ -7,6 +7,7 @@ namespace weir::chain {
 using dataplane::Emit;
 
 void ToNode::counters(const Tables& tables, const State& state, dataplane::CounterSink& sink) {
+    sink.add("weir_service_packets_relayed_total", {{"was", "waiting"}}, state.followed);
     sink.add("weir_service_hops_skipped_total", {{"reason", "no_context"}}, state.skipped);
     sink.add("weir_service_frames_segmented_total", {}, state.segmented);
     sink.add("weir_service_context_conflicts_total", {}, state.conflicts);

@@ -112,6 +112,16 @@ constexpr auto enum_names(NodeState) {
     return EnumNames<NodeState, 2>{{{up, "up"}, {down, "down"}}};
 }
 
+// How far the move of a node to another host is (MB-9).
+enum class MovePhase : std::uint8_t { announced = 1, frozen, arriving, arrived };
+constexpr auto enum_names(MovePhase) {
+    using enum MovePhase;
+    return EnumNames<MovePhase, 4>{{{announced, "announced"},
+                                    {frozen, "frozen"},
+                                    {arriving, "arriving"},
+                                    {arrived, "arrived"}}};
+}
+
 enum class LatencyAction : std::uint8_t { alarm = 1, drain };
 constexpr auto enum_names(LatencyAction) {
     using enum LatencyAction;

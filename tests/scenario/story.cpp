@@ -103,6 +103,7 @@ private:
             {"resume", &Story::node_state},
             {"hold", &Story::node_holds},
             {"release", &Story::node_holds},
+            {"move", &Story::move},
             {"cut", &Story::link},
             {"trace", &Story::trace},
             {"open", &Story::open},
@@ -382,6 +383,12 @@ private:
         if (words[0] == "release") world_.release(words[1]);
         collect();
         return {};
+    }
+    // "move n1 h2 frozen": a step of its way.
+    std::string move(const std::string&, const std::vector<std::string>& words) {
+        std::string why = world_.move_node(words.at(1), words.at(2), words.at(3));
+        collect();
+        return why;
     }
     std::string link(const std::string&, const std::vector<std::string>& words) {
         const bool cut = words[0] == "cut";

@@ -176,7 +176,7 @@ void World::route(const Sent& sent) {
 void World::on_node_port(const Sent& sent) {
     for (const auto& [name, node] : intent_.all<chain::ServiceNode>()) {
         for (std::size_t i = 0; i < node.vnics.size(); ++i) {
-            if (node.vnics[i].name != sent.port) continue;
+            if (node.vnics[i].name != sent.port || sent.host != place_of(node)) continue;
             give_to_node(node, i, sent.frame);
             return;
         }
@@ -193,7 +193,7 @@ void World::give_to_node(const chain::ServiceNode& node, std::size_t vnic, const
     NodeModel& model = nodes[node.name];
     const auto told = model.neighbours.size();
     const auto back = through_node(model, place, vnic, frame);
-    if (back) host(node.host.name).receive(node.vnics[back->vnic].name, back->frame, now_ns_);
+    if (back) host(place_of(node)).receive(node.vnics[back->vnic].name, back->frame, now_ns_);
     if (model.neighbours.size() == told) return;
     for (const auto& [from, waited] : std::exchange(model.waiting, {}))
         give_to_node(node, from, waited);

@@ -57,6 +57,9 @@ public:
     void advance(std::uint64_t ns);                       // ticks every millisecond on the way
     void advance(std::uint64_t ns, std::uint64_t ticks);  // with so many ticks on the way
     void release(const std::string& node);                // what the node has held goes on
+    // The controller's and the operator's part when a service node moves to another host (spec
+    // service-plane MB-9), step by step; see README.md. What went wrong, or empty.
+    std::string move_node(const std::string& node, const std::string& to, const std::string& step);
 
     FakeHost& host(const std::string& name);
     FakeHost& host_of(const std::string& port);
@@ -88,6 +91,8 @@ private:
     void tick();
     void route(const Sent& sent);
     void on_node_port(const Sent& sent);
+    const std::string& place_of(const chain::ServiceNode& node) const;
+    std::string carry(const std::string& node, FakeHost& from, FakeHost& to);
     void give_to_node(const chain::ServiceNode& node, std::size_t vnic, const Frame& frame);
     void on_event(const std::string& host, const std::string& json);
 
@@ -96,7 +101,8 @@ private:
     model::Snapshot intent_, reported_;
     std::map<std::string, std::unique_ptr<FakeHost>> hosts_;
     std::map<std::string, std::string> opened_;  // port → host, by open()
-    std::uint32_t traces_ = 0;
+    std::map<std::string, std::string> plugged_;  // nodes that are not where the intent says
+    std::uint32_t traces_ = 0, moves_ = 0;
     std::vector<Sent> delivered_, underlay_;
     std::uint64_t now_ns_ = 1'000'000'000;
     std::uint64_t revision_ = 0;
