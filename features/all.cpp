@@ -33,8 +33,10 @@ void plan_core(const model::Snapshot& intent, std::string_view host, model::Snap
         for (const auto& ref : one.applied_to)
             if (const auto* group = intent.find<model::Group>(ref.name)) out.put(*group);
     }
+    const auto coming = chain::ports_of_nodes_to(intent, host);
     for (const auto& [name, one] : intent.all<model::Port>()) {
         model::Port port = one;
+        if (coming.contains(name)) port.host = model::Ref<model::Host>(std::string(host));
         if (port.host.name != host) port.device = {};
         out.put(std::move(port));
     }
@@ -64,7 +66,6 @@ model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& r
     model::Snapshot whole = intent;
     for (const model::Kind* kind : registry.kinds())
         for (const std::string& name : kind->names(reported)) kind->copy(reported, name, whole);
-    chain::place_moving_ports(whole, host);
     model::Snapshot out;
     out.revision = intent.revision;
     for (const Feature& feature : all()) feature.plan(whole, host, out);

@@ -188,18 +188,15 @@ private:
 
 }  // namespace
 
-void place_moving_ports(Snapshot& intent, std::string_view host) {
+std::set<std::string, std::less<>> ports_of_nodes_to(const Snapshot& intent,
+                                                     std::string_view host) {
+    std::set<std::string, std::less<>> out;
     for (const auto& [name, move] : intent.all<ServiceNodeMove>()) {
         const ServiceNode* node = move.to == host ? intent.find<ServiceNode>(name) : nullptr;
-        if (!node || node->host.name == host) continue;
-        for (const auto& ref : node->vnics) {
-            const Port* port = intent.find(ref);
-            if (!port) continue;
-            Port here = *port;
-            here.host = Ref<model::Host>(move.to);
-            intent.put(std::move(here));
-        }
+        if (!node) continue;
+        for (const auto& ref : node->vnics) out.insert(ref.name);
     }
+    return out;
 }
 
 void plan(const Snapshot& intent, std::string_view host, Snapshot& out) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -158,9 +159,9 @@ struct ServiceNodeMove {
     }
 };
 
-// Hosts prepare the ports of nodes that are on their way to them: in `intent`, which is the plan's
-// own copy, they are there already.
-void place_moving_ports(model::Snapshot& intent, std::string_view host);
+// Ports of nodes that are on their way to the host: it makes them ready before anybody else knows.
+std::set<std::string, std::less<>> ports_of_nodes_to(const model::Snapshot& intent,
+                                                     std::string_view host);
 
 // The node's address on the service plane: 02:5C and its number. Hosts have 02:5A and theirs.
 inline net::Mac node_mac(std::uint32_t node_id) {
