@@ -120,7 +120,36 @@ void Api::handle(const Request& request, rest::Reply reply) {
     if (parts.size() == 4 && parts[1] == "host" && parts[3] == "query") {
         return query(request, counted);
     }
+    if (parts.size() >= 3 && parts[1] == "node-moves") return counted(move_node(request));
     counted(answer(request));
+}
+
+// /v1/node-moves/NODE: POST begins a move, GET shows how it stands; POST …/cancel.
+Response Api::move_node(const Request& request) {
+    const auto& parts = request.route.parts;
+    const std::string& node = parts[2];
+    if (request.method == "GET" && parts.size() == 3) {
+        const Value status = node_moves_->status(node);
+        return status.is_null() ? no_such("service-node/" + node, "has not been moved")
+                                : json(status);
+    }
+    if (request.method != "POST") return wrong_method(request, "GET or POST");
+    Status done = Error{Errc::not_found, "request", {}, "there is no such path"};
+    if (parts.size() == 4 && parts[3] == "cancel") done = node_moves_->cancel(node);
+    if (parts.size() == 3) {
+        const auto body = model::parse_json(request.body);
+        if (!body) return rest::problem(body.error());
+        NodeMoveOrder order;
+        order.node = node;
+        order.to = (*body)["to"].as_text();
+        order.without_state = (*body)["without_state"].as_bool();
+        const auto ms = static_cast<std::uint64_t>(order.patience.count());
+        order.patience = std::chrono::milliseconds(
+            std::min<std::uint64_t>((*body)["patience_ms"].as_uint(ms), 600'000));
+        done = node_moves_->start(std::move(order));
+    }
+    if (!done) return rest::problem(done.error());
+    return json(node_moves_->status(node));
 }
 
 Response Api::answer(const Request& request) {

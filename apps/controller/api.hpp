@@ -8,6 +8,7 @@
 #include "apps/controller/event_log.hpp"
 #include "apps/controller/host_table.hpp"
 #include "apps/controller/intent.hpp"
+#include "apps/controller/node_moves.hpp"
 
 namespace weir::controller {
 
@@ -17,6 +18,8 @@ public:
     Api(const model::Registry& registry, Intent& intent, HostTable& hosts, EventLog& events,
         std::string token);
 
+    // Before the first request; whoever leads moves of nodes must outlive this.
+    void use(NodeMoves& node_moves) { node_moves_ = &node_moves; }
     void handle(const rest::Request& request, rest::Reply reply);
 
 private:
@@ -32,6 +35,7 @@ private:
     rest::Response hosts() const;
     rest::Response events(const rest::Request& request) const;
     rest::Response metrics() const;
+    rest::Response move_node(const rest::Request& request);
     void query(const rest::Request& request, rest::Reply reply);
     bool is_admin(const rest::Request& request) const;
     ApplyOptions options_of(const rest::Request& request) const;
@@ -40,6 +44,7 @@ private:
     Intent& intent_;
     HostTable& hosts_;
     EventLog& events_;
+    NodeMoves* node_moves_ = nullptr;
     const std::string token_;
     mutable std::mutex mutex_;
     std::map<int, std::uint64_t> answers_;  // by status

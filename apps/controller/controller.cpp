@@ -47,6 +47,7 @@ void tick(HostTable& hosts, const std::stop_token& stop) {
 Controller::~Controller() {
     ticker_ = {};
     if (server_) server_->stop();
+    node_moves_.reset();  // now that nobody asks about them
 }
 
 Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options) {
@@ -77,7 +78,9 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
                                [hosts](auto state) { hosts->publish(std::move(state)); });
     if (!intent) return intent.error();
     c.intent_ = std::move(*intent);
+    c.node_moves_ = std::make_unique<NodeMoves>(c.registry_, *c.intent_, *hosts, c.events_);
     c.api_ = std::make_unique<Api>(c.registry_, *c.intent_, *hosts, c.events_, options.token);
+    c.api_->use(*c.node_moves_);
     auto server = rest::Server::start(
         std::move(options.server),
         [api = c.api_.get()](const rest::Request& request, rest::Reply reply) {

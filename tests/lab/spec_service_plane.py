@@ -6,7 +6,7 @@ import sys
 import unittest
 
 from spec import (authentic, both_ends, case, control, forward, index, isolation, liveness, loops,
-                  orders, routed, selection, sizes, tenants, tracing, translated, tunnels, verdicts)
+                  node_mobility, orders, routed, selection, sizes, tenants, tracing, translated, tunnels, verdicts)
 
 SCENARIOS = {
     1: forward.BasicForward,
@@ -39,6 +39,7 @@ SCENARIOS = {
     29: (orders.ForgedOrders, authentic.ForgedControl),
     30: orders.LostOrder,
     31: orders.CopyHop,
+    35: node_mobility.NodeMigration,
     36: isolation.GuestCannotInject,
     37: isolation.SpoofedMetadata,
     38: loops.Loop,

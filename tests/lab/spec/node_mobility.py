@@ -1,0 +1,99 @@
+"""Scenario 35: a service node moves to another host while traffic passes it."""
+import time
+
+from weirlab.rest import Refused
+from weirlab.t0 import SVNI
+from weirlab.wait import wait_until
+
+from .case import Scenario
+from .control import PORT, Stream
+
+NODE_EVENTS = ("node-down", "node-down-heard")
+
+
+class NodeMoving(Scenario):
+    every_packet = False
+
+    def plug(self, source: str, target: str, ends: tuple[str, ...]) -> None:
+        """Carries the cables of a node to another host, as the program that moves it would."""
+        spaces = self.t0.fabric.hosts
+        for end in ends:
+            spaces[source].ip("link", "set", end, "netns", spaces[target].full)
+            spaces[target].no_kernel_addresses(end)
+            spaces[target].up(end)
+
+    def begin(self, node: str, target: str, **more: object) -> None:
+        self.weir.call("POST", f"/v1/node-moves/{node}", {"to": target, **more})
+
+    def status(self, node: str) -> dict:
+        return self.weir.call("GET", f"/v1/node-moves/{node}")
+
+    def move(self, node: str, source: str, target: str, ends: tuple[str, ...],
+             **more: object) -> dict:
+        self.begin(node, target, **more)
+        wait_until("the node is frozen", lambda: self.status(node)["state"] == "frozen" or
+                   self.status(node)["done"], 20)
+        self.plug(source, target, ends)
+        wait_until("the move is over", lambda: self.status(node)["done"], 30)
+        return self.status(node)
+
+    def news(self) -> list[str]:
+        items = self.weir.call("GET", "/v1/events?limit=1000")["items"]
+        return [item["type"] for item in items if item["type"] in NODE_EVENTS]
+
+    def senders_to(self, receiver_ip: str) -> set[str]:
+        return {leg.sender for leg in self.under.legs() if leg.smd and
+                leg.packet.vni == SVNI and leg.receiver_ip == receiver_ip and
+                "oam" not in leg.smd.flags}
+
+
+class NodeMigration(NodeMoving):
+    @classmethod
+    def prepare(cls):
+        cls.t0.redirect("g1", "g2", protocol="udp", port=PORT)
+
+    def spis(self) -> set[int]:
+        return {row["insertion"]["spi"] for row in self.weir.flows("h1", port="g1")}
+
+    def relayed(self, what: str) -> int:
+        return self.weir.counters(["h3"])["weir_service_packets_relayed_total", what]
+
+    def test_an_aware_node_moves_under_traffic(self):
+        stream = Stream(self.g1, self.g2)
+        wait_until("traffic flows", lambda: len(stream.received) > 200, 20)
+        before = self.spis()
+        started = time.monotonic()
+        done = self.move("n1", "h3", "h2", ("port-n1",))
+        self.assertNotIn("error", done)
+        count = len(stream.received)
+        wait_until("traffic goes on", lambda: len(stream.received) > count + 200, 20)
+        took = time.monotonic() - started
+        self.under.clear()
+        wait_until("packets go from h2 to n2", lambda: self.senders_to("10.0.0.4") == {"h2"}, 10)
+        stream.stop()
+        lost = stream.sent - len(stream.received)
+        rate = stream.sent / max(took, 0.001)
+        print(f"frozen for {done['frozen_ms']:.0f} ms, {lost} of {stream.sent} datagrams lost; "
+              f"relayed: {self.relayed('waiting')} that waited, {self.relayed('late')} late")
+        self.assertLess(done["frozen_ms"], 3000)
+        self.assertLess(lost / max(rate, 1.0), 3.0, "seconds of traffic")
+        self.assertEqual(self.spis(), before, "the path is the same")
+        self.assertEqual(self.news(), [], "nobody says that a node is down")
+        self.assertGreater(self.relayed("waiting") + self.relayed("late"), 0)
+        self.assertEqual(self.weir.counters()["weir_service_chain_path_switch_total", "c1"], 0)
+        node = self.weir.get("service-node", "n1")
+        self.assertEqual((node["host"], node["home"]), ("h2", "h3"))
+
+    def test_what_cannot_be_is_refused(self):
+        for target, words in (("h9", "there is no such host"), ("h4", "is on h4 already")):
+            with self.assertRaises(Refused) as refused:
+                self.begin("n2", target)
+            self.assertIn(words, str(refused.exception))
+        # Nobody carries the machine: it goes on where it is.
+        self.begin("n2", "h1", patience_ms=300)
+        wait_until("the move is given up", lambda: self.status("n2")["done"], 30)
+        self.assertIn("did not come up", self.status("n2")["error"])
+        self.assertEqual(self.weir.get("service-node", "n2")["host"], "h4")
+        stream = Stream(self.g1, self.g2)
+        wait_until("traffic flows", lambda: len(stream.received) > 200, 20)
+        stream.stop()
