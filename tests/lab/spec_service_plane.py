@@ -6,7 +6,8 @@ import sys
 import unittest
 
 from spec import (authentic, both_ends, case, control, forward, index, isolation, liveness, loops,
-                  node_mobility, orders, routed, selection, sizes, tenants, tracing, translated, tunnels, verdicts)
+                  node_mobility, orders, routed, selection, sizes, tenants, tracing, translated,
+                  tunnels, verdicts)
 
 SCENARIOS = {
     1: forward.BasicForward,
