@@ -94,8 +94,7 @@ bool go_home(Packet& p, const PortEntry& port, const Track::State& state, Emit& 
 }
 
 // What a service translated comes home for the first time, with the flow it belongs to.
-flow::Table::Hit take_alias(Packet& p, const PortEntry& port, const Track::State& state,
-                            Emit& emit) {
+flow::Table::Hit take_alias(Packet& p, const PortEntry& port, Track::State& state, Emit& emit) {
     if (p.hand.dispatched != flow::brings_alias || p.hand.trace_id != 0) return {};
     flow::FlowPair* pair = emit.flows->at_handle(p.hand.trace_collector);
     p.hand.trace_collector = 0;
@@ -106,6 +105,7 @@ flow::Table::Hit take_alias(Packet& p, const PortEntry& port, const Track::State
     const auto direction = static_cast<std::uint8_t>(guest_context(p) ^ pair->initiator_outside);
     if (aliases >= flow::max_aliases || !emit.flows->add_alias(*pair, p.tuple, direction, p.hash))
         return {};
+    ++state.translations;
     if (state.homes)
         state.homes->set(flow::AliasHomes::key_of(port.scope, port.vni, p.hash), emit.worker);
     return {pair, direction};
@@ -113,7 +113,7 @@ flow::Table::Hit take_alias(Packet& p, const PortEntry& port, const Track::State
 
 // Finds or makes the record of a packet; what keeps it from having one, or count_. `left`: it went
 // to another worker.
-Track::Exit follow(Packet& p, const PortEntry& port, const Track::State& state, Emit& emit,
+Track::Exit follow(Packet& p, const PortEntry& port, Track::State& state, Emit& emit,
                    bool& left) {
     flow::TcpSegment segment;
     const bool tcp = read_segment(p, segment);
@@ -194,6 +194,7 @@ void Track::counters(const Tables&, const State& state, dataplane::CounterSink& 
                                                                    "other", "established"};
     const flow::Stats& stats = state.flows->stats();
     sink.add("weir_flows", {}, state.flows->size());
+    sink.add("weir_insertion_translations_total", {}, state.translations);
     sink.add("weir_flows_inserted_total", {}, stats.inserted);
     sink.add("weir_flows_expired_total", {}, stats.expired);
     for (std::size_t kind = 1; kind < static_cast<std::size_t>(flow::Kind::count_); ++kind) {

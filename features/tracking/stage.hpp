@@ -24,7 +24,8 @@ struct Track {
 
     struct State {
         flow::Table* flows = nullptr;
-        std::uint64_t inserted_before = 0;        // Stats::inserted at the last tick
+        std::uint64_t inserted_before = 0;  // Stats::inserted at the last tick
+        std::uint64_t translations = 0;     // tuples that services wrote, met here first
         flow::AliasHomes* homes = nullptr;  // null: there is no memory
         void open(const dataplane::OpenInput& input) {
             bool fresh = false;
