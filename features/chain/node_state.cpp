@@ -168,6 +168,8 @@ void write(Writer& out, const SavedFlowContext& context) {
     out.u8(context.tuple.proto);
     for (const unsigned direction : {0u, 1u})
         if (context.known >> direction & 1) out.smd(context.smd[direction]);
+    out.u32(context.before_mark);
+    out.u8(context.answered);
     out.u8(context.tag_count);
     for (std::size_t i = 0; i < context.tag_count; ++i) out.u32(context.tags[i]);
 }
@@ -188,6 +190,9 @@ SavedFlowContext read_flow_context(Reader& in) {
     out.tuple.proto = in.u8();
     for (const unsigned direction : {0u, 1u})
         if (out.known >> direction & 1) out.smd[direction] = in.smd();
+    out.before_mark = in.u32();
+    out.answered = in.u8();
+    if (out.answered > 1) in.fail("answered", "no or yes");
     out.tag_count = in.u8();
     if (out.tag_count > out.tags.size()) {
         in.fail("tags", "more than 2");
@@ -201,7 +206,9 @@ SavedFlowContext read_flow_context(Reader& in) {
 
 ContextOf SavedNode::context_of() const {
     if (mode == NodeMode::gwlb) return ContextOf::flow;
-    const bool by_tuple = mode == NodeMode::l3 || contexts == NodeContexts::tuple;
+    if (contexts == NodeContexts::mark) return ContextOf::direction;
+    const bool by_tuple = mode == NodeMode::l3 || contexts == NodeContexts::tuple ||
+                          contexts == NodeContexts::proxy;
     return mode != NodeMode::aware && by_tuple ? ContextOf::tuple : ContextOf::direction;
 }
 
@@ -230,7 +237,7 @@ Result<SavedNode> decode_saved_node(std::span<const std::uint8_t> bytes) {
                                std::to_string(node_state_version));
     SavedNode out;
     out.mode = in.one_of("mode", NodeMode::aware, NodeMode::gwlb);
-    out.contexts = in.one_of("contexts", NodeContexts::automatic, NodeContexts::tuple);
+    out.contexts = in.one_of("contexts", NodeContexts::automatic, NodeContexts::proxy);
     out.metadata = in.one_of("metadata", NshMetadata::type2, NshMetadata::type1);
     const std::uint8_t parts = in.u8();
     if (parts > 1) in.fail("parts", "unknown ones");

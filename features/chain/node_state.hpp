@@ -48,6 +48,8 @@ struct SavedFlowContext {  // of FlowContexts
     std::array<net::Smd, 2> smd;  // of the directions that are known
     std::array<std::uint32_t, 2> tags{};
     std::uint8_t tag_count = 0;
+    std::uint32_t before_mark = 0;  // what the node's mark stands in the place of
+    std::uint8_t answered = 0;      // a node that opens connections has opened one
     friend bool operator==(const SavedFlowContext&, const SavedFlowContext&) = default;
 };
 

@@ -38,6 +38,8 @@ SavedNode sample() {
     flow.smd[1] = smd(2);
     flow.tags = {0x88a80064, 0x81000005};
     flow.tag_count = 2;
+    flow.before_mark = 0x01020304;
+    flow.answered = 1;
     node.by_flow = {flow};
     node.by_vlan = {{4094, ContextAge::brief, 17, smd(1)}};
     return node;

@@ -41,6 +41,8 @@ SavedFlowContext saved(const FlowContext& context, std::uint32_t id, std::uint64
     out.tuple = context.tuple;
     for (const unsigned direction : {0u, 1u})
         if (context.knows(direction != 0)) out.smd[direction] = context.smd[direction];
+    out.before_mark = context.before_mark;
+    out.answered = context.answered != 0 ? 1 : 0;
     out.tag_count = context.tag_count;
     std::copy_n(context.tags.begin(), context.tag_count, out.tags.begin());
     return out;
@@ -55,6 +57,8 @@ FlowContext fresh(const SavedFlowContext& saved, std::uint8_t slot, std::uint64_
     out.used_ns = used(saved.idle_ns, now_ns);
     out.tuple = saved.tuple;
     out.smd = saved.smd;
+    out.before_mark = saved.before_mark;
+    out.answered = saved.answered;
     out.tags = saved.tags;
     out.tag_count = saved.tag_count;
     return out;
