@@ -11,11 +11,11 @@
 // exactly one of them. No exception crosses this line, no engine keeps thread-local or global
 // state.
 //
-// Threads: run(), tick() and worker_query() are called by the worker threads, each with its own
-// number; everything else by the shell's one control thread, never two calls at once.
+// Threads: those with a worker's number are called by that worker's thread, everything else by the
+// shell's one control thread, never two calls at once.
 extern "C" {
 
-inline constexpr std::uint32_t weir_abi_version = 2;
+inline constexpr std::uint32_t weir_abi_version = 3;
 
 struct weir_engine;  // opaque, the engine's own
 
@@ -59,6 +59,13 @@ struct weir_host_vtable {
     std::uint32_t flows_per_worker;
 };
 
+// Where a port is while it moves between hosts.
+enum weir_port_place : std::uint32_t {
+    weir_port_configured = 0,  // where the snapshot says
+    weir_port_arriving = 1,    // still elsewhere: introduce() and restore() make it ready
+    weir_port_arrived = 2,     // here, whatever the snapshot says: it follows
+};
+
 // A port as the shell opened it.
 struct weir_port_info {
     std::uint32_t index;           // 0 … max_ports-1, stable over restarts for the same name
@@ -66,6 +73,16 @@ struct weir_port_info {
     std::uint32_t polling_worker;  // the worker that receives from it
     std::uint32_t mtu;             // largest IP packet the device takes
     char name[64];                 // resource name; the host's underlay port is "underlay"
+    std::uint32_t place;           // a weir_port_place
+    std::uint32_t from_host;       // arriving, arrived: the host's id
+};
+
+// Where a port went that was here.
+struct weir_port_move {
+    std::uint32_t port;       // index it had
+    std::uint32_t to_host;    // id
+    std::uint32_t to_anchor;  // its AnchorPortId there
+    std::uint64_t until_ns;   // of the workers' time: what comes later for it is dropped
 };
 
 // Receives text or bytes in pieces; `write` returns false to stop.
@@ -105,11 +122,15 @@ struct weir_engine_api {
     // The port is gone, and its flows with it once every worker has seen that.
     std::uint64_t (*detach)(weir_engine*, std::uint32_t port);
 
-    // What the port owns beside the vault (`in_place`), or all of it, as TLVs; `delta`: since the
-    // last save. A port is saved while it is quiesced, and restored before it is attached: from the
-    // moment it is attached, packets of other ports may reach it. In place, restore() makes the
-    // port's records in the vault this engine's; attach() refuses a port whose records another
-    // engine of this process has.
+    // In place, from engine to engine of one host: what the port owns beside the vault. Saved while
+    // it is quiesced, restored before it is attached: from the moment it is attached, packets of
+    // other ports may reach it. restore() makes the port's records in the vault this engine's;
+    // attach() refuses a port whose records another engine of this process has.
+    //
+    // Not in place, from host to host: save() only begins a pass over all that the port owns, or
+    // (`delta`) over what is new since the pass before; the workers then write it with
+    // save_slice(). restore() checks a blob (dataplane/port_blob.hpp) and changes nothing; if it is
+    // right, every worker takes its share of it with restore_slice().
     bool (*save)(weir_engine*, std::uint32_t port, bool in_place, bool delta, weir_sink out,
                  weir_sink error);
     bool (*restore)(weir_engine*, std::uint32_t port, bool in_place, const char* bytes,
@@ -127,6 +148,29 @@ struct weir_engine_api {
     void (*query)(weir_engine*, const char* request, std::size_t count, weir_sink answer);
     void (*worker_query)(weir_engine*, std::uint32_t worker, const char* request, std::size_t count,
                          std::uint64_t now_ns, weir_sink answer);
+
+    // A port that moves to another host, in steps so short that no burst waits long.
+    // The worker's next blob of the pass that save() began, of less than max_port_blob_bytes;
+    // nothing if this step has nothing to tell. A weir_slice.
+    std::uint32_t (*save_slice)(weir_engine*, std::uint32_t worker, std::uint32_t port,
+                                std::uint64_t now_ns, weir_sink out, weir_sink error);
+    // Takes the worker's share of a blob. `answer` receives, for every flow, its FlowHandle where
+    // it was and its FlowHandle here, 4 bytes each, big-endian.
+    bool (*restore_slice)(weir_engine*, std::uint32_t worker, std::uint32_t port, const char* bytes,
+                          std::size_t count, std::uint64_t now_ns, weir_sink answer,
+                          weir_sink error);
+    // detach() of a port that is now on another host: until a time, what still comes for it is sent
+    // there (spec service-plane MB-6). `handles`: as restore_slice() answered. With `until_ns` 0 it
+    // forgets what it was told before. A ticket.
+    std::uint64_t (*forward)(weir_engine*, const weir_port_move* move, const char* handles,
+                             std::size_t count, weir_sink error);
+};
+
+// What save_slice() says.
+enum weir_slice : std::uint32_t {
+    weir_slice_refused = 0,
+    weir_slice_more = 1,
+    weir_slice_last = 2,
 };
 
 // The one exported symbol of libweir-engine.so.

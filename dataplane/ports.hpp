@@ -30,6 +30,7 @@ struct PortEntry {
     bool spoof_guard = true;
     bool learn_addresses = false;
     bool foreign = false;  // another engine's: packets for it are handed over
+    std::uint32_t from_host = net::no_port;  // id of the host that it has moved here from
     // No part of the epoch: what is decided stays decided, a flow's next packet sets its timer.
     flow::Timeouts timeouts;
     std::uint32_t epoch = 0;  // digest of everything compiled for this port; never 0

@@ -87,6 +87,7 @@ public:
 //   counters(tables, state, CounterSink&)  on the worker, between bursts
 //   query(what, tables, state, emit, out)  rows for "<name>.<what>" (model::Value array), on the
 //   worker; ask(question, tables, state, emit, out): the same where more of the question counts
+//   save(PortSave&, …), restore(PortRestore, …)   what moves with a port: port_state.hpp
 template <class S>
 concept Stage = requires(const CompileInput& input,
                          const std::shared_ptr<const typename S::Tables>& previous, Burst& burst,

@@ -127,6 +127,7 @@ PortEntry& port_slot(Topology& out, const AttachedPort& open) {
     entry.polling_worker = open.info.polling_worker;
     entry.scope = open.scope;
     entry.foreign = !open.attached;
+    if (open.info.place == weir_port_arrived) entry.from_host = open.info.from_host;
     return entry;
 }
 
@@ -140,7 +141,20 @@ void add_local_port(const model::Port& port, SegmentEntry& segment, const Attach
     entry.spoof_guard = port.spoof_guard;
     entry.learn_addresses = port.learn_addresses;
     entry.mtu = port.mtu != 0 ? port.mtu : segment.mtu;
-    segment.local_ports.push_back(entry.index);
+}
+
+// Where a port is that moves: what its devices' owner says counts until the snapshot has caught up.
+bool is_here(const model::Port& port, const AttachedPort* device, const Topology& out) {
+    if (device && device->info.place != weir_port_configured)
+        return device->info.place == weir_port_arrived;
+    return port.host.name == out.host_name;
+}
+
+// The host that a port of ours has just moved to, as long as the snapshot says that it is here.
+std::uint32_t moved_to(const Topology& out, std::uint32_t vni, const net::Mac& mac) {
+    for (const MovedPort& port : out.moved)
+        if (port.vni == vni && port.mac == mac) return port.to_host;
+    return net::no_port;
 }
 
 void add_ports(const model::Snapshot& snapshot, const std::vector<AttachedPort>& open,
@@ -152,17 +166,22 @@ void add_ports(const model::Snapshot& snapshot, const std::vector<AttachedPort>&
         Location location;
         location.port_name = name;
         location.mac = port.mac;
-        if (port.host.name == out.host_name) {
-            const AttachedPort* device = find_open(open, name);
+        const AttachedPort* device = find_open(open, name);
+        const std::uint32_t away = moved_to(out, segment.vni, port.mac);
+        // One that arrives is compiled for, but packets do not find it here.
+        if (device && device->info.place == weir_port_arriving)
+            add_local_port(port, segment, *device, out);
+        if (is_here(port, device, out) && away == net::no_port) {
             if (!device) continue;  // not realised yet
             add_local_port(port, segment, *device, out);
+            segment.local_ports.push_back(device->info.index);
             location.port = device->info.index;
             location.host_id = out.host_id;
         } else {
             const auto* host = snapshot.find<model::Host>(port.host.name);
             if (!host) continue;
-            location.host_id = host->id;
-            segment.remote_hosts.push_back(host->id);
+            location.host_id = host->id == out.host_id ? away : host->id;
+            segment.remote_hosts.push_back(location.host_id);
         }
         segment.learns |= port.learn_addresses;
         segment.by_mac[port.mac] = location;
@@ -284,9 +303,11 @@ void add_digests(Topology& out) {
 }  // namespace
 
 Result<Topology> compile_topology(const model::Snapshot& snapshot, std::string_view host_name,
-                                  const std::vector<AttachedPort>& open) {
+                                  const std::vector<AttachedPort>& open,
+                                  const std::vector<MovedPort>& moved) {
     Topology out;
     out.host_name = host_name;
+    out.moved = moved;
     add_hosts(snapshot, out);
     add_segments(snapshot, out);
     add_routers(snapshot, out);

@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "dataplane/abi.hpp"
+#include "dataplane/moved.hpp"
 #include "dataplane/ports.hpp"
 #include "model/snapshot.hpp"
 #include "net/address.hpp"
@@ -91,6 +92,7 @@ struct Topology : PortMap {
     net::Mac underlay_mac;
     net::Ip underlay_gateway;
     std::uint8_t underlay_prefix_length = 24;
+    std::vector<MovedPort> moved;  // few, and not for long
 
     const SegmentEntry* segment(std::uint32_t vni) const {
         const auto it = segments.find(vni);
@@ -99,6 +101,18 @@ struct Topology : PortMap {
     const Peer* peer(std::uint32_t id) const {
         const auto it = peers.find(id);
         return it == peers.end() ? nullptr : &it->second;
+    }
+    // The port that had this AnchorPortId, or this address in the segment, and has moved; null:
+    // none, or its time is over.
+    const MovedPort* moved_anchor(std::uint32_t anchor_id, std::uint64_t now_ns) const {
+        for (const MovedPort& port : moved)
+            if (port.anchor_id == anchor_id && now_ns < port.until_ns) return &port;
+        return nullptr;
+    }
+    const MovedPort* moved_mac(std::uint32_t vni, const net::Mac& mac, std::uint64_t now_ns) const {
+        for (const MovedPort& port : moved)
+            if (port.vni == vni && port.mac == mac && now_ns < port.until_ns) return &port;
+        return nullptr;
     }
 };
 
@@ -111,7 +125,8 @@ struct AttachedPort {
 
 // Pure: equal input gives equal output, digests included.
 Result<Topology> compile_topology(const model::Snapshot& snapshot, std::string_view host_name,
-                                  const std::vector<AttachedPort>& open);
+                                  const std::vector<AttachedPort>& open,
+                                  const std::vector<MovedPort>& moved = {});
 
 // SPMAC of a host (spec service-plane §4.2) is 02:5A ‖ host id; the underlay port answers with
 // 02:5B ‖ host id.

@@ -15,15 +15,6 @@ constexpr std::size_t blob_header_bytes = 8;
 constexpr std::size_t end_bytes = 2 + 4 + 4;
 constexpr std::uint64_t latest_ns = std::uint64_t{1} << 62;
 
-template <class Body>
-void tlv(ByteWriter& out, BlobTlv type, Body&& body) {
-    out.u16(static_cast<std::uint16_t>(type));
-    out.u32(0);
-    const std::size_t begin = out.size();
-    body();
-    out.patch(begin - 4, out.size() - begin, 4);
-}
-
 Error bad(std::string field, std::string why) {
     return {Errc::invalid, "saved flows", std::move(field), std::move(why)};
 }
@@ -34,6 +25,7 @@ struct Blob {
     std::uint64_t captured_ns = 0;
     std::vector<SavedRecord> records;
     std::vector<std::uint64_t> removed;
+    std::vector<SavedRecord> gone;  // with key and id only
 };
 
 Status check_frame(std::span<const std::uint8_t> bytes) {
@@ -87,6 +79,15 @@ Status read_tlv(std::uint16_t type, std::span<const std::uint8_t> value, Blob& b
             for (ByteReader in(value); in.left() > 0;) blob.removed.push_back(in.u64());
             return {};
         }
+        case BlobTlv::gone: {
+            ByteReader in(value);
+            SavedRecord& record = blob.gone.emplace_back();
+            record.pair.id = in.u64();
+            record.pair.key.vni = in.u32();
+            record.pair.key.tuple = in.tuple();
+            if (!in.done()) return bad("gone", "wrong length");
+            return {};
+        }
         case BlobTlv::end:
             return bad("end", "occurs twice");
         default:
@@ -106,6 +107,7 @@ Result<Blob> read_blob(std::span<const std::uint8_t> bytes) {
     }
     if (blob.about.scope.empty() || blob.captured_ns == 0)
         return bad("blob", "has no scope or no time");
+    blob.about.records = static_cast<std::uint32_t>(blob.records.size());
     return blob;
 }
 
@@ -117,6 +119,7 @@ public:
 
     LoadReport run() {
         remove();
+        for (const SavedRecord& record : blob_.gone) remove(record);
         for (SavedRecord& record : blob_.records) put(record);
         return blob_.about;
     }
@@ -134,10 +137,23 @@ private:
         }
     }
 
-    Table& shard_of(std::uint32_t hash) const {
+    void remove(const SavedRecord& gone) {
+        const Key& key = gone.pair.key;
+        const std::uint32_t hash = net::symmetric_hash(key.tuple);
+        Table* const table = shard_of(hash);
+        if (table == nullptr) return;
+        const Table::Hit hit = table->find(scope_, key.vni, key.tuple, hash);
+        if (!hit || hit.pair->id != gone.pair.id) return;
+        table->erase(*hit.pair);
+        ++blob_.about.removed;
+    }
+
+    // Null: the record is not for any of these.
+    Table* shard_of(std::uint32_t hash) const {
         const std::size_t worker = shards_.worker_of ? shards_.worker_of(hash) : 0;
+        if (worker == Shards::elsewhere) return nullptr;
         WEIR_CHECK(worker < shards_.tables.size(), "every hash has a worker");
-        return *shards_.tables[worker];
+        return shards_.tables[worker];
     }
 
     std::uint64_t time(std::uint64_t saved) const {
@@ -150,7 +166,9 @@ private:
         Key key = saved.pair.key;
         key.scope = scope_;
         const std::uint32_t hash = net::symmetric_hash(key.tuple);
-        Table& table = shard_of(hash);
+        Table* const shard = shard_of(hash);
+        if (shard == nullptr) return;
+        Table& table = *shard;
         if (const Table::Hit hit = table.find(scope_, key.vni, key.tuple, hash)) {
             if (hit.pair->id == saved.pair.id && hit.pair->key == key) {
                 ++blob_.about.updated;
@@ -198,6 +216,7 @@ private:
                                                          net::symmetric_hash(alias.tuple));
         blob_.about.lost_extensions += !table.set_extension(pair, saved.extension);
         table.refile(pair, options_.timeouts);
+        if (options_.loaded) options_.loaded(table, pair, saved.handle);
     }
 
     Blob& blob_;
@@ -229,40 +248,30 @@ Status Saver::write(std::uint64_t now_ns, bool delta, std::vector<std::uint8_t>&
         return Error{Errc::not_found, "scope " + std::to_string(scope_), {}, "is not open"};
     if (now_ns == 0 || now_ns > latest_ns || now_ns < saved_ns_)
         return invalid("now_ns", "time is 1 … 2^62 and does not run backwards");
-    const std::size_t begin = out.size();
-    ByteWriter bytes(out);
-    bytes.u32(save_magic);
-    bytes.u16(save_major);
-    bytes.u16(save_minor);
-    const std::string_view name = scope->name;
-    tlv(bytes, BlobTlv::scope, [&] {
-        bytes.bytes({reinterpret_cast<const std::uint8_t*>(name.data()), name.size()});
-    });
-    tlv(bytes, BlobTlv::captured, [&] {
-        bytes.u64(now_ns);
-        bytes.u8(delta);
-    });
-    if (delta)
-        tlv(bytes, BlobTlv::removed, [&] {
-            std::erase_if(known_, [&](const auto& entry) {
-                const FlowPair* pair = table_.at(entry.first);
-                const bool gone = pair->live != record_live || pair->id != entry.second.id;
-                if (gone) bytes.u64(entry.second.id);
-                return gone;
-            });
-        });
     written_ = 0;
-    table_.for_each(scope_, [&](FlowPair& pair) {
-        if (delta && unchanged(pair)) return;
-        tlv(bytes, BlobTlv::record, [&] { write_record(bytes, pair, table_, now_ns); });
-        known_[table_.slot(pair)] = {pair.id, pair.changes};
-        ++written_;
+    write_blob(out, scope->name, now_ns, delta, [&](ByteWriter& bytes) {
+        if (delta) write_removed(bytes);
+        table_.for_each(scope_, [&](FlowPair& pair) {
+            if (delta && unchanged(pair)) return;
+            write_blob_tlv(bytes, BlobTlv::record,
+                           [&] { write_record(bytes, pair, table_, now_ns); });
+            known_[table_.slot(pair)] = {pair.id, pair.changes};
+            ++written_;
+        });
     });
     saved_ns_ = now_ns;
-    tlv(bytes, BlobTlv::end, [&] { bytes.u32(0); });
-    const std::size_t end = out.size() - 4;
-    bytes.patch(end, net::crc32c({out.data() + begin, end - begin}), 4);
     return {};
+}
+
+void Saver::write_removed(ByteWriter& bytes) {
+    write_blob_tlv(bytes, BlobTlv::removed, [&] {
+        std::erase_if(known_, [&](const auto& entry) {
+            const FlowPair* pair = table_.at(entry.first);
+            const bool gone = pair->live != record_live || pair->id != entry.second.id;
+            if (gone) bytes.u64(entry.second.id);
+            return gone;
+        });
+    });
 }
 
 Result<LoadReport> examine(std::span<const std::uint8_t> blob) {

@@ -27,6 +27,7 @@ enum class BlobTlv : std::uint16_t {
     captured = 2,  // when (u64 ns), delta (u8)
     record = 3,    // RecordTlvs
     removed = 4,   // ids (u64 each) that an earlier blob carried and that are gone
+    gone = 5,      // one such record: id, vni, tuple; found without a walk
     end = 0xffff,  // CRC-32C of everything before its value
 };
 
@@ -41,6 +42,7 @@ enum class RecordTlv : std::uint16_t {
     firewall = 6,
     insertion = 7,
     alias = 8,  // any number
+    handle = 9,  // FlowHandle where it was saved; not kept
 };
 
 inline constexpr std::size_t max_blob_bytes = std::size_t{1} << 30;
@@ -66,6 +68,7 @@ private:
         std::uint32_t changes = 0;
     };
     Status write(std::uint64_t now_ns, bool delta, std::vector<std::uint8_t>& out);
+    void write_removed(class ByteWriter& bytes);
     bool unchanged(const FlowPair& pair) const;
 
     Table& table_;
@@ -79,12 +82,15 @@ struct LoadOptions {
     std::uint64_t now_ns = 0;
     // The blob's clock is that of another boot or host: times are moved so that ages stay the same.
     bool other_clock = false;
-    Timeouts timeouts;
+    Timeouts timeouts = {};
+    // Called for every record that was put in; `handle`: where it was saved, 0 if not said.
+    std::function<void(Table&, FlowPair&, std::uint32_t handle)> loaded = {};
 };
 
 struct LoadReport {
     std::string scope;  // name in the blob
     bool delta = false;
+    std::uint32_t records = 0;  // in the blob
     std::uint32_t inserted = 0;
     std::uint32_t updated = 0;   // were there under the same id
     std::uint32_t replaced = 0;  // another record had the key
@@ -97,6 +103,8 @@ struct LoadReport {
 struct Shards {
     std::span<Table* const> tables;
     std::function<std::size_t(std::uint32_t hash)> worker_of;  // may be empty for one shard
+    // What worker_of() says of records that none of `tables` is for; they are passed over.
+    static constexpr std::size_t elsewhere = ~std::size_t{0};
 };
 
 // Puts the records of a blob into scope `scope`, open in every shard. Checks all of the blob first:

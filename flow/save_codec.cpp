@@ -78,6 +78,7 @@ private:
     Status firewall(ByteReader in);
     Status insertion(ByteReader in);
     Status alias(ByteReader in);
+    Status handle(ByteReader in);
     Status keep(std::uint16_t type, std::span<const std::uint8_t> value);
 
     std::uint64_t captured_ns_;
@@ -121,6 +122,8 @@ Status RecordReader::one(std::uint16_t type, std::span<const std::uint8_t> value
             return insertion(in);
         case RecordTlv::alias:
             return alias(in);
+        case RecordTlv::handle:
+            return handle(in);
         default:
             return keep(type, value);
     }
@@ -232,6 +235,12 @@ Status RecordReader::alias(ByteReader in) {
     return {};
 }
 
+Status RecordReader::handle(ByteReader in) {
+    record_.handle = in.u32();
+    if (!in.done()) return bad("handle", "wrong length");
+    return once(RecordTlv::handle);
+}
+
 Status RecordReader::keep(std::uint16_t type, std::span<const std::uint8_t> value) {
     if (record_.extension.size() + value.size() + 4 > max_extension_bytes)
         return bad("tlv", "too many bytes of unknown TLVs");
@@ -319,6 +328,10 @@ void write_record(ByteWriter& out, const FlowPair& pair, const Table& table,
         });
     });
     out.bytes(table.extension(pair));
+}
+
+void write_handle(ByteWriter& out, std::uint32_t handle) {
+    tlv(out, RecordTlv::handle, [&] { out.u32(handle); });
 }
 
 Result<SavedRecord> read_record(std::span<const std::uint8_t> value, std::uint64_t captured_ns) {

@@ -8,6 +8,7 @@
 
 #include "base/result.hpp"
 #include "flow/save.hpp"
+#include "net/hash.hpp"
 
 // One record and its TLVs, apart from any table.
 namespace weir::flow {
@@ -68,12 +69,49 @@ struct SavedRecord {
     InsertionDecision insertion;
     std::vector<SavedAlias> aliases;
     std::vector<std::uint8_t> extension;  // unknown TLVs as they came
+    std::uint32_t handle = 0;             // FlowHandle where it was saved; 0: not said
 };
 
 // Times are written as no later than `captured_ns`.
 void write_record(ByteWriter& out, const FlowPair& pair, const Table& table,
                   std::uint64_t captured_ns);
+void write_handle(ByteWriter& out, std::uint32_t handle);  // a further TLV of a record
+// The frame of a blob: magic, version, scope and time; then what `body` writes, and the checksum.
+template <class Body>
+void write_blob(std::vector<std::uint8_t>& out, std::string_view scope, std::uint64_t captured_ns,
+                bool delta, Body&& body);
+// One TLV of a blob: `body` writes the value.
+template <class Body>
+void write_blob_tlv(ByteWriter& out, BlobTlv type, Body&& body) {
+    out.u16(static_cast<std::uint16_t>(type));
+    out.u32(0);
+    const std::size_t begin = out.size();
+    body();
+    out.patch(begin - 4, out.size() - begin, 4);
+}
+
 // The value of a record TLV. Times may not be later than `captured_ns`.
 Result<SavedRecord> read_record(std::span<const std::uint8_t> value, std::uint64_t captured_ns);
+
+template <class Body>
+void write_blob(std::vector<std::uint8_t>& out, std::string_view scope, std::uint64_t captured_ns,
+                bool delta, Body&& body) {
+    const std::size_t begin = out.size();
+    ByteWriter bytes(out);
+    bytes.u32(save_magic);
+    bytes.u16(save_major);
+    bytes.u16(save_minor);
+    write_blob_tlv(bytes, BlobTlv::scope, [&] {
+        bytes.bytes({reinterpret_cast<const std::uint8_t*>(scope.data()), scope.size()});
+    });
+    write_blob_tlv(bytes, BlobTlv::captured, [&] {
+        bytes.u64(captured_ns);
+        bytes.u8(delta);
+    });
+    body(bytes);
+    write_blob_tlv(bytes, BlobTlv::end, [&] { bytes.u32(0); });
+    const std::size_t end = out.size() - 4;
+    bytes.patch(end, net::crc32c({out.data() + begin, end - begin}), 4);
+}
 
 }  // namespace weir::flow

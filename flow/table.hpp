@@ -223,6 +223,11 @@ public:
     // Every live record of a scope; `visit(FlowPair&)` may erase the record it is given.
     template <class F>
     void for_each(std::uint32_t scope, F&& visit);
+    // The live records of one slab, if it is the scope's: for who goes through a scope in steps and
+    // lets packets pass in between. Slabs are numbered 0 … slabs() - 1; their number only grows.
+    template <class F>
+    void for_each_in_slab(std::uint32_t scope, std::uint32_t slab, F&& visit);
+    std::uint32_t slabs() const { return header_->made_slabs; }
     template <class F>
     void for_each_scope(F&& visit) const {  // visit(index, const Scope&)
         for (std::uint32_t i = 0; i < geometry().scopes; ++i)
@@ -328,14 +333,20 @@ void Table::for_each(std::uint32_t scope_index, F&& visit) {
     if (scope(scope_index) == nullptr) return;
     for (std::uint32_t slab = scopes_[scope_index].slabs; slab != no_index;) {
         const std::uint32_t next = slabs_[slab].next;  // `visit` may empty the slab
-        std::uint64_t taken = ~slabs_[slab].free;
-        for (; taken != 0; taken &= taken - 1) {
-            FlowPair& pair =
-                records_[slab * slab_records + static_cast<std::uint32_t>(std::countr_zero(taken))];
-            cut(pair);
-            visit(pair);
-        }
+        for_each_in_slab(scope_index, slab, visit);
         slab = next;
+    }
+}
+
+template <class F>
+void Table::for_each_in_slab(std::uint32_t scope_index, std::uint32_t slab, F&& visit) {
+    if (slab >= header_->made_slabs || slabs_[slab].scope != scope_index) return;
+    std::uint64_t taken = ~slabs_[slab].free;
+    for (; taken != 0; taken &= taken - 1) {
+        FlowPair& pair =
+            records_[slab * slab_records + static_cast<std::uint32_t>(std::countr_zero(taken))];
+        cut(pair);
+        visit(pair);
     }
 }
 

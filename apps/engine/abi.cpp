@@ -147,10 +147,47 @@ void worker_query(weir_engine* engine, std::uint32_t worker, const char* request
            [&](const weir::model::Value& q) { return of(engine).worker_query(worker, q, now_ns); });
 }
 
+void write(weir_sink sink, const std::vector<std::uint8_t>& bytes) {
+    write(sink, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+std::uint32_t save_slice(weir_engine* engine, std::uint32_t worker, std::uint32_t port,
+                         std::uint64_t now_ns, weir_sink out, weir_sink error) {
+    return guarded<std::uint32_t>(error, weir_slice_refused, [&]() -> std::uint32_t {
+        std::vector<std::uint8_t> bytes;
+        const auto more = of(engine).save_slice(worker, port, now_ns, bytes);
+        if (!more) {
+            refuse(error, more.error());
+            return weir_slice_refused;
+        }
+        if (!bytes.empty()) write(out, bytes);
+        return *more ? weir_slice_more : weir_slice_last;
+    });
+}
+
+bool restore_slice(weir_engine* engine, std::uint32_t worker, std::uint32_t port, const char* bytes,
+                   std::size_t count, std::uint64_t now_ns, weir_sink answer, weir_sink error) {
+    return guarded(error, false, [&] {
+        std::vector<std::uint8_t> handles;
+        const auto status =
+            of(engine).restore_slice(worker, port, {bytes, count}, now_ns, handles);
+        if (!handles.empty()) write(answer, handles);
+        return done_or_refusal(status, error);
+    });
+}
+
+std::uint64_t forward(weir_engine* engine, const weir_port_move* move, const char* handles,
+                      std::size_t count, weir_sink error) {
+    return guarded<std::uint64_t>(error, 0, [&] {
+        return ticket_or_refusal(of(engine).forward(*move, {handles, count}), error);
+    });
+}
+
 }  // namespace
 
 weir_engine_api weir::engine::engine_api(const char* build_id, const char* version) {
     return {weir_abi_version, build_id,  version, create,  destroy, publish,
             settled,          introduce, attach,  quiesce, detach,  save,
-            restore,          run,       tick,    leave,   query,   worker_query};
+            restore,          run,       tick,    leave,   query,   worker_query,
+            save_slice,       restore_slice,      forward};
 }

@@ -91,7 +91,7 @@ TEST_F(Abi, RestoreRefusesWhatIsNotThePorts) {
     EXPECT_FALSE(restore(second, g1.index, saved_by(first, g2.index)));
     EXPECT_THAT(why, HasSubstr("saved.scope"));
     EXPECT_FALSE(api.restore(second, g1.index, false, saved.data(), saved.size(), into(why)));
-    EXPECT_THAT(why, HasSubstr("in place"));
+    EXPECT_THAT(why, HasSubstr("no port's state"));
     EXPECT_EQ(api.attach(second, &g1, into(why)), 0u) << "none of it may have changed hands";
 }
 

@@ -164,6 +164,9 @@ Status Engine::open_workers() {
     if (!memory) return Error{Errc::unavailable, "health board", "", "no memory"};
     auto* health = fresh ? new (memory) dataplane::HealthBoard
                          : std::launder(static_cast<dataplane::HealthBoard*>(memory));
+    homes_ = static_cast<flow::AliasHomes*>(open_pool(flow::AliasHomes::pool_name,
+                                                      sizeof(flow::AliasHomes),
+                                                      flow::AliasHomes::layout_version, fresh));
     for (std::uint32_t i = 0; i < host_.workers; ++i) {
         auto worker = std::make_unique<Worker>(host_, i);
         auto flows = open_flows(i);
@@ -185,7 +188,7 @@ Status Engine::open_workers() {
 Result<std::uint64_t> Engine::rebuild(const model::Snapshot& snapshot,
                                       const std::vector<AttachedPort>& ports,
                                       std::uint32_t closed_scope) {
-    auto topology = dataplane::compile_topology(snapshot, host_name_, ports);
+    auto topology = dataplane::compile_topology(snapshot, host_name_, ports, moved_);
     if (!topology) return topology.error();
     auto program = std::make_unique<Program>();
     program->topology = std::move(topology).value();
@@ -254,6 +257,8 @@ Result<std::uint64_t> Engine::take_port(const weir_port_info& info, bool attache
     for (AttachedPort& port : ports)  // the name may have had another index before
         if (std::string_view(port.info.name) == info.name) port = no_attached_port();
     ports[info.index] = {info, *scope, attached};
+    if (attached)  // it may have been away
+        std::erase_if(moved_, [&](const auto& one) { return one.name == info.name; });
     auto ticket = rebuild(snapshot_, ports);
     if (ticket) ports_ = std::move(ports);
     return ticket;
@@ -280,6 +285,9 @@ std::uint64_t Engine::detach(std::uint32_t port) {
     if (!entry) return 0;
     const std::uint32_t scope = entry->scope;
     *entry = no_attached_port();
+    std::erase_if(moved_, [&](const dataplane::MovedPort& one) {
+        return one.index == port && one.to_host == net::no_port;  // frozen, and not to move
+    });
     auto ticket = rebuild(snapshot_, ports_, scope);
     return ticket ? *ticket : 0;
 }
@@ -297,19 +305,14 @@ namespace {
 // What save() hands to restore() in place: record layout and scope, big-endian.
 constexpr std::size_t ticket_bytes = 8;
 
-Error only_in_place() {
-    return {Errc::unavailable, "port", "",
-            "only a transfer in place is supported between engines of one layout"};
-}
-
 }  // namespace
 
 // Everything a port owns lives in the vault that both engines of a host see: flow records under the
 // port's scope, contexts and learned neighbours in pools. In place only the scope changes hands.
-Status Engine::save(std::uint32_t port, bool in_place, bool, weir_sink out) {
+Status Engine::save(std::uint32_t port, bool in_place, bool delta, weir_sink out) {
     const AttachedPort* entry = port_of(port);
     if (!entry) return Error{Errc::not_found, "port", "index", "no such port"};
-    if (!in_place) return only_in_place();
+    if (!in_place) return begin_pass(*entry, delta);
     std::array<std::uint8_t, ticket_bytes> bytes;
     net::store32(bytes.data(), flow::record_layout_version);
     net::store32(bytes.data() + 4, entry->scope);
@@ -321,7 +324,7 @@ Status Engine::save(std::uint32_t port, bool in_place, bool, weir_sink out) {
 Status Engine::restore(std::uint32_t port, bool in_place, std::string_view bytes) {
     const AttachedPort* entry = port_of(port);
     if (!entry) return Error{Errc::not_found, "port", "index", "no such port"};
-    if (!in_place) return only_in_place();
+    if (!in_place) return check_blob(*entry, bytes);
     if (bytes.size() != ticket_bytes) return invalid("saved", "must be 8 bytes");
     const auto* saved = reinterpret_cast<const std::uint8_t*>(bytes.data());
     if (net::load32(saved) != flow::record_layout_version)
@@ -344,10 +347,26 @@ const Program& Engine::start_burst(Worker& worker, std::uint64_t now_ns) {
     return *program;
 }
 
+// What waited for a port while it moved away: packets that have their services behind them cannot
+// be told apart there, those go the way of all that is late.
+bool Engine::send_on(Worker& worker, const Program& program, net::Packet& p) {
+    for (const dataplane::MovedPort& moved : program.topology.moved) {
+        if (moved.index != p.hand.port || moved.to_host == net::no_port ||
+            worker.emit.now_ns >= moved.until_ns || (p.hand.call_points_done & 2) != 0)
+            continue;
+        p.vni = p.hand.vni = moved.vni;
+        p.tunnel_peer = moved.to_host;
+        worker.emit.start(p, Context::source, stages_.encap);
+        return true;
+    }
+    return false;
+}
+
 void Engine::receive(Worker& worker, const Program& program, net::Packet& p) {
     p.clear_scratch();
     dataplane::Emit& emit = worker.emit;
     const dataplane::PortEntry* port = program.topology.at(p.hand.port);
+    if (!port && p.hand.entry == net::Entry::deliver && send_on(worker, program, p)) return;
     if (p.hand.entry == net::Entry::deliver) {
         p.source_port = p.hand.source_port;
         if (port && net::parse(p) == net::ParseError::none) {

@@ -6,9 +6,12 @@
 #include <vector>
 
 #include "dataplane/abi.hpp"
+#include "dataplane/port_blob.hpp"
 #include "dataplane/topology.hpp"
 #include "features/all.hpp"
 #include "features/express.hpp"
+#include "flow/save_slices.hpp"
+#include "flow/alias_homes.hpp"
 #include "flow/table.hpp"
 #include "model/registry.hpp"
 #include "model/snapshot.hpp"
@@ -28,6 +31,16 @@ struct Program {
     std::uint32_t closed_scope = flow::no_index;  // whose flows each worker forgets now
 };
 
+// One worker's part of a pass over a port that moves to another host.
+struct PortPass {
+    PortPass(std::uint32_t of, flow::Table& table, std::uint32_t scope)
+        : port(of), flows(table, scope) {}
+    std::uint32_t port;
+    flow::SliceSaver flows;
+    std::size_t stage = 0;   // whose turn it is once the flows are done
+    std::uint32_t step = 0;  // of that stage
+};
+
 // One worker's half: packets, flows, the state of its stages. Only its own thread comes here.
 struct alignas(128) Worker {  // as its Express wants it
     Worker(const weir_host_vtable& host, std::uint32_t index)
@@ -36,6 +49,7 @@ struct alignas(128) Worker {  // as its Express wants it
     Plane::Worker pipeline;
     features::Express express;
     flow::Table flows;
+    std::unique_ptr<PortPass> pass;  // made by the control thread between the worker's slices
     alignas(64) std::atomic<std::uint64_t> seen_ticket{0};
 };
 
@@ -55,6 +69,12 @@ public:
     std::uint64_t quiesce(std::uint32_t port);
     Status save(std::uint32_t port, bool in_place, bool delta, weir_sink out);
     Status restore(std::uint32_t port, bool in_place, std::string_view bytes);
+    // True: there is more.
+    Result<bool> save_slice(std::uint32_t worker, std::uint32_t port, std::uint64_t now_ns,
+                            std::vector<std::uint8_t>& out);
+    Status restore_slice(std::uint32_t worker, std::uint32_t port, std::string_view bytes,
+                         std::uint64_t now_ns, std::vector<std::uint8_t>& handles);
+    Result<std::uint64_t> forward(const weir_port_move& move, std::string_view handles);
     model::Value query(const model::Value& request);
 
     void run(std::uint32_t worker, net::Packet** packets, std::uint32_t count,
@@ -76,6 +96,12 @@ private:
     Result<std::uint64_t> rebuild(const model::Snapshot& snapshot,
                                   const std::vector<dataplane::AttachedPort>& ports,
                                   std::uint32_t closed_scope = flow::no_index);
+    Status begin_pass(const dataplane::AttachedPort& port, bool delta);
+    Status check_blob(const dataplane::AttachedPort& port, std::string_view bytes) const;
+    bool save_stages(Worker& worker, const Program& program, const dataplane::PortEntry& port,
+                     std::vector<dataplane::BlobSection>& sections);
+    Status restore_flows(Worker& worker, const dataplane::PortEntry& port,
+                         std::span<const std::uint8_t> bytes, std::vector<std::uint8_t>& handles);
     Result<std::uint32_t> open_scope(const char* name);
     Result<std::uint64_t> take_port(const weir_port_info& info, bool attached);
     dataplane::AttachedPort* port_of(std::uint32_t index);
@@ -89,6 +115,7 @@ private:
                               std::uint64_t now_ns);
     model::Value stage_query(Worker& worker, const Program& program,
                              const model::Value& request);
+    bool send_on(Worker& worker, const Program& program, net::Packet& p);
     void receive(Worker& worker, const Program& program, net::Packet& p);
 
     const weir_host_vtable host_;
@@ -98,6 +125,8 @@ private:
     model::Registry registry_;
     model::Snapshot snapshot_;
     std::vector<dataplane::AttachedPort> ports_;  // by index
+    std::vector<dataplane::MovedPort> moved_;
+    flow::AliasHomes* homes_ = nullptr;
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<std::unique_ptr<const Program>> programs_;  // the last one is current
     std::atomic<const Program*> current_{nullptr};
