@@ -8,6 +8,7 @@
 #include "features/chain/orders.hpp"
 #include "features/chain/resolve.hpp"
 #include "features/chain/return.hpp"
+#include "features/chain/stub.hpp"
 #include "features/chain/to_node.hpp"
 #include "features/firewall/stage.hpp"
 #include "features/guard/stage.hpp"
@@ -66,6 +67,7 @@ using Service = StageList<chain::Arrive,    //
                           chain::Bfd,       //
                           chain::FromNode,  //
                           chain::Resolve,   //
+                          chain::Stub,      //
                           chain::Orders,    //
                           chain::Return,    //
                           chain::ToNode,    //

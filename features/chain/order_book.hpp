@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -108,6 +109,16 @@ public:
             turn_ = turn_ + 1 < count_ ? turn_ + 1 : 0;
             if (Order& o = memory_->orders[first_ + turn_]; o.handle != 0) visit(o);
         }
+    }
+
+    // Visits the places first … first + most - 1 of this worker; true: there are none behind them.
+    template <class F>
+    bool visit(std::uint32_t first, std::uint32_t most, F&& look) const {
+        if (size() == 0) return true;
+        const std::uint32_t end = first < count_ ? std::min(count_ - first, most) + first : first;
+        for (std::uint32_t i = first; i < end; ++i)
+            if (const Order& o = memory_->orders[first_ + i]; o.handle != 0) look(o);
+        return end >= count_;
     }
 
     // False: the issuer has sent more than its rate.

@@ -120,6 +120,15 @@ struct Work {
         return accepted;
     }
 
+    // Sent on by the host that the flow's port has moved away from (MB-4): it, not the issuer's, is
+    // the one that it comes from.
+    bool by_stub(const Packet& p) const {
+        if (!p.smd.moved) return false;
+        const dataplane::PortEntry* port = emit.ports->at(p.smd.anchor_port & 0xffffff);
+        return port && port->anchor_id() == p.smd.anchor_port &&
+               port->from_host == p.tunnel_peer && p.tunnel_peer != net::no_port;
+    }
+
     Exit read(const Packet& p, std::size_t i, bool standalone) {
         OrderLetter letter;
         if (decode(p.ctrl[i], letter.ctrl) != CtrlError::none) return Exit::bad_ctrl;
@@ -127,7 +136,7 @@ struct Work {
         if (letter.ctrl.op > static_cast<std::uint8_t>(CtrlOp::restore))
             return Exit::unsupported_op;
         letter.svni = p.vni;
-        letter.standalone = standalone;
+        letter.standalone = standalone && !by_stub(p);
         letter.from_host = p.tunnel_peer == net::no_port ? plane.host_id : p.tunnel_peer;
         letter.reverse = p.smd.reverse;
         if (!state.book) return Exit::rate_limit;

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string_view>
 
+#include "dataplane/port_state.hpp"
 #include "features/chain/order_book.hpp"
 #include "features/chain/plane.hpp"
 
@@ -56,6 +57,8 @@ struct Orders {
                     dataplane::Emit&);
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
+    static bool save(dataplane::PortSave&, const Tables&, State&, dataplane::Emit&);
+    static Status restore(const dataplane::PortRestore&, const Tables&, State&, dataplane::Emit&);
     // "flow-prog": what stands, order by order.
     static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
                       model::Value& rows);

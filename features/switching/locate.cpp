@@ -27,6 +27,17 @@ bool replicate(Packet& p, const dataplane::SegmentEntry& segment, Emit& emit) {
     return true;
 }
 
+// To the host that the guest moved to a moment ago: the sender does not know yet.
+bool send_on(Packet& p, const net::Mac& to, Emit& emit) {
+    if (emit.ports->moved.empty()) return false;
+    const dataplane::MovedPort* moved = emit.ports->moved_mac(p.vni, to, emit.now_ns);
+    if (!moved || !emit.ports->peer(moved->to_host)) return false;
+    emit.note(p, "moved", moved->name);
+    p.tunnel_peer = moved->to_host;
+    emit.enter(p, dataplane::Context::source, emit.stages->encap);
+    return true;
+}
+
 }  // namespace
 
 void Locate::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>& exits,
@@ -46,7 +57,7 @@ void Locate::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exit
         const PortEntry* port =
             found == segment->by_mac.end() ? nullptr : emit.ports->at(found->second.port);
         if (!port) {
-            exits.take(*p, Exit::unknown_destination);
+            if (!send_on(*p, to, emit)) exits.take(*p, Exit::unknown_destination);
             continue;
         }
         emit.note(*p, "to", port->name);

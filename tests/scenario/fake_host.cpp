@@ -76,7 +76,9 @@ void FakeHost::end(weir_engine* engine) {
 
 void FakeHost::free_handed_over() {
     for (const auto& [worker, p] : to_engine_) free_packet(p);
+    for (const auto& [worker, p] : parked_) free_packet(p);
     to_engine_.clear();
+    parked_.clear();
 }
 
 void FakeHost::restart_engine() {
@@ -191,6 +193,11 @@ void FakeHost::receive(const std::string& port, const Frame& frame, std::uint64_
     run_pending(now_ns);
 }
 
+void FakeHost::run_or_park(std::uint32_t worker, net::Packet* p, std::uint64_t now_ns) {
+    if (frozen_.contains(p->hand.port)) parked_.emplace_back(worker, p);
+    else run(worker, p, now_ns);
+}
+
 void FakeHost::run_pending(std::uint64_t now_ns) {
     bool more = true;
     while (more) {
@@ -199,13 +206,13 @@ void FakeHost::run_pending(std::uint64_t now_ns) {
             if (inbox_[w].empty()) continue;
             net::Packet* p = inbox_[w].front();
             inbox_[w].pop_front();
-            run(w, p, now_ns);
+            run_or_park(w, p, now_ns);
             more = true;
         }
         while (!to_engine_.empty()) {
             const auto [worker, p] = to_engine_.front();
             to_engine_.pop_front();
-            run(worker, p, now_ns);
+            run_or_park(worker, p, now_ns);
             more = true;
         }
     }

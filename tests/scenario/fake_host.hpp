@@ -53,6 +53,17 @@ public:
     // Moves these ports, or all, to a second engine, which becomes the only one with the last port.
     void swap_engine(const std::vector<std::string>& port_names);
 
+    // A port moves: here from another host …
+    std::uint32_t prepare_arrival(const std::string& port, std::uint32_t from_host);
+    std::string load(const std::string& port, const std::vector<std::string>& blobs);
+    void activate(const std::string& port, std::uint32_t from_host);
+    // … and to another host. To net::no_port: it is frozen, and nobody knows yet where to.
+    std::vector<std::string> save_pass(const std::string& port, bool delta);
+    void forward(const std::string& port, std::uint32_t to_host, std::uint32_t to_anchor,
+                 const std::string& handles, std::uint64_t for_ns);
+    void leave(const std::string& port);  // without a word where to
+    void stay(const std::string& port);   // after all
+
     // The answer of the first worker.
     model::Value ask(const model::Value& request, std::uint64_t now_ns);
     model::Value query(const model::Value& request, std::uint64_t now_ns);  // rows of all workers
@@ -88,6 +99,8 @@ private:
     void start_second_engine();
     void move_port(std::uint32_t index);
     void run_pending(std::uint64_t now_ns);
+    void run_or_park(std::uint32_t worker, net::Packet* p, std::uint64_t now_ns);
+    void thaw(std::uint32_t port);
     void* pool(const char* name, std::size_t bytes, std::uint32_t* adoption);
     weir_port_info info_of(const std::string& name, std::uint32_t index) const;
     std::string attach(const std::string& name, std::uint32_t index);
@@ -103,6 +116,9 @@ private:
     std::map<std::uint32_t, std::string> names_;
     std::vector<std::deque<net::Packet*>> inbox_;  // per worker, from other workers
     std::deque<std::pair<std::uint32_t, net::Packet*>> to_engine_;  // worker, packet
+    std::map<std::string, std::uint32_t> arriving_;
+    std::set<std::uint32_t> frozen_;
+    std::vector<std::pair<std::uint32_t, net::Packet*>> parked_;  // for frozen ports
     std::vector<Sent> sent_;
     std::uint32_t in_use_ = 0;
     std::uint32_t instance_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "features/arrivals.hpp"
 #include "features/feature.hpp"
 #include "model/canonical.hpp"
 #include "model/core_resources.hpp"
@@ -53,11 +54,58 @@ std::string World::publish() {
         auto& fake = hosts_[name];
         if (!fake) fake = std::make_unique<FakeHost>(name, workers_, flows_per_worker);
         if (away.contains(name)) continue;
-        const model::Snapshot plan = features::plan_for(intent_, reported_, name);
+        std::set<std::string> arriving;
+        for (const auto& [port, moving] : moving_)
+            if (moving.to == name) arriving.insert(port);
+        model::Snapshot plan = features::plan_for(features::as_if_arrived(intent_, arriving, name),
+                                                  reported_, name);
+        features::as_they_are(intent_, arriving, plan);
         const std::string refused =
             fake->apply(model::encode_canonical(registry_, plan), revision_, ports_of(plan, name));
         if (!refused.empty()) return name + ": " + refused;
         fake->tick(now_ns_);
+    }
+    settle();
+    return {};
+}
+
+std::string World::move(const std::string& port, const std::string& to, const std::string& step,
+                        const std::set<std::string>& words) {
+    constexpr std::uint64_t stub_ns = 30'000'000'000;
+    const auto* resource = intent_.find<model::Port>(port);
+    const auto* target = intent_.find<model::Host>(to);
+    if (!resource || !target) return "no such port or host";
+    const std::uint32_t from_id = intent_.find<model::Host>(resource->host.name)->id;
+    FakeHost& source = host(resource->host.name);
+    FakeHost& destination = host(to);
+    Moving& moving = moving_[port];
+    const auto pass = [&](bool delta) {
+        if (!words.contains("bare"))
+            moving.handles += destination.load(port, source.save_pass(port, delta));
+    };
+    if (step == "begin") {
+        moving.to = to;
+        if (std::string why = publish(); !why.empty()) return why;
+        moving.anchor = destination.prepare_arrival(port, from_id);
+        pass(false);
+    } else if (step == "freeze") {
+        source.forward(port, net::no_port, 0, {}, stub_ns);
+    } else if (step == "undo") {
+        source.stay(port);
+        moving_.erase(port);
+        return publish();
+    } else if (step == "end") {
+        pass(true);
+        destination.activate(port, from_id);
+        if (words.contains("no-stub")) source.leave(port);
+        else source.forward(port, target->id, moving.anchor, moving.handles, stub_ns);
+        moving_.erase(port);
+        model::Port moved = *resource;
+        moved.host.name = to;
+        intent_.put(std::move(moved));
+        return publish();
+    } else {
+        return "steps are begin, freeze, undo and end";
     }
     settle();
     return {};

@@ -61,6 +61,11 @@ public:
     // service-plane MB-9), step by step; see README.md. What went wrong, or empty.
     std::string move_node(const std::string& node, const std::string& to, const std::string& step);
 
+    // A step of a port's move to another host: "begin", "freeze", "end", "undo". Empty, or why not.
+    // Words: "bare" (no state goes with it), "no-stub".
+    std::string move(const std::string& port, const std::string& to, const std::string& step,
+                     const std::set<std::string>& words);
+
     FakeHost& host(const std::string& name);
     FakeHost& host_of(const std::string& port);
     const model::Snapshot& intent() const { return intent_; }
@@ -102,6 +107,12 @@ private:
     std::map<std::string, std::unique_ptr<FakeHost>> hosts_;
     std::map<std::string, std::string> opened_;  // port → host, by open()
     std::map<std::string, std::string> plugged_;  // nodes that are not where the intent says
+    struct Moving {
+        std::string to;
+        std::uint32_t anchor = 0;  // there
+        std::string handles;
+    };
+    std::map<std::string, Moving> moving_;  // by port
     std::uint32_t traces_ = 0, moves_ = 0;
     std::vector<Sent> delivered_, underlay_;
     std::uint64_t now_ns_ = 1'000'000'000;
