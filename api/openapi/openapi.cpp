@@ -169,6 +169,23 @@ void add_verbs(Value& paths) {
     paths.set("/v1/host/{name}/query",
               object({{"parameters", list({parameter("name", "path", "The host.", "string")})},
                       {"post", std::move(query)}}));
+    const Value port = list({parameter("port", "path", "The port.", "string")});
+    Value begin = operation("Begins to move a guest's port to another host.", "anything");
+    begin.set("requestBody", object({{"description", "`to`, and as one likes `dry_run`, `force`, "
+                                                     "`wait_ready`, `wait_frozen`, `stub_ms`, "
+                                                     "`patience_ms`."},
+                                     {"content", json_content(reference("anything"))}}));
+    paths.set("/v1/moves/{port}",
+              object({{"parameters", port},
+                      {"get", operation("How the port's newest move stands.", "anything")},
+                      {"post", std::move(begin)}}));
+    const std::pair<const char*, const char*> words[] = {
+        {"go-on", "The move waits for this: the guest is ready, or has moved."},
+        {"cancel", "Undoes a move that has not come to its end."},
+    };
+    for (const auto& [word, summary] : words)
+        paths.set("/v1/moves/{port}/" + std::string(word),
+                  object({{"parameters", port}, {"post", operation(summary, "anything")}}));
 }
 
 // What may be applied in JSON: one resource of any kind, a list, or a map with `resources`.

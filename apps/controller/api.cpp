@@ -81,11 +81,12 @@ std::vector<model::Document> documents_in(const Request& request, model::Errors&
 }  // namespace
 
 Api::Api(const model::Registry& registry, Intent& intent, HostTable& hosts, EventLog& events,
-         std::string token)
+         Migrations& moves, std::string token)
     : registry_(registry),
       intent_(intent),
       hosts_(hosts),
       events_(events),
+      moves_(moves),
       token_(std::move(token)) {}
 
 bool Api::is_admin(const Request& request) const {
@@ -121,6 +122,7 @@ void Api::handle(const Request& request, rest::Reply reply) {
         return query(request, counted);
     }
     if (parts.size() >= 3 && parts[1] == "node-moves") return counted(move_node(request));
+    if (parts.size() >= 3 && parts[1] == "moves") return counted(move(request));
     counted(answer(request));
 }
 
@@ -338,6 +340,40 @@ Response Api::metrics() const {
     return {200, "text/plain; version=0.0.4",
             metrics_text(registry_, intent_.current()->intent, hosts_.statuses(), hosts_.resyncs(),
                          answers)};
+}
+
+// /v1/moves/PORT: POST begins a move, GET shows how it stands; POST …/go-on and …/cancel.
+Response Api::move(const Request& request) {
+    const auto& parts = request.route.parts;
+    const std::string& port = parts[2];
+    if (request.method == "GET" && parts.size() == 3) {
+        const Value status = moves_.status(port);
+        return status.is_null() ? no_such("port/" + port, "is not being moved") : json(status);
+    }
+    if (request.method != "POST") return wrong_method(request, "GET or POST");
+    Status done = Error{Errc::not_found, "request", {}, "there is no such path"};
+    if (parts.size() == 4 && parts[3] == "go-on") done = moves_.go_on(port);
+    if (parts.size() == 4 && parts[3] == "cancel") done = moves_.cancel(port);
+    if (parts.size() == 3) {
+        const auto body = model::parse_json(request.body);
+        if (!body) return rest::problem(body.error());
+        MoveOrder order;
+        order.port = port;
+        order.to = (*body)["to"].as_text();
+        order.dry_run = (*body)["dry_run"].as_bool();
+        order.force = (*body)["force"].as_bool();
+        order.wait_ready = (*body)["wait_ready"].as_bool();
+        order.wait_frozen = (*body)["wait_frozen"].as_bool();
+        const auto ms = [&](const char* key, std::chrono::milliseconds otherwise) {
+            const auto wanted = (*body)[key].as_uint(static_cast<std::uint64_t>(otherwise.count()));
+            return std::chrono::milliseconds(std::min<std::uint64_t>(wanted, 600'000));
+        };
+        order.stub = ms("stub_ms", order.stub);
+        order.patience = ms("patience_ms", order.patience);
+        done = moves_.start(std::move(order));
+    }
+    if (!done) return rest::problem(done.error());
+    return json(moves_.status(port));
 }
 
 void Api::query(const Request& request, rest::Reply reply) {

@@ -8,6 +8,7 @@
 #include "apps/controller/event_log.hpp"
 #include "apps/controller/host_table.hpp"
 #include "apps/controller/intent.hpp"
+#include "apps/controller/migration.hpp"
 #include "apps/controller/node_moves.hpp"
 
 namespace weir::controller {
@@ -16,7 +17,7 @@ namespace weir::controller {
 class Api {
 public:
     Api(const model::Registry& registry, Intent& intent, HostTable& hosts, EventLog& events,
-        std::string token);
+        Migrations& moves, std::string token);
 
     // Before the first request; whoever leads moves of nodes must outlive this.
     void use(NodeMoves& node_moves) { node_moves_ = &node_moves; }
@@ -34,6 +35,7 @@ private:
     rest::Response history();
     rest::Response hosts() const;
     rest::Response events(const rest::Request& request) const;
+    rest::Response move(const rest::Request& request);
     rest::Response metrics() const;
     rest::Response move_node(const rest::Request& request);
     void query(const rest::Request& request, rest::Reply reply);
@@ -44,6 +46,7 @@ private:
     Intent& intent_;
     HostTable& hosts_;
     EventLog& events_;
+    Migrations& moves_;
     NodeMoves* node_moves_ = nullptr;
     const std::string token_;
     mutable std::mutex mutex_;

@@ -48,6 +48,7 @@ Controller::~Controller() {
     ticker_ = {};
     if (server_) server_->stop();
     node_moves_.reset();  // now that nobody asks about them
+    moves_.reset();
 }
 
 Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options) {
@@ -79,7 +80,9 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
     if (!intent) return intent.error();
     c.intent_ = std::move(*intent);
     c.node_moves_ = std::make_unique<NodeMoves>(c.registry_, *c.intent_, *hosts, c.events_);
-    c.api_ = std::make_unique<Api>(c.registry_, *c.intent_, *hosts, c.events_, options.token);
+    c.moves_ = std::make_unique<Migrations>(*c.intent_, *hosts, c.events_);
+    c.api_ = std::make_unique<Api>(c.registry_, *c.intent_, *hosts, c.events_, *c.moves_,
+                                   options.token);
     c.api_->use(*c.node_moves_);
     auto server = rest::Server::start(
         std::move(options.server),

@@ -39,6 +39,7 @@ private:
     std::unique_ptr<HostTable> hosts_;
     std::unique_ptr<Intent> intent_;
     std::unique_ptr<NodeMoves> node_moves_;
+    std::unique_ptr<class Migrations> moves_;
     std::unique_ptr<class Api> api_;
     std::unique_ptr<rest::Server> server_;
     std::jthread ticker_;

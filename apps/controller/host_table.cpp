@@ -4,6 +4,7 @@
 
 #include "base/closest.hpp"
 #include "base/log.hpp"
+#include "features/arrivals.hpp"
 #include "model/core_resources.hpp"
 
 namespace weir::controller {
@@ -67,10 +68,64 @@ void HostTable::plan(const std::string& name, Host& host) {
     Standing& standing = host.standing;
     rollout_.leave(standing);
     standing.name = name;
-    standing.plan = plan_(*state_, name);
+    std::set<std::string> arriving;
+    for (const auto& [port, to] : arrivals_)
+        if (to == name) arriving.insert(port);
+    standing.plan = plan_of(name, std::move(arriving));
     standing.planned = model::digests(registry_, standing.plan);
     if (host.session || state_->intent.find<model::Host>(name))
         rollout_.join(standing, std::chrono::steady_clock::now());
+}
+
+model::Snapshot HostTable::plan_of(const std::string& name, std::set<std::string> arriving) const {
+    if (arriving.empty()) return plan_(*state_, name);
+    State as_if = *state_;
+    as_if.intent = features::as_if_arrived(state_->intent, arriving, name);
+    model::Snapshot plan = plan_(as_if, name);
+    features::as_they_are(state_->intent, arriving, plan);
+    return plan;
+}
+
+// The same revision means something else for this host now.
+void HostTable::replan(const std::string& name) {
+    const auto found = hosts_.find(name);
+    if (found == hosts_.end()) return;
+    plan(name, found->second);
+    found->second.settled = 0;
+    advance_all();
+}
+
+void HostTable::expect_arrival(const std::string& port, const std::string& host) {
+    const std::lock_guard lock(mutex_);
+    arrivals_[port] = host;
+    replan(host);
+}
+
+void HostTable::forget_arrival(const std::string& port) {
+    const std::lock_guard lock(mutex_);
+    const auto found = arrivals_.find(port);
+    if (found == arrivals_.end()) return;
+    const std::string host = found->second;
+    arrivals_.erase(found);
+    replan(host);
+}
+
+model::Snapshot HostTable::plan_if(const std::string& host, const std::string& port) const {
+    const std::lock_guard lock(mutex_);
+    return plan_of(host, {port});
+}
+
+bool HostTable::is_connected(const std::string& host) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = hosts_.find(host);
+    return found != hosts_.end() && found->second.session && found->second.has_said_hello;
+}
+
+bool HostTable::has_plan(const std::string& host) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = hosts_.find(host);
+    return found != hosts_.end() && found->second.has_said_hello && !found->second.in_flight &&
+           found->second.settled == state_->revision;
 }
 
 void HostTable::advance_all() {

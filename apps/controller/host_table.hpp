@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +59,17 @@ public:
     void query(const std::string& host, const model::Value& body,
                std::chrono::milliseconds timeout, QueryAnswer answer);
 
+    // A port is to move to this host, which gets its part of the plan from now on, though the
+    // intent has it elsewhere (docs/operate/migrate.md).
+    void expect_arrival(const std::string& port, const std::string& host);
+    void forget_arrival(const std::string& port);
+    // The host's plan as it would be then.
+    model::Snapshot plan_if(const std::string& host, const std::string& port) const;
+    bool is_connected(const std::string& host) const;
+    // It runs its part of the newest revision, nothing held back.
+    bool has_plan(const std::string& host) const;
+    const model::Registry& registry() const { return registry_; }
+
     std::uint64_t resyncs() const;  // hellos answered with a difference that was not empty
 
 private:
@@ -91,6 +103,8 @@ private:
     void advance(Host& host);
     void plan(const std::string& name, Host& host);
     void advance_all();
+    model::Snapshot plan_of(const std::string& name, std::set<std::string> arriving) const;
+    void replan(const std::string& name);
     void set_running(Host& host, model::Digests digests);
 
     const model::Registry& registry_;
@@ -100,6 +114,7 @@ private:
     mutable std::mutex mutex_;
     std::shared_ptr<const State> state_;
     std::map<std::string, Host> hosts_;  // declared, or once connected
+    std::map<std::string, std::string> arrivals_;  // port → host it is about to move to
     Rollout rollout_;
     std::uint64_t next_incarnation_ = 1;
     std::uint64_t resyncs_ = 0;

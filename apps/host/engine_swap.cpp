@@ -70,6 +70,9 @@ Status Shell::prepare(LoadedEngine& engine) {
 Status Shell::swap_engine(const std::string& library) {
     if (engines_.size() != 1)
         return Error{Errc::conflict, "engine", {}, "exactly one must be loaded before a swap"};
+    if (moves_.any())
+        return Error{Errc::conflict, "engine", {},
+                     "a port is on its way, or left less than half a minute ago: try again then"};
     LoadedEngine& from = *engines_.front();
     const auto added = add_engine(library);
     if (!added) return added.error();

@@ -94,11 +94,11 @@ HostConfig config_of(const model::Snapshot& planned, const std::string& host) {
         config.ports.push_back(std::move(spec));
     }
     for (const auto& [name, port] : planned.all<model::Port>()) {
-        if (port.host.name != host || port.device.type == model::DeviceType::none) continue;
+        if (port.device.type == model::DeviceType::none) continue;
         PortSpec spec{name, device_spec(port.device)};
         spec.device.mtu = model::mtu_of(planned, port);
         spec.device.mac = port.mac.text();
-        config.ports.push_back(std::move(spec));
+        (port.host.name == host ? config.ports : config.elsewhere).push_back(std::move(spec));
     }
     return config;
 }

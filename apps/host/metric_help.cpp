@@ -141,6 +141,9 @@ constexpr Help helps[] = {
      "Flows whose directions were compared, and those whose replies met other nodes."},
     {"weir_serviced_mark_ignored_total",
      "Tunnelled packets whose mark \"has had its services\" was not believed."},
+    {"weir_stub_packets_total",
+     "Packets that came back to a port that had moved: kept in its freeze, sent on, with orders, "
+     "of flows unknown there."},
     {"weir_tunnel_checks_total", "BFD packets to and from other hosts."},
     {"weir_tunnel_downs_total", "Times that another host could not be reached any more (BFD)."},
     {"weir_tunnel_memory_missing", "1 if there is no memory for BFD sessions."},

@@ -21,6 +21,8 @@ weir_port_info info_of(const HostPort& port) {
     info.polling_worker = port.polling_worker;
     info.mtu = port.device ? port.device->mtu() : port.spec.device.mtu;
     std::memcpy(info.name, port.spec.name.data(), port.spec.name.size());
+    info.place = port.place;
+    info.from_host = port.from_host;
     return info;
 }
 
@@ -91,10 +93,10 @@ void PortSet::open(HostPort& port) {
                               {"worker", port.polling_worker}});
 }
 
-void PortSet::close(HostPort& port) {
+void PortSet::close(HostPort& port, bool frozen) {
     if (!port.device) return;
     const auto device = std::move(port.device);  // first from the workers, then from the world
-    show(port);
+    show(port, frozen);
     add_up(port.before, device->stats());
     port.link = DeviceState::gone;
 }
@@ -130,6 +132,21 @@ Status PortSet::introduce_all(LoadedEngine& engine) {
     return {};
 }
 
+Status PortSet::introduce(HostPort& port, LoadedEngine& engine) {
+    const weir_port_info info = info_of(port);
+    TextSink error;
+    const std::uint64_t ticket = engine.api().introduce(engine.handle(), &info, error.sink());
+    return ticket ? wait_settled(workers_, engine, ticket) : Status(engine_error(error.text()));
+}
+
+void PortSet::leave(HostPort& port) {
+    const std::string name = port.spec.name;
+    close(port);
+    show(port);  // thawed, without a device
+    port.engine = nullptr;
+    remove(name, false);
+}
+
 Status PortSet::attach(HostPort& port, LoadedEngine& engine) {
     const Result<std::uint64_t> ticket = ask_attach(port, engine);
     return ticket ? wait_settled(workers_, engine, *ticket) : Status(ticket.error());
@@ -146,7 +163,7 @@ Status PortSet::realise_all(LoadedEngine& engine) {
     std::vector<HostPort*> fresh;
     std::uint64_t last_ticket = 0;
     for (auto& [name, port] : ports_) {
-        if (port.engine) continue;
+        if (port.engine || port.place == weir_port_arriving) continue;
         const Result<std::uint64_t> ticket = ask_attach(port, engine);
         if (ticket) {
             last_ticket = *ticket;
@@ -198,6 +215,7 @@ bool PortSet::all_up() const {
 bool PortSet::refresh() {
     bool changed = false;
     for (auto& [name, port] : ports_) {
+        const bool frozen = port.state == PortState::frozen;
         if (port.device) {
             const DeviceState link = port.device->state();
             if (link == port.link) continue;
@@ -205,15 +223,16 @@ bool PortSet::refresh() {
             port.link = link;
             log::info("port.link", {{"port", name}, {"link", device_state_name(link)}});
             if (link != DeviceState::gone) continue;
-            close(port);
-            port.state = PortState::gone;
+            close(port, frozen);
+            if (!frozen) port.state = PortState::gone;
             port.reason = "its device " + port.spec.device.text() + " vanished";
         } else {
             open(port);
             if (!port.device) continue;
             changed = true;
-            if (port.engine) port.state = PortState::running;
-            show(port);
+            if (frozen) port.state = PortState::frozen;
+            if (port.engine && !frozen) port.state = PortState::running;
+            show(port, frozen);
         }
     }
     return changed;

@@ -44,6 +44,8 @@ struct HostPort {
     std::string reason;
     std::unique_ptr<dataplane::Device> device;
     LoadedEngine* engine = nullptr;
+    weir_port_place place = weir_port_configured;
+    std::uint32_t from_host = 0;  // unless configured: id of the host it comes from
     dataplane::PortStats before;  // of devices it had earlier
 
     dataplane::PortStats stats() const;  // of all its devices
@@ -69,6 +71,11 @@ public:
 
     // Tells an engine of the ports that others have.
     Status introduce_all(LoadedEngine& engine);
+    // … or of one port that is to come.
+    Status introduce(HostPort& port, LoadedEngine& engine);
+    // The port is elsewhere now and its engine knows that: closes the device, gives the engine what
+    // waited for the port, forgets it.
+    void leave(HostPort& port);
     // The engine knows the port (no more) once every worker runs that.
     Status attach(HostPort& port, LoadedEngine& engine);
     void detach(HostPort& port, LoadedEngine& engine);
@@ -88,7 +95,7 @@ public:
 private:
     Result<std::uint64_t> ask_attach(HostPort& port, LoadedEngine& engine);
     void open(HostPort& port);
-    void close(HostPort& port);
+    void close(HostPort& port, bool frozen = false);
 
     WorkerGroup& workers_;
     PortTable table_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/host/doctor.hpp"
+#include "apps/host/move_queries.hpp"
 #include "model/canonical.hpp"
 #include "model/json.hpp"
 
@@ -267,6 +268,7 @@ Value answer_query(Shell& shell, const Value& request) {
     if (what == "host-engines") return host_engines(shell);
     if (what == "host-swap-engine") return host_swap_engine(shell, request);
     if (what == "host-doctor") return host_doctor(shell);
+    if (what.starts_with("host-move-")) return answer_move(shell, request);
     if (what.starts_with("host-")) return error_answer("what: no host answers " + what);
     if (what == "trace") return start_trace(shell, request);
     if (what == "program") {

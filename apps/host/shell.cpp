@@ -140,7 +140,11 @@ Status Shell::publish_to(LoadedEngine& engine, const HostConfig& config) {
 Result<std::vector<std::string>> Shell::open_new_ports(const HostConfig& config) {
     std::vector<std::string> fresh;
     for (const PortSpec& spec : config.ports) {
-        if (ports_->find(spec.name)) continue;
+        if (moves_.has_left(spec.name)) continue;
+        if (ports_->find(spec.name)) {
+            moves_.confirm(spec.name);
+            continue;
+        }
         if (const auto added = ports_->add(spec); !added) {
             for (const std::string& name : fresh) ports_->remove(name, false);
             return added.error();
@@ -152,6 +156,7 @@ Result<std::vector<std::string>> Shell::open_new_ports(const HostConfig& config)
 
 Status Shell::apply(const HostConfig& config) {
     if (engines_.empty()) return Error{Errc::unavailable, "engine", {}, "none is loaded"};
+    moves_.believe(config);
     const auto fresh = open_new_ports(config);
     if (!fresh) return fresh.error();
     for (const auto& engine : engines_) {
@@ -165,6 +170,7 @@ Status Shell::apply(const HostConfig& config) {
 
     std::vector<std::string> unwanted;
     for (const auto& [name, port] : ports_->all()) {
+        if (moves_.is_arriving(name)) continue;
         const auto wanted = std::find_if(config.ports.begin(), config.ports.end(),
                                          [&](const PortSpec& spec) { return spec.name == name; });
         if (wanted == config.ports.end() || *wanted != port.spec) unwanted.push_back(name);
@@ -193,6 +199,7 @@ void Shell::realise_ports() {
 
 void Shell::look_around() {
     if (++looks_ % looks_per_refresh == 0 || !ports_->all_up()) ports_->refresh();
+    moves_.look_around(monotonic_ns());
     std::string json;
     while (events_.pop(json)) event(json);
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -8,6 +9,7 @@
 #include "apps/host/engine_loader.hpp"
 #include "apps/host/event_queue.hpp"
 #include "apps/host/lasting_memory.hpp"
+#include "apps/host/port_move.hpp"
 #include "apps/host/port_set.hpp"
 #include "apps/host/worker_group.hpp"
 #include "base/limits.hpp"
@@ -29,6 +31,13 @@ struct HostConfig {
     std::uint64_t revision = 0;
     std::string canonical;  // model/canonical.hpp, of this host's snapshot
     std::vector<PortSpec> ports;
+    // Ports of other hosts, with the devices they would have here: they may move.
+    std::vector<PortSpec> elsewhere = {};  // by name
+
+    const PortSpec* find_elsewhere(const std::string& name) const {
+        const auto at = std::ranges::lower_bound(elsewhere, name, {}, &PortSpec::name);
+        return at != elsewhere.end() && at->name == name ? &*at : nullptr;
+    }
 };
 
 // Owns ports, memory and threads; knows no feature. All methods are for one control thread.
@@ -60,6 +69,8 @@ public:
     PortSet& ports() { return *ports_; }
     const std::vector<std::unique_ptr<LoadedEngine>>& engines() const { return engines_; }
     EventQueue& events() { return events_; }
+    PortMoves& moves() { return moves_; }
+    void event(const std::string& json);  // told to whom on_event() names
     // Called for every event, an engine's or the shell's own (JSON object).
     void on_event(std::function<void(const std::string& json)> handler) {
         on_event_ = std::move(handler);
@@ -79,7 +90,6 @@ private:
     Status prepare(LoadedEngine& engine);
     Status transfer(HostPort& port, LoadedEngine& to, const std::string& saved);
     Status take_back(HostPort& port, LoadedEngine& to, const std::string& saved);
-    void event(const std::string& json);
 
     ShellOptions options_;
     weir_host_vtable vtable_{};
@@ -88,6 +98,7 @@ private:
     std::unique_ptr<WorkerGroup> workers_;
     std::unique_ptr<PortSet> ports_;
     std::vector<std::unique_ptr<LoadedEngine>> engines_;
+    PortMoves moves_{*this};
     HostConfig applied_;
     bool have_config_ = false;
     std::uint32_t looks_ = 0;

@@ -14,6 +14,7 @@ const char* bash_completion() {
       --server|--token|--ca) ask+=("${COMP_WORDS[i]}" "${COMP_WORDS[i+1]}"); ((++i)) ;;
       -o|--output|--service|--address|--limit|--revision|--timeout|--interval|-n|--rounds)
         ((++i)) ;;
+      --to|--stub|--before-freeze|--when-frozen) ((++i)) ;;
       -*) ;;
       *) if [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; else words+=("${COMP_WORDS[i]}"); fi ;;
     esac
@@ -23,6 +24,7 @@ const char* bash_completion() {
   case $prev in
     -f|--file|--ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     -o|--output) COMPREPLY=($(compgen -W "table json yaml name" -- "$cur")); return ;;
+    --to) COMPREPLY=($(compgen -W "$(names host)" -- "$cur")); return ;;
     --service) COMPREPLY=($(compgen -W "tcp/ udp/ icmp icmp6" -- "$cur")); return ;;
   esac
   if [[ $cur == -* ]]; then
@@ -39,11 +41,12 @@ const char* bash_completion() {
       trace) choices+=" -6 --deliver" ;;
       explain) choices+=" --service --address --limit" ;;
       rotate-key) choices+=" --rollover --timeout" ;;
+      migrate) choices+=" --to --dry-run --force --before-freeze --when-frozen --stub --timeout" ;;
     esac
   else
     case $verb:${#words[@]} in
       :*) choices="apply get describe delete kinds wait hosts events doctor flows flush drops"
-          choices+=" top explain rotate-key counters trace query completion" ;;
+          choices+=" top explain migrate rotate-key counters trace query completion" ;;
       get:0|delete:0) choices=$("${ask[@]}" kinds -o name 2>/dev/null) ;;
       describe:0) choices="flow $("${ask[@]}" kinds -o name 2>/dev/null)" ;;
       describe:1) if [[ ${words[0]} == flow ]]; then choices="$(names port) $(names host)"
@@ -51,6 +54,8 @@ const char* bash_completion() {
       get:1|delete:1) choices=$(names "${words[0]}") ;;
       flows:0|flush:0) choices="$(names port) $(names host)" ;;
       doctor:*|drops:0|counters:0|query:0) choices=$(names host) ;;
+      migrate:0) choices=port ;;
+      migrate:1) choices=$(names port) ;;
       trace:0|trace:1) choices=$(names port) ;;
       trace:2) choices="tcp/80 tcp/443 udp/53 icmp icmp6" ;;
       query:1) choices="counters flows program host-ports host-workers host-engines host-doctor" ;;

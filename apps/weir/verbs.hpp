@@ -18,6 +18,15 @@ void kinds(const Session&);
 // rotate.cpp
 void rotate_key(const Session&, const std::string& segment, double rollover_s, double timeout_s);
 
+// migrate.cpp
+struct MigrateOptions {
+    std::string port, to;
+    std::string before_freeze, when_frozen;  // shell commands; empty: none
+    bool dry_run = false, force = false;
+    double stub_s = 30, timeout_s = 30;
+};
+void migrate(const Session&, const MigrateOptions&);
+
 // status.cpp
 void hosts(const Session&);
 void wait(const Session&, std::uint64_t revision, double timeout_s);

@@ -6,8 +6,8 @@ import sys
 import unittest
 
 from spec import (authentic, both_ends, case, control, forward, index, isolation, liveness, loops,
-                  node_mobility, orders, routed, selection, sizes, tenants, tracing, translated,
-                  tunnels, verdicts)
+                  mobility, node_mobility, orders, routed, selection, sizes, tenants, tracing,
+                  translated, tunnels, verdicts)
 
 SCENARIOS = {
     1: forward.BasicForward,
@@ -40,6 +40,9 @@ SCENARIOS = {
     29: (orders.ForgedOrders, authentic.ForgedControl),
     30: orders.LostOrder,
     31: orders.CopyHop,
+    32: (mobility.LiveFlow, mobility.Failures),
+    33: mobility.ReturnsInFlight,
+    34: mobility.Precheck,
     35: node_mobility.NodeMigration,
     36: isolation.GuestCannotInject,
     37: isolation.SpoofedMetadata,

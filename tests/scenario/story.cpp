@@ -118,7 +118,7 @@ private:
             {"back", &Story::away},
             {"bend", &Story::bend},
             {"swap", &Story::swap},
-            {"move", &Story::move},
+            {"move-port", &Story::move_port},
             {"expect", &Story::expect},
             {"forget-wire", &Story::forget_wire}};
         const auto words = words_of(line);
@@ -408,9 +408,9 @@ private:
         world_.host(words.at(1)).swap_engine({words.begin() + 2, words.end()});
         return {};
     }
-    // "move g1 h4 freeze [bare] [no-stub]"
-    std::string move(const std::string&, const std::vector<std::string>& words) {
-        const std::string why = world_.move(words.at(1), words.at(2), words.at(3),
+    // "move-port g1 h4 freeze [bare] [no-stub]"
+    std::string move_port(const std::string&, const std::vector<std::string>& words) {
+        const std::string why = world_.move_port(words.at(1), words.at(2), words.at(3),
                                             {words.begin() + 4, words.end()});
         collect();
         return why;

@@ -63,7 +63,7 @@ public:
 
     // A step of a port's move to another host: "begin", "freeze", "end", "undo". Empty, or why not.
     // Words: "bare" (no state goes with it), "no-stub".
-    std::string move(const std::string& port, const std::string& to, const std::string& step,
+    std::string move_port(const std::string& port, const std::string& to, const std::string& step,
                      const std::set<std::string>& words);
 
     FakeHost& host(const std::string& name);

@@ -146,15 +146,15 @@ bool save(weir_engine* e, std::uint32_t port, bool, bool, weir_sink out, weir_si
     return out.write(out.context, reinterpret_cast<const char*>(&count), sizeof count);
 }
 
-bool restore(weir_engine* e, std::uint32_t port, bool, const char* bytes, std::size_t count,
-             weir_sink error) {
+bool restore(weir_engine* e, std::uint32_t port, bool in_place, const char* bytes,
+             std::size_t count, weir_sink error) {
     std::uint64_t saved = 0;
     if (count != sizeof saved) {
         say(error, refusal("bytes", "not eight bytes"));
         return false;
     }
     std::memcpy(&saved, bytes, sizeof saved);
-    if (saved == total(e, port)) return true;
+    if (!in_place || saved == total(e, port)) return true;  // else restore_slice() takes it
     say(error, refusal("bytes", "the pool and the saved count differ"));
     return false;
 }
@@ -230,10 +230,38 @@ void worker_query(weir_engine* e, std::uint32_t worker, const char*, std::size_t
     say(answer, text + "]}");
 }
 
+// To another host: each worker's share is its own count, as eight bytes.
+std::uint32_t save_slice(weir_engine* e, std::uint32_t worker, std::uint32_t port, std::uint64_t,
+                         weir_sink out, weir_sink) {
+    const std::uint64_t count = e->counts->packets[worker][port].load();
+    out.write(out.context, reinterpret_cast<const char*>(&count), sizeof count);
+    return weir_slice_last;
+}
+
+bool restore_slice(weir_engine* e, std::uint32_t worker, std::uint32_t port, const char* bytes,
+                   std::size_t count, std::uint64_t, weir_sink answer, weir_sink error) {
+    std::uint64_t packets = 0;
+    if (count != sizeof packets) {
+        say(error, refusal("bytes", "not eight"));
+        return false;
+    }
+    if (worker != 0) return true;
+    std::memcpy(&packets, bytes, sizeof packets);
+    e->counts->packets[worker][port].store(packets);
+    say(answer, "hereaway");  // one pair of handles
+    return true;
+}
+
+std::uint64_t forward(weir_engine* e, const weir_port_move* move, const char*, std::size_t,
+                      weir_sink) {
+    return move->to_host == weir::net::no_port ? quiesce(e, move->port) : detach(e, move->port);
+}
+
 const weir_engine_api api = {
     TEST_ABI_VERSION, TEST_BUILD_ID, "0.1-test", create,  destroy, publish,
     settled,          introduce,     attach,     quiesce, detach,  save,
-    restore,          run,           tick,       leave,   query,   worker_query};
+    restore,          run,           tick,       leave,   query,   worker_query,
+    save_slice,       restore_slice, forward};
 
 }  // namespace
 

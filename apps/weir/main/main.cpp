@@ -279,6 +279,39 @@ examples:
         };
     });
 
+    MigrateOptions moving;
+    std::string stub = "30s";
+    auto* migrate_verb =
+        app.add_subcommand("migrate", "move a guest's port to another host, connections and all");
+    migrate_verb->add_option("kind", kind)->check(CLI::IsMember({"port"}))->required();
+    migrate_verb->add_option("name", moving.port, "the guest's port")->required();
+    migrate_verb->add_option("--to", moving.to, "host it goes to")->required();
+    migrate_verb->add_flag("--dry-run", moving.dry_run, "only say whether it could move");
+    migrate_verb->add_flag("--force", moving.force,
+                           "though services cannot be reached from there: their failure policy");
+    migrate_verb->add_option("--before-freeze", moving.before_freeze,
+                             "command that pauses the guest, run when all but the last is there");
+    migrate_verb->add_option("--when-frozen", moving.when_frozen,
+                             "command that moves the guest, run while its packets wait");
+    migrate_verb->add_option("--stub", stub, "how long the old host sends on what still comes")
+        ->capture_default_str();
+    migrate_verb->add_option("--timeout", timeout, "for each of these commands")
+        ->capture_default_str();
+    migrate_verb->footer(
+        R"(What goes wrong before the port is active at its new host leaves it working where it
+was. Commands are run by sh with WEIR_PORT, WEIR_FROM and WEIR_TO; one that fails undoes the move.
+docs/operate/migrate.md has examples for network namespaces and for QEMU.
+examples:
+  weir migrate port g1 --to h4 --dry-run
+  weir migrate port g1 --to h4 --when-frozen 'ssh $WEIR_TO start-guest g1')");
+    migrate_verb->callback([&] {
+        run = [&](const Session& s) {
+            moving.stub_s = seconds_in(stub);
+            moving.timeout_s = seconds_in(timeout);
+            migrate(s, moving);
+        };
+    });
+
     auto* query_verb = app.add_subcommand(
         "query", "ask a host's engine or shell (dataplane/queries.md); JSON or the bare name");
     query_verb->add_option("host", host)->required();

@@ -1,0 +1,181 @@
+#include <set>
+
+#include "apps/controller/testing.hpp"
+
+namespace weir::controller {
+namespace {
+
+using namespace testing;
+
+constexpr const char* network = R"([
+{kind: host, name: h1, id: 1, tunnel_address: 10.0.0.1, underlay: {type: memory}},
+{kind: host, name: h4, id: 4, tunnel_address: 10.0.0.4, underlay: {type: memory}},
+{kind: host, name: h5, id: 5, tunnel_address: 10.0.0.5},
+{kind: segment, name: web, vni: 5001},
+{kind: port, name: g1, host: h1, segment: web, mac: "02:00:00:00:00:11", device: {type: memory}}
+])";
+
+// Hosts that write down what the leader of a move asks them, and answer as if all went well.
+class MigrationTest : public ControllerTest {
+protected:
+    void SetUp() override {
+        ControllerTest::SetUp();
+        apply(network);
+        source = host_that("h1");
+        destination = host_that("h4");
+        for (const char* name : {"h1", "h4"}) ASSERT_TRUE(has_applied(name, 1));
+    }
+    void TearDown() override {
+        source.reset();
+        destination.reset();
+        ControllerTest::TearDown();
+    }
+    std::unique_ptr<TestHost> host_that(const std::string& name) {
+        auto made = host(name);
+        made->on_query = [this, name](const Value& body) -> Result<Value> {
+            const std::lock_guard lock(mutex);
+            const std::string& what = body["what"].as_text();
+            asked.push_back(name + " " + what);
+            if (failing.contains(name + " " + what)) return invalid("step", "asked to fail");
+            Value answer = Value::object();
+            if (what == "host-move-prepare") answer.set("anchor", 0x01000007u);
+            if (what == "host-move-save") {
+                answer.set("done", true);
+                answer.set("blobs", Value::array()).push("AAAA");
+            }
+            if (what == "host-move-load") {
+                answer.set("flows", flows);
+                answer.set("handles", "BBBB");
+                flows /= 4;
+            }
+            if (what == "host-move-forward") forwarded = body;
+            return answer;
+        };
+        return made;
+    }
+    rest::Response move(const std::string& body) {
+        return ask("POST", "/v1/moves/g1", body, "application/json");
+    }
+    Value finished() {
+        EXPECT_TRUE(eventually([&] { return get("/v1/moves/g1")["over"].as_bool(); }));
+        return get("/v1/moves/g1");
+    }
+    bool was_asked(const std::string& what) {
+        const std::lock_guard lock(mutex);
+        return std::find(asked.begin(), asked.end(), what) != asked.end();
+    }
+    std::string where() { return get("/v1/port/g1")["host"].as_text(); }
+
+    std::mutex mutex;
+    std::vector<std::string> asked;
+    std::set<std::string> failing;
+    std::uint64_t flows = 1000;
+    Value forwarded;
+    std::unique_ptr<TestHost> source, destination;
+};
+
+TEST_F(MigrationTest, StepsComeInOrderAndTheIntentFollows) {
+    ASSERT_EQ(move(R"({"to":"h4","stub_ms":5000})").status, 200);
+    const Value status = finished();
+    EXPECT_EQ(status["state"].as_text(), "done") << status["errors"].size();
+    EXPECT_EQ(where(), "h4");
+    std::vector<std::string> steps;
+    for (const std::string& one : asked)
+        if (one.find("host-move") != one.npos && (steps.empty() || steps.back() != one))
+            steps.push_back(one);
+    const std::vector<std::string> pass = {"h1 host-move-save", "h4 host-move-load",
+                                           "h1 host-move-handles"};
+    std::vector<std::string> wanted = {"h4 host-move-prepare"};
+    // 1000 flows, then 250, then 62: few enough to be frozen for; one pass more while frozen.
+    for (int i = 0; i < 3; ++i) wanted.insert(wanted.end(), pass.begin(), pass.end());
+    wanted.push_back("h1 host-move-freeze");
+    wanted.insert(wanted.end(), pass.begin(), pass.end());
+    wanted.insert(wanted.end(), {"h4 host-move-activate", "h1 host-move-forward"});
+    EXPECT_EQ(steps, wanted);
+    EXPECT_EQ(forwarded["to_host"].as_uint(), 4u);
+    EXPECT_EQ(forwarded["to_anchor"].as_uint(), 0x01000007u);
+    EXPECT_EQ(forwarded["stub_ms"].as_uint(), 5000u);
+    EXPECT_EQ(status["passes"].as_uint(), 4u);
+    EXPECT_EQ(status["flows"].as_uint(), 1000u + 250 + 62 + 15);
+    std::set<std::string> events;
+    const Value told = get("/v1/events");
+    for (const Value& event : told["items"].items())
+        events.insert(event["type"].as_text());
+    for (const char* type : {"migration.started", "migration.frozen", "migration.done"})
+        EXPECT_TRUE(events.contains(type)) << type;
+}
+
+TEST_F(MigrationTest, WhateverFailsBeforeActivationIsUndone) {
+    for (const std::string step :
+         {"h4 host-move-prepare", "h1 host-move-save", "h4 host-move-load", "h1 host-move-handles",
+          "h1 host-move-freeze", "h4 host-move-activate"}) {
+        {
+            const std::lock_guard lock(mutex);
+            asked.clear();
+            failing = {step};
+        }
+        ASSERT_EQ(move(R"({"to":"h4"})").status, 200) << step;
+        const Value status = finished();
+        EXPECT_EQ(status["state"].as_text(), "failed") << step;
+        EXPECT_EQ(status["errors"].items().at(0)["message"].as_text().find("asked to fail") !=
+                      std::string::npos,
+                  true)
+            << step;
+        EXPECT_EQ(where(), "h1") << step;
+        EXPECT_TRUE(was_asked("h4 host-move-abandon")) << step;
+        EXPECT_FALSE(was_asked("h1 host-move-forward")) << step;
+        const bool frozen = step == "h1 host-move-freeze" || step == "h4 host-move-activate";
+        EXPECT_EQ(was_asked("h1 host-move-thaw"), frozen) << step;
+    }
+}
+
+TEST_F(MigrationTest, WhatCannotBeIsRefusedBeforeAnythingIsAsked) {
+    const auto why = [&](const std::string& body) {
+        EXPECT_EQ(move(body).status, 200);
+        const Value status = finished();
+        EXPECT_EQ(status["state"].as_text(), "failed");
+        const Value error = status["errors"].items().at(0);
+        return error["object"].as_text() + ": " + error["message"].as_text();
+    };
+    EXPECT_EQ(why(R"({"to":"h9"})"), "host/h9: there is no such host");
+    EXPECT_EQ(why(R"({"to":"h1"})"), "port/g1: the port is on h1 already");
+    EXPECT_EQ(why(R"({"to":"h5"})"), "host/h5: is not connected");
+    EXPECT_EQ(ask("POST", "/v1/moves/g9", R"({"to":"h4"})", "application/json").status, 200);
+    EXPECT_EQ(ask("GET", "/v1/moves/g7").status, 404);
+    EXPECT_EQ(ask("POST", "/v1/moves/g7/go-on", "", "application/json").status, 404);
+    const std::lock_guard lock(mutex);
+    for (const std::string& one : asked) EXPECT_EQ(one.find("host-move"), one.npos) << one;
+}
+
+TEST_F(MigrationTest, ItWaitsForThoseWhoMoveTheGuestAndCanBeCancelled) {
+    ASSERT_EQ(move(R"({"to":"h4","wait_ready":true,"wait_frozen":true})").status, 200);
+    const auto waits_for = [&](const char* state) {
+        return eventually([&] { return get("/v1/moves/g1")["state"].as_text() == state; });
+    };
+    EXPECT_EQ(move(R"({"to":"h4"})").status, 409) << "one at a time";
+    ASSERT_TRUE(waits_for("ready"));
+    EXPECT_EQ(ask("POST", "/v1/moves/g1/go-on", "", "application/json").status, 200);
+    ASSERT_TRUE(waits_for("frozen"));
+    EXPECT_TRUE(was_asked("h1 host-move-freeze"));
+    EXPECT_FALSE(was_asked("h4 host-move-activate"));
+    EXPECT_EQ(ask("POST", "/v1/moves/g1/cancel", "", "application/json").status, 200);
+    EXPECT_EQ(finished()["state"].as_text(), "failed");
+    EXPECT_TRUE(was_asked("h1 host-move-thaw"));
+    EXPECT_EQ(where(), "h1");
+    EXPECT_EQ(ask("POST", "/v1/moves/g1/cancel", "", "application/json").status, 409);
+}
+
+TEST_F(MigrationTest, ADestinationThatGoesAwayInTheMiddleUndoesIt) {
+    ASSERT_EQ(move(R"({"to":"h4","wait_frozen":true})").status, 200);
+    ASSERT_TRUE(
+        eventually([&] { return get("/v1/moves/g1")["state"].as_text() == "frozen"; }));
+    destination.reset();
+    ASSERT_TRUE(eventually([&] { return !host_status("h4")["connected"].as_bool(true); }));
+    EXPECT_EQ(ask("POST", "/v1/moves/g1/go-on", "", "application/json").status, 200);
+    EXPECT_EQ(finished()["state"].as_text(), "failed");
+    EXPECT_TRUE(was_asked("h1 host-move-thaw"));
+    EXPECT_EQ(where(), "h1");
+}
+
+}  // namespace
+}  // namespace weir::controller

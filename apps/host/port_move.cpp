@@ -1,0 +1,301 @@
+#include "apps/host/port_move.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "apps/host/shell.hpp"
+#include "base/log.hpp"
+#include "dataplane/port_blob.hpp"
+#include "model/json.hpp"
+#include "model/value.hpp"
+
+namespace weir::host {
+namespace {
+
+Error about(const std::string& port, Errc code, std::string why) {
+    return {code, "port/" + port, {}, std::move(why)};
+}
+
+Status of_ticket(Shell& shell, LoadedEngine& engine, std::uint64_t ticket, const TextSink& error) {
+    if (ticket == 0) return engine_error(error.text());
+    return wait_settled(shell.workers(), engine, ticket);
+}
+
+}  // namespace
+
+void PortMoves::tell(const char* what, const std::string& port, const std::string& why) {
+    model::Value event = model::Value::object();
+    event.set("event", what);
+    event.set("port", port);
+    if (!why.empty()) event.set("why", why);
+    shell_.event(model::dump_json(event));
+}
+
+Result<HostPort*> PortMoves::arriving_port(const std::string& name) {
+    const auto arrival = arrivals_.find(name);
+    HostPort* port = shell_.ports().find(name);
+    if (arrival == arrivals_.end() || !port)
+        return about(name, Errc::not_found, "is not on its way to this host");
+    arrival->second.until_ns = monotonic_ns() + arrival_patience_ns;
+    return port;
+}
+
+Result<std::uint32_t> PortMoves::prepare(const std::string& name, std::uint32_t from_host) {
+    if (shell_.engines().size() != 1)
+        return about(name, Errc::unavailable, "an engine is being replaced on this host");
+    if (shell_.ports().find(name))
+        return about(name, Errc::conflict, "is on this host already, or on its way");
+    const PortSpec* spec = shell_.applied().find_elsewhere(name);
+    if (!spec)
+        return about(name, Errc::not_found,
+                     "has no device in what this host was told of the network");
+    const Result<HostPort*> added = shell_.ports().add(*spec);
+    if (!added) return added.error();
+    HostPort& port = **added;
+    port.place = weir_port_arriving;
+    port.from_host = from_host;
+    LoadedEngine& engine = *shell_.engines().front();
+    if (const Status known = shell_.ports().introduce(port, engine); !known) {
+        shell_.ports().remove(name, false);
+        return known.error();
+    }
+    arrivals_[name] = {monotonic_ns() + arrival_patience_ns, false};
+    log::info("port.arriving", {{"port", name}});
+    return (port.incarnation & 0xff) << 24 | port.index;
+}
+
+Result<std::string> PortMoves::load(const std::string& name, const std::string& blob) {
+    const Result<HostPort*> found = arriving_port(name);
+    if (!found) return found.error();
+    const HostPort& port = **found;
+    LoadedEngine& engine = *shell_.engines().front();
+    TextSink refused;
+    if (!engine.api().restore(engine.handle(), port.index, false, blob.data(), blob.size(),
+                              refused.sink()))
+        return engine_error(refused.text());
+    std::string handles;
+    for (std::uint32_t i = 0; i < shell_.workers().size(); ++i) {
+        TextSink answer, error;
+        bool taken = false;
+        shell_.workers().on(i, [&](Worker& worker) {
+            taken = engine.api().restore_slice(engine.handle(), i, port.index, blob.data(),
+                                               blob.size(), worker.now_ns(), answer.sink(),
+                                               error.sink());
+        });
+        if (!taken) return engine_error(error.text());
+        handles += answer.text();
+    }
+    return handles;
+}
+
+Status PortMoves::activate(const std::string& name) {
+    const Result<HostPort*> found = arriving_port(name);
+    if (!found) return found.error();
+    HostPort& port = **found;
+    port.place = weir_port_arrived;
+    LoadedEngine& engine = *shell_.engines().front();
+    if (const Status attached = shell_.ports().attach(port, engine); !attached) {
+        port.place = weir_port_arriving;
+        return attached;
+    }
+    port.engine = &engine;
+    shell_.ports().refresh();  // a guest's device may just have appeared
+    if (port.device) port.state = PortState::running;
+    shell_.ports().show(port);
+    arrivals_[name].here = true;
+    log::info("port.arrived", {{"port", name}});
+    return {};
+}
+
+Status PortMoves::abandon(const std::string& name) {
+    const Result<HostPort*> found = arriving_port(name);
+    if (!found) return found.error();
+    LoadedEngine& engine = *shell_.engines().front();
+    if (!(*found)->engine) shell_.ports().detach(**found, engine);
+    shell_.ports().remove(name, false);
+    arrivals_.erase(name);
+    log::info("port.abandoned", {{"port", name}});
+    return {};
+}
+
+void PortMoves::confirm(const std::string& name) {
+    const auto arrival = arrivals_.find(name);
+    if (arrival == arrivals_.end()) return;
+    if (HostPort* port = shell_.ports().find(name); port && !arrival->second.here)
+        port->place = weir_port_configured;  // taken over by other means
+    arrivals_.erase(arrival);
+}
+
+bool PortMoves::has_left(const std::string& name) const {
+    return std::ranges::any_of(
+        stubs_, [&](const Stub& stub) { return stub.news && stub.name == name; });
+}
+
+void PortMoves::believe(const HostConfig& config) {
+    for (Stub& stub : stubs_)
+        stub.news &= std::ranges::any_of(
+            config.ports, [&](const PortSpec& spec) { return spec.name == stub.name; });
+}
+
+Result<HostPort*> PortMoves::leaving_port(const std::string& name) {
+    HostPort* port = shell_.ports().find(name);
+    if (!port || arrivals_.contains(name))
+        return about(name, Errc::not_found, "is not on this host");
+    if (!port->engine || shell_.engines().size() != 1)
+        return about(name, Errc::unavailable,
+                     "is not realised: " + std::string(port_state_name(port->state)));
+    const auto leaving = leaving_.find(name);
+    if (leaving != leaving_.end() && leaving->second.frozen_until_ns != 0)
+        leaving->second.frozen_until_ns = monotonic_ns() + freeze_patience_ns;
+    return port;
+}
+
+Result<bool> PortMoves::save_slice(HostPort& port, std::uint32_t index,
+                                   std::vector<std::string>& blobs) {
+    TextSink out, error;
+    std::uint32_t said = weir_slice_refused;
+    shell_.workers().on(index, [&](Worker& worker) {
+        said = port.engine->api().save_slice(port.engine->handle(), index, port.index,
+                                             worker.now_ns(), out.sink(), error.sink());
+    });
+    if (said == weir_slice_refused) return engine_error(error.text());
+    if (!out.text().empty()) blobs.push_back(out.take());
+    return said == weir_slice_more;
+}
+
+Result<PortMoves::Saved> PortMoves::save(const std::string& name, bool begin, bool delta,
+                                         std::size_t max_bytes) {
+    const Result<HostPort*> found = leaving_port(name);
+    if (!found) return found.error();
+    HostPort& port = **found;
+    Leaving& leaving = leaving_[name];
+    if (begin) {
+        TextSink out, error;
+        if (!port.engine->api().save(port.engine->handle(), port.index, false, delta, out.sink(),
+                                     error.sink()))
+            return engine_error(error.text());
+        leaving.worker = 0;
+        leaving.passing = true;
+    }
+    if (!leaving.passing) return about(name, Errc::invalid, "no pass has begun");
+    Saved saved;
+    std::size_t bytes = 0;
+    while (leaving.worker < shell_.workers().size() && bytes < max_bytes) {
+        const std::size_t before = saved.blobs.size();
+        const Result<bool> more = save_slice(port, leaving.worker, saved.blobs);
+        if (!more) return more.error();
+        if (saved.blobs.size() > before) bytes += saved.blobs.back().size();
+        if (!*more) ++leaving.worker;
+    }
+    saved.done = leaving.worker == shell_.workers().size();
+    leaving.passing = !saved.done;
+    return saved;
+}
+
+// What was under way between workers when the port froze comes to rest: each of these lets every
+// worker go round once.
+void PortMoves::drain() {
+    constexpr int rounds = 4;
+    for (int i = 0; i < rounds; ++i) shell_.workers().on_all([](Worker&) {});
+}
+
+Status PortMoves::freeze(const std::string& name) {
+    const Result<HostPort*> found = leaving_port(name);
+    if (!found) return found.error();
+    HostPort& port = **found;
+    shell_.ports().show(port, true);
+    port.state = PortState::frozen;
+    drain();
+    LoadedEngine& engine = *port.engine;
+    // Where to is not known yet: what comes back from services waits for that, or for thaw().
+    const weir_port_move move{port.index, net::no_port, 0, monotonic_ns() + freeze_patience_ns};
+    TextSink error;
+    const std::uint64_t ticket =
+        engine.api().forward(engine.handle(), &move, nullptr, 0, error.sink());
+    leaving_[name].frozen_until_ns = monotonic_ns() + freeze_patience_ns;
+    const Status frozen = of_ticket(shell_, engine, ticket, error);
+    if (!frozen)
+        if (const Status back = thaw(name); !back) return back;
+    return frozen;
+}
+
+Status PortMoves::hold(const std::string& name) {
+    const Result<HostPort*> found = leaving_port(name);
+    if (!found) return found.error();
+    const auto leaving = leaving_.find(name);
+    if (leaving == leaving_.end() || leaving->second.frozen_until_ns == 0)
+        return about(name, Errc::conflict, "is not frozen any more");
+    return {};
+}
+
+Status PortMoves::thaw(const std::string& name) {
+    const Result<HostPort*> found = leaving_port(name);
+    if (!found) return found.error();
+    HostPort& port = **found;
+    const auto leaving = leaving_.find(name);
+    const bool frozen = leaving != leaving_.end() && leaving->second.frozen_until_ns != 0;
+    leaving_.erase(name);
+    if (!frozen) return {};
+    const Status attached = shell_.ports().attach(port, *port.engine);
+    if (!attached) log::error("port.thaw", {{"port", name}, {"why", attached.error().text()}});
+    port.state = port.device ? PortState::running : PortState::gone;
+    shell_.ports().show(port);
+    return attached;
+}
+
+Status PortMoves::learn_handles(const std::string& name, const std::string& handles) {
+    const Result<HostPort*> found = leaving_port(name);
+    if (!found) return found.error();
+    if (handles.size() % 8 != 0) return about(name, Errc::invalid, "handles come in pairs");
+    leaving_[name].handles += handles;
+    return {};
+}
+
+Status PortMoves::forward(const std::string& name, std::uint32_t to_host, std::uint32_t to_anchor,
+                          std::uint64_t stub_ns) {
+    const Result<HostPort*> found = leaving_port(name);
+    if (!found) return found.error();
+    HostPort& port = **found;
+    if (leaving_[name].frozen_until_ns == 0)
+        return about(name, Errc::invalid, "is not frozen, so it cannot be elsewhere");
+    LoadedEngine& engine = *port.engine;
+    const weir_port_move move{port.index, to_host, to_anchor, monotonic_ns() + stub_ns};
+    const std::string& handles = leaving_[name].handles;
+    TextSink error;
+    const std::uint64_t ticket = engine.api().forward(engine.handle(), &move, handles.data(),
+                                                      handles.size(), error.sink());
+    if (const Status told = of_ticket(shell_, engine, ticket, error); !told) return told;
+    leaving_.erase(name);
+    stubs_.push_back({name, move, true});
+    shell_.ports().leave(port);
+    log::info("port.moved", {{"port", name}, {"to_host", to_host}});
+    return {};
+}
+
+void PortMoves::look_around(std::uint64_t now_ns) {
+    std::vector<std::string> late, waiting;
+    for (const auto& [name, arrival] : arrivals_)
+        if (!arrival.here && now_ns > arrival.until_ns) late.push_back(name);
+    for (const auto& [name, leaving] : leaving_)
+        if (leaving.frozen_until_ns != 0 && now_ns > leaving.frozen_until_ns)
+            waiting.push_back(name);
+    for (const std::string& name : late) {
+        if (const Status gone = abandon(name); !gone) arrivals_.erase(name);
+        tell("port.move_abandoned", name, "the controller went silent");
+    }
+    for (const std::string& name : waiting) {
+        if (const Status back = thaw(name); !back) leaving_.erase(name);
+        tell("port.move_undone", name, "the controller went silent");
+    }
+    std::erase_if(stubs_, [&](Stub& stub) {
+        if (now_ns < stub.move.until_ns) return false;
+        stub.move.until_ns = 0;
+        for (const auto& engine : shell_.engines()) {
+            TextSink error;
+            engine->api().forward(engine->handle(), &stub.move, nullptr, 0, error.sink());
+        }
+        return true;
+    });
+}
+
+}  // namespace weir::host
