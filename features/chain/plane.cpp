@@ -153,6 +153,18 @@ Paths make_paths(const CompileInput& input) {
     return out;
 }
 
+bool takes_part(const CompileInput& input, const model::ServiceSegment& segment) {
+    return segment.hosts.empty() || std::ranges::any_of(segment.hosts, [&](const auto& host) {
+               return host.name == input.ports.host_name;
+           });
+}
+
+// What a host that takes no part in the segment sent there would be dropped (UNKNOWN_TEP).
+void cut_off(Path& path, std::uint32_t this_host) {
+    for (auto& hops : path.hops)
+        for (Hop& hop : hops) hop.reachable &= hop.host_id == this_host;
+}
+
 std::vector<Chain> make_chains(const CompileInput& input, std::vector<Path> used) {
     std::unordered_map<std::uint32_t, std::vector<Path>> paths;
     for (Path& path : used) paths[path.sci].push_back(std::move(path));
@@ -172,6 +184,8 @@ std::vector<Chain> make_chains(const CompileInput& input, std::vector<Path> used
                     std::move(paths[planned.sci])};
         std::ranges::sort(chain.paths, {}, &Path::spi);
         for (Path& path : chain.paths) add_privileges(input, planned, path);
+        if (plane && !takes_part(input, *plane))
+            for (Path& path : chain.paths) cut_off(path, input.ports.host_id);
         chains.push_back(std::move(chain));
     }
     std::ranges::sort(chains, {}, &Chain::sci);
