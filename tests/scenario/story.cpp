@@ -410,10 +410,9 @@ private:
     }
     // "move-port g1 h4 freeze [bare] [no-stub]"
     std::string move_port(const std::string&, const std::vector<std::string>& words) {
-        const std::string why = world_.move_port(words.at(1), words.at(2), words.at(3),
-                                            {words.begin() + 4, words.end()});
-        collect();
-        return why;
+        const std::set<std::string> more(words.begin() + 4, words.end());
+        const auto why = world_.move_port(words.at(1), words.at(2), words.at(3), more);
+        return collect(), why;
     }
     std::string away(const std::string&, const std::vector<std::string>& words) {
         if (words[0] == "away") return world_.away.insert(words.at(1)), std::string();

@@ -69,8 +69,8 @@ std::string World::publish() {
     return {};
 }
 
-std::string World::move_port(const std::string& port, const std::string& to, const std::string& step,
-                        const std::set<std::string>& words) {
+std::string World::move_port(const std::string& port, const std::string& to,
+                             const std::string& step, const std::set<std::string>& words) {
     constexpr std::uint64_t stub_ns = 30'000'000'000;
     const auto* resource = intent_.find<model::Port>(port);
     const auto* target = intent_.find<model::Host>(to);
