@@ -143,6 +143,90 @@ private:
     std::array<Entry, capacity> entries_{};
 };
 
+// Nodes that want fewer new flows (OVERLOAD of spec service-plane §6.2), each for a time: the share
+// of their weight that is left, in thousandths. When its time is over a share grows back evenly
+// over ten seconds, so that new flows do not all come at once. Zeroed memory is an empty table.
+class Overloads {
+public:
+    static constexpr std::size_t capacity = 128;
+    static constexpr std::uint32_t whole = 1000, least = 50;  // least: PS-6
+    static constexpr std::uint64_t recovery_ns = 10'000'000'000;
+
+    std::uint32_t share(std::uint32_t node_id) const {
+        if (size_.load(std::memory_order_acquire) == 0) return whole;
+        for (const Entry& e : entries_)
+            if (e.id.load(std::memory_order_acquire) == node_id)
+                return e.share.load(std::memory_order_relaxed);
+        return whole;
+    }
+    // A whole share ends the order: what is there grows back from now on. False: no room.
+    bool set(std::uint32_t node_id, std::uint32_t share, std::uint64_t until_ns,
+             std::uint64_t now_ns) {
+        Entry* e = place_of(node_id, share < whole);
+        if (!e) return share >= whole;
+        if (share < whole) {
+            share = std::max(share, least);
+            e->ordered.store(share, std::memory_order_relaxed);
+            e->share.store(share, std::memory_order_relaxed);
+            e->until_ns.store(until_ns, std::memory_order_relaxed);
+        } else {
+            e->until_ns.store(
+                std::min(now_ns, e->until_ns.load(std::memory_order_relaxed)),
+                std::memory_order_relaxed);
+        }
+        return true;
+    }
+    // Lets shares grow back. One caller at a time.
+    void recover(std::uint64_t now_ns) {
+        if (size_.load(std::memory_order_acquire) == 0) return;
+        for (Entry& e : entries_) {
+            const std::uint64_t until = e.until_ns.load(std::memory_order_relaxed);
+            if (e.id.load(std::memory_order_acquire) < lowest_id || now_ns < until) continue;
+            const std::uint32_t from = e.ordered.load(std::memory_order_relaxed);
+            if (now_ns - until >= recovery_ns) {
+                e.id.store(free_place, std::memory_order_release);
+                size_.fetch_sub(1, std::memory_order_acq_rel);
+                continue;
+            }
+            const std::uint64_t grown = (whole - from) * (now_ns - until) / recovery_ns;
+            e.share.store(from + static_cast<std::uint32_t>(grown), std::memory_order_relaxed);
+        }
+    }
+    // visit(node id, share, until_ns)
+    template <class F>
+    void for_each(F&& visit) const {
+        for (const Entry& e : entries_)
+            if (const std::uint32_t id = e.id.load(std::memory_order_acquire); id >= lowest_id)
+                visit(id, e.share.load(std::memory_order_relaxed),
+                      e.until_ns.load(std::memory_order_relaxed));
+    }
+
+private:
+    static constexpr std::uint32_t free_place = 0, lowest_id = 1;
+    struct Entry {
+        std::atomic<std::uint32_t> id{free_place};
+        std::atomic<std::uint32_t> share{whole}, ordered{whole};
+        std::atomic<std::uint64_t> until_ns{0};
+    };
+    Entry* place_of(std::uint32_t node_id, bool add) {
+        for (Entry& e : entries_)
+            if (e.id.load(std::memory_order_acquire) == node_id) return &e;
+        for (Entry& e : entries_) {
+            std::uint32_t free = free_place;
+            if (!add) return nullptr;
+            if (e.id.load(std::memory_order_relaxed) != free_place) continue;
+            e.share.store(whole, std::memory_order_relaxed);
+            e.until_ns.store(~std::uint64_t{0}, std::memory_order_relaxed);
+            if (!e.id.compare_exchange_strong(free, node_id, std::memory_order_acq_rel)) continue;
+            size_.fetch_add(1, std::memory_order_acq_rel);
+            return &e;
+        }
+        return nullptr;
+    }
+    std::atomic<std::uint32_t> size_{0};
+    std::array<Entry, capacity> entries_{};
+};
+
 // What this host knows about the life of service nodes, of tunnels and of paths: one board per
 // host, in the vault, shared by all workers.
 //
@@ -152,7 +236,7 @@ private:
 class HealthBoard {
 public:
     static constexpr std::size_t capacity = 1024, host_capacity = 4096;
-    static constexpr std::uint32_t layout_version = 2;
+    static constexpr std::uint32_t layout_version = 3;
     using Nodes = StateBoard<capacity>;
     using Hosts = StateBoard<host_capacity>;
     using State = Nodes::State;
@@ -179,7 +263,16 @@ public:
                    std::uint8_t reason) {
         return noted(failed_.add(svni, spi, until_ns, reason));
     }
-    bool expire_paths(std::uint64_t now_ns) { return noted(failed_.expire(now_ns)); }
+    // New flows alone care for these: the generation stands.
+    const Overloads& overloads() const { return overloads_; }
+    Overloads& overloads() { return overloads_; }
+    bool expire_paths(std::uint64_t now_ns) {
+        avoided_.expire(now_ns);
+        return noted(failed_.expire(now_ns));
+    }
+    // Paths that new flows of this host avoid while there are others: above their chain's limits.
+    const FailedPaths& avoided_paths() const { return avoided_; }
+    FailedPaths& avoided_paths() { return avoided_; }
 
     std::atomic<std::uint32_t> generation{1};
 
@@ -190,7 +283,8 @@ private:
     }
     Nodes nodes_;
     Hosts hosts_;
-    FailedPaths failed_;
+    FailedPaths failed_, avoided_;
+    Overloads overloads_;
 };
 
 }  // namespace weir::dataplane

@@ -35,6 +35,41 @@ TEST(HealthBoard, a_full_board_refuses) {
     EXPECT_TRUE(board->is_up(100'000));
 }
 
+TEST(Overloads, last_as_long_as_they_are_told_and_grow_back_evenly) {
+    auto board = std::make_unique<HealthBoard>();
+    Overloads& overloads = board->overloads();
+    constexpr std::uint64_t second = 1'000'000'000;
+    const std::uint32_t before = board->generation;
+    EXPECT_EQ(overloads.share(7), 1000u);
+    EXPECT_TRUE(overloads.set(7, 200, 5 * second, second));
+    EXPECT_EQ(overloads.share(7), 200u);
+    EXPECT_EQ(overloads.share(8), 1000u);
+    overloads.recover(5 * second - 1);
+    EXPECT_EQ(overloads.share(7), 200u);
+    overloads.recover(10 * second);
+    EXPECT_EQ(overloads.share(7), 600u);
+    overloads.recover(15 * second);
+    EXPECT_EQ(overloads.share(7), 1000u);
+    EXPECT_EQ(board->generation, before) << "flows that have a path do not care";
+}
+
+TEST(Overloads, end_early_and_leave_a_node_something) {
+    auto board = std::make_unique<HealthBoard>();
+    Overloads& overloads = board->overloads();
+    constexpr std::uint64_t second = 1'000'000'000;
+    EXPECT_TRUE(overloads.set(7, 0, 100 * second, second));
+    EXPECT_EQ(overloads.share(7), 50u);
+    EXPECT_TRUE(overloads.set(7, 1000, 0, 2 * second));
+    overloads.recover(7 * second);
+    EXPECT_EQ(overloads.share(7), 525u);
+    EXPECT_TRUE(overloads.set(9, 1000, 0, 2 * second)) << "there is nothing to end";
+    EXPECT_EQ(overloads.share(9), 1000u);
+    for (std::uint32_t id = 100; id < 100 + Overloads::capacity - 1; ++id)
+        EXPECT_TRUE(overloads.set(id, 500, 9 * second, second));
+    EXPECT_FALSE(overloads.set(99, 500, 9 * second, second));
+    EXPECT_EQ(overloads.share(99), 1000u);
+}
+
 TEST(FailedPaths, last_as_long_as_they_are_told) {
     auto board = std::make_unique<HealthBoard>();
     const std::uint32_t before = board->generation;

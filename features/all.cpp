@@ -72,10 +72,13 @@ model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& r
     return out;
 }
 
-bool take_report(const model::Value& event, std::string_view host, model::Snapshot& reported) {
+bool take_report(const model::Value& event, std::string_view host, const model::Snapshot& intent,
+                 model::Snapshot& reported) {
     bool changed = false;
-    for (const Feature& feature : all())
+    for (const Feature& feature : all()) {
         if (feature.report) changed |= feature.report(event, host, reported);
+        if (feature.answer) changed |= feature.answer(event, host, intent, reported);
+    }
     return changed;
 }
 

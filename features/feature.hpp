@@ -38,6 +38,9 @@ struct Feature {
     // What of a host's `planned` should wait because `held` does. Null: nothing. Pure.
     std::vector<model::ResourceKey> (*waits)(const model::Snapshot& planned,
                                              std::span<const model::ResourceKey> held) = nullptr;
+    // As `report`, where the answer to `host` depends on what operators want. Pure.
+    bool (*answer)(const model::Value& event, std::string_view host, const model::Snapshot& intent,
+                   model::Snapshot& reported) = nullptr;
 };
 
 // All features, in the order of features/all.hpp.
@@ -48,6 +51,7 @@ model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& r
                          std::string_view host);
 
 // Gives the event to every feature; true if `reported` changed and hosts should be planned again.
-bool take_report(const model::Value& event, std::string_view host, model::Snapshot& reported);
+bool take_report(const model::Value& event, std::string_view host, const model::Snapshot& intent,
+                 model::Snapshot& reported);
 
 }  // namespace weir::features

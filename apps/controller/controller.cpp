@@ -25,10 +25,12 @@ model::Snapshot plan_for(const model::Registry& registry,
 }
 
 bool take_report(std::span<const features::Feature> features, const model::Value& event,
-                 const std::string& host, model::Snapshot& reported) {
+                 const std::string& host, const model::Snapshot& intent,
+                 model::Snapshot& reported) {
     bool is_changed = false;
     for (const features::Feature& feature : features) {
         if (feature.report != nullptr) is_changed |= feature.report(event, host, reported);
+        if (feature.answer != nullptr) is_changed |= feature.answer(event, host, intent, reported);
     }
     return is_changed;
 }
@@ -66,7 +68,8 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
     const ReportTaker take = [features, controller = &c](const model::Value& event,
                                                          const std::string& host) {
         const auto report = [&](model::Snapshot& reported) {
-            return take_report(features, event, host, reported);
+            const auto now = controller->intent_->current();
+            return take_report(features, event, host, now->intent, reported);
         };
         const Status status = controller->intent_->report(report, "report of host/" + host);
         if (!status) log::error("report.not_stored", {{"why", status.error().text()}});

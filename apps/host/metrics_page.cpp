@@ -28,12 +28,15 @@ Serving serving_of(const std::string& metric) {
     const auto stem = [&](std::string_view end) {
         return metric.substr(0, metric.size() - end.size());
     };
-    for (const std::string_view part : {"_bucket", "_sum", "_count"}) {
-        const std::string end = "_microseconds" + std::string(part);
-        if (metric.ends_with(end))
-            return {stem(end) + "_seconds", std::string(part), Type::histogram,
-                    part == "_sum" ? 1e-6 : 1.0};
-    }
+    constexpr std::pair<const char*, const char*> units[] = {{"_microseconds", "_seconds"},
+                                                             {"_millionths", "_ratio"}};
+    for (const auto& [counted, served] : units)
+        for (const std::string_view part : {"_bucket", "_sum", "_count"}) {
+            const std::string end = counted + std::string(part);
+            if (metric.ends_with(end))
+                return {stem(end) + served, std::string(part), Type::histogram,
+                        part == "_sum" ? 1e-6 : 1.0};
+        }
     if (constexpr std::string_view end = "_ns_total"; metric.ends_with(end))
         return {stem(end) + "_seconds_total", {}, Type::counter, 1e-9};
     return {metric, {}, metric.ends_with("_total") ? Type::counter : Type::gauge, 1};
@@ -42,7 +45,7 @@ Serving serving_of(const std::string& metric) {
 struct Row {
     Serving how;
     std::vector<std::pair<std::string, std::string>> labels;
-    double bound = 0;  // of a bucket, microseconds
+    double bound = 0;  // of a bucket, microseconds or millionths
     std::uint64_t value = 0;
 };
 

@@ -150,21 +150,32 @@ void print_hops(const char* title, const Value& hops) {
     std::fputs(table.text().c_str(), stdout);
 }
 
+// How busy its busiest node is; behind it what nodes left of the path's weight (OVERLOAD).
+std::string load_text(const Value& path) {
+    const std::uint64_t share = path["ordered_share"].as_uint();
+    const std::string load = std::to_string(path["load"].as_uint() / 10) + " %";
+    return share >= 1000 || path["ordered_share"].is_null()
+               ? load
+               : load + ", asks for " + std::to_string(share / 10) + " %";
+}
+
 void print_why(const Value& why) {
     std::printf("  why this path: number %llu of 2^32, selection %s\n",
                 static_cast<unsigned long long>(why["number"].as_uint()),
                 why["path_selection"].as_text().c_str());
-    cli::Table table({"", "PATH", "SPI", "WEIGHT", "CROSSINGS", "HERE", "RACK", "NUMBERS", ""});
+    cli::Table table({"", "PATH", "SPI", "WEIGHT", "LOAD", "CROSSINGS", "HERE", "RACK", "NUMBERS",
+                      ""});
     for (const Value& path : why["paths"].items()) {
         const bool in = path["takes_part"].as_bool();
         const std::string numbers =
             in ? text_of(path["from"]) + " – " + text_of(path["to"]) : std::string();
         const char* what = path["chosen"].as_bool()      ? "this one"
                            : in                          ? ""
+                           : path["avoided"].as_bool()   ? "above the chain's limits"
                            : path["candidate"].as_bool() ? "another class is better"
                                                          : "not usable";
         table.add({"   ", path["path"].as_text(), text_of(path["spi"]), text_of(path["weight"]),
-                   text_of(path["crossings"]), text_of(path["nodes_here"]),
+                   load_text(path), text_of(path["crossings"]), text_of(path["nodes_here"]),
                    text_of(path["nodes_in_rack"]), numbers, what});
     }
     std::fputs(table.text().c_str(), stdout);

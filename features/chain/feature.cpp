@@ -26,7 +26,7 @@ constexpr features::Order order_of_paths[] = {{"service-path", "service-path-use
 }  // namespace
 
 const features::Feature feature{"chain", add_kinds,      validate,     plan,
-                                report,  order_of_paths, waiting_rules};
+                                report,  order_of_paths, waiting_rules, answer};
 
 // Rules of a chain none of whose paths is ready: its flows would meet the failure policy.
 std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
@@ -40,6 +40,11 @@ std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
         if (path) (missing.contains(row.first) ? waiting : ready).insert(path->chain);
     }
     std::vector<model::ResourceKey> out;
+    // A path that was asked for comes to flows that wait for it.
+    std::erase_if(waiting, [&](const std::string& name) {
+        const ServiceChain* chain = planned.find<ServiceChain>(name);
+        return chain && chain->paths == PathMode::on_demand;
+    });
     for (const auto& [name, rule] : planned.all<ServiceRule>())
         if (waiting.contains(rule.chain.name) && !ready.contains(rule.chain.name))
             out.push_back({"service-rule", name});
@@ -88,17 +93,19 @@ bool report(const model::Value& event, std::string_view host, model::Snapshot& r
     if (what == "node-arrived") return report_arrival(event, host, reported);
     const bool lives = what == "node-up" || what == "node-down";
     const bool keeps_time = what == "node-slow" || what == "node-fast";
+    const bool keeps_packets = what == "node-lossy" || what == "node-whole";
     const std::string& name = event["node"].as_text();
     const auto id = static_cast<std::uint32_t>(event["node_id"].as_uint());
-    if ((!lives && !keeps_time) || name.empty() || id == 0) return false;
+    if ((!lives && !keeps_time && !keeps_packets) || name.empty() || id == 0) return false;
     const ServiceNodeStatus* before = reported.find<ServiceNodeStatus>(name);
     ServiceNodeStatus status = before && before->node_id == id ? *before : ServiceNodeStatus{};
     status.name = name;
     status.node_id = id;
     if (lives) status.state = what == "node-up" ? NodeState::up : NodeState::down;
     if (keeps_time) status.slow = what == "node-slow";
+    if (keeps_packets) status.lossy = what == "node-lossy";
     if (before && before->state == status.state && before->slow == status.slow &&
-        before->node_id == id)
+        before->lossy == status.lossy && before->node_id == id)
         return false;
     status.generation = before ? before->generation + 1 : 1;
     reported.put(std::move(status));
@@ -114,6 +121,7 @@ void add_kinds(model::Registry& registry) {
     registry.add<ServiceExclusion>();
     registry.add<ServicePath>();
     registry.add<ServicePathUse>();
+    registry.add<ServicePathWanted>();
     registry.add<ServiceNodeStatus>();
     registry.add<ServiceNodeMove>();
 }

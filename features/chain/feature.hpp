@@ -12,5 +12,7 @@ void plan(const model::Snapshot& intent, std::string_view host, model::Snapshot&
 std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
                                               std::span<const model::ResourceKey> held);
 bool report(const model::Value& event, std::string_view host, model::Snapshot& reported);
+bool answer(const model::Value& event, std::string_view host, const model::Snapshot& intent,
+            model::Snapshot& reported);
 
 }  // namespace weir::chain

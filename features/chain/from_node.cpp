@@ -49,7 +49,7 @@ Exit check_cookie(const NodeTable::Place& place, const net::Nsh& nsh, Work& work
     if (cookie(secret, sent, true) == nsh.cookie) {
         const std::uint64_t since = slot.timed_ns.exchange(0, std::memory_order_acq_rel);
         if (since != 0 && work.emit.now_ns - since < timing_limit_ns)
-            work.state.latency[place.node].add(work.emit.now_ns - since);
+            work.state.time(place.node, since, work.emit.now_ns);
         return goes_on;
     }
     for (unsigned si = 1; si <= limits::max_hops; ++si) {
@@ -68,6 +68,13 @@ void restore_trace(Packet& p, const NodeSlot& slot) {
     p.hand.trace_collector = static_cast<std::uint32_t>(trace);
 }
 
+void give_order(Packet& p, const NodeOrders::Place& place, Work& work) {
+    if (work.order->operation == static_cast<std::uint8_t>(CtrlOp::overload))
+        return work.state.orders.take_overload(*work.order, place.index,
+                                               work.state.binding.slot(place.index).overload);
+    work.state.orders.take(p, *work.order, place, work.emit);
+}
+
 // The guest's frame, or what is left of it, as the packet that the order is about.
 Exit order_of_frame(Packet& p, const NodeTable::Place& place, const net::NshView& view,
                     Work& work) {
@@ -79,8 +86,7 @@ Exit order_of_frame(Packet& p, const NodeTable::Place& place, const net::NshView
     p.vni = p.hand.vni = node_at(place, work).svni;
     p.ctrl_count = 0;
     const auto hop = static_cast<std::uint8_t>(p.smd.initial_si - p.smd.si);
-    work.state.orders.take(p, *work.order, {node_at(place, work), place.node, hop, true},
-                           work.emit);
+    give_order(p, {node_at(place, work), place.node, hop, true}, work);
     return goes_on;
 }
 
@@ -207,8 +213,7 @@ Exit finish(Packet& p, const NodeTable::Place& place, Work& work) {
     work.state.orders.proxies.give_back(p, node_at(place, work).id, work.emit.now_ns);
     if (work.order) {
         const auto hop = static_cast<std::uint8_t>(p.smd.initial_si - p.smd.si - 1);
-        work.state.orders.take(p, *work.order, {node_at(place, work), place.node, hop, false},
-                               work.emit);
+        give_order(p, {node_at(place, work), place.node, hop, false}, work);
     }
     add_one(work.state.binding.tally(place.node).returned[p.smd.reverse ? 1 : 0]);
     work.emit.note(p, "node", node_at(place, work).name);
@@ -278,7 +283,7 @@ void FromNode::run(dataplane::Burst& burst, const Tables& table, State& state,
     const bool ready = state.binding.follow(table, true);
     if (state.digest != table.digest) {
         state.rates = {};
-        state.latency = {};
+        state.latency = state.watched = {};
         state.slow = {};
         state.answers = {};
         state.orders.clear_counters();
@@ -294,27 +299,34 @@ void FromNode::run(dataplane::Burst& burst, const Tables& table, State& state,
     }
 }
 
+namespace {
+
+void count_latency(const std::string& metric, const std::string& node, const Latency& latency,
+                   dataplane::CounterSink& sink) {
+    if (latency.total == 0) return;
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < Latency::buckets; ++i) {
+        below += latency.count[i];
+        const std::string le =
+            i + 1 < Latency::buckets ? std::to_string(1ull << i) : std::string("+Inf");
+        sink.add(metric + "_bucket", {{"node", node}, {"le", le}}, below);
+    }
+    sink.add(metric + "_count", {{"node", node}}, latency.total);
+    sink.add(metric + "_sum", {{"node", node}}, latency.sum_ns / 1000);
+}
+
+}  // namespace
+
 void FromNode::counters(const Tables& table, const State& state, dataplane::CounterSink& sink) {
     if (state.digest != table.digest) return;
     state.orders.counters(table, sink);
     for (std::size_t n = 0; n < table.nodes.size(); ++n) {
         const std::string& node = table.nodes[n].name;
         sink.add("weir_service_node_answers_total", {{"node", node}}, state.answers[n]);
-        const Latency& latency = state.latency[n];
+        count_latency("weir_service_hop_latency_microseconds", node, state.watched[n], sink);
         if (table.nodes[n].latency_limit_us != 0)
             sink.add("weir_service_node_slow", {{"node", node}}, state.slow[n].slow());
-        if (latency.total == 0) continue;
-        std::uint64_t below = 0;
-        for (std::size_t i = 0; i < Latency::buckets; ++i) {
-            below += latency.count[i];
-            const std::string le =
-                i + 1 < Latency::buckets ? std::to_string(1ull << i) : std::string("+Inf");
-            sink.add("weir_service_node_latency_microseconds_bucket", {{"node", node}, {"le", le}},
-                     below);
-        }
-        sink.add("weir_service_node_latency_microseconds_count", {{"node", node}}, latency.total);
-        sink.add("weir_service_node_latency_microseconds_sum", {{"node", node}},
-                 latency.sum_ns / 1000);
+        count_latency("weir_service_node_latency_microseconds", node, state.latency[n], sink);
     }
 }
 

@@ -52,7 +52,8 @@ struct FromNode {
     struct State {
         NodeBinding binding;
         std::array<std::array<NodeRate, 2>, max_local_nodes> rates{};  // by node and side
-        std::array<Latency, max_local_nodes> latency{};
+        std::array<Latency, max_local_nodes> latency{};  // of all packets that were timed,
+        std::array<Latency, max_local_nodes> watched{};  // and of watched flows
         std::array<SlowWatch, max_local_nodes> slow{};
         std::uint64_t slow_told_ns = 0;  // when operators heard of slow nodes last
         std::array<std::uint64_t, max_local_nodes> answers{};
@@ -61,6 +62,11 @@ struct FromNode {
         void open(const dataplane::OpenInput& input) {
             binding.open(input);
             orders.open(input);
+        }
+        void time(std::size_t node, std::uint64_t since_ns, std::uint64_t now_ns) {
+            if (now_ns < since_ns) return;
+            latency[node].add(now_ns - since_ns);
+            if (is_watched(since_ns)) watched[node].add(now_ns - since_ns);
         }
     };
     enum class Exit : std::uint8_t {

@@ -42,7 +42,7 @@ template <class AnyContext>
 void leave_context(AnyContext& context, const NodeTable::Place& place, Work& work) {
     if (context.inside != 0) --context.inside;
     if (context.sampled_ns == 0) return;
-    work.state.latency[place.node].add(work.emit.now_ns - context.sampled_ns);
+    work.state.time(place.node, context.sampled_ns, work.emit.now_ns);
     context.sampled_ns = 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "dataplane/cut.hpp"
 #include "dataplane/icmp_reply.hpp"
+#include "features/chain/load.hpp"
 #include "features/chain/order_effects.hpp"
 #include "flow/table.hpp"
 #include "flow/tcp.hpp"
@@ -20,6 +21,7 @@ using dataplane::Packet;
 
 constexpr std::size_t counted_rules = 4096, counted_chains = 1024, counted_paths = 8192;
 constexpr std::uint32_t max_logged_per_second = 100;
+constexpr std::uint64_t ask_again_ns = 100'000'000;
 
 std::uint64_t path_number(const Path& path) {
     return std::uint64_t{path.svni} << 24 | path.spi;
@@ -83,6 +85,7 @@ struct Work {
         DecideInput input{tables,      *emit.health,  index, point, p,
                           *emit.flows, emit.adopts(), &state.waiting.outages, emit.now_ns};
         Decided decided = decide(*p.flow, input);
+        if (decided.chain && decided.chain->on_demand) ask_for_path(decided);
         if (decided.what == Decision::wait) [[unlikely]] {
             if (wait(p, decided, bit)) return;
             input.outages = nullptr;  // no room: the failure policy counts at once
@@ -280,6 +283,25 @@ struct Work {
         dataplane::send_onward(p, *reset, emit);
     }
 
+    // PS-10: the controller picks one. Asked for where a flow has none, and where the one it got is
+    // as busy as may be; at most ten times a second.
+    void ask_for_path(const Decided& decided) {
+        const bool busy = decided.new_on_path && decided.path->load >= spill_load;
+        if (!busy && (decided.path || decided.what == Decision::pass ||
+                      decided.what == Decision::foreign || decided.what == Decision::exempt ||
+                      decided.what == Decision::drop || decided.what == Decision::reset))
+            return;
+        Insert::ChainCounters& chain = state.chains[decided.chain->sci];
+        if (chain.asked_ns != 0 && emit.now_ns - chain.asked_ns < ask_again_ns) return;
+        chain.asked_ns = emit.now_ns;
+        ++chain.asked;
+        char text[160];
+        const int n = std::snprintf(text, sizeof text,
+                                    R"({"event":"path-wanted","chain":"%.63s","sci":%u})",
+                                    decided.chain->name.c_str(), decided.chain->sci);
+        if (n > 0) emit.event({text, std::min(static_cast<std::size_t>(n), sizeof text - 1)});
+    }
+
     // False: no room.
     bool wait(Packet& p, const Decided& decided, std::uint8_t call_point_bit) {
         Insert::ChainCounters& chain = state.chains[decided.chain->sci];
@@ -373,6 +395,8 @@ struct Work {
         p.destination_port = p.tunnel_peer = net::no_port;
         p.oam = false;
         p.ctrl_count = 0;
+        if (Symmetry::watches(p.hash)) [[unlikely]]
+            state.times.sent(path_number(*decided.path), smd.flow_handle, smd.reverse, emit.now_ns);
         emit.enter(p, dataplane::Context::service, emit.stages->service_from_anchor);
     }
 };
@@ -397,6 +421,7 @@ void Insert::run(dataplane::Burst& burst, const Tables& tables, State& state,
 }
 
 void Insert::tick(const Tables& tables, State& state, dataplane::Exits<Exit>& exits, Emit& emit) {
+    watch_paths(*tables.plane, state, emit);
     state.waiting.look(*tables.plane, emit, [&](std::uint32_t sci, WaitEnd how) {
         ChainCounters& chain = state.chains[sci];
         chain.held_served += how == WaitEnd::served;
@@ -405,6 +430,7 @@ void Insert::tick(const Tables& tables, State& state, dataplane::Exits<Exit>& ex
     });
     if (emit.worker != 0) return;
     emit.health->expire_paths(emit.now_ns);
+    emit.health->overloads().recover(emit.now_ns);
     state.drains.look(*tables.plane, *emit.health, emit.now_ns);
 }
 

@@ -8,6 +8,7 @@
 #include "features/chain/drain.hpp"
 #include "features/chain/insert_tables.hpp"
 #include "features/chain/order_book.hpp"
+#include "features/chain/path_times.hpp"
 #include "features/chain/waiting.hpp"
 
 namespace weir::model {
@@ -63,6 +64,7 @@ struct Insert {
         std::uint64_t held_served = 0, held_late = 0, held_refused = 0;
         // What orders of nodes keep from the chain's services (CT-10): all, dropped, some of them.
         std::array<std::uint64_t, 3> offloaded_packets{}, offloaded_bytes{};
+        std::uint64_t asked = 0, asked_ns = 0;  // for a path, where they come on demand; when last
     };
     struct PathCounters {
         std::uint64_t new_flows = 0, switched_in = 0, switched_out = 0;
@@ -80,7 +82,12 @@ struct Insert {
         std::uint64_t fragmented = 0;    // too large for their path, cut
         std::uint64_t logged_second_ns = 0;
         std::uint32_t logged = 0;
-        void open(const dataplane::OpenInput& input) { book.open(input); }
+        PathTimes times;                 // of watched flows
+        PathWatch watch;                 // against the limits of their chains
+        void open(const dataplane::OpenInput& input) {
+            book.open(input);
+            times.open(input);
+        }
     };
 
     static Result<std::shared_ptr<const Tables>> compile(
@@ -101,10 +108,13 @@ struct Insert {
     static void pass_on(State&, std::uint32_t port, bool outgoing, std::uint32_t bytes);
     static void pass(const Tables&, State&, std::uint32_t port, std::uint32_t bytes,
                      flow::FlowPair&, flow::Table&);
-    // "rules", "chains", "paths", "spi-fail"
+    // "rules", "chains", "paths", "choice", "overloads", "spi-fail"
     static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
                       model::Value& rows);
 };
 static_assert(dataplane::Stage<Insert>);
+
+// Part of its tick: events of paths above their chain's limits, and what new flows avoid.
+void watch_paths(const Plane& plane, Insert::State& state, dataplane::Emit& emit);
 
 }  // namespace weir::chain

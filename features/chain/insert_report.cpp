@@ -1,5 +1,6 @@
 #include "features/chain/explain_choice.hpp"
 #include "features/chain/insert.hpp"
+#include "features/chain/selection.hpp"
 #include "features/chain/stale.hpp"
 #include "model/value.hpp"
 
@@ -63,6 +64,26 @@ void count_path(const Chain& chain, const Path& path, const Insert::PathCounters
     }
 }
 
+// Of watched flows.
+void count_times(const Path& path, const PathTime* time, CounterSink& sink) {
+    if (!time) return;
+    const std::string_view name = std::string_view(path.name).substr(0, path.name.rfind('.'));
+    const auto add = [&](std::string_view metric, std::uint64_t value) {
+        sink.add(metric, {{"chain", path.chain}, {"path", name}}, value);
+    };
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < latency_buckets; ++i) {
+        below += time->count[i];
+        const std::string le = i + 1 < latency_buckets ? std::to_string(1ull << i) : "+Inf";
+        sink.add("weir_service_path_latency_microseconds_bucket",
+                 {{"chain", path.chain}, {"path", name}, {"le", le}}, below);
+    }
+    add("weir_service_path_latency_microseconds_count", time->timed);
+    add("weir_service_path_latency_microseconds_sum", time->sum_ns / 1000);
+    add("weir_service_path_watched_sent_total", time->sent);
+    add("weir_service_path_watched_returned_total", time->returned);
+}
+
 Value hop_rows(const std::vector<Hop>& hops, const Plane& plane, const Emit& emit) {
     Value out = Value::array();
     for (const Hop& hop : hops) {
@@ -86,6 +107,7 @@ void path_row(const Path& path, const Plane& plane, const Emit& emit, Value& row
     row.set("epoch", std::uint64_t{path.epoch});
     row.set("weight", path.weight);
     row.set("load", path.load);
+    row.set("ordered_share", ordered_share(path, *emit.health));
     row.set("maintenance", path.maintenance);
     row.set("drain_s", path.drain_s);
     row.set("usable", is_usable(path, plane.host_id, *emit.health));
@@ -103,6 +125,11 @@ void path_rows(const Chain& chain, const Plane& plane, Insert::State& state, con
         Value& row = rows.push(Value::object());
         path_row(path, plane, emit, row);
         row.set("use", "anchored");
+        row.set("avoided", emit.health->avoided_paths().contains(path.svni, path.spi));
+        if (const PathTime* time = state.times.find(path_number(path))) {
+            row.set("watched_sent", time->sent);
+            row.set("watched_returned", time->returned);
+        }
         row.set("new_flows", c.new_flows);
         row.set("switched_in", c.switched_in);
         row.set("switched_out", c.switched_out);
@@ -135,6 +162,10 @@ void chain_row(const Chain& chain, const Plane& plane, Insert::State& state, con
     row.set("rebalance", chain.reselect_midflow);
     row.set("hold_packets", std::uint64_t{chain.hold_packets});
     row.set("hold_ms", chain.hold_ns / 1'000'000);
+    row.set("paths_made", chain.on_demand ? "on_demand" : "static");
+    row.set("asked", c.asked);
+    row.set("latency_limit_us", chain.latency_limit_us);
+    row.set("loss_limit", chain.loss_limit);
     row.set("path_selection", model::enum_name(chain.path_selection));
     row.set("paths", std::uint64_t{chain.paths.size()});
     row.set("usable_paths", usable);
@@ -168,6 +199,17 @@ void failed_rows(const Plane& plane, const Emit& emit, Value& rows) {
             row.set("reason", name(static_cast<StaleReason>(reason)));
             row.set("left_ms", until_ns > emit.now_ns ? (until_ns - emit.now_ns) / 1'000'000 : 0);
             row.set("generation", emit.health->generation.load(std::memory_order_relaxed));
+        });
+}
+
+// Nodes that want fewer new flows, and for how long.
+void overload_rows(const Emit& emit, Value& rows) {
+    emit.health->overloads().for_each(
+        [&](std::uint32_t node_id, std::uint32_t share, std::uint64_t until_ns) {
+            Value& row = rows.push(Value::object());
+            row.set("node_id", node_id);
+            row.set("share", share);
+            row.set("left_ms", until_ns > emit.now_ns ? (until_ns - emit.now_ns) / 1'000'000 : 0);
         });
 }
 
@@ -210,6 +252,8 @@ void Insert::counters(const Tables& tables, const State& state, CounterSink& sin
         sink.add("weir_service_chain_bypass_engaged_total", {{"chain", chain.name}},
                  c.bypass_engaged);
         sink.add("weir_service_chain_blocked_total", {{"chain", chain.name}}, c.blocked);
+        if (chain.on_demand)
+            sink.add("weir_service_chain_asked_total", {{"chain", chain.name}}, c.asked);
         sink.add("weir_service_chain_reset_total", {{"chain", chain.name}}, c.reset);
         const std::pair<std::string_view, std::uint64_t> waits[] = {
             {"served", c.held_served}, {"late", c.held_late}, {"refused", c.held_refused}};
@@ -222,8 +266,10 @@ void Insert::counters(const Tables& tables, const State& state, CounterSink& sin
             sink.add("weir_service_chain_offloaded_packets_total", labels, c.offloaded_packets[i]);
             sink.add("weir_service_chain_offloaded_bytes_total", labels, c.offloaded_bytes[i]);
         }
-        for (const Path& path : chain.paths)
+        for (const Path& path : chain.paths) {
             count_path(chain, path, state.paths.at(path_number(path)), sink);
+            count_times(path, state.times.find(path_number(path)), sink);
+        }
     }
 }
 
@@ -240,6 +286,8 @@ bool Insert::query(std::string_view what, const Tables& tables, State& state, Em
         passing_rows(plane, emit, rows);
     } else if (what == "choice" || what.starts_with("choice.")) {
         choice_rows(what.substr(std::min<std::size_t>(what.size(), 7)), plane, emit, rows);
+    } else if (what == "overloads") {
+        overload_rows(emit, rows);
     } else if (what == "spi-fail") {
         failed_rows(plane, emit, rows);
     } else {

@@ -9,14 +9,27 @@ namespace {
 
 using dataplane::Digest;
 
+bool may_change_chain(const Chain& chain) {
+    for (const Path& path : chain.paths)
+        for (const auto& hops : path.hops)
+            for (const Hop& hop : hops)
+                if (hop.privileges & bit(Privilege::change_chain)) return true;
+    return false;
+}
+
 std::uint32_t revision_of(const InsertTables& tables, std::uint32_t port) {
     Digest digest;
     digest.add(tables.rules.digest(port));
     std::set<std::uint32_t> chains;
     for (const std::uint32_t index : tables.rules.of_port(port))
         chains.insert(tables.rules.rules()[index].sci);
+    // Flows of chains that nodes may change are perhaps on any chain of the service segment.
+    std::set<std::uint32_t> segments;
     for (const std::uint32_t sci : chains)
-        if (const Chain* chain = tables.plane->chain(sci)) digest.add(chain->digest());
+        if (const Chain* chain = tables.plane->chain(sci); chain && may_change_chain(*chain))
+            segments.insert(chain->svni);
+    for (const Chain& chain : tables.plane->chains)
+        if (chains.contains(chain.sci) || segments.contains(chain.svni)) digest.add(chain.digest());
     return digest.value32();
 }
 

@@ -7,6 +7,7 @@
 #include "features/chain/health_check.hpp"
 #include "features/chain/heartbeat.hpp"
 #include "features/chain/moves.hpp"
+#include "features/chain/node_watch.hpp"
 #include "features/chain/stale.hpp"
 #include "net/ethernet.hpp"
 #include "net/nsh.hpp"
@@ -18,6 +19,7 @@ namespace {
 
 using dataplane::Emit;
 using dataplane::HealthBoard;
+using dataplane::Overloads;
 using dataplane::Packet;
 using Judge = dataplane::Liveness;
 using Exit = Liveness::Exit;
@@ -206,16 +208,13 @@ const char* event_of(Judge::Verdict verdict) {
 void publish(const LocalNode& node, const NodeSlot& slot, State& state, Emit& emit) {
     const bool up = slot.judge.verdict() == Judge::Verdict::up;
     report(emit, event_of(slot.judge.verdict()), node.name, node.id);
-    State::Publication* place = nullptr;
-    for (State::Publication& message : state.publications) {
-        if (message.node_id == node.id) message = {};  // overtaken
-        if (message.node_id == 0 && !place) place = &message;
-    }
+    State::Publication* place = place_for(node, CtrlOp::node_down, state);
     // Up is the controller's to say (LV-7).
-    if (!up && place) *place = {node.id, static_cast<std::uint32_t>(emit.now_ns / 1'000'000), 0};
+    if (!up && place) *place = {node.id, sequence_at(emit.now_ns)};
 }
 
-bool send_node_down(const LocalNode& node, std::uint32_t sequence, std::uint32_t host, Emit& emit) {
+bool send_message(const LocalNode& node, const State::Publication& message, std::uint32_t host,
+                  Emit& emit) {
     Packet* p = emit.allocate();
     if (!p) return false;
     if (!net::start_frame(*p, 60)) {
@@ -230,11 +229,13 @@ bool send_node_down(const LocalNode& node, std::uint32_t sequence, std::uint32_t
     --p->smd.ttl;  // one leg; nothing to resolve
     p->oam = true;
     Ctrl ctrl;
-    ctrl.op = static_cast<std::uint8_t>(CtrlOp::node_down);
+    ctrl.op = static_cast<std::uint8_t>(message.op);
     ctrl.scope = ctrl_node_scope;
-    ctrl.reason = reason_liveness;
+    ctrl.reason = message.op == CtrlOp::node_down ? reason_liveness : std::uint8_t{0};
     ctrl.issuer = node.id;
-    ctrl.sequence = sequence;
+    ctrl.sequence = message.sequence;
+    ctrl.valid_s = message.valid_s;
+    ctrl.parameter = message.parameter;
     encode(ctrl, p->ctrl[0]);
     p->ctrl_count = 1;
     p->vni = p->hand.vni = node.svni;
@@ -254,9 +255,9 @@ void send_publications(const Tables& tables, State& state, Emit& emit) {
         }
         const auto& hosts = tables.hosts[static_cast<std::size_t>(node - nodes.begin())];
         while (left > 0 && message.next < hosts.size()) {
-            if (!send_node_down(*node, message.sequence, hosts[message.next], emit)) return;
+            if (!send_message(*node, message, hosts[message.next], emit)) return;
             ++message.next;
-            ++state.messages_sent;
+            ++(message.op == CtrlOp::overload ? state.overloads_sent : state.messages_sent);
             --left;
         }
         if (message.next >= hosts.size()) message = {};
@@ -294,41 +295,6 @@ void judge(const LocalNode& node, std::size_t n, const Tables& tables, State& st
         begin_interval(node, slot, emit);
     }
     if (node.mode == NodeMode::aware) ask_alone(node, tables.nodes, slot, emit);
-}
-
-// Packets that went in a second ago and have not come out (TM-3).
-void watch_returns(const State::Watch& watch, NodeSlot& slot) {
-    const std::uint64_t returned = slot.returned(Side::left) + slot.returned(Side::right);
-    if (watch.looked_ns != 0 && watch.delivered > returned) {
-        const std::uint64_t missing = watch.delivered - returned;
-        if (missing > slot.unreturned.load(std::memory_order_relaxed))
-            slot.unreturned.store(missing, std::memory_order_relaxed);
-    }
-}
-
-// What the node was given in the last second, of what it can take (PS-6).
-void watch_load(State::Watch& watch, const LocalNode& node, std::uint64_t delivered, Emit& emit) {
-    if (node.capacity_pps == 0 || watch.looked_ns == 0) return;
-    const double seconds = static_cast<double>(emit.now_ns - watch.looked_ns) / 1e9;
-    const double rate = static_cast<double>(delivered - watch.delivered) / seconds;
-    watch.load.sample(rate / node.capacity_pps);
-    const auto load = watch.load.tell(emit.now_ns);
-    if (!load) return;
-    char text[200];
-    const int n = std::snprintf(text, sizeof text,
-                                R"({"event":"node-load","node":"%.63s","node_id":%u,"load":%u})",
-                                node.name.c_str(), node.id, *load);
-    if (n > 0) emit.event({text, std::min(static_cast<std::size_t>(n), sizeof text - 1)});
-}
-
-// Once a second.
-void watch(State::Watch& watch, const LocalNode& node, NodeSlot& slot, Emit& emit) {
-    if (watch.looked_ns != 0 && emit.now_ns - watch.looked_ns < second_ns) return;
-    const std::uint64_t delivered = slot.delivered(Side::left) + slot.delivered(Side::right);
-    watch_returns(watch, slot);
-    watch_load(watch, node, delivered, emit);
-    watch.looked_ns = emit.now_ns;
-    watch.delivered = delivered;
 }
 
 bool judged_here(const LocalNode& node, std::uint32_t worker) {
@@ -385,6 +351,17 @@ Exit node_is_down(const Ctrl& ctrl, HeardNode& heard, State& state, Emit& emit) 
     return Exit::count_;
 }
 
+// Fewer new flows for the issuer, for a while; those that are there stay (PS-7).
+Exit node_is_overloaded(const Ctrl& ctrl, HeardNode& heard, State& state, Emit& emit) {
+    if (ctrl.parameter > Overloads::whole || ctrl.valid_s == 0) return Exit::bad_ctrl;
+    if (is_replay(ctrl, heard.overload_sequence, heard.overload_ns, emit.now_ns))
+        return Exit::replay;
+    emit.health->overloads().set(ctrl.issuer, ctrl.parameter,
+                                 emit.now_ns + ctrl.valid_s * second_ns, emit.now_ns);
+    ++state.overloads_applied;
+    return Exit::count_;
+}
+
 void tell_stale(const Tables::KnownPath& path, const Ctrl& ctrl, Emit& emit) {
     char text[200];
     const int n = std::snprintf(
@@ -423,7 +400,7 @@ Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
     Ctrl ctrl;
     if (decode(p.ctrl[0], ctrl) != CtrlError::none) return Exit::bad_ctrl;
     const auto op = static_cast<CtrlOp>(ctrl.op);
-    if (ctrl.scope != ctrl_node_scope || (op != CtrlOp::node_down && op != CtrlOp::stale_path))
+    if (ctrl.scope != ctrl_node_scope || op < CtrlOp::overload || op > CtrlOp::stale_path)
         return Exit::unsupported_op;
     if (p.smd.spi != 0 || p.smd.initial_si != 0 || p.smd.flow_handle != 0) return Exit::bad_ctrl;
     const Tables::Issuer* issuer = tables.issuer(ctrl.issuer);
@@ -440,6 +417,7 @@ Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
             state.buckets[static_cast<std::size_t>(heard - state.binding.memory()->heard.data())],
             emit.now_ns))
         return Exit::rate_limit;
+    if (op == CtrlOp::overload) return node_is_overloaded(ctrl, *heard, state, emit);
     return op == CtrlOp::node_down ? node_is_down(ctrl, *heard, state, emit)
                                    : path_is_stale(ctrl, *heard, tables, state, emit, p.vni);
 }
@@ -487,7 +465,7 @@ void Liveness::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&,
         const LocalNode& node = tables.nodes.nodes[n];
         if (!judged_here(node, emit.worker)) continue;
         if (node.liveness_support) judge(node, n, tables, state, emit);
-        watch(state.watches[n], node, state.binding.slot(n), emit);
+        watch_node(node, n, state, emit);
     }
     send_publications(tables, state, emit);
 }

@@ -3,7 +3,9 @@
 #include <string_view>
 #include <vector>
 
+#include "features/chain/ctrl.hpp"
 #include "features/chain/load.hpp"
+#include "features/chain/loss_watch.hpp"
 #include "features/chain/node_memory.hpp"
 #include "features/chain/node_table.hpp"
 
@@ -57,34 +59,42 @@ struct Liveness {
     };
 
     struct State {
-        // A NODE_DOWN on its way to the hosts of a segment.
+        // A NODE_DOWN or OVERLOAD on its way to the hosts of a segment.
         struct Publication {
             std::uint32_t node_id = 0;  // 0: none
             std::uint32_t sequence = 0;
+            CtrlOp op = CtrlOp::node_down;
+            std::uint16_t valid_s = 0;
+            std::uint32_t parameter = 0;
             std::size_t next = 0;  // index into Tables::hosts of the node
         };
         struct Bucket {  // messages of one issuer (CT-6)
             std::uint64_t tokens = 0, filled_ns = 0;
         };
         struct Watch {  // for packets that do not come back
-            std::uint64_t looked_ns = 0, delivered = 0;
+            std::uint64_t looked_ns = 0, delivered = 0, bytes = 0;
             NodeLoad load;
+            LossWatch loss;
+            std::uint64_t lossy_told_ns = 0;
+            std::uint64_t overload_ns = 0;  // when the last OVERLOAD was told
+            std::uint32_t overload = 0;     // its serial number
         };
         NodeBinding binding;
-        std::array<Publication, max_local_nodes> publications{};  // in any order
+        std::array<Publication, 2 * max_local_nodes> publications{};  // in any order
         std::array<Watch, max_local_nodes> watches{};
         std::array<std::uint64_t, max_local_nodes> told_ns{};  // last report of the verdict
         std::array<Bucket, dataplane::HealthBoard::capacity> buckets{};
         std::uint64_t watched_digest = 0;
         std::uint64_t status_digest = 0;  // of the statuses applied last
         std::uint64_t messages_sent = 0, messages_applied = 0, stale_applied = 0;
+        std::uint64_t overloads_sent = 0, overloads_applied = 0;
         std::uint64_t stale_outdated = 0;  // about a version of the path that we do not use
         void open(const dataplane::OpenInput& input) { binding.open(input); }
     };
 
     enum class Exit : std::uint8_t {
         bad_ctrl,        // malformed, or of node scope with a flow's metadata
-        unsupported_op,  // anything but NODE_DOWN and STALE_PATH
+        unsupported_op,  // anything but NODE_DOWN, STALE_PATH and OVERLOAD
         // No node on a path that this host knows, on this service segment; or not on the path that
         // it speaks of.
         unknown_issuer,

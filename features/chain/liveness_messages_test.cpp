@@ -109,8 +109,10 @@ TEST(LivenessMessages, MalformedOnesAreDropped) {
                   h.ctrl.flow_handle = 9;
               }),
               "ctrl.unsupported_op");
-    EXPECT_EQ(with([](Hearing& h) { h.ctrl.op = static_cast<std::uint8_t>(CtrlOp::overload); }),
+    EXPECT_EQ(with([](Hearing& h) { h.ctrl.op = static_cast<std::uint8_t>(CtrlOp::restore); }),
               "ctrl.unsupported_op");
+    EXPECT_EQ(with([](Hearing& h) { h.ctrl.op = static_cast<std::uint8_t>(CtrlOp::overload); }),
+              "ctrl.bad_ctrl");  // for no time
 }
 
 TEST(LivenessMessages, WhatIsNoMessageForThisHostGoesOn) {

@@ -29,6 +29,9 @@ bool spoken_for(const LocalNode& node, std::uint32_t worker) {
 void Liveness::counters(const Tables& tables, const State& state, dataplane::CounterSink& sink) {
     sink.add("weir_service_node_down_messages_total", {{"way", "sent"}}, state.messages_sent);
     sink.add("weir_service_node_down_messages_total", {{"way", "applied"}}, state.messages_applied);
+    sink.add("weir_service_overload_messages_total", {{"way", "sent"}}, state.overloads_sent);
+    sink.add("weir_service_overload_messages_total", {{"way", "applied"}},
+             state.overloads_applied);
     sink.add("weir_service_stale_path_messages_total", {{"result", "applied"}},
              state.stale_applied);
     sink.add("weir_service_stale_path_messages_total", {{"result", "outdated"}},
@@ -42,6 +45,19 @@ void Liveness::counters(const Tables& tables, const State& state, dataplane::Cou
         const auto add = [&](std::string_view metric, std::uint64_t value) {
             sink.add(metric, {{"node", node.name}}, value);
         };
+        std::uint64_t windows = 0;
+        const LossWatch& loss = state.watches[n].loss;
+        for (std::size_t i = 0; i < LossWatch::bounds.size(); ++i) {
+            windows += loss.windows()[i];
+            sink.add("weir_service_node_loss_millionths_bucket",
+                     {{"node", node.name}, {"le", std::to_string(LossWatch::bounds[i] * 1000)}},
+                     windows);
+        }
+        sink.add("weir_service_node_loss_millionths_bucket", {{"node", node.name}, {"le", "+Inf"}},
+                 windows);
+        add("weir_service_node_loss_millionths_count", windows);
+        add("weir_service_node_loss_millionths_sum", loss.sum_millionths());
+        if (node.loss_limit != 0) add("weir_service_node_lossy", loss.lossy());
         add("weir_service_node_unreturned_total", slot.unreturned.load(std::memory_order_relaxed));
         if (!node.liveness_support) continue;
         add("weir_service_node_up", slot.judge.verdict() == Verdict::down ? 0 : 1);
@@ -77,6 +93,10 @@ bool Liveness::query(std::string_view what, const Tables& tables, State& state,
         row.set("delivered", slot.delivered(Side::left) + slot.delivered(Side::right));
         row.set("returned", slot.returned(Side::left) + slot.returned(Side::right));
         row.set("load", state.watches[n].load.load());
+        row.set("loss", state.watches[n].loss.loss());
+        row.set("loss_limit", node.loss_limit);
+        row.set("lossy", state.watches[n].loss.lossy());
+        row.set("latency_limit_us", node.latency_limit_us);
         row.set("unreturned", slot.unreturned.load(std::memory_order_relaxed));
     }
     return true;

@@ -17,6 +17,28 @@ inline std::uint32_t load_factor(std::uint32_t load) {
     return load + least >= whole_load ? least : whole_load - load;
 }
 
+// What a node was given in `seconds` and holds, and what it can take; 0: not said.
+struct NodeUse {
+    double seconds = 0;
+    std::uint64_t packets = 0, bytes = 0;
+    std::uint64_t contexts = 0;  // in use, one for each direction of a flow
+    std::uint64_t p99_us = 0;    // how long packets take through it
+    std::uint64_t capacity_pps = 0, capacity_mbps = 0, capacity_contexts = 0, limit_us = 0;
+};
+
+// Of the fullest of these: 1 when the node takes as much as it can.
+inline double utilisation(const NodeUse& use) {
+    const auto part = [](double is, double most) { return most > 0 ? is / most : 0.0; };
+    const auto number = [](std::uint64_t n) { return static_cast<double>(n); };
+    if (use.seconds <= 0) return 0;
+    const double rate = part(number(use.packets) / use.seconds, number(use.capacity_pps));
+    const double bits =
+        part(number(use.bytes) * 8 / use.seconds, number(use.capacity_mbps) * 1e6);
+    const double held = part(number(use.contexts), number(use.capacity_contexts));
+    const double slow = part(number(use.p99_us), number(use.limit_us));
+    return std::max({rate, bits, held, slow});
+}
+
 // A moving average of one sample a second, and when the rest of the world should hear of it. Zeroed
 // memory is a valid start.
 class NodeLoad {

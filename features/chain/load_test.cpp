@@ -27,6 +27,27 @@ TEST(NodeLoad, AverageFollowsWithinSecondsAndForgetsAPeak) {
     EXPECT_EQ(load.load(), 1000u);
 }
 
+TEST(Utilisation, IsThatOfTheFullestPart) {
+    NodeUse use;
+    use.packets = 500;
+    use.bytes = 125'000;  // a megabit
+    use.contexts = 300;
+    use.p99_us = 200;
+    EXPECT_EQ(utilisation(use), 0.0) << "of no time";
+    use.seconds = 1;
+    EXPECT_EQ(utilisation(use), 0.0) << "nothing is said of what it can take";
+    use.capacity_pps = 5000;
+    EXPECT_DOUBLE_EQ(utilisation(use), 0.1);
+    use.capacity_mbps = 5;
+    EXPECT_DOUBLE_EQ(utilisation(use), 0.2);
+    use.capacity_contexts = 1000;
+    EXPECT_DOUBLE_EQ(utilisation(use), 0.3);
+    use.limit_us = 500;
+    EXPECT_DOUBLE_EQ(utilisation(use), 0.4);
+    use.seconds = 0.1;
+    EXPECT_DOUBLE_EQ(utilisation(use), 2.0) << "rates are of the time";
+}
+
 TEST(NodeLoad, IsToldSeldomAndOnlyWhenItMatters) {
     NodeLoad load;
     std::uint64_t now = 100 * second;

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -25,10 +26,17 @@ inline void add_one(AtomicU64& counter) {
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
+inline void add(AtomicU64& counter, std::uint64_t more) {
+    counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
 // What one worker moved to and from a node. Written by that worker alone, read by all.
 struct alignas(64) Tally {
     std::array<AtomicU64, 2> delivered{};  // packets given to the node: [0] forward, [1] reverse
     std::array<AtomicU64, 2> returned{};   // packets that came back and were accepted
+    AtomicU64 delivered_bytes{0};          // of both directions
+    AtomicU32 contexts{0};                 // in use, where the node has any
+    AtomicU32 p99_us{0};  // of latency, where the node has a limit and packets were timed lately
 };
 
 // One node of this host.
@@ -57,9 +65,30 @@ struct alignas(64) NodeSlot {
     AtomicU64 trace{0};        // trace id << 32 | collector
     AtomicU32 traced_flow{0};  // flow handle
 
+    // What the node said of itself last (OVERLOAD): serial number 32 bits, seconds 16, share of new
+    // flows in thousandths 16.
+    AtomicU64 overload{0};
+
     AtomicU64 unreturned{0};  // packets that did not come back within a second (TM-3)
     std::array<Tally, limits::max_workers> tallies;
 
+    // Of all workers.
+    std::uint64_t delivered_bytes() const {
+        std::uint64_t total = 0;
+        for (const Tally& t : tallies) total += t.delivered_bytes.load(std::memory_order_relaxed);
+        return total;
+    }
+    std::uint64_t contexts() const {
+        std::uint64_t total = 0;
+        for (const Tally& t : tallies) total += t.contexts.load(std::memory_order_relaxed);
+        return total;
+    }
+    std::uint32_t p99_us() const {  // of the worker that sees it slowest
+        std::uint32_t most = 0;
+        for (const Tally& t : tallies)
+            most = std::max(most, t.p99_us.load(std::memory_order_relaxed));
+        return most;
+    }
     std::uint64_t delivered(Side direction) const { return sum(&Tally::delivered, direction); }
     std::uint64_t returned(Side direction) const { return sum(&Tally::returned, direction); }
 
@@ -82,11 +111,13 @@ struct HeardNode {
     AtomicU32 stale_sequence{0};  // of the last STALE_PATH in the node's name
     AtomicU64 stale_ns{0};
     AtomicU32 host{0};  // that spoke for the node; another one counts anew
+    AtomicU32 overload_sequence{0};  // of the last OVERLOAD
+    AtomicU64 overload_ns{0};
 };
 
 struct NodeMemory {
     static constexpr std::string_view pool_name = "service-nodes";
-    static constexpr std::uint32_t layout_version = 3;
+    static constexpr std::uint32_t layout_version = 4;
 
     AtomicU64 seed{0};  // of the nodes' secrets; drawn once per host
     std::array<NodeSlot, max_local_nodes> slots;

@@ -184,6 +184,20 @@ OrderFate NodeOrders::take(Packet& p, const net::NodeControl& control, const Pla
     return fate;
 }
 
+void NodeOrders::take_overload(const net::NodeControl& control, std::size_t index,
+                               std::atomic<std::uint64_t>& said) {
+    const std::uint32_t share = control.parameter & 0xffff, seconds = control.parameter >> 16;
+    const bool good = share <= dataplane::Overloads::whole;
+    const auto fate = good ? OrderFate::sent : OrderFate::unknown;
+    ++counts_[index][static_cast<std::size_t>(CtrlOp::overload)][static_cast<std::size_t>(fate)];
+    if (!good) return;
+    const std::uint64_t word = std::uint64_t{seconds != 0 ? seconds : 10} << 16 | share;
+    std::uint64_t before = said.load(std::memory_order_relaxed);
+    while (!said.compare_exchange_weak(before, ((before >> 32) + 1) << 32 | word,
+                                       std::memory_order_acq_rel)) {
+    }
+}
+
 void NodeOrders::counters(const NodeTable& table, dataplane::CounterSink& sink) const {
     for (std::size_t n = 0; n < table.nodes.size(); ++n)
         for (std::size_t op = 0; op < order_names.size(); ++op)

@@ -50,6 +50,11 @@ public:
     ProxyOrders proxies;
     OrderFate take(net::Packet& p, const net::NodeControl& control, const Place& place,
                    dataplane::Emit& emit);
+    // OVERLOAD, which is about the node itself: the low half of its parameter is a share of new
+    // flows in thousandths, the high half for how many seconds (0: ten). Kept in `said`
+    // (NodeSlot::overload) for whoever tells the anchors.
+    void take_overload(const net::NodeControl& control, std::size_t index,
+                       std::atomic<std::uint64_t>& said);
     void counters(const NodeTable& table, dataplane::CounterSink& sink) const;
     void clear_counters() { counts_ = {}; }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dataplane/digest.hpp"
+#include "features/chain/node_limits.hpp"
 #include "features/chain/planned.hpp"
 #include "features/chain/resources.hpp"
 #include "net/bytes.hpp"
@@ -42,7 +43,9 @@ LocalNode local_node(const ServiceNode& node, const dataplane::CompileInput& inp
     out.name = node.name;
     out.id = node.id;
     out.mode = node.mode;
-    out.latency_limit_us = node.latency_limit_us;
+    const NodeLimits limits = limits_of(input.snapshot, node);
+    out.latency_limit_us = limits.latency_us;
+    out.loss_limit = limits.loss;
     if (const auto* segment = input.snapshot.find(node.service_segment)) {
         out.svni = segment->svni;
         out.signed_legs = segment->is_signed();
@@ -69,6 +72,8 @@ LocalNode local_node(const ServiceNode& node, const dataplane::CompileInput& inp
     const auto* move = input.snapshot.find<ServiceNodeMove>(node.name);
     if (move && move->phase != MovePhase::announced && move->from == input.ports.host_name)
         out.frozen_for = move->to_id;
+    out.capacity_mbps = node.capacity_mbps;
+    out.capacity_flows = node.capacity;
     const std::size_t wanted = out.has_two_sides() ? 2 : 1;
     for (std::size_t i = 0; i < std::min(wanted, node.vnics.size()); ++i)
         out.vnics[i] = vnic(input.ports, node.vnics[i].name);
@@ -91,6 +96,7 @@ std::uint64_t digest_of(const NodeTable& table) {
     digest.add(table.host_id).add(table.nodes.size());
     for (const LocalNode& node : table.nodes) {
         digest.add(node.name).add(node.id).add(node.svni).add(node.latency_limit_us);
+        digest.add(node.loss_limit);
         digest.add(static_cast<std::uint64_t>(node.mode) << 2 | (node.can_decrement_si ? 2u : 0u) |
                    (node.liveness_support ? 1u : 0u));
         digest.add(static_cast<std::uint64_t>(node.contexts) << 32 |
@@ -100,7 +106,8 @@ std::uint64_t digest_of(const NodeTable& table) {
         for (const auto& side : node.proxy)
             for (const net::Ip& ip : side) digest.add(ip.text());
         digest.add(node.privileges).add(node.signed_legs);
-        digest.add(node.capacity_pps).add(node.agent_uid).add(node.frozen_for);
+        digest.add(node.capacity_pps).add(node.capacity_mbps).add(node.capacity_flows);
+        digest.add(node.agent_uid).add(node.frozen_for);
         for (const LocalNode::Vnic& v : node.vnics)
             digest.add(v.port).add(v.mtu).add(v.polling_worker).add(v.foreign).add(v.mac.to_u64());
     }

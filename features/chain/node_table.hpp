@@ -35,7 +35,9 @@ struct LocalNode {
     std::uint8_t privileges = 0;    // of its service, bits by Privilege
     bool signed_legs = false;       // nobody can forge messages on its service segment
     bool liveness_support = false;  // always true for others than aware nodes: those need no help
-    std::uint32_t capacity_pps = 0;  // 0: not said
+    std::uint32_t capacity_pps = 0;  // 0: not said, as the next two
+    std::uint32_t capacity_mbps = 0;
+    std::uint32_t capacity_flows = 0;
     std::array<Vnic, 2> vnics;      // aware, gwlb: [0]; others: left, right
     // The proxy's addresses, [side][0: IPv4, 1: IPv6]; zero: none. L3: all that it routes; gwlb:
     // one, on the left.
@@ -46,6 +48,7 @@ struct LocalNode {
     bool may_rewrite = false;                   // headers (SEC-11)
     std::uint32_t latency_limit_us = 0;         // of the 99th percentile; 0: none
     std::uint32_t agent_uid = 0;                // user of this host that may order in its name
+    std::uint32_t loss_limit = 0;               // thousandths; 0: none
     // On its way to another host (MB-9): what is for it waits. 0: it is not.
     std::uint32_t frozen_for = 0;
 
@@ -56,6 +59,11 @@ struct LocalNode {
     }
     bool has_vlan_contexts() const {
         return mode == NodeMode::l2 && contexts == NodeContexts::vlan;
+    }
+    // Tags name a flow's direction; addresses and cookies both at once.
+    std::uint64_t contexts_of_a_flow() const {
+        const bool tagged = mode == NodeMode::l2 && contexts != NodeContexts::tuple;
+        return tagged || mode == NodeMode::aware ? 2 : 1;
     }
     bool has_two_sides() const { return mode == NodeMode::l2 || mode == NodeMode::l3; }
     const net::Ip& gwlb_proxy() const { return proxy[0][address.is4() ? 0 : 1]; }

@@ -87,14 +87,15 @@ bool change_path(OrderedFlow& flow, const Ctrl& ctrl) {
     return true;
 }
 
-bool change_chain(OrderedFlow& flow, std::uint32_t sci) {
+// To another chain of the same service segment; the plan sees to it that this host knows them all.
+Carried change_chain(OrderedFlow& flow, std::uint32_t sci) {
     const Chain* from = flow.plane.chain(flow.record.sci);
     const Chain* to = flow.plane.chain(sci);
-    if (!from || !to || to->svni != from->svni) return false;
+    if (!from || !to || to->svni != from->svni) return Carried::no_such_chain;
     const Path* path = choose(flow, *to, 0);
-    if (!path) return false;
+    if (!path) return Carried::no_such_way;
     put_on(flow, *to, *path);
-    return true;
+    return Carried::out;
 }
 
 // The tag of another issuer that still stands, or none.
@@ -191,8 +192,9 @@ Carried carry_out(OrderedFlow& flow, const Ctrl& ctrl, std::uint64_t now_ns) {
         message.scope = both;
     const flow::InsertionDecision before = flow.record;
     if (op == CtrlOp::path_change && !change_path(flow, ctrl)) return Carried::no_such_way;
-    if (op == CtrlOp::chain_change && !change_chain(flow, ctrl.parameter & 0xffffff))
-        return Carried::no_such_way;
+    if (op == CtrlOp::chain_change)
+        if (const Carried why = change_chain(flow, ctrl.parameter & 0xffffff); why != Carried::out)
+            return why;
     if (const Carried why = remember(flow, message, now_ns); why != Carried::out) {
         flow.record = before;
         return why;

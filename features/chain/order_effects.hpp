@@ -25,7 +25,7 @@ struct OrderedFlow {
     const Path* previous_path() const;
 };
 
-enum class Carried : std::uint8_t { out = 0, no_room, no_such_way };
+enum class Carried : std::uint8_t { out = 0, no_room, no_such_way, no_such_chain };
 
 // Carries out a message that was accepted: remembers it and changes `record`.
 Carried carry_out(OrderedFlow&, const Ctrl&, std::uint64_t now_ns);

@@ -147,7 +147,7 @@ TEST(OrderEffects, ThereMustBeAWay) {
     const auto before = w.record();
     const std::uint32_t first = w.node(0);
     EXPECT_EQ(w.order(CtrlOp::path_change, first, 3, 12345), Carried::no_such_way);
-    EXPECT_EQ(w.order(CtrlOp::chain_change, first, 3, 77), Carried::no_such_way);
+    EXPECT_EQ(w.order(CtrlOp::chain_change, first, 3, 77), Carried::no_such_chain);
     w.host.set_node(first == 1 ? 3 : 1, false);
     EXPECT_EQ(w.order(CtrlOp::path_change, first), Carried::no_such_way);
     w.host.set_node(2, false);

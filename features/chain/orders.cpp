@@ -108,9 +108,11 @@ struct Work {
         if (!is_new(flow, ctrl)) return Exit::replay;
         switch (carry_out(flow, ctrl, emit.now_ns)) {
             case Carried::no_room:
-                return Exit::rate_limit;
+                return Exit::book_full;
             case Carried::no_such_way:
                 return Exit::no_such_way;
+            case Carried::no_such_chain:
+                return Exit::no_such_chain;
             case Carried::out:
                 break;
         }

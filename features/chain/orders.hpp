@@ -31,15 +31,17 @@ struct Orders {
         not_privileged,  // the issuer's service may not order this
         forgeable,       // such orders need a segment on which nobody can forge them (SEC-14)
         replay,
-        rate_limit,   // more than its issuer may send, or than can be remembered (CT-9)
-        no_such_way,  // no such path or chain for the flow, or none that can be used
+        rate_limit,     // more than its issuer may send
+        no_such_way,    // no such path for the flow, or none that can be used
+        no_such_chain,  // no chain of this number on the flow's service segment
+        book_full,      // more than can be remembered (CT-9)
         count_
     };
-    static constexpr std::array<std::string_view, 13> exit_names = {
+    static constexpr std::array<std::string_view, 15> exit_names = {
         "ctrl.bad_ctrl",       "ctrl.unsupported_op", "ctrl.no_flow",     "ctrl.wrong_nonce",
         "ctrl.wrong_segment",  "ctrl.wrong_flow",     "ctrl.not_on_path", "ctrl.wrong_host",
         "ctrl.not_privileged", "ctrl.forgeable",      "REPLAY",           "RATE_LIMIT",
-        "ctrl.no_such_way"};
+        "ctrl.no_such_way",    "ctrl.no_such_chain",  "ctrl.book_full"};
 
     using Tables = Plane;
     struct State {

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "dataplane/digest.hpp"
+#include "features/chain/node_limits.hpp"
 #include "features/chain/path_generation.hpp"
 #include "net/gwlb.hpp"
 #include "net/nsh.hpp"
@@ -50,6 +51,25 @@ std::vector<std::vector<std::uint32_t>> forward_combinations(const Work& work) {
             request.nodes.push_back({id, host->id, service->second});
     }
     return generate_paths(request);
+}
+
+// Those that hosts asked for, as far as their nodes still perform the chain's services.
+std::vector<std::vector<std::uint32_t>> wanted_combinations(const Work& work) {
+    std::set<std::vector<std::uint32_t>> out;
+    for (const auto& row : work.intent.all<ServicePathWanted>()) {
+        const std::vector<std::uint32_t>& nodes = row.second.nodes;
+        if (row.second.chain != work.chain.name || nodes.size() != work.chain.forward.size())
+            continue;
+        bool fits = true;
+        for (std::size_t i = 0; i < nodes.size(); ++i) {
+            const Service* service = service_of(work.intent, work.chain.forward[i]);
+            const auto node = work.nodes.find(nodes[i]);
+            fits = fits && service && node != work.nodes.end() &&
+                   node->second->service.name == service->name;
+        }
+        if (fits) out.insert(nodes);
+    }
+    return {out.begin(), out.end()};
 }
 
 // The largest guest's packet that fits every port of the node, service header included (DP-24).
@@ -122,12 +142,14 @@ std::uint8_t epoch_of(const ServicePath& path) {
     return static_cast<std::uint8_t>(digest.value64());
 }
 
-// New flows go elsewhere: the operator says so, or the node is slow and is to be drained then.
+// New flows go elsewhere: the operator says so, or the node is slow or lossy and is to be drained
+// then.
 bool is_avoided(const Work& work, const ServiceNode& node) {
     if (node.maintenance) return true;
     const auto* status = work.intent.find<ServiceNodeStatus>(node.name);
-    return status && status->slow && status->node_id == node.id && node.latency_limit_us != 0 &&
-           node.latency_action == LatencyAction::drain;
+    const NodeLimits limits = limits_of(work.intent, node);
+    return status && status->node_id == node.id && limits.action == LatencyAction::drain &&
+           ((status->slow && limits.latency_us != 0) || (status->lossy && limits.loss != 0));
 }
 
 // The shortest of the deadlines.
@@ -218,7 +240,9 @@ std::map<std::string, std::vector<ServicePath>> static_paths(const Snapshot& int
         for (const auto& row : intent.all<ServiceNode>())
             if (row.second.service_segment == chain.service_segment)
                 work.nodes.emplace(row.second.id, &row.second);
-        for (const auto& combination : forward_combinations(work)) {
+        for (const auto& combination : chain.paths == PathMode::on_demand
+                                           ? wanted_combinations(work)
+                                           : forward_combinations(work)) {
             ServicePath path = make_path(work, combination);
             if (!path.reverse.empty()) out[name].push_back(std::move(path));
         }

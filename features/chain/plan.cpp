@@ -27,12 +27,13 @@ public:
             if (node.host.name == host_) put_node(node);
         for (const auto& row : intent_.all<ServiceNodeMove>()) take_in(row.second);
         add_rules();
+        add_alternatives();
         add_exclusions();
         for (const auto& [chain, paths] : static_paths(intent_))
             for (const ServicePath& path : paths)
-                if (anchors_.contains(chain) || passes_here(path)) put_path(path);
+                if (is_for_flows_here(path) || passes_here(path)) put_path(path);
         for (const auto& row : out_.all<ServicePath>())
-            if (anchors_.contains(row.second.chain)) out_.put(ServicePathUse{row.first});
+            if (is_for_flows_here(row.second)) out_.put(ServicePathUse{row.first});
         for (const auto& row : intent_.all<ServiceNodeMove>())
             if (concerns(row.second)) put_move(row.second);
     }
@@ -49,6 +50,10 @@ private:
     void put_node(const ServiceNode& node) {
         out_.put(node);
         copy(node.service);
+        for (const auto& row : intent_.all<ServiceProfile>())  // limits of its latency and loss
+            if (row.second.service == node.service &&
+                (row.second.latency_limit_us != 0 || row.second.loss_limit_permille != 0))
+                copy(Ref<ServiceProfile>(row.first));
         copy(node.service_segment);
     }
 
@@ -96,6 +101,19 @@ private:
 
     void copy_chain(const std::string& name) {
         if (const ServiceChain* chain = intent_.find<ServiceChain>(name)) put_chain(*chain);
+    }
+
+    // All static paths of a chain, and those on demand that this host asked for.
+    bool is_for_flows_here(const ServicePath& path) const {
+        if (!anchors_.contains(path.chain)) return false;
+        const ServiceChain* chain = intent_.find<ServiceChain>(path.chain);
+        if (!chain || chain->paths != PathMode::on_demand) return true;
+        const auto is_it = [&](const ServicePathWanted& wanted) {
+            return wanted.chain == path.chain && wanted.host == host_ &&
+                   std::ranges::equal(wanted.nodes, path.forward, {}, {}, &PathHop::node_id);
+        };
+        return std::ranges::any_of(intent_.all<ServicePathWanted>(),
+                                   [&](const auto& row) { return is_it(row.second); });
     }
 
     bool passes_here(const ServicePath& path) const {
@@ -171,6 +189,31 @@ private:
         }
     }
 
+    // Nodes that may move a flow to another chain may name any of the service segment.
+    void add_alternatives() {
+        std::set<std::string> segments;
+        for (const std::string& name : anchors_) {
+            const ServiceChain* chain = intent_.find<ServiceChain>(name);
+            if (chain && may_change_chain(*chain)) segments.insert(chain->service_segment.name);
+        }
+        for (const auto& [name, chain] : intent_.all<ServiceChain>()) {
+            if (!segments.contains(chain.service_segment.name)) continue;
+            anchors_.insert(name);
+            put_chain(chain);
+        }
+    }
+
+    bool may_change_chain(const ServiceChain& chain) const {
+        for (const auto* profiles : {&chain.forward, &chain.reverse})
+            for (const auto& ref : *profiles) {
+                const ServiceProfile* profile = intent_.find(ref);
+                const Service* service = profile ? intent_.find(profile->service) : nullptr;
+                if (service && (privilege_bits(*service) & bit(Privilege::change_chain)))
+                    return true;
+            }
+        return false;
+    }
+
     void add_exclusions() {
         for (const auto& [name, intended] : intent_.all<ServiceExclusion>()) {
             ServiceExclusion exclusion = intended;
@@ -182,7 +225,8 @@ private:
     const Snapshot& intent_;
     const std::string_view host_;
     Snapshot& out_;
-    std::set<std::string> anchors_;  // chains whose flows may be anchored here
+    // Chains that flows of this host may have: by a rule, or by a node's order.
+    std::set<std::string> anchors_;
     std::map<std::string, GroupMembers> members_;
 };
 

@@ -51,6 +51,22 @@ TEST(Plan, GivesAHopHostItsPathsAndNoRules) {
     EXPECT_NE(h4.find<model::ServiceSegment>("plane"), nullptr);
 }
 
+// CHAIN_CHANGE: a node may name any chain of the service segment.
+TEST(Plan, GivesAnchorsWhatNodesMayMoveFlowsTo) {
+    model::Snapshot intent = test::two_services();
+    intent.put(test::make_chain("c2", 2, {"ids-default"}));
+    EXPECT_THAT(names<ServiceChain>(planned(intent, "h1")), ElementsAre("c1"));
+    test::edit<Service>(intent, "fw",
+                        [](Service& s) { s.privileges = {Privilege::change_chain}; });
+    const auto h1 = planned(intent, "h1");
+    EXPECT_THAT(names<ServiceChain>(h1), ElementsAre("c1", "c2"));
+    EXPECT_EQ(names<ServicePathUse>(h1).size(), 4u + 2u);
+    EXPECT_THAT(names<ServicePathUse>(planned(intent, "h4")), IsEmpty()) << "no rule is here";
+    test::edit<ServiceChain>(intent, "c2", [](ServiceChain& c) { c.service_segment = "other"; });
+    EXPECT_THAT(names<ServiceChain>(planned(intent, "h1")), ElementsAre("c1"))
+        << "another service segment is another tenant's";
+}
+
 TEST(Plan, OnlyAnchorsMayPutFlowsOnPaths) {
     const auto h1 = planned(test::two_services(), "h1");
     EXPECT_EQ(names<ServicePathUse>(h1), names<ServicePath>(h1));

@@ -165,6 +165,19 @@ void cut_off(Path& path, std::uint32_t this_host) {
         for (Hop& hop : hops) hop.reachable &= hop.host_id == this_host;
 }
 
+// Where paths are made on demand, packets wait for them if nothing else is said (PS-10).
+bool holds_by_default(const ServiceChain& chain) {
+    return chain.paths == PathMode::on_demand && chain.hold_packets == 0;
+}
+
+std::uint16_t hold_packets_of(const ServiceChain& chain) {
+    return holds_by_default(chain) ? on_demand_hold_packets : chain.hold_packets;
+}
+
+std::uint64_t hold_ns_of(const ServiceChain& chain) {
+    return (holds_by_default(chain) ? on_demand_hold_ms : chain.hold_ms) * std::uint64_t{1'000'000};
+}
+
 std::vector<Chain> make_chains(const CompileInput& input, std::vector<Path> used) {
     std::unordered_map<std::uint32_t, std::vector<Path>> paths;
     for (Path& path : used) paths[path.sci].push_back(std::move(path));
@@ -179,8 +192,12 @@ std::vector<Chain> make_chains(const CompileInput& input, std::vector<Path> used
                     planned.duplicate_policy,
                     planned.reselect_midflow,
                     planned.repull_bypassed,
-                    planned.hold_packets,
-                    std::uint64_t{planned.hold_ms} * 1'000'000,
+                    hold_packets_of(planned),
+                    hold_ns_of(planned),
+                    planned.paths == PathMode::on_demand,
+                    planned.latency_limit_us,
+                    planned.loss_limit_permille,
+                    planned.limit_action == LatencyAction::drain,
                     std::move(paths[planned.sci])};
         std::ranges::sort(chain.paths, {}, &Path::spi);
         for (Path& path : chain.paths) add_privileges(input, planned, path);

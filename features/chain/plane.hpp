@@ -68,6 +68,10 @@ struct Chain {
     bool repull_bypassed = false;
     std::uint16_t hold_packets = 0;  // of a flow, that may wait for a usable path,
     std::uint64_t hold_ns = 0;       // and how long
+    bool on_demand = false;          // paths come when they are asked for
+    std::uint32_t latency_limit_us = 0;  // of a path as this anchor sees it; 0: none
+    std::uint32_t loss_limit = 0;        // thousandths
+    bool drain = false;                  // new flows avoid paths above the limits
     std::vector<Path> paths;  // that flows of this host may have, by SPI
 
     const Path* path(std::uint32_t spi) const;

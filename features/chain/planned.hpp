@@ -104,6 +104,28 @@ struct ServicePathUse {
     }
 };
 
+// A path of a chain that is made on demand (PS-10): a host asked, the controller chose.
+struct ServicePathWanted {
+    std::string name;
+    std::string chain;
+    std::string host;  // that may put flows on it
+    std::uint64_t number = 0;
+    std::vector<std::uint32_t> nodes;  // numbers, forward hop by hop
+
+    static constexpr auto schema() {
+        using namespace model;
+        return made_resource(
+            "service-path-wanted", "A path that flows of a host asked for. Made by Weir.",
+            "weir query HOST insert.paths",
+            key(&ServicePathWanted::name, "name", "Chain, host and number."),
+            field(&ServicePathWanted::chain, "chain", "Name of the chain."),
+            field(&ServicePathWanted::host, "host", "Host whose flows may have it."),
+            field(&ServicePathWanted::number, "number", "Later ones have greater numbers."),
+            field(&ServicePathWanted::nodes, "nodes", "Numbers of its nodes, hop by hop.")
+                .count(1, limits::max_hops));
+    }
+};
+
 // How a node fares, as its host sees it. Reported by hosts, handed on to the hosts that use the
 // node.
 struct ServiceNodeStatus {
@@ -112,6 +134,7 @@ struct ServiceNodeStatus {
     NodeState state = NodeState::up;
     std::uint64_t generation = 0;
     bool slow = false;
+    bool lossy = false;
     std::uint32_t load = 0;
 
     static constexpr auto schema() {
@@ -125,6 +148,8 @@ struct ServiceNodeStatus {
                   "Grows with every change of state."),
             field(&ServiceNodeStatus::slow, "slow",
                   "Packets take longer through it than its limit allows."),
+            field(&ServiceNodeStatus::lossy, "lossy",
+                  "It keeps more packets than its limit allows."),
             field(&ServiceNodeStatus::load, "load",
                   "How much of what it can take it is given, in thousandths.", 0, 1000));
     }

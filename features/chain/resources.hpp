@@ -14,6 +14,9 @@ inline constexpr std::uint32_t max_explicit_rule_id = 0x7fffffff;  // above: num
 inline constexpr std::uint16_t max_paths_per_chain = 256;
 inline constexpr std::uint16_t max_hold_packets = 64;  // of a flow
 inline constexpr std::uint32_t max_hold_ms = 10'000;
+inline constexpr std::uint16_t on_demand_hold_packets = 16;  // PS-10, where nothing else is said
+inline constexpr std::uint32_t on_demand_hold_ms = 50;
+inline constexpr std::uint32_t max_latency_limit_us = 8'000'000;
 
 // Something a vendor's nodes can do (OBJ-1).
 struct Service {
@@ -62,6 +65,9 @@ struct ServiceProfile {
     model::Ref<Service> service;
     model::Labels attributes;
     HopAction action = HopAction::redirect;
+    std::uint32_t latency_limit_us = 0;
+    std::uint16_t loss_limit_permille = 0;
+    LatencyAction limit_action = LatencyAction::alarm;
 
     static constexpr auto schema() {
         using namespace model;
@@ -73,7 +79,16 @@ struct ServiceProfile {
                   "Words that only the service's nodes understand.")
                 .count(0, 64),
             field(&ServiceProfile::action, "action",
-                  "redirect: packets go through the node; copy: the node gets duplicates."));
+                  "redirect: packets go through the node; copy: the node gets duplicates."),
+            field(&ServiceProfile::latency_limit_us, "latency_limit_us",
+                  "As at a service-node, for all nodes of the service that say nothing themselves; "
+                  "of several profiles the strictest counts.",
+                  0, max_latency_limit_us)
+                .unit("µs"),
+            field(&ServiceProfile::loss_limit_permille, "loss_limit_permille",
+                  "The same for packets that do not come back.", 0, 1000),
+            field(&ServiceProfile::limit_action, "limit_action",
+                  "What becomes of nodes above these limits: alarm or drain."));
     }
 };
 
@@ -94,9 +109,11 @@ struct ServiceNode {
     std::uint16_t weight = 100;
     std::uint32_t capacity = 0;
     std::uint32_t capacity_pps = 0;
+    std::uint32_t capacity_mbps = 0;
     bool maintenance = false;
     std::uint32_t latency_limit_us = 0;
     LatencyAction latency_action = LatencyAction::alarm;
+    std::uint16_t loss_limit_permille = 0;
     std::uint32_t drain_s = 0;
     std::uint32_t orders_from_uid = 0;
 
@@ -148,8 +165,10 @@ struct ServiceNode {
             field(&ServiceNode::weight, "weight",
                   "Share of new flows compared with other nodes of the service; 0: none.", 0,
                   10000),
-            field(&ServiceNode::capacity, "capacity", "Flows it can hold; 0: not said.", 0,
-                  0xffffffff)
+            field(&ServiceNode::capacity, "capacity",
+                  "Flows it can hold; 0: not said. Counts where its packets are told apart by "
+                  "contexts; unsaid, as many as can be.",
+                  0, 0xffffffff)
                 .unit("flows"),
             field(
                 &ServiceNode::capacity_pps, "capacity_pps",
@@ -157,6 +176,11 @@ struct ServiceNode {
                 "of that gets a smaller share of new flows.",
                 0, 0xffffffff)
                 .unit("packets/s"),
+            field(&ServiceNode::capacity_mbps, "capacity_mbps",
+                  "Megabits a second it can take, in the same way; 0: not said. The fuller of the "
+                  "two counts, as do flows and, where latency_limit_us is set, latency.",
+                  0, 10'000'000)
+                .unit("Mbit/s"),
             field(&ServiceNode::maintenance, "maintenance",
                   "New flows avoid the node, flows on it stay, as long as drain_s says."),
             field(&ServiceNode::latency_limit_us, "latency_limit_us",
@@ -166,8 +190,12 @@ struct ServiceNode {
                 .unit("µs"),
             field(
                 &ServiceNode::latency_action, "latency_action",
-                "What becomes of a slow node. alarm: an event; drain: new flows avoid it as well, "
-                "until it is not slow any more."),
+                "What becomes of a slow or lossy node. alarm: an event; drain: new flows avoid it "
+                "as well, until it is not so any more."),
+            field(&ServiceNode::loss_limit_permille, "loss_limit_permille",
+                  "How many packets of a thousand the node may keep; above it for ten seconds, it "
+                  "is lossy. A firewall's verdicts count as well. 0: no limit.",
+                  0, 1000),
             field(&ServiceNode::drain_s, "drain_s",
                   "How long flows may stay on the node in maintenance; then they get other paths. "
                   "0: for ever.",
@@ -195,6 +223,10 @@ struct ServiceChain {
     DuplicatePolicy duplicate_policy = DuplicatePolicy::once;
     bool repull_bypassed = false;
     std::uint16_t max_static_paths = 64;
+    PathMode paths = PathMode::planned;
+    std::uint32_t latency_limit_us = 0;
+    std::uint16_t loss_limit_permille = 0;
+    LatencyAction limit_action = LatencyAction::alarm;
 
     static constexpr auto schema() {
         using namespace model;
@@ -238,7 +270,23 @@ struct ServiceChain {
             field(&ServiceChain::repull_bypassed, "repull_bypassed",
                   "Flows that went on without services get them once a path is usable again."),
             field(&ServiceChain::max_static_paths, "max_static_paths",
-                  "How many combinations of nodes are made ready.", 1, max_paths_per_chain));
+                  "How many combinations of nodes are made ready.", 1, max_paths_per_chain),
+            field(&ServiceChain::paths, "paths",
+                  "static: made ready for all hosts; on_demand: made when a host's flow needs one, "
+                  "its first packets wait meanwhile (hold_packets and hold_ms; unsaid: 16 for 50 "
+                  "ms). Needs a controller."),
+            field(&ServiceChain::latency_limit_us, "latency_limit_us",
+                  "How long 99 of 100 packets may take from their anchor through a path and back, "
+                  "as each anchor sees it; above it for ten seconds, the path is slow. 0: no "
+                  "limit.",
+                  0, max_latency_limit_us)
+                .unit("µs"),
+            field(&ServiceChain::loss_limit_permille, "loss_limit_permille",
+                  "The same for packets of a thousand that do not come back. 0: no limit.", 0,
+                  1000),
+            field(&ServiceChain::limit_action, "limit_action",
+                  "What becomes of a path above these limits. alarm: an event; drain: new flows of "
+                  "the anchor that sees it avoid the path while others are usable."));
     }
 };
 

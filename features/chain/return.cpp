@@ -129,6 +129,9 @@ struct Work {
     // One flow in 64: what both of its directions have met.
     void watch(const Packet& p, const PortEntry& port) {
         if (!p.flow || !Symmetry::watches(p.hash)) return;
+        if (const Chain* chain = plane.chain(p.smd.sci))
+            state.times.returned(std::uint64_t{chain->svni} << 24 | p.smd.spi, p.smd.flow_handle,
+                                 p.smd.reverse, emit.now_ns);
         if (!state.symmetry.look(p.smd.flow_handle, p.smd.reverse, met_by(plane, p.smd))) return;
         if (emit.now_ns - state.told_ns < tell_interval_ns && state.told_ns != 0) return;
         state.told_ns = emit.now_ns;

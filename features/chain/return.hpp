@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "features/chain/path_times.hpp"
 #include "features/chain/plane.hpp"
 #include "features/chain/symmetry.hpp"
 #include "flow/alias_homes.hpp"
@@ -42,7 +43,9 @@ struct Return {
             homes = static_cast<flow::AliasHomes*>(
                 input.pool(flow::AliasHomes::pool_name, sizeof(flow::AliasHomes),
                            flow::AliasHomes::layout_version, fresh));
+            times.open(input);
         }
+        PathTimes times;                    // of watched flows
         flow::AliasHomes* homes = nullptr;  // of translated tuples; null: there is no memory
         Resumed resumed;
         std::vector<PortCounters> ports;      // 2 × port index + call point

@@ -42,6 +42,15 @@ void put_endpoint(std::uint8_t* out, const net::Ip& ip, std::uint16_t port) {
 
 }  // namespace
 
+std::uint32_t ordered_share(const Path& path, const dataplane::HealthBoard& health) {
+    std::uint32_t share = whole_load;
+    for (const auto& hops : path.hops)
+        for (const Hop& hop : hops)
+            if (hop.action == HopAction::redirect)
+                share = std::min(share, health.overloads().share(hop.node_id));
+    return share;
+}
+
 std::uint16_t Ranges::pick(std::uint32_t number) const {
     // number / 2^32 of the whole width; 96 bits do not occur as weights sum below 2^40.
     const std::uint64_t whole = total_ >> 32, rest = total_ & 0xffffffff;
@@ -71,12 +80,19 @@ struct Asker {
     std::uint32_t this_host;
     const dataplane::HealthBoard& health;
     std::uint32_t without_node = 0;  // 0: none
+    bool avoiding = false;           // what is above the chain's limits
 };
 
 bool is_candidate(const Path& path, const Asker& asker) {
+    if (asker.avoiding && asker.health.avoided_paths().contains(path.svni, path.spi)) return false;
     return !path.maintenance && path.weight != 0 &&
            is_usable(path, asker.this_host, asker.health) &&
            (asker.without_node == 0 || !passes(path, asker.without_node));
+}
+
+// What is taken of a path's weight by its busiest node and by what its nodes said of themselves.
+std::uint32_t busy(const Path& path, const Asker& asker) {
+    return std::max(path.load, whole_load - ordered_share(path, asker.health));
 }
 
 // The best class with a candidate below that load; empty: none.
@@ -84,10 +100,19 @@ std::optional<Class> best_class(const Chain& chain, const Asker& asker, std::uin
     std::optional<Class> best;
     for (const Path& path : chain.paths) {
         const Class here = class_of(chain.path_selection, path);
-        if (path.load >= below_load || (best && here >= *best)) continue;
+        if (busy(path, asker) >= below_load || (best && here >= *best)) continue;
         if (is_candidate(path, asker)) best = here;
     }
     return best;
+}
+
+// Paths above their limits are left to those who find no other.
+Asker avoiding(const Chain& chain, Asker asker) {
+    if (asker.health.avoided_paths().size() == 0) return asker;
+    asker.avoiding = true;
+    const auto good = [&](const Path& path) { return is_candidate(path, asker); };
+    asker.avoiding = std::ranges::any_of(chain.paths, good);
+    return asker;
 }
 
 // Where distance counts, a class whose paths are all busy gives way to the next (PS-3).
@@ -98,9 +123,10 @@ std::optional<Class> chosen_class(const Chain& chain, const Asker& asker) {
 }
 
 // PS-6; at least 1, as the path is a candidate.
-std::uint32_t weight_of(const Chain& chain, const Path& path) {
+std::uint32_t weight_of(const Chain& chain, const Path& path, const Asker& asker) {
     if (chain.path_selection == PathSelection::round_robin) return 1;
-    const std::uint64_t left = std::uint64_t{path.weight} * load_factor(path.load) / whole_load;
+    const std::uint64_t left = std::uint64_t{path.weight} * load_factor(path.load) / whole_load *
+                               ordered_share(path, asker.health) / whole_load;
     return std::max(1u, static_cast<std::uint32_t>(left));
 }
 
@@ -109,14 +135,14 @@ std::uint32_t weight_of(const Chain& chain, const Path& path) {
 const Path* select_path(const Chain& chain, std::uint32_t this_host,
                         const dataplane::HealthBoard& health, std::uint32_t number,
                         std::uint32_t without_node) {
-    const Asker asker{this_host, health, without_node};
+    const Asker asker = avoiding(chain, {this_host, health, without_node});
     const std::optional<Class> best = chosen_class(chain, asker);
     if (!best) return nullptr;
     Ranges ranges;
     for (std::size_t i = 0; i < chain.paths.size(); ++i) {
         const Path& path = chain.paths[i];
         if (class_of(chain.path_selection, path) == *best && is_candidate(path, asker))
-            ranges.add(weight_of(chain, path), static_cast<std::uint16_t>(i));
+            ranges.add(weight_of(chain, path, asker), static_cast<std::uint16_t>(i));
     }
     return ranges.empty() ? nullptr : &chain.paths[ranges.pick(number)];
 }
@@ -124,11 +150,11 @@ const Path* select_path(const Chain& chain, std::uint32_t this_host,
 std::vector<Choice> choices(const Chain& chain, std::uint32_t this_host,
                             const dataplane::HealthBoard& health) {
     std::vector<Choice> out;
-    const Asker asker{this_host, health};
+    const Asker asker = avoiding(chain, {this_host, health});
     const std::optional<Class> best = chosen_class(chain, asker);
     for (const Path& path : chain.paths)
         out.push_back({&path, is_candidate(path, asker), false,
-                       path.weight == 0 ? 0 : weight_of(chain, path)});
+                       path.weight == 0 ? 0 : weight_of(chain, path, asker)});
     std::uint64_t total = 0, below = 0;
     for (Choice& choice : out) {
         choice.takes_part =

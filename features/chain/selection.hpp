@@ -42,6 +42,9 @@ const Path* select_path(const Chain& chain, std::uint32_t this_host,
                         const dataplane::HealthBoard& health, std::uint32_t number,
                         std::uint32_t without_node = 0);
 
+// What is left of the path's weight by OVERLOAD of its nodes, in thousandths.
+std::uint32_t ordered_share(const Path& path, const dataplane::HealthBoard& health);
+
 // One path of a chain as a new flow would see it now, for operators.
 struct Choice {
     const Path* path = nullptr;

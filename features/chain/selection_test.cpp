@@ -239,5 +239,45 @@ TEST(SelectionByLoad, TakesWeightAndLetsLocalSpill) {
     EXPECT_GT(shares(chain, health, 1)["n1"], 0.99);
 }
 
+// OVERLOAD: the paths of the node get its share of what they weigh.
+TEST(AvoidingSelection, NodesThatAskForFewerFlowsGetFewer) {
+    test::TestHost host(test::two_services());
+    host.health->overloads().set(3, 100, 60'000'000'000, 1);
+    const auto got = shares(host.chain(1), *host.health, 1);
+    EXPECT_NEAR(got.at("n3n2") + got.at("n3n6"), 1.0 / 11, 0.03);
+    EXPECT_NEAR(got.at("n1n2") + got.at("n1n6"), 10.0 / 11, 0.03);
+}
+
+TEST(AvoidingSelection, WhereDistanceCountsAnOverloadedClassGivesWay) {
+    model::Snapshot intent = test::two_services();
+    test::edit<ServiceChain>(intent, "c1",
+                             [](ServiceChain& c) { c.path_selection = PathSelection::local; });
+    test::TestHost host(intent);
+    const auto near = shares(host.chain(1), *host.health, 1, 500);
+    host.health->overloads().set(3, 100, 60'000'000'000, 1);
+    const auto far = shares(host.chain(1), *host.health, 1, 500);
+    EXPECT_NE(near, far);
+    EXPECT_EQ(far.count("n3n6") + far.count("n3n2"), 0u);
+}
+
+TEST(AvoidingSelection, PathsAboveTheirLimitsAreForThoseWhoFindNoOther) {
+    test::TestHost host(test::two_services());
+    const Chain& chain = host.chain(1);
+    const std::uint32_t generation = host.health->generation;
+    for (const Path& path : chain.paths)
+        if (path.hops[0][0].node == "n1")
+            host.health->avoided_paths().add(path.svni, path.spi, 1'000'000'000, 0);
+    auto got = shares(chain, *host.health, 1, 500);
+    EXPECT_EQ(got.count("n1n2") + got.count("n1n6"), 0u);
+    host.set_node(3, false);
+    got = shares(chain, *host.health, 1, 500);
+    EXPECT_EQ(got.count(""), 0u) << "better slow than not at all";
+    EXPECT_EQ(host.health->generation, generation + 1) << "flows that are there do not care";
+    host.set_node(3, true);
+    host.health->expire_paths(1'000'000'000);
+    got = shares(chain, *host.health, 1, 500);
+    EXPECT_EQ(got.size(), 4u);
+}
+
 }  // namespace
 }  // namespace weir::chain

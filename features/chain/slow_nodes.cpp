@@ -34,6 +34,9 @@ void FromNode::tick(const Tables& table, State& state, dataplane::Exits<Exit>&, 
         const LocalNode& node = table.nodes[n];
         SlowWatch& watch = state.slow[n];
         const auto change = watch.look(state.latency[n].count, node.latency_limit_us, emit.now_ns);
+        if (n < state.binding.size())
+            state.binding.tally(n).p99_us.store(static_cast<std::uint32_t>(watch.recent_p99_us()),
+                                                std::memory_order_relaxed);
         if (change != SlowWatch::Change::none) tell(emit, node, watch, false);
         else if (again && watch.slow()) tell(emit, node, watch, true);
     }

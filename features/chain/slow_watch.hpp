@@ -1,7 +1,10 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+
+#include "features/chain/symmetry.hpp"
 
 namespace weir::chain {
 
@@ -13,6 +16,16 @@ constexpr std::size_t latency_bucket(std::uint64_t ns) {
     std::size_t i = 0;
     while (i + 1 < latency_buckets && ns >= 1000ull << i) ++i;
     return i;
+}
+
+// When a packet was given to its node, or two nanoseconds before. The lowest bit says whether its
+// flow is one of those that are watched at every hop, in both directions, on every host
+// (Symmetry::watches()).
+inline std::uint64_t timed_at(std::uint32_t hash, std::uint64_t now_ns) {
+    return ((now_ns - 1) & ~std::uint64_t{1}) | (Symmetry::watches(hash) ? 1u : 0u);
+}
+constexpr bool is_watched(std::uint64_t timed_ns) {
+    return (timed_ns & 1) != 0;
 }
 
 // Whether a node keeps to its limit: judges what was counted in five seconds, by the 99th
@@ -37,7 +50,10 @@ public:
         if (now_ns - from_ns_ < window_ns) return Change::none;
         const std::uint64_t p99 = percentile(counts);
         start(counts, now_ns);
-        if (p99 == 0) return slow_ && ++quiet_ >= quiet_windows ? become(false) : Change::none;
+        if (p99 == 0) {
+            quiet_ = std::min<std::uint8_t>(quiet_ + 1, quiet_windows);
+            return slow_ && quiet_ == quiet_windows ? become(false) : Change::none;
+        }
         quiet_ = 0;
         p99_us_ = p99;
         const bool above = p99 > limit_us;
@@ -46,11 +62,12 @@ public:
     }
     bool slow() const { return slow_; }
     std::uint64_t p99_us() const { return p99_us_; }  // of the last window that said something
+    std::uint64_t recent_p99_us() const { return quiet_ == 0 ? p99_us_ : 0; }
 
 private:
     static constexpr std::uint8_t quiet_windows = 6;
     Change become(bool slow) {
-        in_a_row_ = quiet_ = 0;
+        in_a_row_ = 0;
         slow_ = slow;
         return slow ? Change::slow : Change::fast;
     }

@@ -7,6 +7,7 @@
 #include "features/chain/planned.hpp"
 #include "features/chain/resolve_step.hpp"
 #include "features/chain/resources.hpp"
+#include "features/chain/slow_watch.hpp"
 #include "net/bytes.hpp"
 #include "net/checksum.hpp"
 #include "net/ethernet.hpp"
@@ -41,12 +42,15 @@ bool take_query(const LocalNode& node, NodeSlot& slot, std::uint64_t now_ns) {
     return true;
 }
 
-bool take_timing(NodeSlot& slot, std::uint64_t& from_ns, std::uint64_t now_ns) {
-    if (now_ns < from_ns) return false;
+// One packet of a node at a time is timed: of the flows that are watched whenever there is one,
+// else one in a while.
+bool take_timing(const Packet& p, NodeSlot& slot, std::uint64_t& from_ns, std::uint64_t now_ns) {
+    if (now_ns < from_ns && !Symmetry::watches(p.hash)) return false;
     from_ns = now_ns + timing_pause_ns;
     std::uint64_t running = slot.timed_ns.load(std::memory_order_relaxed);
     if (running != 0 && now_ns - running < timing_limit_ns) return false;
-    return slot.timed_ns.compare_exchange_strong(running, now_ns, std::memory_order_acq_rel);
+    return slot.timed_ns.compare_exchange_strong(running, timed_at(p.hash, now_ns),
+                                                 std::memory_order_acq_rel);
 }
 
 struct Work {
@@ -57,7 +61,11 @@ struct Work {
 
 // To the node's port; copies are not expected back and not counted.
 Exit hand_over(Packet& p, const NodeTable::Place& place, std::uint32_t port, Work& work) {
-    if (!p.smd.copy) add_one(work.state.binding.tally(place.node).delivered[p.smd.reverse ? 1 : 0]);
+    if (!p.smd.copy) {
+        Tally& tally = work.state.binding.tally(place.node);
+        add_one(tally.delivered[p.smd.reverse ? 1 : 0]);
+        add(tally.delivered_bytes, p.length);
+    }
     if (p.ctrl_count != 0)
         work.state.proxies.put(p, work.tables.nodes.nodes[place.node].id, work.emit.now_ns);
     work.emit.transmit(p, port);
@@ -77,8 +85,9 @@ Exit without_context(Packet& p, Work& work) {
 }
 
 template <class AnyContext>
-void time_context(AnyContext& context, std::uint64_t now_ns) {
-    if (context.inside == 0 && context.sampled_ns == 0) context.sampled_ns = now_ns;
+void time_context(AnyContext& context, const Packet& p, std::uint64_t now_ns) {
+    if (context.inside == 0 && context.sampled_ns == 0)
+        context.sampled_ns = timed_at(p.hash, now_ns);
     if (context.inside != 0xffff) ++context.inside;
 }
 
@@ -90,7 +99,7 @@ FlowContext* remember(Packet& p, const NodeTable::Place& place, ContextOf of, Wo
         work.emit.now_ns);
     if (taken) ++work.state.conflicts;
     if (!context) return nullptr;
-    time_context(*context, work.emit.now_ns);
+    time_context(*context, p, work.emit.now_ns);
     context->trace_id = p.hand.trace_id;
     context->trace_collector = p.hand.trace_collector;
     return context;
@@ -128,8 +137,8 @@ Exit to_aware(Packet& p, const NodeTable::Place& place, Work& work) {
     nsh.smd.returning = nsh.smd.live_ack = false;
     nsh.smd.live_query = take_query(node, slot, work.emit.now_ns);
     if (!fixed) {
-        const bool timed =
-            !p.smd.copy && take_timing(slot, work.state.time_from_ns[place.node], work.emit.now_ns);
+        std::uint64_t& from_ns = work.state.time_from_ns[place.node];
+        const bool timed = !p.smd.copy && take_timing(p, slot, from_ns, work.emit.now_ns);
         nsh.cookie = cookie(work.state.binding.secret(place.node), nsh.smd, timed);
     }
     net::push_nsh(p, nsh);
@@ -171,7 +180,7 @@ Exit to_l2(Packet& p, const NodeTable::Place& place, Work& work) {
     Context* context =
         contexts.refresh(p.smd, p.headers.proto, p.headers.tcp_flags, work.emit.now_ns);
     if (!context) return without_context(p, work);
-    time_context(*context, work.emit.now_ns);
+    time_context(*context, p, work.emit.now_ns);
     context->trace_id = p.hand.trace_id;
     context->trace_collector = p.hand.trace_collector;
     if (context->tuple.proto == 0 && p.headers.fragment != net::Fragment::later)
@@ -328,6 +337,13 @@ Exit follow(Packet& p, std::uint32_t to_host, Work& work) {
     return sent;
 }
 
+std::uint32_t contexts_in_use(const LocalNode& node, std::size_t n, const NodeBinding& binding) {
+    std::size_t used = 0;
+    if (node.has_vlan_contexts()) used = binding.contexts(n).size();
+    if (node.has_flow_contexts()) used = binding.flow_contexts().size(binding.slot_number(n));
+    return static_cast<std::uint32_t>(used);
+}
+
 }  // namespace
 
 FailurePolicy ToNode::Tables::policy_of(std::uint32_t sci) const {
@@ -418,6 +434,8 @@ void ToNode::tick(const Tables& tables, State& state, dataplane::Exits<Exit>& ex
     }
     NodeBinding& binding = state.binding;
     for (std::size_t n = 0; n < tables.nodes.nodes.size(); ++n) {
+        binding.tally(n).contexts.store(contexts_in_use(tables.nodes.nodes[n], n, binding),
+                                        std::memory_order_relaxed);
         if (tables.nodes.nodes[n].has_vlan_contexts()) binding.contexts(n).expire(emit.now_ns);
         if (tables.nodes.nodes[n].has_flow_contexts())
             binding.flow_contexts().expire(binding.slot_number(n), emit.now_ns);

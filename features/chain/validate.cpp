@@ -39,6 +39,7 @@ public:
 
     std::vector<Error> run() {
         for (const auto& row : intent_.all<ServiceNode>()) check(row.second);
+        for (const auto& row : intent_.all<ServiceProfile>()) check_limits(row.second);
         for (const auto& row : intent_.all<ServiceChain>()) check(row.second);
         for (const auto& row : intent_.all<ServiceRule>()) check(row.second);
         for (const auto& row : intent_.all<ServiceExclusion>()) {
@@ -206,6 +207,17 @@ private:
         check_nodes(chain, chain.forward, "forward");
         check_nodes(chain, chain.reverse, "reverse");
         check_hold(chain);
+        check_limits(chain);
+    }
+
+    // Of a profile or a chain.
+    template <class R>
+    void check_limits(const R& resource) {
+        object_ = model::object_name(resource);
+        if (resource.limit_action == LatencyAction::drain && resource.latency_limit_us == 0 &&
+            resource.loss_limit_permille == 0)
+            fail("limit_action", "there is no limit to drain at; set latency_limit_us or "
+                                 "loss_limit_permille");
     }
 
     void check_hold(const ServiceChain& chain) {

@@ -60,6 +60,18 @@ void edit_appliance(model::Snapshot& s, void (*change)(ServiceNode&)) {
 }
 
 const Case cases[] = {
+    {"a chain that drains at no limit",
+     [](auto& s) {
+         edit<ServiceChain>(s, "c1",
+                            [](ServiceChain& c) { c.limit_action = LatencyAction::drain; });
+     },
+     "service-chain/c1", "limit_action", "there is no limit to drain at"},
+    {"a profile that drains at no limit",
+     [](auto& s) {
+         edit<ServiceProfile>(s, "fw-default",
+                              [](ServiceProfile& p) { p.limit_action = LatencyAction::drain; });
+     },
+     "service-profile/fw-default", "limit_action", "there is no limit to drain at"},
     {"a chain whose packets wait for no time",
      [](auto& s) { edit<ServiceChain>(s, "c1", [](ServiceChain& c) { c.hold_packets = 4; }); },
      "service-chain/c1", "hold_ms", "packets that wait need a time to wait"},

@@ -122,6 +122,13 @@ constexpr auto enum_names(MovePhase) {
                                     {arrived, "arrived"}}};
 }
 
+// When the paths of a chain are made (PS-9, PS-10).
+enum class PathMode : std::uint8_t { planned = 1, on_demand };
+constexpr auto enum_names(PathMode) {
+    using enum PathMode;
+    return EnumNames<PathMode, 2>{{{planned, "static"}, {on_demand, "on_demand"}}};
+}
+
 enum class LatencyAction : std::uint8_t { alarm = 1, drain };
 constexpr auto enum_names(LatencyAction) {
     using enum LatencyAction;

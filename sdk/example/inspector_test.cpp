@@ -37,7 +37,7 @@ TEST(Rules, ErrorsNameLineAndReason) {
     EXPECT_EQ(why_not("drop tcp 80 now"), "line 1: 'now' is too much");
     EXPECT_EQ(why_not("drop udp order"),
               "line 1: '' is no order; there are: allow, drop, reset, skip, path, chain, tag, "
-              "restore");
+              "restore, overload");
     EXPECT_EQ(why_not("pass icmp order tag x"), "line 1: 'x' is no number");
     EXPECT_EQ(why_not("pass icmp order skip 7"), "line 1: parameter does not fit the order");
     EXPECT_TRUE(rules("# nothing\n").empty());

@@ -22,14 +22,14 @@ std::string parse_order(std::istringstream& words, FlowOrder& order) {
     static const std::map<std::string, Order> orders = {
         {"allow", Order::allow}, {"drop", Order::drop},        {"reset", Order::reset},
         {"skip", Order::skip},   {"path", Order::change_path}, {"chain", Order::change_chain},
-        {"tag", Order::tag},     {"restore", Order::restore}};
+        {"tag", Order::tag},     {"restore", Order::restore},   {"overload", Order::overload}};
     std::string word, parameter, rest;
     words >> word >> parameter >> rest;
     const auto known = orders.find(word);
     if (known == orders.end())
         return "'" + word +
                "' is no order; there are: allow, drop, reset, skip, path, chain, tag, "
-               "restore";
+               "restore, overload";
     order.order = known->second;
     if (!parameter.empty() && !read_number(parameter, 0xffffffff, order.parameter))
         return "'" + parameter + "' is no number";

@@ -22,10 +22,19 @@ const char* name(OrderError error) {
     return "unknown";
 }
 
+OrderError OrderSlip::write_overload(const FlowOrder& order) {
+    if (order.scope != OrderScope::both) return OrderError::bad_scope;
+    if ((order.parameter & 0xffff) > whole_share) return OrderError::bad_parameter;
+    if (md_type_ == 1) return OrderError::needs_metadata2;
+    order_ = order;
+    return OrderError::none;
+}
+
 OrderError OrderSlip::write(const FlowOrder& order) {
     constexpr std::uint32_t largest_number = 0xffffff;  // of a path or chain
     if (order_.order != Order::none) return OrderError::already_given;
-    if (order.order < Order::allow || order.order > Order::restore)
+    if (order.order == Order::overload) return write_overload(order);
+    if (order.order < Order::allow || order.order > Order::overload)
         return OrderError::unknown_order;
     const auto scope = static_cast<std::uint8_t>(order.scope);
     const bool whole_flow = order.order == Order::change_path ||

@@ -15,6 +15,7 @@ enum class Order : std::uint8_t {
     change_chain,  // parameter: SCI of another chain
     tag,           // parameter: the flow tag that later packets carry
     restore,       // what this node ordered for the flow before is over
+    overload,      // about the node, not the flow: fewer new flows for a while; see overload_of()
 };
 
 enum class OrderScope : std::uint8_t { both = 3, forward = 1, reverse = 2 };
@@ -25,6 +26,14 @@ struct FlowOrder {
     std::uint8_t reason = 0;  // the vendor's own; shown in traces
     std::uint32_t parameter = 0;
 };
+
+inline constexpr std::uint32_t whole_share = 1000;
+
+// The parameter of an overload order: the share of new flows that the node would like of those it
+// would get, in thousandths, for so many seconds (0: ten). A whole share ends it early.
+constexpr std::uint32_t overload_of(std::uint16_t share, std::uint16_t seconds) {
+    return std::uint32_t{seconds} << 16 | share;
+}
 
 // Why an order was not taken.
 enum class OrderError : std::uint8_t {
@@ -48,6 +57,7 @@ public:
     explicit operator bool() const { return order_.order != Order::none; }
 
 private:
+    OrderError write_overload(const FlowOrder& order);
     FlowOrder order_;
     std::uint8_t md_type_;
 };

@@ -20,7 +20,7 @@ TEST(OrderSlip, TakesOneOrderAPacket) {
 
 TEST(OrderSlip, RefusesWhatIsNoOrder) {
     EXPECT_EQ(write({}), OrderError::unknown_order);
-    EXPECT_EQ(write({static_cast<Order>(9)}), OrderError::unknown_order);
+    EXPECT_EQ(write({static_cast<Order>(10)}), OrderError::unknown_order);
     EXPECT_EQ(write({Order::drop, static_cast<OrderScope>(4)}), OrderError::bad_scope);
     EXPECT_EQ(write({Order::drop, static_cast<OrderScope>(0)}), OrderError::bad_scope);
     EXPECT_EQ(write({Order::tag, OrderScope::forward, 0, 1}), OrderError::bad_scope);
@@ -38,6 +38,20 @@ TEST(OrderSlip, MetadataType1SaysLess) {
     EXPECT_EQ(write({Order::drop, OrderScope::forward}, 1), OrderError::needs_metadata2);
     EXPECT_EQ(write({Order::tag, OrderScope::both, 0, 1}, 1), OrderError::needs_metadata2);
     EXPECT_EQ(write({Order::change_path, OrderScope::both, 0, 1}, 1), OrderError::needs_metadata2);
+}
+
+TEST(OrderSlip, OverloadSaysAShareOfNewFlows) {
+    const auto overload = [](std::uint32_t parameter, OrderScope scope = OrderScope::both,
+                             std::uint8_t md_type = 2) {
+        return write({Order::overload, scope, 0, parameter}, md_type);
+    };
+    EXPECT_EQ(overload_of(300, 20), 0x14012cu);
+    EXPECT_EQ(overload(overload_of(300, 20)), OrderError::none);
+    EXPECT_EQ(overload(overload_of(0, 0xffff)), OrderError::none);
+    EXPECT_EQ(overload(overload_of(whole_share, 0)), OrderError::none);
+    EXPECT_EQ(overload(overload_of(1001, 1)), OrderError::bad_parameter);
+    EXPECT_EQ(overload(300, OrderScope::forward), OrderError::bad_scope);
+    EXPECT_EQ(overload(300, OrderScope::both, 1), OrderError::needs_metadata2);
 }
 
 TEST(OrderSlip, EveryRefusalHasItsText) {

@@ -259,7 +259,7 @@ void World::release(const std::string& name) {
 // The controller's part: what a host reports reaches every host with the next plan.
 void World::on_event(const std::string& host, const std::string& json) {
     const auto event = model::parse_json(json);
-    if (event && features::take_report(*event, host, reported_)) replan_ = true;
+    if (event && features::take_report(*event, host, intent_, reported_)) replan_ = true;
 }
 
 std::uint64_t World::drops(const std::string& reason) {
