@@ -186,6 +186,21 @@ void add_verbs(Value& paths) {
     for (const auto& [word, summary] : words)
         paths.set("/v1/moves/{port}/" + std::string(word),
                   object({{"parameters", port}, {"post", operation(summary, "anything")}}));
+    const Value node = list({parameter("node", "path", "The service node.", "string")});
+    Value move = operation("Begins to move a service node to another host.", "anything");
+    move.set("requestBody",
+             object({{"description",
+                      "`to`, and as one likes `without_state` (what is inside it is lost) and "
+                      "`patience_ms` with its ports at the new host."},
+                     {"content", json_content(reference("anything"))}}));
+    paths.set("/v1/node-moves/{node}",
+              object({{"parameters", node},
+                      {"get", operation("How the node's newest move stands.", "anything")},
+                      {"post", std::move(move)}}));
+    paths.set("/v1/node-moves/{node}/cancel",
+              object({{"parameters", node},
+                      {"post", operation("Undoes a move that has not come to its end.",
+                                         "anything")}}));
 }
 
 // What may be applied in JSON: one resource of any kind, a list, or a map with `resources`.

@@ -54,8 +54,9 @@ const char* bash_completion() {
       get:1|delete:1) choices=$(names "${words[0]}") ;;
       flows:0|flush:0) choices="$(names port) $(names host)" ;;
       doctor:*|drops:0|counters:0|query:0) choices=$(names host) ;;
-      migrate:0) choices=port ;;
-      migrate:1) choices=$(names port) ;;
+      migrate:0) choices="port node" ;;
+      migrate:1) if [[ ${words[0]} == node ]]; then choices=$(names service-node)
+        else choices=$(names port); fi ;;
       trace:0|trace:1) choices=$(names port) ;;
       trace:2) choices="tcp/80 tcp/443 udp/53 icmp icmp6" ;;
       query:1) choices="counters flows program host-ports host-workers host-engines host-doctor" ;;

@@ -26,6 +26,8 @@ struct MigrateOptions {
     double stub_s = 30, timeout_s = 30;
 };
 void migrate(const Session&, const MigrateOptions&);
+// migrate_node.cpp; `port` is the node, of the rest `to`, `when_frozen` and `timeout_s` count.
+void migrate_node(const Session&, const MigrateOptions&);
 
 // status.cpp
 void hosts(const Session&);

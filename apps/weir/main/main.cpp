@@ -282,9 +282,10 @@ examples:
     MigrateOptions moving;
     std::string stub = "30s";
     auto* migrate_verb =
-        app.add_subcommand("migrate", "move a guest's port to another host, connections and all");
-    migrate_verb->add_option("kind", kind)->check(CLI::IsMember({"port"}))->required();
-    migrate_verb->add_option("name", moving.port, "the guest's port")->required();
+        app.add_subcommand("migrate", "move a guest's port or a service node to another host");
+    migrate_verb->add_option("kind", kind)->check(CLI::IsMember({"port", "node"}))->required();
+    migrate_verb->add_option("name", moving.port, "the guest's port, or the service node")
+        ->required();
     migrate_verb->add_option("--to", moving.to, "host it goes to")->required();
     migrate_verb->add_flag("--dry-run", moving.dry_run, "only say whether it could move");
     migrate_verb->add_flag("--force", moving.force,
@@ -303,12 +304,13 @@ was. Commands are run by sh with WEIR_PORT, WEIR_FROM and WEIR_TO; one that fail
 docs/operate/migrate.md has examples for network namespaces and for QEMU.
 examples:
   weir migrate port g1 --to h4 --dry-run
-  weir migrate port g1 --to h4 --when-frozen 'ssh $WEIR_TO start-guest g1')");
+  weir migrate port g1 --to h4 --when-frozen 'ssh $WEIR_TO start-guest g1'
+  weir migrate node n1 --to h2 --when-frozen 'move-machine n1 $WEIR_TO')");
     migrate_verb->callback([&] {
         run = [&](const Session& s) {
             moving.stub_s = seconds_in(stub);
             moving.timeout_s = seconds_in(timeout);
-            migrate(s, moving);
+            kind == "node" ? migrate_node(s, moving) : migrate(s, moving);
         };
     });
 

@@ -1,0 +1,62 @@
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "api/rest/message.hpp"
+#include "apps/weir/verbs.hpp"
+#include "model/json.hpp"
+
+// Moves a service node to another host: the controller does it (docs/operate/migrate.md). This
+// follows, and runs what the operator gave for the moment when the machine may be moved.
+namespace weir::command {
+namespace {
+
+using model::Value;
+
+// False, if it failed.
+bool run_command(const MigrateOptions& options, const Value& status) {
+    setenv("WEIR_NODE", options.port.c_str(), 1);
+    setenv("WEIR_FROM", status["from"].as_text().c_str(), 1);
+    setenv("WEIR_TO", options.to.c_str(), 1);
+    return std::system(options.when_frozen.c_str()) == 0;
+}
+
+}  // namespace
+
+void migrate_node(const Session& session, const MigrateOptions& options) {
+    if (options.dry_run || options.force || !options.before_freeze.empty())
+        throw Failure{2,
+                      {{Errc::invalid, "migrate", "node",
+                        "--dry-run, --force and --before-freeze are for ports of guests"}}};
+    const std::string path = "/v1/node-moves/" + rest::escape(options.port);
+    Value order = Value::object();
+    order.set("to", options.to);
+    order.set("patience_ms", static_cast<std::uint64_t>(options.timeout_s * 1000));
+    Value status = session.send("POST", path, model::dump_json(order));
+    bool command_failed = false;
+    for (std::string said; !status["done"].as_bool(); status = session.get(path)) {
+        const std::string state = status["state"].as_text();
+        if (state == said) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+            continue;
+        }
+        said = state;
+        if (session.table()) std::printf("%s\n", state.c_str());
+        std::fflush(stdout);
+        if (state != "frozen" || options.when_frozen.empty()) continue;
+        command_failed = !run_command(options, status);
+        if (command_failed) session.send("POST", path + "/cancel");
+    }
+    if (!session.table()) session.print(status);
+    std::string why = status["error"].as_text();
+    if (command_failed) why = "--when-frozen failed: " + why;
+    if (!why.empty())
+        throw Failure{1, {{Errc::unavailable, "service-node/" + options.port, {}, why}}};
+    if (session.table())
+        std::printf("node %s is on %s: frozen for %.1f ms, %llu contexts\n", options.port.c_str(),
+                    options.to.c_str(), status["frozen_ms"].as_double(),
+                    static_cast<unsigned long long>(status["contexts"].as_uint()));
+}
+
+}  // namespace weir::command
