@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dataplane/flow_limits.hpp"
 #include "flow/timeouts.hpp"
 #include "net/address.hpp"
 #include "net/packet.hpp"
@@ -33,6 +34,7 @@ struct PortEntry {
     std::uint32_t from_host = net::no_port;  // id of the host that it has moved here from
     // No part of the epoch: what is decided stays decided, a flow's next packet sets its timer.
     flow::Timeouts timeouts;
+    FlowLimits flow_limits;
     std::uint32_t epoch = 0;  // digest of everything compiled for this port; never 0
 
     std::uint32_t place_epoch = 0;  // its part that is no stage's: segment, ways, addresses

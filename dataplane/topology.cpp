@@ -207,10 +207,21 @@ flow::Timeouts in_milliseconds(const model::FlowTimeouts& t) {
     return out;
 }
 
-bool applies_to(const model::FlowTimeouts& timeouts, const PortEntry& port,
-                const model::Snapshot& snapshot) {
-    if (timeouts.applied_to.empty()) return true;
-    return std::ranges::any_of(timeouts.applied_to, [&](const auto& ref) {
+FlowLimits limits_of(const model::FlowLimits& limits) {
+    constexpr std::uint64_t second_ns = 1'000'000'000;
+    FlowLimits out;
+    out.max_flows = limits.max_flows;
+    if (limits.new_flows_per_second != 0) {
+        out.interval_ns = second_ns / limits.new_flows_per_second;
+        out.burst_ns = out.interval_ns * limits.burst;
+    }
+    return out;
+}
+
+template <class R>
+bool applies_to(const R& resource, const PortEntry& port, const model::Snapshot& snapshot) {
+    if (resource.applied_to.empty()) return true;
+    return std::ranges::any_of(resource.applied_to, [&](const auto& ref) {
         const auto* group = snapshot.find<model::Group>(ref.name);
         if (!group) return false;
         const auto members = model::group_members(snapshot, *group).ports;
@@ -218,17 +229,28 @@ bool applies_to(const model::FlowTimeouts& timeouts, const PortEntry& port,
     });
 }
 
-// The first that is for a port counts; the rulebook holds for ports that have none.
-void give_timeouts(const model::Snapshot& snapshot, Topology& out) {
-    std::vector<const model::FlowTimeouts*> in_order;
-    for (const auto& [name, one] : snapshot.all<model::FlowTimeouts>()) in_order.push_back(&one);
-    std::ranges::stable_sort(in_order, {}, &model::FlowTimeouts::priority);
+// Calls give(port, resource) for every guest port that one applies to: the first of them.
+template <class R, class Give>
+void give_first(const model::Snapshot& snapshot, Topology& out, Give give) {
+    std::vector<const R*> in_order;
+    for (const auto& [name, one] : snapshot.all<R>()) in_order.push_back(&one);
+    std::ranges::stable_sort(in_order, {}, &R::priority);
     for (PortEntry& port : out.ports) {
         if (port.role != PortRole::guest) continue;
         const auto found = std::ranges::find_if(
             in_order, [&](const auto* one) { return applies_to(*one, port, snapshot); });
-        if (found != in_order.end()) port.timeouts = in_milliseconds(**found);
+        if (found != in_order.end()) give(port, **found);
     }
+}
+
+// Ports without timeouts have the rulebook's, ports without limits none.
+void give_flow_rules(const model::Snapshot& snapshot, Topology& out) {
+    give_first<model::FlowTimeouts>(snapshot, out, [](PortEntry& port, const auto& timeouts) {
+        port.timeouts = in_milliseconds(timeouts);
+    });
+    give_first<model::FlowLimits>(snapshot, out, [](PortEntry& port, const auto& limits) {
+        port.flow_limits = limits_of(limits);
+    });
 }
 
 void add_underlay(const std::vector<AttachedPort>& open, Topology& out) {
@@ -312,7 +334,7 @@ Result<Topology> compile_topology(const model::Snapshot& snapshot, std::string_v
     add_segments(snapshot, out);
     add_routers(snapshot, out);
     add_ports(snapshot, open, out);
-    give_timeouts(snapshot, out);
+    give_flow_rules(snapshot, out);
     add_underlay(open, out);
     add_digests(out);
     return out;

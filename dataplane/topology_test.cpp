@@ -81,10 +81,43 @@ TEST(FlowTimeouts, EveryFieldReachesThePort) {
     EXPECT_EQ(t.other_ms, 8000u);
 }
 
+TEST(FlowLimits, EveryFieldReachesThePort) {
+    const Topology topology =
+        with("---\n{kind: flow-limits, name: a, new_flows_per_second: 100, burst: 3}\n"
+             "---\n{kind: flow-limits, name: b, priority: 1, applied_to: [servers], "
+             "max_flows: 7}\n");
+    const FlowLimits& clients = topology.ports[0].flow_limits;
+    EXPECT_EQ(clients.interval_ns, 10'000'000u);
+    EXPECT_EQ(clients.burst_ns, 30'000'000u);
+    EXPECT_EQ(clients.max_flows, 0u);
+    const FlowLimits& servers = topology.ports[1].flow_limits;
+    EXPECT_EQ(servers.interval_ns, 0u);
+    EXPECT_EQ(servers.max_flows, 7u);
+    EXPECT_EQ(servers.max_per_worker(2), 4u) << "both together may have all of them";
+}
+
+// Over a second, and with any number of workers that share the flows evenly.
+TEST(FlowBudget, GivesTheRateAndTheBurst) {
+    const FlowLimits limits{0, 1'000'000, 5'000'000};  // 1000 a second, 5 at once
+    for (const std::uint32_t workers : {1u, 4u}) {
+        std::vector<FlowBudget> budgets(workers);
+        std::uint32_t begun = 0;
+        for (std::uint64_t now = 0; now < 1'000'000'000; now += 10'000) {
+            FlowBudget& budget = budgets[now / 10'000 % workers];
+            if (budget.is_used_up(limits, now)) continue;
+            budget.begin(limits, workers, now);
+            ++begun;
+        }
+        EXPECT_NEAR(begun, 1005, 2 * workers) << workers;
+    }
+}
+
 // Live flows must not be decided again because they may be idle for longer.
 TEST(FlowTimeouts, AreNoPartOfThePortsEpoch) {
     const Topology before = with("");
-    const Topology after = with("---\n{kind: flow-timeouts, name: a, udp_s: 1}\n");
+    const Topology after =
+        with("---\n{kind: flow-timeouts, name: a, udp_s: 1}\n"
+             "---\n{kind: flow-limits, name: a, max_flows: 1}\n");
     for (std::size_t i = 0; i < before.ports.size(); ++i)
         EXPECT_EQ(before.ports[i].epoch, after.ports[i].epoch);
 }

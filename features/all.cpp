@@ -18,6 +18,15 @@ bool takes_part(const model::ServiceSegment& segment, std::string_view host) {
 }
 
 // Hosts, segments, ports and routers are everybody's words, so this host learns of all of them.
+template <class R>
+void plan_with_groups(const model::Snapshot& intent, model::Snapshot& out) {
+    for (const auto& [name, one] : intent.all<R>()) {
+        out.put(one);
+        for (const auto& ref : one.applied_to)
+            if (const auto* group = intent.find<model::Group>(ref.name)) out.put(*group);
+    }
+}
+
 // Devices of other hosts' ports and keys of segments of others are their own business.
 void plan_core(const model::Snapshot& intent, std::string_view host, model::Snapshot& out) {
     for (const auto& [name, one] : intent.all<model::Host>()) out.put(one);
@@ -28,11 +37,8 @@ void plan_core(const model::Snapshot& intent, std::string_view host, model::Snap
         out.put(std::move(segment));
     }
     for (const auto& [name, one] : intent.all<model::Router>()) out.put(one);
-    for (const auto& [name, one] : intent.all<model::FlowTimeouts>()) {
-        out.put(one);
-        for (const auto& ref : one.applied_to)
-            if (const auto* group = intent.find<model::Group>(ref.name)) out.put(*group);
-    }
+    plan_with_groups<model::FlowTimeouts>(intent, out);
+    plan_with_groups<model::FlowLimits>(intent, out);
     const auto coming = chain::ports_of_nodes_to(intent, host);
     for (const auto& [name, one] : intent.all<model::Port>()) {
         model::Port port = one;

@@ -246,6 +246,7 @@ void Express::act(Places places) {
         Slow& slow = lane.strip != 0 ? slow_reaching_ : slow_leaving_;
         if (!slow.has(lane.frame) && (lane.strip != 0 ? reach_guest(lane) : leave_guest(lane)))
             continue;
+        if (!slow.has(lane.frame) && refuse(lane)) continue;
         slow.add(lane.frame);
         stays_ |= Places{1} << place;
     }
@@ -303,6 +304,7 @@ inline const ActionProgram* Express::way_of(Lane& lane, bool outgoing) {
 const ActionProgram* Express::way_of_others(Lane& lane, bool outgoing) {
     const PortEntry& port = *lane.port;
     const std::uint64_t to_mac = mac_bits(lane.packet->data);
+    if (!lane.hit && outgoing && first_.begins_too_much(port)) return nullptr;
     if (!lane.hit)
         return outgoing ? first_.way_out(port, to_mac, lane.frame)
                         : first_.way_in(port, lane.frame);
@@ -347,6 +349,16 @@ bool Express::take_first(const Lane& lane, std::uint32_t bytes, bool outgoing) {
     if (followed == Followed::no) return false;
     count(lane, followed, bytes);
     first_.go_on(packet, lane.hit.pair->hot[lane.hit.direction]);
+    return true;
+}
+
+bool Express::refuse(const Lane& lane) {
+    if (lane.hit || lane.strip != 0) return false;
+    Packet& p = *lane.packet;
+    if (!first_.refuse({*lane.port, lane.frame, p.data + lane.frame.l4, p.length, true}))
+        return false;
+    p.slot = net::no_slot;
+    emit_.drop(p);
     return true;
 }
 

@@ -18,12 +18,13 @@ namespace weir::features {
 // receiver's. Once both have let it pass they are fused (flow::Table::fuse): the next packet finds
 // the sender's and is through.
 //
-// It decides nothing and drops nothing. A packet that is in any way unusual (headers, a trace, a
-// segment that does not fit its connection, a flow that changed rules concern, a service chain, a
-// way that needs a look) takes the stages of all.hpp instead, untouched; so does every packet of
-// the same flow behind it in the burst, provided that the unusual one could be read far enough to
-// tell its flow. For the others it does what the stages would have done, to the packet, the flow
-// and every counter (express_test.cpp holds the two against each other).
+// It decides nothing, and drops nothing but what begins more flows than its port may. A packet that
+// is in any way unusual (headers, a trace, a segment that does not fit its connection, a flow that
+// changed rules concern, a service chain, a way that needs a look) takes the stages of all.hpp
+// instead, untouched; so does every packet of the same flow behind it in the burst, provided that
+// the unusual one could be read far enough to tell its flow. For the others it does what the stages
+// would have done, to the packet, the flow and every counter (express_test.cpp holds the two
+// against each other).
 class Express {
 public:
     Express(dataplane::Emit& emit, Plane::Worker& pipeline)
@@ -94,6 +95,7 @@ private:
     void count(const Lane& lane, Followed followed, std::uint32_t bytes);
     bool take_first(const Lane& lane, std::uint32_t bytes, bool outgoing);
     bool take(const Lane& lane, std::uint32_t bytes, bool outgoing);
+    bool refuse(const Lane& lane);
     bool leave_guest(Lane& lane);
     bool leave_by_tunnel(Lane& lane, const dataplane::ActionProgram& program);
     bool cross(Lane& lane);

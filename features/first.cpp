@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "flow/tcp.hpp"
 #include "net/wire.hpp"
 
 namespace weir::features {
@@ -81,6 +80,23 @@ bool First::is_plain(const Packet& packet) const {
            guard::owns(packet.port, tuple.src, emit_);
 }
 
+// UDP, or a SYN.
+bool First::begins_flow(const Packet& packet, flow::TcpSegment* segment) {
+    const net::QuickFrame& frame = packet.frame;
+    if (frame.tuple.proto != net::proto_tcp) return true;
+    flow::TcpSegment own;
+    flow::TcpSegment& read = segment ? *segment : own;
+    return flow::read_tcp(packet.l4, frame.l3_end - std::uint32_t{frame.l4}, read) &&
+           flow::class_of_flags(read.flags) == flow::TcpClass::syn;
+}
+
+// Another worker may have the flow, under a tuple that a service translated.
+bool First::is_elsewhere(const Packet& packet) const {
+    using tracking::Track;
+    return Track::home_elsewhere(pipeline_.state<Track>(), packet.port, packet.frame.hash, emit_) !=
+           flow::AliasHomes::nowhere;
+}
+
 // The rule that allows the flow; null: it is not that simple.
 const firewall::CompiledRule* First::rule_of(const Packet& packet) const {
     using firewall::Firewall;
@@ -115,28 +131,40 @@ void First::go_on(const Packet& packet, flow::Hot& hot) {
     set_program(packet.port, hot);
 }
 
+// That something else must go for it first is the stages' business.
+bool First::has_room(const PortEntry& port) const {
+    if (port.flow_limits.max_flows == 0) return true;
+    const flow::Scope* scope = emit_.flows->scope(port.scope);
+    return scope && scope->records < port.flow_limits.max_per_worker(emit_.workers);
+}
+
+bool First::refuse(const Packet& packet) {
+    if (!begins_too_much(packet.port) || !begins_flow(packet) || !is_plain(packet)) return false;
+    if (is_elsewhere(packet)) return false;
+    using tracking::Track;
+    Track::is_over_rate(pipeline_.state<Track>(), packet.port, emit_);
+    pipeline_.exits<Track>().note(Track::Exit::over_rate);
+    return true;
+}
+
 bool First::open(const Packet& packet) {
     using chain::Insert;
     using firewall::Firewall;
     const PortEntry& port = packet.port;
     const net::QuickFrame& frame = packet.frame;
-    const bool tcp = frame.tuple.proto == net::proto_tcp;
     flow::TcpSegment segment;
-    if (tcp && (!flow::read_tcp(packet.l4, frame.l3_end - std::uint32_t{frame.l4}, segment) ||
-                flow::class_of_flags(segment.flags) != flow::TcpClass::syn))
-        return false;
-    if (!is_plain(packet)) return false;
-    using tracking::Track;
-    if (Track::home_elsewhere(pipeline_.state<Track>(), port, frame.hash, emit_) !=
-        flow::AliasHomes::nowhere)
-        return false;
-    const firewall::CompiledRule* rule = rule_of(packet);
+    if (!begins_flow(packet, &segment) || !is_plain(packet) || is_elsewhere(packet)) return false;
+    const firewall::CompiledRule* rule = has_room(port) ? rule_of(packet) : nullptr;
     if (!rule) return false;
     flow::InsertOutcome outcome;
     flow::FlowPair* pair = emit_.flows->try_insert({port.scope, port.vni, &frame.tuple, frame.hash},
                                                    emit_.now_ns, port.timeouts, outcome);
     if (!pair || outcome == flow::InsertOutcome::existing) return false;
     pair->initiator_outside = !packet.outgoing;
+    if (packet.outgoing)
+        pipeline_.state<tracking::Track>().ports[port.index].budget.begin(
+            port.flow_limits, emit_.workers, emit_.now_ns);
+    const bool tcp = frame.tuple.proto == net::proto_tcp;
     if (tcp) flow::track(*pair, 0, segment);
     Firewall::allow(Plane::Worker::table<Firewall>(*tables_), pipeline_.state<Firewall>(), *rule,
                     port.index, *pair);

@@ -4,6 +4,7 @@
 
 #include "features/all.hpp"
 #include "flow/table.hpp"
+#include "flow/tcp.hpp"
 #include "net/quick.hpp"
 
 namespace weir::features {
@@ -44,6 +45,15 @@ public:
     // last. False: nothing has happened, the stages must look.
     bool open(const Packet& packet);
 
+    // Whether the guest of the port has used its rate of new flows up (`flow-limits`).
+    bool begins_too_much(const dataplane::PortEntry& port) const {
+        return pipeline_.state<tracking::Track>().ports[port.index].budget.is_used_up(
+            port.flow_limits, emit_.now_ns);
+    }
+    // Counts the packet as refused for that, as the stages would, only cheaper: a flood must not
+    // slow others down. False: nothing has happened, the stages must look.
+    bool refuse(const Packet& packet);
+
     // What is done with packets of a flow that has its decisions, in a direction that has no
     // program under the port's epoch: its first answer, or the first packet after a change that did
     // not concern it. Null: the stages must look.
@@ -78,6 +88,9 @@ private:
                                           const dataplane::PortEntry& port) const;
     void set_program(const dataplane::PortEntry& port, flow::Hot& hot) const;
     bool is_plain(const Packet& packet) const;
+    static bool begins_flow(const Packet& packet, flow::TcpSegment* segment = nullptr);
+    bool is_elsewhere(const Packet& packet) const;
+    bool has_room(const dataplane::PortEntry& port) const;
     const firewall::CompiledRule* rule_of(const Packet& packet) const;
 
     dataplane::Emit& emit_;

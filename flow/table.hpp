@@ -135,7 +135,9 @@ public:
     // established one never (docs/decisions/eviction-order.md). Null: see `outcome`.
     FlowPair* insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
                      InsertOutcome* outcome = nullptr, const Timeouts& timeouts = default_timeouts);
-    // The same without counting a refusal: for callers that ask insert() next.
+    // Removes one record of the scope in that order. False: none may go.
+    bool make_room(std::uint32_t scope) { return evict_in(scope); }
+    // The same as insert() without counting a refusal: for callers that ask insert() next.
     FlowPair* try_insert(const Query& query, std::uint64_t now_ns, const Timeouts& timeouts,
                          InsertOutcome& outcome);
     // A further key: `tuple` as seen in `direction`, and its reverse in the other. False: no room,

@@ -352,6 +352,7 @@ void add_core_kinds(Registry& registry) {
     registry.add<Router>();
     registry.add<Group>();
     registry.add<FlowTimeouts>();
+    registry.add<FlowLimits>();
     registry.add_validator(validate_core, Trust::bounds);
 }
 

@@ -328,6 +328,39 @@ struct FlowTimeouts {
     }
 };
 
+// What a guest port may take of its host's flow table.
+struct FlowLimits {
+    std::string name;
+    std::uint32_t priority = 1000;
+    std::vector<Ref<Group>> applied_to;
+    std::uint32_t new_flows_per_second = 0;
+    std::uint32_t burst = 1000;
+    std::uint32_t max_flows = 0;
+
+    static constexpr auto schema() {
+        return resource(
+            "flow-limits",
+            "How many flows guest ports may have and begin; of those for a port, the first counts.",
+            key(&FlowLimits::name, "name", "Unique among flow limits."),
+            field(&FlowLimits::priority, "priority",
+                  "Lower numbers come first; those of equal priority by name.", 0, 1000000),
+            field(&FlowLimits::applied_to, "applied_to",
+                  "Groups whose ports have them, each for itself; empty: all guest ports.")
+                .count(0, 256),
+            field(&FlowLimits::new_flows_per_second, "new_flows_per_second",
+                  "Flows that the guest may begin; packets of further ones are dropped. Divided "
+                  "over the host's workers. 0: no limit.",
+                  0, 10'000'000),
+            field(&FlowLimits::burst, "burst", "Flows it may begin at once, after a rest.", 1,
+                  10'000'000),
+            field(&FlowLimits::max_flows, "max_flows",
+                  "Records of the port, of flows in both ways. A further one takes the place of "
+                  "one that may go (never an established connection), or is refused. 0: no "
+                  "limit.",
+                  0, 100'000'000));
+    }
+};
+
 // Who is in a group, as of one snapshot.
 struct GroupMembers {
     std::vector<std::string> ports;     // names of guest ports, ordered

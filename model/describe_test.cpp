@@ -321,8 +321,9 @@ TEST(Registry, FindsKindsByName) {
     EXPECT_EQ(registry().kind("nothing"), nullptr);
     std::vector<std::string> names;
     for (const Kind* kind : registry().kinds()) names.emplace_back(kind->name());
-    EXPECT_THAT(names, ElementsAre("flow-timeouts", "group", "host", "port", "router", "rule",
-                                   "segment", "service-segment"));
+    EXPECT_THAT(names,
+                ElementsAre("flow-limits", "flow-timeouts", "group", "host", "port", "router",
+                            "rule", "segment", "service-segment"));
 }
 
 TEST(RegistryDeathTest, RefusesTwoKindsOfOneName) {

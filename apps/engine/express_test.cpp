@@ -67,6 +67,8 @@ constexpr Guest guests[] = {{"g1", "h1", "web", 11},
                             {"g4", "h2", "web", 14},
                             {"g5", "h2", "app", 15}};
 
+constexpr int limited_revision = 100;  // guests may begin few flows
+
 std::string intent(int revision) {
     std::string text = hosts_and_segments;
     for (const Guest& g : guests)
@@ -78,6 +80,8 @@ std::string intent(int revision) {
             "---\n{kind: firewall-rule, name: no-names, id: 3, priority: 1, protocol: udp, "
             "ports: [53], action: drop}\n"
             "---\n{kind: flow-timeouts, name: short, udp_s: 2, tcp_established_s: 4}\n";
+    if (revision == limited_revision)
+        text += "---\n{kind: flow-limits, name: few, new_flows_per_second: 100, burst: 10}\n";
     return text;
 }
 
@@ -406,6 +410,36 @@ TEST_P(Express, DoesWhatTheStagesDo) {
     EXPECT_EQ(slow.express + slow.fused, 0u);
     EXPECT_EQ(quick.shell.pool.in_use(), slow.shell.pool.in_use());
 }
+// SYNs of one guest beyond its rate, with and without a fault, end by the same exit either way.
+TEST(ExpressLimits, RefusesWhatTheStagesRefuse) {
+    Twin quick(true), slow(false);
+    std::uint64_t now = 1'000'000'000;
+    for (Twin* twin : {&quick, &slow}) twin->publish(limited_revision);
+    const Guest &from = guests[0], &to = guests[1];
+    for (std::uint16_t burst = 0; burst < 100; ++burst, now += 5'000'000) {
+        std::vector<MemoryShell::Sent> in;
+        for (std::uint16_t i = 0; i < 16; ++i) {
+            net::FrameBuilder frame;
+            const auto port = static_cast<std::uint16_t>(2000 + burst * 16 + i);
+            const std::uint8_t flags = i == 7 ? net::tcp_ack : net::tcp_syn;
+            frame.eth(to.mac(), from.mac()).ip(from.ip(i % 2), to.ip(i % 2));
+            frame.tcp(port, 80, flags, 1, 0);
+            in.push_back({from.port(), frame.build()});
+        }
+        for (Twin* twin : {&quick, &slow}) {
+            twin->shell.sent.clear();
+            twin->give(in, now);
+            twin->tick(now);
+        }
+        ASSERT_EQ(difference(by_flow(quick.shell.sent), by_flow(slow.shell.sent)), "") << burst;
+        ASSERT_EQ(difference(quick.flows(now), slow.flows(now)), "") << burst;
+        ASSERT_EQ(difference(quick.counters(now, true), slow.counters(now, true)), "") << burst;
+    }
+    EXPECT_GT(quick.flows(now).size(), 100u) << "the burst and half a second's share, twice each";
+    EXPECT_LT(quick.flows(now).size(), 140u);
+    EXPECT_EQ(quick.shell.pool.in_use(), slow.shell.pool.in_use());
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, Express,
                          testing::Combine(testing::Range<std::uint64_t>(1, 5), testing::Bool()));
 

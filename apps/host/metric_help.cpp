@@ -37,7 +37,7 @@ constexpr Help helps[] = {
     {"weir_flows_inserted_total", "Flows that began."},
     {"weir_flows_refused_total",
      "Flows that did not begin, by reason: full (nothing could give way), crowded (too many of one "
-     "hash)."},
+     "hash), over-rate and over-limit (flow-limits of the port)."},
     {"weir_flows_renewed_total",
      "Directions of flows that went on under new rules without being decided again: no change "
      "concerned them."},

@@ -42,6 +42,7 @@ class Benchmark:
 
     chain: Chain | None = None
     noise: int = 0            # of each hundred packets of side a, while there is trouble
+    new_flows: int = 0        # a second, that our ports may begin beyond those of the traffic
     changes: bool = False     # the trouble is 100 changes of the configuration a second
 
     @property
@@ -142,7 +143,11 @@ UNDER_LOAD = (
               (Bar("the calm rate", "calm", 0.80),), noise=50),
     Benchmark("syn_flood", "SYNs of random sources, as many as good packets of the port",
               {"work": "tcp", "flows": 100_000, "noise": "syn"}, ("weir", "ovs"),
-              (Bar("the calm rate", "calm", 0.80),), noise=50, records=1_000_000),
+              (Bar("the calm rate", "calm", 0.80),), noise=50, records=1_000_000,
+              new_flows=10_000),
+    Benchmark("syn_flood_unlimited", "the same without a limit of new flows: the table decides",
+              {"work": "tcp", "flows": 100_000, "noise": "syn"}, ("weir", "ovs"),
+              noise=50, records=1_000_000),
 )
 
 

@@ -112,6 +112,9 @@ def resources(bench) -> list[dict]:
          "device": {"type": "none"} if bench.tunnel else null(1)}]
     if bench.idle_times:
         made.append({"kind": "flow-timeouts", "name": "bench", **bench.idle_times})
+    if bench.new_flows:
+        made.append({"kind": "flow-limits", "name": "bench", "burst": 2 * bench.flows,
+                     "new_flows_per_second": bench.new_flows})
     return made + rules(bench)
 
 

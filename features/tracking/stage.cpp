@@ -13,6 +13,8 @@ using dataplane::Emit;
 using dataplane::Packet;
 using dataplane::PortEntry;
 
+constexpr std::uint64_t second_ns = 1'000'000'000;
+
 std::size_t guest_context(const Packet& p) {
     return static_cast<Context>(p.context) == Context::source ? 0 : 1;
 }
@@ -65,12 +67,21 @@ bool related_error(Packet& p, const PortEntry& port, Emit& emit) {
     return true;
 }
 
-// A new record for the first packet of a flow; null when the table is full.
-flow::FlowPair* insert(const Packet& p, const PortEntry& port, Emit& emit) {
+// A new record for the first packet of a flow; null: `why` not.
+flow::FlowPair* insert(const Packet& p, const PortEntry& port, Track::State& state, Emit& emit,
+                       Track::Exit& why) {
+    const bool begun_by_guest = guest_context(p) == 0;
+    why = Track::Exit::over_rate;
+    if (begun_by_guest && Track::is_over_rate(state, port, emit)) return nullptr;
+    why = Track::Exit::over_limit;
+    if (!Track::has_room(state, port, emit)) return nullptr;
+    why = Track::Exit::table_full;
     flow::FlowPair* pair = emit.flows->insert({port.scope, port.vni, p.tuple}, p.hash, emit.now_ns,
                                               nullptr, port.timeouts);
     if (!pair) return nullptr;
-    pair->initiator_outside = guest_context(p) == 1;
+    if (begun_by_guest)
+        state.ports[port.index].budget.begin(port.flow_limits, emit.workers, emit.now_ns);
+    pair->initiator_outside = !begun_by_guest;
     pair->traced = p.hand.trace_id != 0;
     return pair;
 }
@@ -113,8 +124,7 @@ flow::Table::Hit take_alias(Packet& p, const PortEntry& port, Track::State& stat
 
 // Finds or makes the record of a packet; what keeps it from having one, or count_. `left`: it went
 // to another worker.
-Track::Exit follow(Packet& p, const PortEntry& port, Track::State& state, Emit& emit,
-                   bool& left) {
+Track::Exit follow(Packet& p, const PortEntry& port, Track::State& state, Emit& emit, bool& left) {
     flow::TcpSegment segment;
     const bool tcp = read_segment(p, segment);
     const flow::TcpClass kind = tcp ? flow::class_of_flags(segment.flags) : flow::TcpClass::ack;
@@ -131,8 +141,9 @@ Track::Exit follow(Packet& p, const PortEntry& port, Track::State& state, Emit& 
                 return Track::Exit::count_;
             }
             if (underway && !emit.adopts()) return Track::Exit::out_of_state;
-            hit = {insert(p, port, emit), 0};
-            if (!hit) return Track::Exit::table_full;
+            Track::Exit why{};
+            hit = {insert(p, port, state, emit, why), 0};
+            if (!hit) return why;
         }
         p.flow = hit.pair;
         p.direction = hit.direction;
@@ -153,6 +164,16 @@ Track::Exit follow(Packet& p, const PortEntry& port, Track::State& state, Emit& 
 }
 
 }  // namespace
+
+bool Track::has_room(State& state, const PortEntry& port, const Emit& emit) {
+    if (port.flow_limits.max_flows == 0) return true;
+    const flow::Scope* scope = emit.flows->scope(port.scope);
+    if (!scope || scope->records < port.flow_limits.max_per_worker(emit.workers) ||
+        emit.flows->make_room(port.scope))
+        return true;
+    ++state.ports[port.index].over_limit;
+    return false;
+}
 
 void Track::run(dataplane::Burst& burst, const Tables&, State& state, dataplane::Exits<Exit>& exits,
                 Emit& emit) {
@@ -203,7 +224,36 @@ void Track::counters(const Tables&, const State& state, dataplane::CounterSink& 
     }
     sink.add("weir_flows_refused_total", {{"reason", "full"}}, stats.refused_full);
     sink.add("weir_flows_refused_total", {{"reason", "crowded"}}, stats.refused_crowded);
+    std::uint64_t over_rate = 0, over_limit = 0;
+    for (const PortFlows& port : state.ports) {
+        over_rate += port.over_rate;
+        over_limit += port.over_limit;
+    }
+    sink.add("weir_flows_refused_total", {{"reason", "over-rate"}}, over_rate);
+    sink.add("weir_flows_refused_total", {{"reason", "over-limit"}}, over_limit);
     sink.add("weir_flows_without_insertion_total", {}, stats.refused_insertion);
+}
+
+bool Track::query(std::string_view what, const Tables&, State& state, Emit& emit,
+                  model::Value& rows) {
+    if (what != "limits") return false;
+    for (const PortEntry& port : emit.ports->ports) {
+        const PortFlows& flows = state.ports[port.index % state.ports.size()];
+        const dataplane::FlowLimits& limits = port.flow_limits;
+        if (port.role != dataplane::PortRole::guest ||
+            (limits.max_flows == 0 && limits.interval_ns == 0))
+            continue;
+        const flow::Scope* scope = emit.flows->scope(port.scope);
+        model::Value& row = rows.push(model::Value::object());
+        row.set("port", port.name);
+        row.set("flows", std::uint64_t{scope ? scope->records : 0});
+        row.set("max_flows", std::uint64_t{limits.max_flows});
+        row.set("new_flows_per_second",
+                limits.interval_ns == 0 ? 0 : second_ns / limits.interval_ns);
+        row.set("over_rate", flows.over_rate);
+        row.set("over_limit", flows.over_limit);
+    }
+    return true;
 }
 
 void Settle::run(dataplane::Burst& burst, const Tables&, State&, dataplane::Exits<Exit>&,

@@ -1,10 +1,12 @@
 #pragma once
 #include <array>
 #include <string_view>
+#include <vector>
 
 #include "dataplane/no_tables.hpp"
 #include "flow/alias_homes.hpp"
 #include "flow/table.hpp"
+#include "model/value.hpp"
 
 namespace weir::tracking {
 
@@ -17,12 +19,20 @@ struct Track {
         invalid_flags,
         table_full,
         no_flow_for_error,
+        over_rate,   // the guest begins more flows than its port's flow-limits let it
+        over_limit,  // the port has as many records as they let it, and none may go
         count_
     };
-    static constexpr std::array<std::string_view, 4> exit_names = {
-        "flow.out_of_state", "flow.invalid_flags", "flow.table_full", "flow.no_flow_for_error"};
+    static constexpr std::array<std::string_view, 6> exit_names = {
+        "flow.out_of_state",      "flow.invalid_flags", "flow.table_full",
+        "flow.no_flow_for_error", "flow.over_rate",     "flow.over_limit"};
 
+    struct PortFlows {
+        dataplane::FlowBudget budget;
+        std::uint64_t over_rate = 0, over_limit = 0;  // packets that were refused
+    };
     struct State {
+        std::vector<PortFlows> ports = std::vector<PortFlows>(limits::max_ports);
         flow::Table* flows = nullptr;
         std::uint64_t inserted_before = 0;  // Stats::inserted at the last tick
         std::uint64_t translations = 0;     // tuples that services wrote, met here first
@@ -36,6 +46,18 @@ struct Track {
             if (flows) inserted_before = flows->stats().inserted;
         }
     };
+
+    // Whether the guest of the port may begin no flow now; counted. Inline: floods come this way.
+    static bool is_over_rate(State& state, const dataplane::PortEntry& port,
+                             const dataplane::Emit& emit) {
+        PortFlows& flows = state.ports[port.index];
+        const bool over = flows.budget.is_used_up(port.flow_limits, emit.now_ns);
+        flows.over_rate += over;
+        return over;
+    }
+    // Whether the port may have one record more; makes room among its own if it must.
+    static bool has_room(State& state, const dataplane::PortEntry& port,
+                         const dataplane::Emit& emit);
 
     // The worker that keeps the flow of this translated tuple, if that is another one.
     static std::uint32_t home_elsewhere(const State& state, const dataplane::PortEntry& port,
@@ -54,6 +76,8 @@ struct Track {
                     dataplane::Emit&);
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
+    static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
+                      model::Value& rows);
 };
 static_assert(dataplane::Stage<Track>);
 
