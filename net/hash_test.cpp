@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
 #include <random>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
+
+#include "net/siphash.hpp"
 
 namespace weir::net {
 namespace {
@@ -98,6 +101,15 @@ TEST(SipHash, agrees_with_the_reference_vectors) {
     EXPECT_EQ(siphash24(key, input), 0xa129ca6149be45e5ull);
     EXPECT_EQ(siphash24(key, std::span(input).first(0)), 0x726fdb47dd0e0e31ull);
     EXPECT_EQ(siphash24(key, std::span(input).first(8)), 0x93f5f5799a932462ull);
+}
+
+TEST(SipHash, of_39_bytes_is_the_same_by_words) {
+    const std::array<std::uint64_t, 2> key = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
+    std::array<std::uint8_t, 40> input{};
+    for (std::size_t i = 0; i < input.size(); ++i) input[i] = static_cast<std::uint8_t>(37 * i);
+    std::array<std::uint64_t, 5> words{};
+    std::memcpy(words.data(), input.data(), input.size());
+    EXPECT_EQ(siphash24_of_39(key, words), siphash24(key, std::span(input).first(39)));
 }
 
 TEST(Crc32c, agrees_with_known_vectors) {
