@@ -246,7 +246,7 @@ void Express::act(Places places) {
         Slow& slow = lane.strip != 0 ? slow_reaching_ : slow_leaving_;
         if (!slow.has(lane.frame) && (lane.strip != 0 ? reach_guest(lane) : leave_guest(lane)))
             continue;
-        if (!slow.has(lane.frame) && refuse(lane)) continue;
+        if (!lane.hit && lane.strip == 0 && !slow.has(lane.frame) && refuse(lane)) continue;
         slow.add(lane.frame);
         stays_ |= Places{1} << place;
     }
@@ -352,8 +352,8 @@ bool Express::take_first(const Lane& lane, std::uint32_t bytes, bool outgoing) {
     return true;
 }
 
+// The first packet of a flow that the guest may not begin.
 bool Express::refuse(const Lane& lane) {
-    if (lane.hit || lane.strip != 0) return false;
     Packet& p = *lane.packet;
     if (!first_.refuse({*lane.port, lane.frame, p.data + lane.frame.l4, p.length, true}))
         return false;
