@@ -163,7 +163,8 @@ def flap(node: ExampleNode, lasts_s: float) -> None:
         time.sleep(1.0)
 
 
-FAULTS = {"killed": kill, "stopped": stop, "slow (waits of 90 ms)": slow, "flapping (1 s / 1 s)": flap}
+FAULTS = {"killed": kill, "stopped": stop, "slow (waits of 90 ms)": slow,
+          "flapping (1 s / 1 s)": flap}
 
 
 def visits_of_others(t0: T0) -> int:
