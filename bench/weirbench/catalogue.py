@@ -144,7 +144,7 @@ UNDER_LOAD = (
     Benchmark("syn_flood", "SYNs of random sources, as many as good packets of the port",
               {"work": "tcp", "flows": 100_000, "noise": "syn"}, ("weir", "ovs"),
               (Bar("the calm rate", "calm", 0.80),), noise=50, records=1_000_000,
-              new_flows=10_000),
+              new_flows=1_000),
     Benchmark("syn_flood_unlimited", "the same without a limit of new flows: the table decides",
               {"work": "tcp", "flows": 100_000, "noise": "syn"}, ("weir", "ovs"),
               noise=50, records=1_000_000),
