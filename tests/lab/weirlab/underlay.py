@@ -7,6 +7,9 @@ from .raw import UDP, Frame, RawPort, parse
 from .wait import wait_until
 
 BFD_PORT = 3784
+# All routers, and those that listen to reports of multicast listeners: a guest's kernel asks and
+# tells them something whenever it likes.
+KERNEL_GROUPS = ("33:33:00:00:00:02", "33:33:00:00:00:16")
 
 
 @dataclass
@@ -34,6 +37,10 @@ def _is_bfd(packet: Tunnelled) -> bool:
         (UDP, BFD_PORT)
 
 
+def _is_chatter(packet: Tunnelled) -> bool:
+    return parse(packet.frame).dst in KERNEL_GROUPS
+
+
 class Underlay:
     def __init__(self, fabric: Fabric):
         self._ports = {name: RawPort(fabric.under, name) for name in fabric.hosts}
@@ -48,13 +55,14 @@ class Underlay:
             port.close()
 
     def legs(self, **inner) -> list[Leg]:
-        """All legs so far whose inner frame has these values (proto, src_port, flags, …)."""
+        """All legs so far whose inner frame has these values (proto, src_port, flags, …); without
+        what guests' kernels say by themselves."""
         for name, port in self._ports.items():
             for frame in port.drain():
                 packet = tunnelled(frame)
                 if packet and _is_bfd(packet):  # which passes all the time
                     self.bfd = [*self.bfd[-99:], Leg(name, frame, packet)]
-                elif packet:
+                elif packet and not _is_chatter(packet):
                     self._legs.append(Leg(name, frame, packet))
         return [leg for leg in self._legs
                 if all(getattr(leg.inner, key) == value for key, value in inner.items())]
