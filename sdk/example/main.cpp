@@ -1,16 +1,12 @@
 // An example of a service: counts flows, logs what it saw with its place on the path, drops by a
 // rule file. Everything that concerns Weir is in the library; everything here is a vendor's own.
-#include <signal.h>
-
 #include <chrono>
-#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <iostream>
-#include <sstream>
 #include <string>
 
 #include "example/inspector.hpp"
+#include "example/program.hpp"
 #include "weir/node.hpp"
 
 namespace {
@@ -33,14 +29,6 @@ struct Settings {
     std::string rules, log, status, nat;
     bool every_packet = false;
 };
-
-volatile sig_atomic_t stop_wanted = 0, status_wanted = 0, rules_wanted = 0;
-
-void on_signal(int number) {
-    if (number == SIGUSR1) status_wanted = 1;
-    else if (number == SIGHUP) rules_wanted = 1;
-    else stop_wanted = 1;
-}
 
 int fail(const std::string& why) {
     std::cerr << "weir-example-service: " << why << "\n";
@@ -73,52 +61,33 @@ std::string read_command_line(int argc, char** argv, Settings& settings) {
 
 std::variant<std::vector<example::Rule>, std::string> load_rules(const std::string& path) {
     if (path.empty()) return std::vector<example::Rule>{};
-    std::ifstream in(path);
-    if (!in) return path + ": " + std::strerror(errno);
-    std::ostringstream text;
-    text << in.rdbuf();
-    auto rules = example::parse_rules(text.str());
+    std::string why_not;
+    const auto text = example::read_file(path, why_not);
+    if (!text) return why_not;
+    auto rules = example::parse_rules(*text);
     if (auto* why = std::get_if<std::string>(&rules)) return path + ": " + *why;
     return rules;
 }
 
-// The status file: whole or not at all, so that readers never see half of it.
-class StatusFile {
-public:
-    explicit StatusFile(std::string path) : path_(std::move(path)) {}
-
-    void write(const std::string& status) {
-        if (path_.empty() || status == written_) return;
-        const std::string draft = path_ + ".new";
-        std::ofstream out(draft, std::ios::trunc);
-        out << status << "\n";
-        out.close();
-        if (out && std::rename(draft.c_str(), path_.c_str()) == 0) written_ = status;
-    }
-
-private:
-    std::string path_, written_;
-};
-
 void run(service::Node& node, example::Inspector& inspector, const Settings& settings) {
     constexpr int poll_ms = 100;
     constexpr auto status_every = std::chrono::milliseconds(100);
-    StatusFile status_file(settings.status);
+    example::StatusFile status_file(settings.status);
     auto status_at = std::chrono::steady_clock::now();
-    while (stop_wanted == 0) {
+    while (example::stop_wanted == 0) {
         if (const auto error = node.poll(poll_ms)) {
             std::cerr << "weir-example-service: " << error->field << ": " << error->message << "\n";
             break;
         }
-        if (rules_wanted != 0) {
-            rules_wanted = 0;
+        if (example::reload_wanted != 0) {
+            example::reload_wanted = 0;
             auto rules = load_rules(settings.rules);
             if (auto* why = std::get_if<std::string>(&rules))
                 std::cerr << "weir-example-service: keeping the old rules: " << *why << "\n";
             else inspector.replace_rules(std::get<0>(std::move(rules)));
         }
-        if (status_wanted != 0) {
-            status_wanted = 0;
+        if (example::status_wanted != 0) {
+            example::status_wanted = 0;
             std::cout << inspector.status(node.counters()) << std::endl;
         }
         if (const auto now = std::chrono::steady_clock::now(); now >= status_at) {
@@ -143,13 +112,9 @@ int main(int argc, char** argv) {
     }
     auto rules = load_rules(settings.rules);
     if (auto* why = std::get_if<std::string>(&rules)) return fail(*why);
-    std::ofstream log_file;
-    example::Inspector::Log log;
-    if (!settings.log.empty()) {
-        log_file.open(settings.log, std::ios::app);
-        if (!log_file) return fail(settings.log + ": " + std::strerror(errno));
-        log = [&log_file](const std::string& line) { log_file << line << std::endl; };
-    }
+    std::string why_not;
+    const auto log = example::open_log(settings.log, why_not);
+    if (!why_not.empty()) return fail(why_not);
     example::Inspector inspector(std::get<0>(std::move(rules)), log, settings.every_packet);
 
     const auto translation = example::parse_translation(settings.nat);
@@ -157,10 +122,7 @@ int main(int argc, char** argv) {
         return fail("--nat: not like 192.168.10.11=192.168.10.99");
     if (translation) inspector.translate_by(*translation);
 
-    struct sigaction action {};
-    action.sa_handler = on_signal;
-    for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGHUP}) sigaction(number, &action, nullptr);
-
+    example::watch_signals({SIGTERM, SIGINT, SIGUSR1, SIGHUP});
     auto opened = service::Node::open(settings.node, inspector);
     if (auto* error = std::get_if<service::Error>(&opened))
         return fail(error->field + ": " + error->message);

@@ -1,15 +1,10 @@
 // An intrusion detection service: Vectorscan's pattern matching behind the SDK. A vendor's engine
 // would stand where Detector stands.
-#include <signal.h>
-
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <iostream>
-#include <sstream>
 #include <string>
 
+#include "example/program.hpp"
 #include "ids/detector.hpp"
 #include "weir/node.hpp"
 
@@ -30,12 +25,6 @@ struct Settings {
     service::Options node;
     std::string signatures, alerts, status;
 };
-
-volatile sig_atomic_t stop_wanted = 0, signatures_wanted = 0;
-
-void on_signal(int number) {
-    (number == SIGHUP ? signatures_wanted : stop_wanted) = 1;
-}
 
 int fail(const std::string& why) {
     std::cerr << "weir-ids: " << why << "\n";
@@ -60,43 +49,32 @@ std::string read_command_line(int argc, char** argv, Settings& settings) {
 }
 
 std::variant<ids::Database, std::string> load(const std::string& path) {
-    std::ifstream in(path);
-    if (!in) return path + ": " + std::strerror(errno);
-    std::ostringstream text;
-    text << in.rdbuf();
-    auto signatures = ids::parse_signatures(text.str());
+    std::string why_not;
+    const auto text = example::read_file(path, why_not);
+    if (!text) return why_not;
+    auto signatures = ids::parse_signatures(*text);
     if (auto* why = std::get_if<std::string>(&signatures)) return path + ": " + *why;
     auto database = ids::Database::compile(std::get<0>(std::move(signatures)));
     if (auto* why = std::get_if<std::string>(&database)) return path + ": " + *why;
     return database;
 }
 
-// Whole or not at all, so that readers never see half of it.
-void write_status(const std::string& path, const std::string& status, std::string& written) {
-    if (path.empty() || status == written) return;
-    const std::string draft = path + ".new";
-    std::ofstream out(draft, std::ios::trunc);
-    out << status << "\n";
-    out.close();
-    if (out && std::rename(draft.c_str(), path.c_str()) == 0) written = status;
-}
-
 void run(service::Node& node, ids::Detector& detector, const Settings& settings) {
     constexpr int poll_ms = 100;
-    std::string written;
-    while (stop_wanted == 0) {
+    example::StatusFile status_file(settings.status);
+    while (example::stop_wanted == 0) {
         if (const auto error = node.poll(poll_ms)) {
             std::cerr << "weir-ids: " << error->field << ": " << error->message << "\n";
             break;
         }
-        if (signatures_wanted != 0) {
-            signatures_wanted = 0;
+        if (example::reload_wanted != 0) {
+            example::reload_wanted = 0;
             auto database = load(settings.signatures);
             if (auto* why = std::get_if<std::string>(&database))
                 std::cerr << "weir-ids: keeping the old signatures: " << *why << "\n";
             else detector.replace(std::get<0>(std::move(database)));
         }
-        write_status(settings.status, detector.status(node.counters()), written);
+        status_file.write(detector.status(node.counters()));
     }
 }
 
@@ -114,19 +92,12 @@ int main(int argc, char** argv) {
     }
     auto database = load(settings.signatures);
     if (auto* why = std::get_if<std::string>(&database)) return fail(*why);
-    std::ofstream alerts;
-    ids::Detector::Log log;
-    if (!settings.alerts.empty()) {
-        alerts.open(settings.alerts, std::ios::app);
-        if (!alerts) return fail(settings.alerts + ": " + std::strerror(errno));
-        log = [&alerts](const std::string& line) { alerts << line << std::endl; };
-    }
+    std::string why_not;
+    const auto log = example::open_log(settings.alerts, why_not);
+    if (!why_not.empty()) return fail(why_not);
     ids::Detector detector(std::get<0>(std::move(database)), log);
 
-    struct sigaction action {};
-    action.sa_handler = on_signal;
-    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaction(number, &action, nullptr);
-
+    example::watch_signals({SIGTERM, SIGINT, SIGHUP});
     auto opened = service::Node::open(settings.node, detector);
     if (auto* error = std::get_if<service::Error>(&opened))
         return fail(error->field + ": " + error->message);
