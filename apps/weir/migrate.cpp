@@ -66,7 +66,7 @@ private:
         setenv("WEIR_PORT", options_.port.c_str(), 1);
         setenv("WEIR_FROM", status["from"].as_text().c_str(), 1);
         setenv("WEIR_TO", options_.to.c_str(), 1);
-        const int ended = std::system(command.c_str());
+        const int ended = run_shell(session_, command);
         if (ended == 0) return void(session_.send("POST", path_ + "/go-on"));
         session_.send("POST", path_ + "/cancel");
         command_failed_ = std::string(option) + " ended with status " +
@@ -102,6 +102,11 @@ private:
 };
 
 }  // namespace
+
+int run_shell(const Session& session, const std::string& command) {
+    // Standard output is one object then, and nobody else's.
+    return std::system((session.table() ? command : "exec 1>&2\n" + command).c_str());
+}
 
 void migrate(const Session& session, const MigrateOptions& options) {
     Migration(session, options).run();

@@ -15,11 +15,11 @@ namespace {
 using model::Value;
 
 // False, if it failed.
-bool run_command(const MigrateOptions& options, const Value& status) {
+bool run_command(const Session& session, const MigrateOptions& options, const Value& status) {
     setenv("WEIR_NODE", options.port.c_str(), 1);
     setenv("WEIR_FROM", status["from"].as_text().c_str(), 1);
     setenv("WEIR_TO", options.to.c_str(), 1);
-    return std::system(options.when_frozen.c_str()) == 0;
+    return run_shell(session, options.when_frozen) == 0;
 }
 
 }  // namespace
@@ -45,7 +45,7 @@ void migrate_node(const Session& session, const MigrateOptions& options) {
         if (session.table()) std::printf("%s\n", state.c_str());
         std::fflush(stdout);
         if (state != "frozen" || options.when_frozen.empty()) continue;
-        command_failed = !run_command(options, status);
+        command_failed = !run_command(session, options, status);
         if (command_failed) session.send("POST", path + "/cancel");
     }
     if (!session.table()) session.print(status);

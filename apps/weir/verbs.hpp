@@ -26,6 +26,8 @@ struct MigrateOptions {
     double stub_s = 30, timeout_s = 30;
 };
 void migrate(const Session&, const MigrateOptions&);
+// By sh; the wait status. Where standard output is for programs, it goes to standard error.
+int run_shell(const Session&, const std::string& command);
 // migrate_node.cpp; `port` is the node, of the rest `to`, `when_frozen` and `timeout_s` count.
 void migrate_node(const Session&, const MigrateOptions&);
 

@@ -16,12 +16,13 @@ class Scenario(unittest.TestCase):
     every_packet = True
     plane: dict = {}  # more fields of the service segment
     underlay_mtu = WIRE_MTU
+    machines: tuple[str, ...] = ()  # guests that are virtual machines
 
     @classmethod
     def setUpClass(cls):
         cls.lab = Lab()
         cls.t0 = T0(cls.lab, cls.nodes, cls.raw_nodes, cls.every_packet, cls.plane,
-                    cls.underlay_mtu)
+                    cls.underlay_mtu, cls.machines)
         cls.weir, cls.under = cls.t0.weir, cls.t0.under
         cls.g1, cls.g2, cls.g3 = (cls.t0.guests[n] for n in ("g1", "g2", "g3"))
         cls.prepare()

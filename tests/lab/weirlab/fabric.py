@@ -7,12 +7,15 @@
              └─┤ ├──        └┤├──
                └── underlay ─┘            a bridge; its ends at the hosts have no kernel address
 """
+from pathlib import Path
+
 from .appliance import Appliance
 from .build import program
 from .bump import BumpInTheWire
 from .example_node import ExampleNode
 from .guest import Guest
 from .lab import Lab
+from .machine import Machine
 from .namespace import Namespace
 from .process import Daemon
 from .raw import RawPort
@@ -45,6 +48,7 @@ class Fabric:
         self.appliances: dict[str, Appliance] = {}
         self._taps: list[tuple[Namespace, Guest]] = []
         self._virtio: list[tuple[Daemon, Guest]] = []
+        self._own_sockets: dict[str, Path] = {}
 
     def tap_guest(self, name: str, host: str, mac: str, addresses: tuple[str, ...],
                   gateways: tuple[str, ...] = ()) -> Guest:
@@ -77,6 +81,31 @@ class Fabric:
 
     def vhost_socket(self, name: str) -> str:
         return str(self.lab.folder / f"{name}.sock")
+
+    def machine(self, name: str, mac: str, addresses: tuple[str, ...]) -> Machine:
+        """A virtual machine, not yet started; Weir's device is machine_socket(name) on any host.
+        Before the hosts are started."""
+        for host in self.hosts:
+            self.sockets_of(host).mkdir(exist_ok=True)
+            self._own_sockets[host] = self.sockets_of(host)
+        return Machine(self.lab, name, mac, addresses)
+
+    def machine_socket(self, name: str) -> str:
+        """Hosts share this machine's files; this folder each has for itself (as_seen_by)."""
+        return str(self.lab.folder / "sockets" / f"{name}.sock")
+
+    def sockets_of(self, host: str) -> Path:
+        """Where the host's folder of machines' sockets is for everybody else."""
+        return self.lab.folder / f"{host}-sockets"
+
+    def as_seen_by(self, host: str, command: list[str]) -> list[str]:
+        if host not in self._own_sockets:
+            return command
+        shared = self.lab.folder / "sockets"
+        shared.mkdir(exist_ok=True)
+        script = 'mount --bind "$0" "$1" && shift && exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", script, str(self._own_sockets[host]),
+                str(shared), *command]
 
     def aware_node(self, name: str, host: str, mac: str, **options) -> ExampleNode:
         """Weir's end is port-<name>."""

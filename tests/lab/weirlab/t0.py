@@ -4,6 +4,7 @@ from .example_node import ExampleNode
 from .fabric import WIRE_MTU, Fabric
 from .guest import Guest
 from .lab import Lab
+from .machine import Machine
 from .namespace import Namespace
 from .raw import RawPort
 from .underlay import Underlay
@@ -42,19 +43,22 @@ def nmac(node: str) -> str:
 
 class T0:
     """`nodes`: which of them there are; paths follow from that. `plane`: more fields of the service
-    segment. Nothing is redirected yet."""
+    segment. `machines`: guests that are virtual machines, not started. Nothing is redirected
+    yet."""
 
     def __init__(self, lab: Lab, nodes: tuple[str, ...] = ("n1", "n2"), raw_nodes: bool = False,
                  every_packet: bool = True, plane: dict | None = None,
-                 underlay_mtu: int = WIRE_MTU):
+                 underlay_mtu: int = WIRE_MTU, machines: tuple[str, ...] = ()):
         self.lab = lab
         self.plane = plane or {}
         self.nodes = nodes
         self.fabric = Fabric(lab, tuple(TEP), underlay_mtu)
-        self.guests: dict[str, Guest] = {
-            name: self.fabric.veth_guest(name, host, mac, (f"{address}/24",
-                                                           f"fd00:10::{address[-2:]}/64"))
-            for name, (host, mac, address) in GUESTS.items()}
+        self.machines = machines
+        self.guests: dict[str, Guest | Machine] = {}
+        for name, (host, mac, address) in GUESTS.items():
+            addresses = (f"{address}/24", f"fd00:10::{address[-2:]}/64")
+            self.guests[name] = self.fabric.machine(name, mac, addresses) if name in machines else \
+                self.fabric.veth_guest(name, host, mac, addresses)
         self.raw_nodes: dict[str, tuple[RawPort, RawPort]] = {}
         for name in nodes:
             _, host, mode, _ = NODES[name]
@@ -118,9 +122,11 @@ class T0:
                 {"kind": "service-segment", "name": "plane", "svni": SVNI,
                  "underlay_trusted": "auth_keys" not in self.plane, **self.plane}]
         for name, (host, mac, address) in GUESTS.items():
+            device = {"type": "af_packet", "interface": f"port-{name}"}
+            if name in self.machines:
+                device = {"type": "vhost_user", "path": self.fabric.machine_socket(name)}
             out.append({"kind": "port", "name": name, "host": host, "segment": "guests", "mac": mac,
-                        "addresses": [address, f"fd00:10::{address[-2:]}"],
-                        "device": {"type": "af_packet", "interface": f"port-{name}"}})
+                        "addresses": [address, f"fd00:10::{address[-2:]}"], "device": device})
         out += [{"kind": "service", "name": "fw", "transports": ["nsh"], "liveness_support": True},
                 {"kind": "service", "name": "ids", "transports": ["l2_bridge"]},
                 {"kind": "service", "name": "px", "transports": ["l3_routed"]},

@@ -65,12 +65,12 @@ class Weir:
 
     def start_host(self, host: str, credentials: Path | None = None) -> Daemon:
         self.hosts[host] = self._start(
-            host, self.fabric.hosts[host],
-            [program("weir-host"), "run", "--name", host, "--run-dir", str(self.run_dir(host)),
+            host, self.fabric.hosts[host], self.fabric.as_seen_by(host, [
+             program("weir-host"), "run", "--name", host, "--run-dir", str(self.run_dir(host)),
              "--state-dir", str(self.lab.folder / f"{host}-state"),
              "--engine", library("libweir-engine.so"), "--workers", str(self.workers),
              "--controller", f"{CONTROLLER}:{_PORT}",
-             "--cert-dir", str(credentials or self.credentials(host))])
+             "--cert-dir", str(credentials or self.credentials(host))]))
         return self.hosts[host]
 
     def kill_controller(self) -> None:
