@@ -1,201 +1,50 @@
 #!/usr/bin/python3
-"""What a failing service node costs ten thousand live flows, for each failure policy.
+"""What a failing service node costs ten thousand live connections, for each failure policy.
 
-node_failures.py [--flows N] [--rate PACKETS_A_SECOND] [--out FILE]
-
-UDP flows of one guest to another on another host, each packet numbered, through a chain of one
-aware service. A node of the chain is killed, stopped, slowed or flaps, with and without another in
-its place; the table says what was lost, what the sender was told, and whether anything arrived
-where it does not belong."""
+A node of a chain of one aware service is killed, stopped (as if it hung), slowed (a packet waits up
+to 90 ms), flaps (a second each way), or its host is cut off for eight seconds, with and without
+another node in its place. The table says what was lost, which connections either end saw reset, and
+whether anything arrived where it does not belong. Before that, twenty changes of weights and of
+hops while all connections go on. Exit status 1: something went astray, or PS-5, PS-7 or LV-10 of
+spec service-plane was broken."""
 import argparse
 import os
-import socket
-import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "lab"))
 
-from weirlab.example_node import ExampleNode
 from weirlab.lab import Lab
-from weirlab.raw import ETH_IPV4, UDP, ethernet, ipv4
 from weirlab.t0 import GUESTS, T0
 from weirlab.wait import wait_until
 
-PORT, FIRST = 9999, 10_000
-MARK = b"weir-failures"
-PAYLOAD_AT = 14 + 20 + 8
+import changes
+from faults import FAULTS, Fault
+from traffic import PORT, Traffic
+
 CALM_S, FAULT_S, AFTER_S = 2.0, 8.0, 6.0
+WITH_OTHER, ALONE = ("n1", "n3"), ("n1",)
+# Name → nodes, fields of the chain.
+CASES: dict[str, tuple[tuple[str, ...], dict]] = {
+    "block": (WITH_OTHER, {"failure_policy": "block"}),
+    "allow": (WITH_OTHER, {"failure_policy": "allow"}),
+    "reset": (WITH_OTHER, {"failure_policy": "reset"}),
+    "block-without-rebalance": (WITH_OTHER, {"failure_policy": "block",
+                                             "reselect_midflow": False}),
+    "block-alone": (ALONE, {"failure_policy": "block"}),
+    "allow-alone": (ALONE, {"failure_policy": "allow"}),
+    "reset-alone": (ALONE, {"failure_policy": "reset"}),
+    "hold-alone": (ALONE, {"failure_policy": "block", "hold_packets": 4, "hold_ms": 10_000}),
+}
 
 
-@dataclass
-class Run:
-    sent: list[tuple[float, int]] = field(default_factory=list)  # time, flow; index = number
-    arrived: dict[int, float] = field(default_factory=dict)  # number -> time
-    duplicates: int = 0
-    misdirected: int = 0
-    told: int = 0  # ICMP errors to the sender
-
-
-def capture(space, interface: str) -> socket.socket:
-    sock = space.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
-    sock.bind((interface, 0x0003))
-    sock.settimeout(0.1)
-    return sock
-
-
-def number_in(frame: bytes) -> int | None:
-    if frame[PAYLOAD_AT:PAYLOAD_AT + len(MARK)] != MARK:
-        return None
-    return struct.unpack_from("!I", frame, PAYLOAD_AT + len(MARK))[0]
-
-
-class Traffic:
-    """From g1 to g2, all flows in turn; watched at g2, g1 and g3."""
-
-    def __init__(self, t0: T0, flows: int, rate: int):
-        self.t0, self.flows, self.rate = t0, flows, rate
-        self.run = Run()
-        self._stop, self._sent_all = threading.Event(), threading.Event()
-        self._frames = [self._frame(FIRST + n) for n in range(flows)]
-        watched = ((self._at_target, "g2"), (self._at_sender, "g1"), (self._at_other, "g3"))
-        self._threads = [threading.Thread(target=self._watch, args=(see, capture(
-            t0.guests[name].space, t0.guests[name].interface))) for see, name in watched]
-        self._threads.append(threading.Thread(target=self._send, args=(capture(
-            t0.guests["g1"].space, "eth0"),)))
-
-    def _frame(self, source_port: int) -> bytearray:
-        (_, mac, source), (_, target_mac, target) = GUESTS["g1"], GUESTS["g2"]
-        payload = MARK + bytes(4)
-        datagram = struct.pack("!HHHH", source_port, PORT, 8 + len(payload), 0) + payload
-        return bytearray(ethernet(target_mac, mac, ETH_IPV4, ipv4(source, target, UDP, datagram)))
-
-    def _send(self, sock: socket.socket) -> None:
-        began, count = time.monotonic(), 0
-        while not self._stop.is_set():
-            due = int((time.monotonic() - began) * self.rate)
-            for _ in range(min(due - count, 256)):
-                frame = self._frames[count % self.flows]
-                struct.pack_into("!I", frame, PAYLOAD_AT + len(MARK), count)
-                sock.send(frame)
-                self.run.sent.append((time.monotonic(), count % self.flows))
-                count += 1
-            self._stop.wait(0.001)
-        self._sent_all.set()
-
-    def _watch(self, see: Callable[[bytes], None], sock: socket.socket) -> None:
-        quiet_since = None
-        while True:
-            try:
-                frame, address = sock.recvfrom(2048)
-                if address[2] != 4:  # not what the guest sends itself
-                    see(frame)
-                quiet_since = None
-            except TimeoutError:
-                quiet_since = quiet_since or time.monotonic()
-                if self._sent_all.is_set() and time.monotonic() - quiet_since > 1:
-                    return
-
-    def _at_target(self, frame: bytes) -> None:
-        number = number_in(frame)
-        if number is None:
-            return
-        sender = struct.unpack_from("!H", frame, 14 + 20)[0]
-        if sender != FIRST + number % self.flows:
-            self.run.misdirected += 1  # the numbers of one flow in another
-        elif number in self.run.arrived:
-            self.run.duplicates += 1
-        else:
-            self.run.arrived[number] = time.monotonic()
-
-    def _at_sender(self, frame: bytes) -> None:
-        if number_in(frame) is not None:
-            self.run.misdirected += 1
-        elif frame[12:14] == b"\x08\x00" and frame[23] == 1 and frame[34] == 3:
-            self.run.told += 1
-
-    def _at_other(self, frame: bytes) -> None:
-        self.run.misdirected += number_in(frame) is not None
-
-    def __enter__(self) -> "Traffic":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-
-def kill(node: ExampleNode, lasts_s: float) -> None:
-    node.daemon.kill()
-    time.sleep(lasts_s)
-    node.start()
-
-
-def stop(node: ExampleNode, lasts_s: float) -> None:
-    node.hang()
-    time.sleep(lasts_s)
-    node.recover()
-
-
-def slow(node: ExampleNode, lasts_s: float) -> None:
-    """Works for a tenth of the time: a packet waits up to 90 ms."""
-    until = time.monotonic() + lasts_s
-    while time.monotonic() < until:
-        node.hang()
-        time.sleep(0.09)
-        node.recover()
-        time.sleep(0.01)
-
-
-def flap(node: ExampleNode, lasts_s: float) -> None:
-    for _ in range(int(lasts_s / 2)):
-        node.hang()
-        time.sleep(1.0)
-        node.recover()
-        time.sleep(1.0)
-
-
-FAULTS = {"killed": kill, "stopped": stop, "slow (waits of 90 ms)": slow,
-          "flapping (1 s / 1 s)": flap}
-
-
-def visits_of_others(t0: T0) -> int:
-    return sum(visit["sci"] != 2 for node in t0.fabric.aware.values() for visit in node.visits())
-
-
-def measure(t0: T0, fault: Callable, flows: int, rate: int) -> dict:
-    traffic = Traffic(t0, flows, rate)
-    chains = lambda: {c["name"]: c for c in t0.weir.ask("h1", "insert.chains")}["c2"]
-    before = chains()
-    with traffic:
-        time.sleep(flows / rate + CALM_S)  # every flow has a record by then
-        began = time.monotonic()
-        fault(t0.aware("n1"), FAULT_S)
-        time.sleep(AFTER_S)
-    run, after = traffic.run, chains()
-    lost = [when - began for number, (when, _) in enumerate(run.sent) if number not in run.arrived]
-    in_fault = [when for when in lost if when >= -0.2]
-    return {"sent": len(run.sent), "lost": len(lost), "early": len(lost) - len(in_fault),
-            "last": max(in_fault, default=0.0), "told": run.told, "duplicates": run.duplicates,
-            "misdirected": run.misdirected + visits_of_others(t0),
-            "moved": after["path_switch"] - before["path_switch"],
-            "bypassed": after["bypass_engaged"] - before["bypass_engaged"]}
-
-
-def set_up(lab: Lab, nodes: tuple[str, ...], policy: str) -> T0:
+def set_up(lab: Lab, nodes: tuple[str, ...], fields: dict) -> T0:
     t0 = T0(lab, nodes, every_packet=False)
-    chain = t0.weir.get("service-chain", "c2")
-    t0.weir.put({"kind": "service-chain", **chain, "failure_policy": policy,
-                 "path_selection": "weighted"})
-    t0.redirect("g1", "g2", chain="c2", protocol="udp", port=PORT)
+    t0.weir.put({"kind": "service-chain", **t0.weir.get("service-chain", "c2"),
+                 "path_selection": "weighted", **fields})
+    t0.redirect("g1", "g2", chain="c2", port=PORT)
     t0.guests["g1"].ping(GUESTS["g2"][2])
     wait_until("n1 is up", lambda: t0.weir.node_state("n1") == "up")
     wait_until("every tunnel is up", lambda: all(
@@ -203,37 +52,148 @@ def set_up(lab: Lab, nodes: tuple[str, ...], policy: str) -> T0:
     return t0
 
 
-HEAD = ("| node | other node | policy | sent | lost | until, s | sender told | moved flows "
-        "| bypassed flows | duplicates | misdirected |\n" + "|---" * 11 + "|\n")
+class DownWatch:
+    """When h1 first held a path for unusable, in seconds from now."""
+
+    def __init__(self, t0: T0):
+        self.t0, self.after_s = t0, None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> "DownWatch":
+        self._began = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while self.after_s is None and not self._stop.wait(0.05):
+            if any(chain["usable_paths"] < chain["paths"]
+                   for chain in self.t0.weir.ask("h1", "insert.chains")):
+                self.after_s = time.monotonic() - self._began
 
 
-def row(fault: str, nodes: tuple[str, ...], policy: str, m: dict) -> str:
+def count(t0: T0, metric: str) -> int:
+    return t0.weir.counters(["h1"])[metric, "c2"]
+
+
+MOVED = "weir_service_chain_path_switch_total"
+BYPASSED = "weir_service_chain_bypass_engaged_total"
+
+
+def visits_of_others(t0: T0) -> int:
+    return sum(visit["sci"] != 2 for node in t0.fabric.aware.values() for visit in node.visits())
+
+
+def measure(t0: T0, fault: Fault, flows: int, rate: int) -> dict:
+    traffic = Traffic(t0, flows, rate)
+    before = {metric: count(t0, metric) for metric in (MOVED, BYPASSED)}
+    with traffic:
+        time.sleep(CALM_S)
+        with DownWatch(t0) as watch:
+            began = time.monotonic()
+            fault(t0, FAULT_S)
+            time.sleep(AFTER_S)
+    run = traffic.run
+    lost = [when - began for number, when in enumerate(run.sent) if number not in run.arrived]
+    return {"sent": len(run.sent), "lost": len(lost), "early": sum(when < -0.2 for when in lost),
+            "first": min((w for w in lost if w >= -0.2), default=0.0), "last": max(lost, default=0),
+            "down_after": watch.after_s, "resets": len(run.resets), "duplicates": run.duplicates,
+            "misdirected": run.misdirected + visits_of_others(t0),
+            "moved": count(t0, MOVED) - before[MOVED],
+            "bypassed": count(t0, BYPASSED) - before[BYPASSED]}
+
+
+HEAD = ("| node | policy | down after, s | packets | lost | last lost after, s | reset "
+        "| moved | bypassed | doubled | misdirected |\n" + "|---" * 11 + "|\n")
+
+
+def row(fault: str, policy: str, m: dict) -> str:
     share = 100 * m["lost"] / max(m["sent"], 1)
-    return (f"| {fault} | {'yes' if len(nodes) > 1 else 'no'} | {policy} | {m['sent']} "
-            f"| {m['lost']} ({share:.1f} %) | {m['last']:.1f} | {m['told']} | {m['moved']} "
-            f"| {m['bypassed']} | {m['duplicates']} | {m['misdirected']} |\n")
+    down = "never" if m["down_after"] is None else f"{m['down_after']:.2f}"
+    early = f", {m['early']} before" if m["early"] else ""
+    last = f"{m['last']:.2f}" if m["lost"] else "–"
+    return (f"| {fault} | {policy} | {down} | {m['sent']} | {m['lost']} ({share:.1f} %){early} "
+            f"| {last} | {m['resets']} | {m['moved']} | {m['bypassed']} | {m['duplicates']} "
+            f"| {m['misdirected']} |\n")
+
+
+def complaint(fault: str, policy: str, m: dict) -> str:
+    """What the spec forbids; empty when there is nothing."""
+    if m["misdirected"]:
+        return f"{fault}, {policy}: {m['misdirected']} packets where they do not belong"
+    bound = FAULTS[fault][1]
+    nodes, fields = CASES[policy]
+    heals = nodes == WITH_OTHER and fields.get("reselect_midflow", True)
+    if bound and heals and m["last"] > bound:
+        return f"{fault}, {policy}: lost packets for {m['last']:.2f} s, {bound} s allowed (LV-10)"
+    return ""
+
+
+CHANGES = {"weights": changes.weights_turn, "hops": changes.hops_turn}
+CHANGES_HEAD = ("| twenty changes of | n1's share of connections | packets | lost | dropped, by "
+                "exit | moved | doubled | misdirected |\n" + "|---" * 8 + "|\n")
+
+
+def changes_row(name: str, flows: int, rate: int) -> tuple[str, str]:
+    """The row and what the spec forbids of it."""
+    with Lab() as lab:
+        t0 = set_up(lab, WITH_OTHER, {"failure_policy": "block"})
+        changes.set_weights(t0, 300, 100)
+        t0.weir.wait()
+        traffic, moved = Traffic(t0, flows, rate), count(t0, MOVED)
+        before = t0.weir.drops()
+        changes.go_on_through(t0, traffic, CHANGES[name])
+        run, share = traffic.run, changes.share_of_n1(t0)
+        moved = count(t0, MOVED) - moved
+        astray = run.misdirected + visits_of_others(t0)
+        drops = {exit: n - before.get(exit, 0) for exit, n in t0.weir.drops().items()
+                 if n > before.get(exit, 0)}
+    lost = len(run.sent) - len(run.arrived)
+    spread = f"{100 * share:.1f} %" if name == "weights" else "all: it is on every path in turn"
+    line = (f"| {name} | {spread} | {len(run.sent)} | {lost} "
+            f"| {', '.join(f'`{e}` {n}' for e, n in sorted(drops.items())) or '–'} | {moved} "
+            f"| {run.duplicates} | {astray} |\n")
+    wrong = [f"{astray} packets where they do not belong"] * (astray > 0)
+    if name == "weights":
+        wrong += [f"{moved} connections moved (PS-7)"] * (moved > 0)
+        if abs(share - changes.SHARE_OF_N1) > 0.03:
+            wrong += [f"n1 has {share:.3f} instead of {changes.SHARE_OF_N1} of them (PS-5)"]
+    return line, "; ".join(f"{name}: {what}" for what in wrong)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="./dev bench --failures",
+                                     description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--flows", type=int, default=10_000)
-    parser.add_argument("--rate", type=int, default=4_000)
-    parser.add_argument("--out", help="file for the table; else it is printed")
+    parser.add_argument("--rate", type=int, default=4_000, help="packets a second, of all together")
+    parser.add_argument("--nodes", nargs="+", choices=FAULTS, default=list(FAULTS), metavar="FAULT",
+                        help=", ".join(FAULTS))
+    parser.add_argument("--policies", nargs="+", choices=CASES, default=list(CASES),
+                        metavar="POLICY", help=", ".join(CASES))
+    parser.add_argument("--changes", nargs="*", choices=CHANGES, default=list(CHANGES),
+                        metavar="CHANGE", help=", ".join(CHANGES))
     wanted = parser.parse_args()
-    table, bad = HEAD, 0
-    for nodes in (("n1", "n3"), ("n1",)):
-        for policy in ("block", "allow"):
-            for name, fault in FAULTS.items():
-                with Lab() as lab:
-                    measured = measure(set_up(lab, nodes, policy), fault, wanted.flows, wanted.rate)
-                line = row(name, nodes, policy, measured)
-                print(line, end="", flush=True)
-                table += line
-                bad += measured["misdirected"]
-    if wanted.out:
-        with open(wanted.out, "w", encoding="utf-8") as out:
-            out.write(table)
-    return 1 if bad else 0
+    complaints = []
+    print(CHANGES_HEAD, end="", flush=True)
+    for name in wanted.changes:
+        line, complaint_of_it = changes_row(name, wanted.flows, wanted.rate)
+        print(line, end="", flush=True)
+        complaints += filter(None, [complaint_of_it])
+    print("\n" + HEAD, end="", flush=True)
+    for policy in wanted.policies:
+        for name in wanted.nodes:
+            with Lab() as lab:
+                t0 = set_up(lab, *CASES[policy])
+                measured = measure(t0, FAULTS[name][0], wanted.flows, wanted.rate)
+            print(row(name, policy, measured), end="", flush=True)
+            complaints += filter(None, [complaint(name, policy, measured)])
+    for line in complaints:
+        print(line, file=sys.stderr)
+    return 1 if complaints else 0
 
 
 if __name__ == "__main__":
