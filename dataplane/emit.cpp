@@ -137,25 +137,29 @@ void Emit::forget(flow::FlowPair& pair) {
 bool Emit::renew(flow::FlowPair& pair, std::uint8_t direction, const PortEntry& port) {
     flow::Hot& hot = pair.hot[direction];
     if (!port.history || hot.engine != engine) return false;
+    const net::Tuple& tuple = pair.key.tuple;
+    if (renew_as_known(hot, tuple.dst_port, port.epoch, 0)) return true;
     const ActionProgram* program = programs_.get(hot.program);
     if (!program || program->act_before != 0 || !program->behind_is(hot.epoch, engine))
         return false;
-    if (!port.history->still_holds(hot.epoch, pair.key.tuple, pair.initiator_outside == 0))
-        return false;
+    if (!port.history->still_holds(hot.epoch, tuple, pair.initiator_outside == 0)) return false;
     ActionProgram now = *program;
     now.behind_epoch = port.epoch;
-    hot.program = renumber(hot.program, now);
-    hot.epoch = port.epoch;
+    renew_as(hot, now, 0, port.history->changed_ports(hot.epoch));
     return true;
 }
 
-std::uint32_t Emit::renumber(std::uint32_t from, const ActionProgram& now) {
+void Emit::renew_as(flow::Hot& hot, const ActionProgram& now, std::uint32_t reach_epoch,
+                    PortBits changed) {
+    Renewed& known = renewed_of(hot.program, reach_epoch);
+    if (known.from != hot.program || known.from_epoch != hot.epoch ||
+        known.epoch != now.behind_epoch || known.reach_epoch != reach_epoch ||
+        !programs_.get(known.to))
+        known = {hot.program,      programs_.put(now), hot.epoch,
+                 now.behind_epoch, reach_epoch,        changed};
+    hot.program = known.to;
+    hot.epoch = now.behind_epoch;
     ++renewals_;
-    Renewed& known = renewed_[from % renewed_.size()];
-    if (known.from != from || known.epoch != now.behind_epoch ||
-        known.reach_epoch != now.reach_epoch || !programs_.get(known.to))
-        known = {from, programs_.put(now), now.behind_epoch, now.reach_epoch};
-    return known.to;
 }
 
 void Emit::use(flow::Table& shard) {

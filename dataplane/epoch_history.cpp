@@ -4,6 +4,12 @@
 
 namespace weir::dataplane {
 
+void PortBits::add(const model::PortRange& range) {
+    if (range.last - range.first >= 63) return add_all();
+    for (std::uint32_t port = range.first; port <= range.last; ++port)
+        bits_ |= std::uint64_t{1} << port % 64;
+}
+
 std::shared_ptr<const EpochHistory> EpochHistory::after(const EpochHistory* before,
                                                         std::uint32_t epoch,
                                                         const std::vector<FlowMatch>& changed) {
@@ -13,7 +19,7 @@ std::shared_ptr<const EpochHistory> EpochHistory::after(const EpochHistory* befo
             out->changed_.push_back(match);
     const std::size_t fresh = out->changed_.size();
     if (fresh > max_changes) return nullptr;
-    out->steps_.push_back({epoch, static_cast<std::uint32_t>(fresh)});
+    out->steps_.push_back({epoch, static_cast<std::uint32_t>(fresh), {}});
     if (before == nullptr) {
         out->finish();
         return out;
@@ -32,7 +38,7 @@ std::shared_ptr<const EpochHistory> EpochHistory::after(const EpochHistory* befo
         // Of an epoch that came back, the newest time counts.
         const bool known = std::ranges::any_of(
             out->steps_, [&](const Step& newer) { return newer.epoch == step.epoch; });
-        if (!known) out->steps_.push_back({step.epoch, count[step.changes]});
+        if (!known) out->steps_.push_back({step.epoch, count[step.changes], {}});
     }
     out->changed_.resize(std::min<std::size_t>(out->changed_.size(), out->steps_.back().changes));
     out->finish();
@@ -52,6 +58,11 @@ void EpochHistory::finish() {
         std::size_t place = steps_[i].epoch % places_.size();
         while (places_[place] != 0) place = (place + 1) % places_.size();
         places_[place] = static_cast<std::uint8_t>(i + 1);
+        for (std::uint32_t change = 0; change < steps_[i].changes; ++change) {
+            const std::vector<model::PortRange>& ranges = changed_[change].ports;
+            if (ranges.empty()) steps_[i].ports.add_all();
+            for (const model::PortRange& range : ranges) steps_[i].ports.add(range);
+        }
     }
 }
 
@@ -74,6 +85,13 @@ bool EpochHistory::still_holds(std::uint32_t epoch, const net::Tuple& initiator,
         if (may_fit && changed_[i].matches(initiator, outgoing)) return false;
     }
     return true;
+}
+
+PortBits EpochHistory::changed_ports(std::uint32_t epoch) const {
+    if (const Step* step = find(epoch)) return step->ports;
+    PortBits all;
+    all.add_all();
+    return all;
 }
 
 }  // namespace weir::dataplane

@@ -5,9 +5,22 @@
 #include <vector>
 
 #include "dataplane/classifier.hpp"
+#include "model/match.hpp"
 #include "net/packet.hpp"
 
 namespace weir::dataplane {
+
+// Destination ports, a bit for each remainder by 64: what has its bit clear is not among them.
+class PortBits {
+public:
+    void add(const model::PortRange& range);
+    void add_all() { bits_ = ~std::uint64_t{0}; }
+    void add(PortBits other) { bits_ |= other.bits_; }
+    bool may_have(std::uint16_t port) const { return bits_ >> port % 64 & 1; }
+
+private:
+    std::uint64_t bits_ = 0;
+};
 
 // The epochs a port had before, as far as nothing but rules changed since: which flows each step
 // may concern. A flow that none of them names would be decided as it was (design §4, delta
@@ -27,12 +40,17 @@ public:
     // Whether what was decided under `epoch` for a flow with this initiator surely holds still.
     bool still_holds(std::uint32_t epoch, const net::Tuple& initiator, bool outgoing) const;
 
+    // The destination ports that changes since `epoch` can name: for flows to any other,
+    // still_holds(epoch, …) is true. All, where it is of no flow.
+    PortBits changed_ports(std::uint32_t epoch) const;
+
     std::size_t steps() const { return steps_.size(); }
 
 private:
     struct Step {
         std::uint32_t epoch = 0;
         std::uint32_t changes = 0;  // the first so many of `changed_` lie between it and now
+        PortBits ports;             // that these name
     };
     // The destination ports a change can name, in one look; all of them where it names none.
     struct Ports {

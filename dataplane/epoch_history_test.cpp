@@ -39,6 +39,28 @@ TEST(EpochHistory, AFlowHoldsUntilAChangeNamesIt) {
     EXPECT_FALSE(two->still_holds(0, to_port(82), true));
 }
 
+TEST(EpochHistory, TellsWhichPortsChangesMayName) {
+    FlowMatch range = port_match(1000);
+    range.ports = {{2000, 2003}, {3000, 3000}};
+    const auto one = EpochHistory::after(nullptr, 1, {port_match(90)});
+    const auto two = EpochHistory::after(one.get(), 2, {range});
+    for (std::uint32_t port = 0; port <= 0xffff; ++port) {
+        const auto number = static_cast<std::uint16_t>(port);
+        for (const std::uint32_t epoch : {1u, 2u})
+            EXPECT_TRUE(two->changed_ports(epoch).may_have(number) ||
+                        two->still_holds(epoch, to_port(number), true));
+    }
+    EXPECT_TRUE(two->changed_ports(1).may_have(90));
+    EXPECT_TRUE(two->changed_ports(2).may_have(2003));
+    EXPECT_FALSE(two->changed_ports(2).may_have(90)) << "that was before";
+    EXPECT_TRUE(two->changed_ports(7).may_have(1)) << "nobody knows that epoch";
+    FlowMatch wide = port_match(1);
+    wide.ports = {{1, 64}};
+    EXPECT_TRUE(EpochHistory::after(nullptr, 1, {wide})->changed_ports(1).may_have(65));
+    wide.ports.clear();
+    EXPECT_TRUE(EpochHistory::after(nullptr, 1, {wide})->changed_ports(1).may_have(9));
+}
+
 // The same change again and again is one to look at.
 TEST(EpochHistory, ChangesThatComeBackStandOnce) {
     std::shared_ptr<const EpochHistory> history;

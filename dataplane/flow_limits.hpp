@@ -19,8 +19,12 @@ struct FlowLimits {
 // up (GCRA). Workers share nothing, so each has its part of the rate, and of the burst.
 class FlowBudget {
 public:
-    bool is_used_up(const FlowLimits& limits, std::uint64_t now_ns) const {
-        return limits.interval_ns != 0 && used_until_ns_ > now_ns + limits.burst_ns;
+    // What ran ahead under a larger burst or a lower rate is no debt under others.
+    bool is_used_up(const FlowLimits& limits, std::uint32_t workers, std::uint64_t now_ns) {
+        if (limits.interval_ns == 0) return false;
+        const std::uint64_t full = now_ns + limits.burst_ns;
+        used_until_ns_ = std::min(used_until_ns_, full + limits.interval_ns * workers);
+        return used_until_ns_ > full;
     }
     void begin(const FlowLimits& limits, std::uint32_t workers, std::uint64_t now_ns) {
         if (limits.interval_ns == 0) return;

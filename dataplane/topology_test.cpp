@@ -104,12 +104,22 @@ TEST(FlowBudget, GivesTheRateAndTheBurst) {
         std::uint32_t begun = 0;
         for (std::uint64_t now = 0; now < 1'000'000'000; now += 10'000) {
             FlowBudget& budget = budgets[now / 10'000 % workers];
-            if (budget.is_used_up(limits, now)) continue;
+            if (budget.is_used_up(limits, workers, now)) continue;
             budget.begin(limits, workers, now);
             ++begun;
         }
         EXPECT_NEAR(begun, 1005, 2 * workers) << workers;
     }
+}
+
+TEST(FlowBudget, OwesNothingUnderOtherLimits) {
+    const FlowLimits slow{0, 100'000'000, 10'000'000'000};  // 10 a second, 100 at once
+    const FlowLimits fast{0, 1'000'000, 5'000'000};
+    FlowBudget budget;
+    std::uint64_t now = 1;
+    while (!budget.is_used_up(slow, 1, now)) budget.begin(slow, 1, now);
+    EXPECT_TRUE(budget.is_used_up(fast, 1, now));
+    EXPECT_FALSE(budget.is_used_up(fast, 1, now += fast.interval_ns)) << "that is the new pace";
 }
 
 // Live flows must not be decided again because they may be idle for longer.

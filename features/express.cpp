@@ -414,7 +414,8 @@ inline bool Express::cross(Lane& lane) {
     const Reach reach = reaches_[program->egress_port % reaches_.size()];
     Packet& p = *lane.packet;
     if (own.epoch != lane.port->epoch || program->reach_epoch != reach.epoch) [[unlikely]] {
-        program = lead_on(pair, direction, *lane.port);
+        program = reach.epoch == 0 ? nullptr
+                                   : lead_on(pair, direction, *lane.port, reach.epoch);
         if (!program) return false;
     }
     if (reach.epoch == 0 || q.l3_end - net::ethernet_bytes > program->mtu ||

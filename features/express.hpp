@@ -103,7 +103,8 @@ private:
     void reach_guest_by_stages(Lane& lane);
     void fuse(const Lane& lane);
     const dataplane::ActionProgram* lead_on(flow::FlowPair& pair, std::uint8_t direction,
-                                            const dataplane::PortEntry& from);
+                                            const dataplane::PortEntry& from,
+                                            std::uint32_t reach);
     std::uint32_t crossing(flow::FlowPair& sender, flow::FlowPair& receiver, std::uint8_t direction,
                            const dataplane::PortEntry& from, const dataplane::PortEntry& to);
 

@@ -91,25 +91,29 @@ std::uint32_t Express::crossing(flow::FlowPair& sender, flow::FlowPair& receiver
 // concerns the flow: the two stay fused. Null: one does, or nobody can tell. Does not touch the
 // receiver's record; its own epoch waits until they are cut.
 const ActionProgram* Express::lead_on(flow::FlowPair& pair, std::uint8_t direction,
-                                      const PortEntry& from) {
+                                      const PortEntry& from, std::uint32_t reach) {
     flow::Hot& own = pair.hot[direction];
+    const net::Tuple& tuple = pair.key.tuple;
+    if (emit_.renew_as_known(own, tuple.dst_port, from.epoch, reach))
+        return emit_.program(own.program);
     const bool outgoing = pair.initiator_outside == 0;
     ActionProgram program = *emit_.program(own.program);
     const PortEntry* to = guest_at(program.egress_port);
     if (!to || program.reach_epoch == 0 || !program.behind_is(own.epoch, emit_.engine))
         return nullptr;
-    const net::Tuple& tuple = pair.key.tuple;
+    dataplane::PortBits changed;
     const auto holds = [&](const PortEntry& port, std::uint32_t epoch, bool opened_there) {
-        return epoch == port.epoch ||
-               (port.history && port.history->still_holds(epoch, tuple, opened_there));
+        if (epoch == port.epoch) return true;
+        if (!port.history || !port.history->still_holds(epoch, tuple, opened_there)) return false;
+        changed.add(port.history->changed_ports(epoch));
+        return true;
     };
     if (!holds(from, own.epoch, outgoing) ||
         !holds(*to, epoch_of_reach(program.reach_epoch, *to), !outgoing))
         return nullptr;
     program.behind_epoch = from.epoch;
-    program.reach_epoch = reach_epoch(*to);
-    own.program = emit_.renumber(own.program, program);
-    own.epoch = from.epoch;
+    program.reach_epoch = reach;
+    emit_.renew_as(own, program, reach, changed);
     return emit_.program(own.program);
 }
 

@@ -11,6 +11,7 @@ using dataplane::PortEntry;
 
 void First::begin(const Plane::Tables& tables) {
     tables_ = &tables;
+    opened_before_ = opened_;
     for (std::uint32_t i = 0; i < asked_; ++i) learn(questions_[i]);
     asked_ = 0;
 }
@@ -138,9 +139,17 @@ bool First::has_room(const PortEntry& port) const {
     return scope && scope->records < port.flow_limits.max_per_worker(emit_.workers);
 }
 
+// A packet in front of it, of this burst, began the flow after it had been looked for.
+bool First::has_just_begun(const Packet& packet) const {
+    const PortEntry& port = packet.port;
+    const net::QuickFrame& frame = packet.frame;
+    return opened_ != opened_before_ &&
+           emit_.flows->find(port.scope, port.vni, frame.tuple, frame.hash);
+}
+
 bool First::refuse(const Packet& packet) {
     if (!begins_too_much(packet.port) || !begins_flow(packet) || !is_plain(packet)) return false;
-    if (is_elsewhere(packet)) return false;
+    if (is_elsewhere(packet) || has_just_begun(packet)) return false;
     using tracking::Track;
     Track::is_over_rate(pipeline_.state<Track>(), packet.port, emit_);
     pipeline_.exits<Track>().note(Track::Exit::over_rate);

@@ -48,7 +48,7 @@ public:
     // Whether the guest of the port has used its rate of new flows up (`flow-limits`).
     bool begins_too_much(const dataplane::PortEntry& port) const {
         return pipeline_.state<tracking::Track>().ports[port.index].budget.is_used_up(
-            port.flow_limits, emit_.now_ns);
+            port.flow_limits, emit_.workers, emit_.now_ns);
     }
     // Counts the packet as refused for that, as the stages would, only cheaper: a flood must not
     // slow others down. False: nothing has happened, the stages must look.
@@ -90,6 +90,7 @@ private:
     bool is_plain(const Packet& packet) const;
     static bool begins_flow(const Packet& packet, flow::TcpSegment* segment = nullptr);
     bool is_elsewhere(const Packet& packet) const;
+    bool has_just_begun(const Packet& packet) const;
     bool has_room(const dataplane::PortEntry& port) const;
     const firewall::CompiledRule* rule_of(const Packet& packet) const;
 
@@ -101,7 +102,7 @@ private:
     std::array<Question, 8> questions_;
     std::uint32_t asked_ = 0;
     std::uint32_t program_ = 0;  // the one that was asked for last
-    std::uint64_t opened_ = 0;
+    std::uint64_t opened_ = 0, opened_before_ = 0;  // by now; when the burst began
 };
 
 }  // namespace weir::features

@@ -51,7 +51,7 @@ struct Track {
     static bool is_over_rate(State& state, const dataplane::PortEntry& port,
                              const dataplane::Emit& emit) {
         PortFlows& flows = state.ports[port.index];
-        const bool over = flows.budget.is_used_up(port.flow_limits, emit.now_ns);
+        const bool over = flows.budget.is_used_up(port.flow_limits, emit.workers, emit.now_ns);
         flows.over_rate += over;
         return over;
     }
