@@ -128,8 +128,9 @@ def complaint(fault: str, policy: str, m: dict) -> str:
     bound = FAULTS[fault][1]
     nodes, fields = CASES[policy]
     heals = nodes == WITH_OTHER and fields.get("reselect_midflow", True)
-    if bound and heals and m["last"] > bound:
-        return f"{fault}, {policy}: lost packets for {m['last']:.2f} s, {bound} s allowed (LV-10)"
+    took = max(m["last"], m["down_after"] or FAULT_S)
+    if bound and heals and took > bound:
+        return f"{fault}, {policy}: flows moved after {took:.2f} s, {bound} s allowed (LV-10)"
     return ""
 
 
