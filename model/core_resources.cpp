@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "model/move.hpp"
 #include "model/registry.hpp"
 
 namespace weir::model {
@@ -353,6 +354,7 @@ void add_core_kinds(Registry& registry) {
     registry.add<Group>();
     registry.add<FlowTimeouts>();
     registry.add<FlowLimits>();
+    registry.add<Move>();
     registry.add_validator(validate_core, Trust::bounds);
 }
 

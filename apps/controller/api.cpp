@@ -5,6 +5,8 @@
 
 #include "api/openapi/openapi.hpp"
 #include "apps/controller/encode.hpp"
+#include "apps/controller/node_move.hpp"
+#include "apps/controller/port_move.hpp"
 #include "base/closest.hpp"
 #include "base/log.hpp"
 #include "model/json.hpp"
@@ -14,6 +16,7 @@
 namespace weir::controller {
 namespace {
 
+using model::MoveSubject;
 using model::Value;
 using rest::Request;
 using rest::Response;
@@ -22,6 +25,7 @@ constexpr std::uint64_t default_query_ms = 10'000;
 constexpr std::uint64_t max_query_ms = 60'000;
 constexpr std::uint64_t default_events = 100;
 constexpr std::uint64_t max_events_per_answer = 10'000;
+constexpr std::uint64_t max_move_ms = 600'000;
 
 Response with_status(Response response, int status) {
     response.status = status;
@@ -81,7 +85,7 @@ std::vector<model::Document> documents_in(const Request& request, model::Errors&
 }  // namespace
 
 Api::Api(const model::Registry& registry, Intent& intent, HostTable& hosts, EventLog& events,
-         Migrations& moves, std::string token)
+         Moves& moves, std::string token)
     : registry_(registry),
       intent_(intent),
       hosts_(hosts),
@@ -121,37 +125,10 @@ void Api::handle(const Request& request, rest::Reply reply) {
     if (parts.size() == 4 && parts[1] == "host" && parts[3] == "query") {
         return query(request, counted);
     }
-    if (parts.size() >= 3 && parts[1] == "node-moves") return counted(move_node(request));
-    if (parts.size() >= 3 && parts[1] == "moves") return counted(move(request));
+    if (parts.size() >= 2 && parts[1] == "node-moves")
+        return counted(move(request, MoveSubject::service_node));
+    if (parts.size() >= 2 && parts[1] == "moves") return counted(move(request, MoveSubject::port));
     counted(answer(request));
-}
-
-// /v1/node-moves/NODE: POST begins a move, GET shows how it stands; POST …/cancel.
-Response Api::move_node(const Request& request) {
-    const auto& parts = request.route.parts;
-    const std::string& node = parts[2];
-    if (request.method == "GET" && parts.size() == 3) {
-        const Value status = node_moves_->status(node);
-        return status.is_null() ? no_such("service-node/" + node, "has not been moved")
-                                : json(status);
-    }
-    if (request.method != "POST") return wrong_method(request, "GET or POST");
-    Status done = Error{Errc::not_found, "request", {}, "there is no such path"};
-    if (parts.size() == 4 && parts[3] == "cancel") done = node_moves_->cancel(node);
-    if (parts.size() == 3) {
-        const auto body = model::parse_json(request.body);
-        if (!body) return rest::problem(body.error());
-        NodeMoveOrder order;
-        order.node = node;
-        order.to = (*body)["to"].as_text();
-        order.without_state = (*body)["without_state"].as_bool();
-        const auto ms = static_cast<std::uint64_t>(order.patience.count());
-        order.patience = std::chrono::milliseconds(
-            std::min<std::uint64_t>((*body)["patience_ms"].as_uint(ms), 600'000));
-        done = node_moves_->start(std::move(order));
-    }
-    if (!done) return rest::problem(done.error());
-    return json(node_moves_->status(node));
 }
 
 Response Api::answer(const Request& request) {
@@ -342,38 +319,63 @@ Response Api::metrics() const {
                          answers)};
 }
 
-// /v1/moves/PORT: POST begins a move, GET shows how it stands; POST …/go-on and …/cancel.
-Response Api::move(const Request& request) {
+namespace {
+
+std::chrono::milliseconds ms_in(const Value& body, const char* key,
+                                std::chrono::milliseconds otherwise) {
+    const auto wanted = body[key].as_uint(static_cast<std::uint64_t>(otherwise.count()));
+    return std::chrono::milliseconds(std::min<std::uint64_t>(wanted, max_move_ms));
+}
+
+MoveOrder order_in(const Value& body, MoveSubject subject, const std::string& object) {
+    if (subject == MoveSubject::service_node) {
+        NodeMoveOrder order;
+        order.node = object;
+        order.to = body["to"].as_text();
+        order.without_state = body["without_state"].as_bool();
+        order.patience = ms_in(body, "patience_ms", order.patience);
+        return move_of_node(std::move(order));
+    }
+    PortMoveOrder order;
+    order.port = object;
+    order.to = body["to"].as_text();
+    order.dry_run = body["dry_run"].as_bool();
+    order.force = body["force"].as_bool();
+    order.wait_ready = body["wait_ready"].as_bool();
+    order.wait_frozen = body["wait_frozen"].as_bool();
+    order.stub = ms_in(body, "stub_ms", order.stub);
+    order.patience = ms_in(body, "patience_ms", order.patience);
+    return move_of_port(std::move(order));
+}
+
+}  // namespace
+
+Status Api::start_move(const Request& request, MoveSubject subject) {
+    const auto body = model::parse_json(request.body);
+    if (!body) return body.error();
+    return moves_.start(order_in(*body, subject, request.route.parts[2]));
+}
+
+// /v1/moves (ports) and /v1/node-moves: GET shows all; …/NAME: POST begins a move, GET shows how it
+// stands; POST …/NAME/go-on and …/NAME/cancel.
+Response Api::move(const Request& request, MoveSubject subject) {
     const auto& parts = request.route.parts;
-    const std::string& port = parts[2];
+    if (parts.size() == 2)
+        return request.method == "GET" ? json(moves_.list(subject)) : wrong_method(request, "GET");
+    const std::string& object = parts[2];
     if (request.method == "GET" && parts.size() == 3) {
-        const Value status = moves_.status(port);
-        return status.is_null() ? no_such("port/" + port, "is not being moved") : json(status);
+        const Value status = moves_.status(subject, object);
+        return status.is_null() ? no_such(std::string(model::enum_name(subject)) + "/" + object,
+                                          "has not been moved")
+                                : json(status);
     }
     if (request.method != "POST") return wrong_method(request, "GET or POST");
     Status done = Error{Errc::not_found, "request", {}, "there is no such path"};
-    if (parts.size() == 4 && parts[3] == "go-on") done = moves_.go_on(port);
-    if (parts.size() == 4 && parts[3] == "cancel") done = moves_.cancel(port);
-    if (parts.size() == 3) {
-        const auto body = model::parse_json(request.body);
-        if (!body) return rest::problem(body.error());
-        MoveOrder order;
-        order.port = port;
-        order.to = (*body)["to"].as_text();
-        order.dry_run = (*body)["dry_run"].as_bool();
-        order.force = (*body)["force"].as_bool();
-        order.wait_ready = (*body)["wait_ready"].as_bool();
-        order.wait_frozen = (*body)["wait_frozen"].as_bool();
-        const auto ms = [&](const char* key, std::chrono::milliseconds otherwise) {
-            const auto wanted = (*body)[key].as_uint(static_cast<std::uint64_t>(otherwise.count()));
-            return std::chrono::milliseconds(std::min<std::uint64_t>(wanted, 600'000));
-        };
-        order.stub = ms("stub_ms", order.stub);
-        order.patience = ms("patience_ms", order.patience);
-        done = moves_.start(std::move(order));
-    }
+    if (parts.size() == 3) done = start_move(request, subject);
+    if (parts.size() == 4 && parts[3] == "go-on") done = moves_.go_on(subject, object);
+    if (parts.size() == 4 && parts[3] == "cancel") done = moves_.cancel(subject, object);
     if (!done) return rest::problem(done.error());
-    return json(moves_.status(port));
+    return json(moves_.status(subject, object));
 }
 
 void Api::query(const Request& request, rest::Reply reply) {

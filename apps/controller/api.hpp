@@ -8,8 +8,7 @@
 #include "apps/controller/event_log.hpp"
 #include "apps/controller/host_table.hpp"
 #include "apps/controller/intent.hpp"
-#include "apps/controller/migration.hpp"
-#include "apps/controller/node_moves.hpp"
+#include "apps/controller/moves.hpp"
 
 namespace weir::controller {
 
@@ -17,10 +16,8 @@ namespace weir::controller {
 class Api {
 public:
     Api(const model::Registry& registry, Intent& intent, HostTable& hosts, EventLog& events,
-        Migrations& moves, std::string token);
+        Moves& moves, std::string token);
 
-    // Before the first request; whoever leads moves of nodes must outlive this.
-    void use(NodeMoves& node_moves) { node_moves_ = &node_moves; }
     void handle(const rest::Request& request, rest::Reply reply);
 
 private:
@@ -35,9 +32,9 @@ private:
     rest::Response history();
     rest::Response hosts() const;
     rest::Response events(const rest::Request& request) const;
-    rest::Response move(const rest::Request& request);
+    rest::Response move(const rest::Request& request, model::MoveSubject subject);
+    Status start_move(const rest::Request& request, model::MoveSubject subject);
     rest::Response metrics() const;
-    rest::Response move_node(const rest::Request& request);
     void query(const rest::Request& request, rest::Reply reply);
     bool is_admin(const rest::Request& request) const;
     ApplyOptions options_of(const rest::Request& request) const;
@@ -46,8 +43,7 @@ private:
     Intent& intent_;
     HostTable& hosts_;
     EventLog& events_;
-    Migrations& moves_;
-    NodeMoves* node_moves_ = nullptr;
+    Moves& moves_;
     const std::string token_;
     mutable std::mutex mutex_;
     std::map<int, std::uint64_t> answers_;  // by status

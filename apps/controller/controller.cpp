@@ -3,6 +3,8 @@
 #include <condition_variable>
 
 #include "apps/controller/api.hpp"
+#include "apps/controller/node_move.hpp"
+#include "apps/controller/port_move.hpp"
 #include "base/log.hpp"
 
 namespace weir::controller {
@@ -49,8 +51,7 @@ void tick(HostTable& hosts, const std::stop_token& stop) {
 Controller::~Controller() {
     ticker_ = {};
     if (server_) server_->stop();
-    node_moves_.reset();  // now that nobody asks about them
-    moves_.reset();
+    moves_.reset();  // now that nobody asks about them
 }
 
 Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options) {
@@ -82,11 +83,14 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
                                [hosts](auto state) { hosts->publish(std::move(state)); });
     if (!intent) return intent.error();
     c.intent_ = std::move(*intent);
-    c.node_moves_ = std::make_unique<NodeMoves>(c.registry_, *c.intent_, *hosts, c.events_);
-    c.moves_ = std::make_unique<Migrations>(*c.intent_, *hosts, c.events_);
+    forget_unrecorded_node_moves(*c.intent_);
+    c.moves_ = std::make_unique<Moves>(std::make_unique<HostGround>(*c.intent_, *hosts, c.events_));
+    c.moves_->recover([](const model::Move& record) {
+        return record.subject == model::MoveSubject::port ? resumed_move_of_port(record)
+                                                          : resumed_move_of_node(record);
+    });
     c.api_ = std::make_unique<Api>(c.registry_, *c.intent_, *hosts, c.events_, *c.moves_,
                                    options.token);
-    c.api_->use(*c.node_moves_);
     auto server = rest::Server::start(
         std::move(options.server),
         [api = c.api_.get()](const rest::Request& request, rest::Reply reply) {

@@ -8,7 +8,7 @@
 #include "apps/controller/event_log.hpp"
 #include "apps/controller/host_table.hpp"
 #include "apps/controller/intent.hpp"
-#include "apps/controller/node_moves.hpp"
+#include "apps/controller/moves.hpp"
 #include "features/feature.hpp"
 
 namespace weir::controller {
@@ -38,8 +38,7 @@ private:
     EventLog events_;
     std::unique_ptr<HostTable> hosts_;
     std::unique_ptr<Intent> intent_;
-    std::unique_ptr<NodeMoves> node_moves_;
-    std::unique_ptr<class Migrations> moves_;
+    std::unique_ptr<Moves> moves_;
     std::unique_ptr<class Api> api_;
     std::unique_ptr<rest::Server> server_;
     std::jthread ticker_;

@@ -68,6 +68,7 @@ void HostTable::plan(const std::string& name, Host& host) {
     Standing& standing = host.standing;
     rollout_.leave(standing);
     standing.name = name;
+    ++host.plans;
     std::set<std::string> arriving;
     for (const auto& [port, to] : arrivals_)
         if (to == name) arriving.insert(port);
@@ -244,7 +245,10 @@ void HostTable::take(const std::string& name, Host& host, rest::Hello hello) {
 void HostTable::take(const std::string& name, Host& host, rest::Applied applied) {
     if (!host.in_flight || host.in_flight->target != applied.revision) return;
     host.applied = applied.revision;
-    if (host.in_flight->is_whole) host.settled = applied.revision;
+    // A later plan of the same revision is not what it runs.
+    const bool is_former = host.in_flight->plan != host.plans;
+    if (host.in_flight->is_whole && !(is_former && applied.revision == state_->revision))
+        host.settled = applied.revision;
     set_running(host, std::move(host.in_flight->digests));
     host.in_flight.reset();
     host.refused.reset();
@@ -288,7 +292,7 @@ void HostTable::advance(Host& host) {
     if (owes_answer && !delta.empty()) ++resyncs_;
     delta.base_revision = host.applied;
     delta.target_revision = target;
-    host.in_flight = InFlight{target, std::move(next.digests), host.held.empty()};
+    host.in_flight = InFlight{target, std::move(next.digests), host.held.empty(), host.plans};
     host.session->send(rest::encode(rest::ControllerMessage(rest::ChangeMessage{delta})));
 }
 

@@ -77,6 +77,7 @@ private:
         std::uint64_t target = 0;
         model::Digests digests;  // what the host runs if it applies the change
         bool is_whole = true;    // nothing of the revision is held back
+        std::uint64_t plan = 0;  // Host::plans then
     };
     struct Host {
         std::shared_ptr<rest::WatchSession> session;
@@ -87,6 +88,7 @@ private:
         std::uint64_t applied = 0;
         std::uint64_t settled = 0;  // the last revision it ran whole
         Standing standing;
+        std::uint64_t plans = 0;  // how often it was planned; one revision may have several
         std::vector<model::ResourceKey> held;
         std::optional<Rollout::Time> look_again;
         std::optional<InFlight> in_flight;

@@ -80,6 +80,12 @@ Value forward(PortMoves& moves, const std::string& port, const Value& request) {
                               ms * 1'000'000));
 }
 
+Value state(PortMoves& moves, const std::string& port, const Value&) {
+    Value answer = Value::object();
+    answer.set("state", moves.arrival_state(port));
+    return answer;
+}
+
 }  // namespace
 
 Value answer_move(Shell& shell, const Value& request) {
@@ -90,6 +96,7 @@ Value answer_move(Shell& shell, const Value& request) {
         {"save", save},
         {"handles", learn_handles},
         {"forward", forward},
+        {"state", state},
         {"freeze", [](auto& m, const auto& port, const auto&) { return done(m.freeze(port)); }},
         {"hold", [](auto& m, const auto& port, const auto&) { return done(m.hold(port)); }},
         {"thaw", [](auto& m, const auto& port, const auto&) { return done(m.thaw(port)); }},

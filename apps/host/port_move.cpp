@@ -118,6 +118,12 @@ Status PortMoves::abandon(const std::string& name) {
     return {};
 }
 
+std::string PortMoves::arrival_state(const std::string& name) const {
+    const auto arrival = arrivals_.find(name);
+    if (arrival == arrivals_.end()) return {};
+    return arrival->second.here ? "here" : "arriving";
+}
+
 void PortMoves::confirm(const std::string& name) {
     const auto arrival = arrivals_.find(name);
     if (arrival == arrivals_.end()) return;

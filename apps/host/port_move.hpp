@@ -52,6 +52,10 @@ public:
     Status forward(const std::string& name, std::uint32_t to_host, std::uint32_t to_anchor,
                    std::uint64_t stub_ns);
 
+    // Where a move of the port stands, for a controller that takes one over: at the destination
+    // "arriving" or "here"; else empty.
+    std::string arrival_state(const std::string& name) const;
+
     bool is_arriving(const std::string& name) const { return arrivals_.contains(name); }
     // The snapshot has this port here now.
     void confirm(const std::string& name);

@@ -35,7 +35,7 @@ void migrate_node(const Session& session, const MigrateOptions& options) {
     order.set("patience_ms", static_cast<std::uint64_t>(options.timeout_s * 1000));
     Value status = session.send("POST", path, model::dump_json(order));
     bool command_failed = false;
-    for (std::string said; !status["done"].as_bool(); status = session.get(path)) {
+    for (std::string said; !status["over"].as_bool(); status = session.get(path)) {
         const std::string state = status["state"].as_text();
         if (state == said) {
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -49,7 +49,8 @@ void migrate_node(const Session& session, const MigrateOptions& options) {
         if (command_failed) session.send("POST", path + "/cancel");
     }
     if (!session.table()) session.print(status);
-    std::string why = status["error"].as_text();
+    std::string why;
+    for (const Value& error : status["errors"].items()) why += error["message"].as_text();
     if (command_failed) why = "--when-frozen failed: " + why;
     if (!why.empty())
         throw Failure{1, {{Errc::unavailable, "service-node/" + options.port, {}, why}}};

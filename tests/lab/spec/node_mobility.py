@@ -32,9 +32,9 @@ class NodeMoving(Scenario):
              **more: object) -> dict:
         self.begin(node, target, **more)
         wait_until("the node is frozen", lambda: self.status(node)["state"] == "frozen" or
-                   self.status(node)["done"], 20)
+                   self.status(node)["over"], 20)
         self.plug(source, target, ends)
-        wait_until("the move is over", lambda: self.status(node)["done"], 30)
+        wait_until("the move is over", lambda: self.status(node)["over"], 30)
         return self.status(node)
 
     def news(self) -> list[str]:
@@ -64,7 +64,7 @@ class NodeMigration(NodeMoving):
         before = self.spis()
         started = time.monotonic()
         done = self.move("n1", "h3", "h2", ("port-n1",))
-        self.assertNotIn("error", done)
+        self.assertEqual(done["errors"], [])
         count = len(stream.received)
         wait_until("traffic goes on", lambda: len(stream.received) > count + 200, 20)
         took = time.monotonic() - started
@@ -91,8 +91,8 @@ class NodeMigration(NodeMoving):
             self.assertIn(words, str(refused.exception))
         # Nobody carries the machine: it goes on where it is.
         self.begin("n2", "h1", patience_ms=300)
-        wait_until("the move is given up", lambda: self.status("n2")["done"], 30)
-        self.assertIn("did not come up", self.status("n2")["error"])
+        wait_until("the move is given up", lambda: self.status("n2")["over"], 30)
+        self.assertIn("did not come up", self.status("n2")["errors"][0]["message"])
         self.assertEqual(self.weir.get("service-node", "n2")["host"], "h4")
         stream = Stream(self.g1, self.g2)
         wait_until("traffic flows", lambda: len(stream.received) > 200, 20)

@@ -1,6 +1,6 @@
 #include <set>
 
-#include "apps/controller/testing.hpp"
+#include "apps/controller/move_testing.hpp"
 
 namespace weir::controller {
 namespace {
@@ -175,6 +175,167 @@ TEST_F(MigrationTest, ADestinationThatGoesAwayInTheMiddleUndoesIt) {
     EXPECT_EQ(finished()["state"].as_text(), "failed");
     EXPECT_TRUE(was_asked("h1 host-move-thaw"));
     EXPECT_EQ(where(), "h1");
+}
+
+// Hosts know their own ports only.
+void plan_own(const model::Snapshot& intent, std::string_view host, model::Snapshot& out) {
+    const std::uint64_t revision = out.revision;
+    out = intent;
+    out.revision = revision;
+    for (const auto& [name, port] : intent.all<model::Port>())
+        if (port.host.name != host) out.erase<model::Port>(name);
+}
+constexpr features::Feature own_ports{"own_ports", model::add_core_kinds, accept, plan_own};
+
+class ArrivingPlan : public MigrationTest {
+    std::span<const features::Feature> features() override { return {&own_ports, 1}; }
+};
+
+// The revision is the same, the plan is another one: what was on its way is not it.
+TEST_F(ArrivingPlan, IsThereBeforeThePortIsPrepared) {
+    bool had_port = false;
+    const auto usual = destination->on_query;
+    destination->on_query = [&](const Value& body) {
+        if (body["what"].as_text() == "host-move-prepare")
+            had_port = destination->snapshot().find<model::Port>("g1") != nullptr;
+        return usual(body);
+    };
+    ASSERT_FALSE(destination->snapshot().find<model::Port>("g1"));
+    destination->is_stalled = true;
+    ASSERT_EQ(move(R"({"to":"h4","force":true})").status, 200);
+    ASSERT_TRUE(eventually([&] { return revision() == 2; })) << "the record of the move";
+    ASSERT_TRUE(
+        eventually([&] { return get("/v1/moves/g1")["state"].as_text() == "prepare"; }));
+    destination->is_stalled = false;
+    destination->release.put(true);
+    EXPECT_EQ(finished()["state"].as_text(), "done");
+    EXPECT_TRUE(had_port);
+}
+
+// Where a controller ends in the middle, and another one follows it; time is virtual.
+class PortMoveRecovery : public MoveTest {
+protected:
+    void SetUp() override {
+        MoveTest::SetUp();
+        apply(network);
+        ground->away.clear();
+    }
+    void prepare(FakeGround& fake) override {
+        fake.answer = [this](const std::string& what) -> Result<Value> {
+            Value body = Value::object();
+            if (what == "h4 host-move-prepare") body.set("anchor", 7u);
+            if (what == "h1 host-move-save") body.set("done", true);
+            if (what == "h4 host-move-state") body.set("state", place);
+            return body;
+        };
+    }
+    void begin() {
+        PortMoveOrder order;
+        order.port = "g1";
+        order.to = "h4";
+        order.wait_frozen = true;
+        order.force = true;
+        ASSERT_TRUE(moves->start(move_of_port(order)));
+    }
+    // It is frozen at h1 when the controller ends.
+    void end_when_frozen() {
+        ground->stuck_in = "precopy";
+        begin();
+        restart_when_stuck();
+    }
+    Value moved() { return finished(Subject::port, "g1"); }
+    std::string where() { return intent->current()->intent.find<model::Port>("g1")->host.name; }
+
+    std::string place = "arriving";
+};
+
+TEST_F(PortMoveRecovery, WhatWasNotActivatedIsUndoneAndSaysWhy) {
+    end_when_frozen();
+    EXPECT_TRUE(ground->asked().empty()) << "the one that ended undid nothing";
+    recover();
+    const Value status = moved();
+    EXPECT_EQ(why(status),
+              "port/g1: its controller ended in the middle of the move (precopy)");
+    EXPECT_EQ(where(), "h1");
+    EXPECT_TRUE(ground->was_asked("h1 host-move-thaw"));
+    EXPECT_TRUE(ground->was_asked("h4 host-move-abandon"));
+    EXPECT_TRUE(ground->arrivals().empty());
+    EXPECT_EQ(event_types(), std::vector<std::string>{"migration.failed"});
+    // A third one knows of it as well.
+    moves.reset();
+    intent.reset();
+    start();
+    recover();
+    const Value later = moves->status(Subject::port, "g1");
+    EXPECT_EQ(later["state"].as_text(), "failed");
+    EXPECT_TRUE(later["over"].as_bool());
+    EXPECT_NE(why(later).find("its controller ended"), std::string::npos);
+    EXPECT_EQ(moves->list(Subject::port)["items"].size(), 1u);
+}
+
+TEST_F(PortMoveRecovery, WhatWasActivatedIsBroughtToItsEnd) {
+    end_when_frozen();
+    place = "here";
+    recover();
+    EXPECT_EQ(why(moved()), "");
+    EXPECT_EQ(where(), "h4");
+    // The old host may have thawed the port by then.
+    const std::vector<std::string> wanted = {"h4 host-move-state", "h1 host-move-freeze",
+                                             "h1 host-move-forward"};
+    EXPECT_EQ(ground->asked(), wanted);
+    EXPECT_TRUE(ground->arrivals().empty()) << "the intent says so now";
+}
+
+TEST_F(PortMoveRecovery, TheDestinationExpectsThePortFromTheFirstMoment) {
+    end_when_frozen();
+    ground->stuck_in = "precopy";
+    ground->away = {"h4"};
+    recover();
+    EXPECT_EQ(ground->arrivals()["g1"], "h4");
+}
+
+TEST_F(PortMoveRecovery, ADestinationThatDoesNotComeBackDoesNotHaveIt) {
+    end_when_frozen();
+    ground->away = {"h4"};
+    recover();
+    EXPECT_EQ(why(moved()), "host/h4: is not connected");
+    EXPECT_GE(ground->elapsed(), std::chrono::seconds(30));
+    EXPECT_EQ(where(), "h1");
+    EXPECT_TRUE(ground->was_asked("h1 host-move-thaw"));
+}
+
+TEST_F(PortMoveRecovery, AnOldHostThatIsGoneKeepsNobodyFromIt) {
+    end_when_frozen();
+    place = "here";
+    ground->away = {"h1"};
+    recover();
+    EXPECT_EQ(why(moved()), "");
+    EXPECT_EQ(where(), "h4");
+}
+
+TEST_F(PortMoveRecovery, WhatTheIntentSaysAlreadyIsDone) {
+    end_when_frozen();
+    apply(R"({kind: port, name: g1, host: h4, segment: web, mac: "02:00:00:00:00:11",
+device: {type: memory}})");
+    recover();
+    EXPECT_EQ(why(moved()), "");
+    EXPECT_TRUE(ground->asked().empty());
+    EXPECT_TRUE(ground->arrivals().empty());
+}
+
+TEST_F(PortMoveRecovery, WhatWasOnlyTriedLeavesNoRecord) {
+    PortMoveOrder order;
+    order.port = "g1";
+    order.to = "h9";
+    ASSERT_TRUE(moves->start(move_of_port(order)));
+    EXPECT_EQ(moved()["state"].as_text(), "failed");
+    EXPECT_EQ(reported<model::Move>("port.g1"), nullptr);
+    order.to = "h4";
+    order.dry_run = order.force = true;
+    ASSERT_TRUE(eventually([&] { return moves->start(move_of_port(order)).ok(); }));
+    EXPECT_EQ(why(moved()), "");
+    EXPECT_EQ(reported<model::Move>("port.g1"), nullptr);
+    EXPECT_TRUE(intent->current()->reported.all<model::Move>().empty());
 }
 
 }  // namespace

@@ -1,0 +1,399 @@
+#include "apps/controller/node_move.hpp"
+
+#include <algorithm>
+
+#include "apps/controller/move_testing.hpp"
+
+namespace weir::controller {
+namespace {
+
+using namespace testing;
+using chain::MovePhase;
+using chain::ServiceNode;
+using chain::ServiceNodeMove;
+
+constexpr const char* network = R"([
+{kind: host, name: h1, id: 1, tunnel_address: 10.0.0.1, underlay: {type: memory}},
+{kind: host, name: h2, id: 2, tunnel_address: 10.0.0.2, underlay: {type: memory}},
+{kind: host, name: h3, id: 3, tunnel_address: 10.0.0.3, underlay: {type: memory}},
+{kind: service-segment, name: plane, svni: 9001, underlay_trusted: true, hosts: [h1, h2]},
+{kind: service, name: fw, transports: [nsh]},
+{kind: port, name: p1, host: h1, service_segment: plane, mac: "02:00:00:00:90:01",
+ device: {type: memory}},
+{kind: service-node, name: n1, id: 1, service: fw, host: h1, mode: aware, service_segment: plane,
+ vnics: [p1]}
+])";
+
+// A node whose host answers as if all went well; tests spoil one thing each.
+class NodeMoveTest : public MoveTest {
+protected:
+    void SetUp() override {
+        MoveTest::SetUp();
+        apply(network);
+    }
+    void prepare(FakeGround& fake) override {
+        fake.answer = [this](const std::string& what) { return answer(what); };
+        fake.while_resting = [this] {
+            if (arrives) arrive();
+        };
+    }
+    // As the new host does once it has the node and its ports.
+    void arrive() {
+        (void)intent->report(
+            [](model::Snapshot& known) {
+                const auto* move = known.find<ServiceNodeMove>("n1");
+                if (!move || move->phase != MovePhase::arriving) return false;
+                ServiceNodeMove arrived = *move;
+                arrived.phase = MovePhase::arrived;
+                known.put(arrived);
+                return true;
+            },
+            "report");
+    }
+    Result<Value> answer(const std::string& what) {
+        const auto* move = reported<ServiceNodeMove>("n1");
+        if (move) phases.push_back(std::string(model::enum_name(move->phase)));
+        if (what == failing) return Error{Errc::conflict, "host/h", {}, "asked to fail"};
+        Value body = Value::object();
+        Value& rows = body.set("rows", Value::array());
+        if (what == "h1 save-service-node") {
+            Value& part = rows.push(Value::object());
+            part.set("state", "AAAA");
+            part.set("next", parts++ == 0 ? 1u : 0u);
+        }
+        if (what == "h2 restore-service-node") {
+            Value& row = rows.push(Value::object());
+            row.set("taken", 5u);
+            row.set("renumbered", 1u);
+        }
+        if (what == "h2 host-ports") {
+            Value& row = rows.push(Value::object());
+            row.set("name", "p1");
+            row.set("state", is_plugged ? "running" : "gone");
+        }
+        return body;
+    }
+    Status begin(const std::string& to = "h2") {
+        NodeMoveOrder order;
+        order.node = "n1";
+        order.to = to;
+        return moves->start(move_of_node(order));
+    }
+    Value moved() { return finished(Subject::service_node, "n1"); }
+    std::string where() {
+        const auto* node = intent->current()->intent.find<ServiceNode>("n1");
+        return node ? node->host.name : "";
+    }
+    // It failed so, and everything is as it was.
+    void expect_undone(const std::string& reason) {
+        const Value status = moved();
+        EXPECT_EQ(status["state"].as_text(), "failed");
+        EXPECT_EQ(why(status), reason);
+        EXPECT_EQ(where(), "h1");
+        EXPECT_EQ(reported<ServiceNodeMove>("n1"), nullptr) << "hosts forget it";
+        const auto* record = reported<model::Move>("service-node.n1");
+        ASSERT_TRUE(record);
+        EXPECT_EQ(record->outcome, model::MoveOutcome::failed);
+        EXPECT_EQ(record->why, reason);
+        EXPECT_FALSE(record->ended.empty());
+        EXPECT_EQ(event_types().back(), "node-move.failed");
+    }
+    void cancel_when(const std::string& state) {
+        ground->while_resting = [this, state] {
+            if (moves->status(Subject::service_node, "n1")["state"].as_text() == state)
+                (void)moves->cancel(Subject::service_node, "n1");
+        };
+    }
+
+    bool arrives = true, is_plugged = true;
+    int parts = 0;
+    std::string failing;
+    std::vector<std::string> phases;
+};
+
+TEST_F(NodeMoveTest, StepsComeInOrderAndTheIntentFollows) {
+    ground->keeps_remains = true;
+    ASSERT_TRUE(begin());
+    const Value status = moved();
+    EXPECT_EQ(status["state"].as_text(), "done") << why(status);
+    EXPECT_EQ(status["node"].as_text(), "n1");
+    EXPECT_EQ(status["contexts"].as_uint(), 10u);
+    EXPECT_EQ(status["renumbered"].as_uint(), 2u);
+    const std::vector<std::string> wanted = {"h1 save-service-node", "h2 restore-service-node",
+                                             "h1 save-service-node", "h2 restore-service-node",
+                                             "h2 host-ports"};
+    EXPECT_EQ(ground->asked(), wanted);
+    EXPECT_EQ(phases, std::vector<std::string>(5, "frozen")) << "nothing moves before that";
+    EXPECT_EQ(where(), "h2");
+    const auto* node = intent->current()->intent.find<ServiceNode>("n1");
+    EXPECT_EQ(node->home.name, "h1") << "its paths are laid out as before";
+    EXPECT_EQ(intent->current()->intent.find<model::Port>("p1")->host.name, "h2");
+    const std::vector<std::string> told = {"node-move.started", "node-move.done"};
+    EXPECT_EQ(event_types(), told);
+    // The old host relays for a while; until then there is no other move of it.
+    EXPECT_NE(reported<ServiceNodeMove>("n1"), nullptr);
+    const Status again = begin("h1");
+    ASSERT_FALSE(again);
+    EXPECT_NE(again.error().message.find("has just moved"), std::string::npos);
+    EXPECT_FALSE(moves->cancel(Subject::service_node, "n1")) << "it is over";
+}
+
+TEST_F(NodeMoveTest, WhenTheOldHostRelaysNoMoreItIsForgotten) {
+    ASSERT_TRUE(begin());
+    EXPECT_EQ(moved()["state"].as_text(), "done");
+    ASSERT_TRUE(eventually([&] { return reported<ServiceNodeMove>("n1") == nullptr; }));
+    EXPECT_GE(ground->elapsed(), std::chrono::seconds(10));
+    ASSERT_TRUE(eventually([&] { return begin("h1").ok(); })) << "and it may go back";
+}
+
+TEST_F(NodeMoveTest, WithoutStateNothingIsCarried) {
+    NodeMoveOrder order;
+    order.node = "n1";
+    order.to = "h2";
+    order.without_state = true;
+    ASSERT_TRUE(moves->start(move_of_node(order)));
+    EXPECT_EQ(moved()["state"].as_text(), "done");
+    EXPECT_FALSE(ground->was_asked("h1 save-service-node"));
+}
+
+TEST_F(NodeMoveTest, WhatCannotBeIsRefusedBeforeAnythingIsChanged) {
+    const std::uint64_t before = intent->current()->revision;
+    const auto refused = [&](const std::string& node, const std::string& to) {
+        NodeMoveOrder order;
+        order.node = node;
+        order.to = to;
+        const Status started = moves->start(move_of_node(order));
+        return started ? "" : started.error().object + ": " + started.error().message;
+    };
+    EXPECT_EQ(refused("n9", "h2"), "service-node/n9: there is no such node");
+    EXPECT_EQ(refused("n1", "h9"), "host/h9: there is no such host");
+    EXPECT_EQ(refused("n1", "h1"), "service-node/n1: it is on h1 already");
+    EXPECT_EQ(refused("n1", "h3"),
+              "service-segment/plane: h3 takes no part in it; add the host");
+    EXPECT_EQ(intent->current()->revision, before);
+    EXPECT_TRUE(ground->asked().empty());
+    EXPECT_TRUE(moves->status(Subject::service_node, "n1").is_null());
+}
+
+TEST_F(NodeMoveTest, AHostWithAsManyNodesAsItCanTakesNoMore) {
+    std::string more;
+    for (int i = 0; i < 64; ++i) {
+        const std::string n = std::to_string(100 + i);
+        const std::string mac = "02:00:00:00:91:" + n.substr(1);
+        more += "{kind: port, name: p" + n + ", host: h2, service_segment: plane, mac: \"" + mac +
+                "\", device: {type: memory}},\n{kind: service-node, name: n" + n + ", id: " + n +
+                ", service: fw, host: h2, mode: aware, service_segment: plane, vnics: [p" + n +
+                "]},\n";
+    }
+    apply("[" + more + "]");
+    const Status full = begin();
+    ASSERT_FALSE(full);
+    EXPECT_EQ(full.error().message, "has as many nodes as a host can");
+}
+
+TEST_F(NodeMoveTest, HostsThatDoNotTakeTheFirstStepUndoIt) {
+    ground->runs_newest = [](const std::string& host) { return host != "h2"; };
+    ASSERT_TRUE(begin());
+    expect_undone("service-node/n1: the hosts did not take the next step in time");
+    EXPECT_TRUE(ground->asked().empty());
+    EXPECT_GE(ground->elapsed(), std::chrono::seconds(15));
+}
+
+TEST_F(NodeMoveTest, AnOldHostThatDoesNotFreezeItUndoesIt) {
+    ground->runs_newest = [this](const std::string&) {
+        const auto state = intent->current();
+        return state->reported.find<ServiceNodeMove>("n1")->phase == MovePhase::announced;
+    };
+    ASSERT_TRUE(begin());
+    expect_undone("service-node/n1: the hosts did not take the next step in time");
+    EXPECT_TRUE(ground->asked().empty()) << "what is not frozen is not carried";
+}
+
+TEST_F(NodeMoveTest, WhateverAHostRefusesIsUndone) {
+    for (const char* step : {"h1 save-service-node", "h2 restore-service-node", "h2 host-ports"}) {
+        SCOPED_TRACE(step);
+        failing = step;
+        parts = 0;
+        ASSERT_TRUE(eventually([&] { return begin().ok(); })) << "the one before is gone";
+        expect_undone("host/h: asked to fail");
+    }
+}
+
+TEST_F(NodeMoveTest, AMachineThatNobodyMovesStaysWhereItIs) {
+    is_plugged = false;
+    ASSERT_TRUE(begin());
+    expect_undone("host/h2: the devices of the node's ports did not come up there in time");
+    EXPECT_GE(ground->elapsed(), std::chrono::seconds(30));
+}
+
+TEST_F(NodeMoveTest, AHostThatDoesNotSayItHasTheNodeUndoesIt) {
+    arrives = false;
+    ASSERT_TRUE(begin());
+    expect_undone("host/h2: the node's ports did not come up there in time");
+}
+
+TEST_F(NodeMoveTest, AHostThatGoesAwayInTheMiddleUndoesIt) {
+    ground->answer = [this](const std::string& what) {
+        if (what == "h2 restore-service-node") ground->away.insert("h2");
+        return answer(what);
+    };
+    ASSERT_TRUE(begin());
+    expect_undone("host/h2: is away");
+}
+
+TEST_F(NodeMoveTest, ANodeThatIsDeletedMeanwhileIsNotMoved) {
+    for (const char* when : {"h1 save-service-node", "h2 host-ports"}) {
+        SCOPED_TRACE(when);
+        parts = 0;
+        ground->answer = [this, when](const std::string& what) {
+            if (what == when) (void)intent->erase({"service-node", "n1"}, {});
+            return answer(what);
+        };
+        ASSERT_TRUE(eventually([&] { return begin().ok(); }));
+        const Value status = moved();
+        EXPECT_EQ(where(), "");
+        EXPECT_EQ(why(status), "service-node/n1: was deleted while it moved");
+        EXPECT_EQ(reported<ServiceNodeMove>("n1"), nullptr);
+        apply(network);
+    }
+}
+
+TEST_F(NodeMoveTest, AnIntentThatCannotFollowUndoesIt) {
+    ground->while_resting = [this] {
+        arrive();
+        if (const auto* move = reported<ServiceNodeMove>("n1");
+            move && move->phase == MovePhase::arrived)
+            store->fails = true;
+    };
+    ASSERT_TRUE(begin());
+    const Value status = moved();
+    EXPECT_NE(why(status).find("the disk is full"), std::string::npos) << why(status);
+    EXPECT_EQ(where(), "h1");
+}
+
+TEST_F(NodeMoveTest, AStoreThatFailsEndsItBeforeItBegins) {
+    store->fails = true;
+    ASSERT_TRUE(begin());
+    EXPECT_EQ(why(moved()), "store: the disk is full");
+    EXPECT_TRUE(ground->asked().empty());
+}
+
+TEST_F(NodeMoveTest, ItCanBeCancelledUntilItIsThere) {
+    for (const char* state : {"announced", "frozen", "arriving"}) {
+        SCOPED_TRACE(state);
+        parts = 0;
+        is_plugged = std::string(state) == "arriving";
+        const bool is_told = std::string(state) != "announced";
+        ground->runs_newest = [is_told](const std::string&) { return is_told; };
+        cancel_when(state);
+        ASSERT_TRUE(eventually([&] { return begin().ok(); }));
+        expect_undone("service-node/n1: the move was cancelled");
+    }
+}
+
+TEST_F(NodeMoveTest, NobodyIsWaitedFor) {
+    is_plugged = false;
+    ground->stuck_in = "carried";
+    ASSERT_TRUE(begin());
+    ASSERT_TRUE(eventually([&] { return ground->is_stuck.load(); }));
+    const Status told = moves->go_on(Subject::service_node, "n1");
+    ASSERT_FALSE(told);
+    EXPECT_EQ(told.error().message, "its move waits for nobody: frozen");
+    EXPECT_EQ(begin().error().message, "is being moved already");
+    const Value all = moves->list(Subject::service_node);
+    ASSERT_EQ(all["items"].size(), 1u);
+    EXPECT_EQ(all["items"].items()[0]["state"].as_text(), "frozen");
+    EXPECT_EQ(moves->list(Subject::port)["items"].size(), 0u);
+}
+
+// A controller that ends in the middle, and the one that follows it.
+TEST_F(NodeMoveTest, ANewControllerUndoesWhatWasNotCarriedOver) {
+    for (const char* state : {"announced", "frozen"}) {
+        SCOPED_TRACE(state);
+        const MovePhase reached = std::string(state) == "frozen" ? MovePhase::frozen
+                                                                 : MovePhase::announced;
+        ground->runs_newest = [this, reached](const std::string&) {
+            const auto now = intent->current();
+            return now->reported.find<ServiceNodeMove>("n1")->phase != reached;
+        };
+        ground->stuck_in = state;
+        ASSERT_TRUE(eventually([&] { return begin().ok(); }));
+        restart_when_stuck();
+        EXPECT_NE(reported<ServiceNodeMove>("n1"), nullptr) << "left as it was";
+        recover();
+        expect_undone("service-node/n1: its controller ended in the middle of the move (" +
+                      std::string(state) + ")");
+        EXPECT_TRUE(ground->asked().empty());
+    }
+}
+
+TEST_F(NodeMoveTest, ANewControllerFinishesWhatWasCarriedOver) {
+    is_plugged = false;
+    ground->stuck_in = "carried";
+    ASSERT_TRUE(begin());
+    restart_when_stuck();
+    is_plugged = true;
+    recover();
+    EXPECT_EQ(why(moved()), "");
+    EXPECT_EQ(where(), "h2");
+    EXPECT_FALSE(ground->was_asked("h1 save-service-node")) << "once is enough";
+    EXPECT_EQ(reported<model::Move>("service-node.n1")->outcome, model::MoveOutcome::done);
+}
+
+TEST_F(NodeMoveTest, ANewControllerWaitsForHostsThatComeBack) {
+    is_plugged = false;
+    ground->stuck_in = "carried";
+    ASSERT_TRUE(begin());
+    restart_when_stuck();
+    is_plugged = true;
+    ground->away.insert("h2");
+    ground->while_resting = [this] {
+        if (ground->elapsed() >= std::chrono::seconds(5)) ground->away.clear();
+        arrive();
+    };
+    recover();
+    EXPECT_EQ(why(moved()), "");
+    EXPECT_EQ(where(), "h2");
+}
+
+TEST_F(NodeMoveTest, ANewControllerKnowsThatTheNodeCameMeanwhile) {
+    arrives = false;
+    ground->stuck_in = "arriving";
+    ASSERT_TRUE(begin());
+    restart_when_stuck();
+    arrive();  // said once; nobody says so again
+    recover();
+    EXPECT_EQ(why(moved()), "");
+    EXPECT_EQ(where(), "h2");
+}
+
+TEST_F(NodeMoveTest, ANewControllerForgetsWhatThisOneStillRelayed) {
+    ground->keeps_remains = true;
+    ASSERT_TRUE(begin());
+    EXPECT_EQ(moved()["state"].as_text(), "done");
+    restart_when_stuck();
+    EXPECT_NE(reported<ServiceNodeMove>("n1"), nullptr);
+    recover();
+    EXPECT_EQ(moved()["state"].as_text(), "done");
+    ASSERT_TRUE(eventually([&] { return reported<ServiceNodeMove>("n1") == nullptr; }));
+    EXPECT_GE(ground->elapsed(), std::chrono::seconds(10));
+    EXPECT_TRUE(event_types().empty()) << "nothing of this is news";
+}
+
+TEST_F(NodeMoveTest, StepsWithoutARecordAreTakenBack) {
+    is_plugged = false;
+    ground->stuck_in = "carried";
+    ASSERT_TRUE(begin());
+    restart_when_stuck();
+    forget_unrecorded_node_moves(*intent);
+    EXPECT_NE(reported<ServiceNodeMove>("n1"), nullptr) << "this one has a record";
+    const auto lose = [](model::Snapshot& known) {
+        return known.erase<model::Move>("service-node.n1");
+    };
+    ASSERT_TRUE(intent->report(lose, "test"));
+    forget_unrecorded_node_moves(*intent);
+    EXPECT_EQ(reported<ServiceNodeMove>("n1"), nullptr);
+}
+
+}  // namespace
+}  // namespace weir::controller
