@@ -118,6 +118,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const weir_host_vtable& host,
                                                std::to_string(host.workers) + " workers");
     std::unique_ptr<Engine> engine(new Engine(host, host_name, instance));
     if (auto status = engine->open_workers(); !status) return status.error();
+    engine->open_moved();
     if (auto ticket = engine->rebuild({}, engine->ports_); !ticket) return ticket.error();
     return engine;
 }
@@ -185,10 +186,23 @@ Status Engine::open_workers() {
     return {};
 }
 
+// Stubs of an engine before this one.
+void Engine::open_moved() {
+    const std::size_t damaged =
+        moved_.open([this](std::string_view name, std::size_t bytes, std::uint32_t layout) {
+            bool fresh = false;
+            return open_pool(name, bytes, layout, fresh);
+        });
+    if (damaged == 0) return;
+    const std::string event =
+        R"({"event":"port.stubs_damaged","count":)" + std::to_string(damaged) + "}";
+    host_.event(host_.host, event.data(), event.size());
+}
+
 Result<std::uint64_t> Engine::rebuild(const model::Snapshot& snapshot,
                                       const std::vector<AttachedPort>& ports,
                                       std::uint32_t closed_scope) {
-    auto topology = dataplane::compile_topology(snapshot, host_name_, ports, moved_);
+    auto topology = dataplane::compile_topology(snapshot, host_name_, ports, moved_.all());
     if (!topology) return topology.error();
     auto program = std::make_unique<Program>();
     program->topology = std::move(topology).value();
@@ -257,8 +271,7 @@ Result<std::uint64_t> Engine::take_port(const weir_port_info& info, bool attache
     for (AttachedPort& port : ports)  // the name may have had another index before
         if (std::string_view(port.info.name) == info.name) port = no_attached_port();
     ports[info.index] = {info, *scope, attached};
-    if (attached)  // it may have been away
-        std::erase_if(moved_, [&](const auto& one) { return one.name == info.name; });
+    if (attached) moved_.erase(info.name);  // it may have been away
     auto ticket = rebuild(snapshot_, ports);
     if (ticket) ports_ = std::move(ports);
     return ticket;
@@ -285,7 +298,7 @@ std::uint64_t Engine::detach(std::uint32_t port) {
     if (!entry) return 0;
     const std::uint32_t scope = entry->scope;
     *entry = no_attached_port();
-    std::erase_if(moved_, [&](const dataplane::MovedPort& one) {
+    moved_.erase_if([&](const dataplane::MovedPort& one) {
         return one.index == port && one.to_host == net::no_port;  // frozen, and not to move
     });
     auto ticket = rebuild(snapshot_, ports_, scope);

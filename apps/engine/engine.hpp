@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/engine/moved_ports.hpp"
 #include "dataplane/abi.hpp"
 #include "dataplane/port_blob.hpp"
 #include "dataplane/topology.hpp"
@@ -90,6 +91,7 @@ public:
 private:
     Engine(const weir_host_vtable& host, std::string_view host_name, std::uint32_t instance);
     Status open_workers();
+    void open_moved();
     Result<flow::Table> open_flows(std::uint32_t worker);
     void own(std::uint32_t scope, std::uint32_t engine);
     void* open_pool(std::string_view name, std::size_t bytes, std::uint32_t layout, bool& fresh);
@@ -125,7 +127,7 @@ private:
     model::Registry registry_;
     model::Snapshot snapshot_;
     std::vector<dataplane::AttachedPort> ports_;  // by index
-    std::vector<dataplane::MovedPort> moved_;
+    MovedPorts moved_;
     flow::AliasHomes* homes_ = nullptr;
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<std::unique_ptr<const Program>> programs_;  // the last one is current

@@ -181,7 +181,7 @@ Status Engine::restore_slice(std::uint32_t index, std::uint32_t port, std::strin
 
 Result<std::uint64_t> Engine::forward(const weir_port_move& move, std::string_view handles) {
     if (move.until_ns == 0) {
-        std::erase_if(moved_, [&](const dataplane::MovedPort& one) {
+        moved_.erase_if([&](const dataplane::MovedPort& one) {
             return one.index == move.port && one.to_anchor == move.to_anchor;
         });
         return rebuild(snapshot_, ports_);
@@ -199,15 +199,14 @@ Result<std::uint64_t> Engine::forward(const weir_port_move& move, std::string_vi
     const auto kept = std::unique(map->rbegin(), map->rend(),
                                   [](const auto& a, const auto& b) { return a.first == b.first; });
     map->erase(map->begin(), kept.base());
-    std::erase_if(moved_, [&](const auto& one) { return one.name == port->name; });
-    if (moved_.size() == limits::max_ports) moved_.erase(moved_.begin());
-    moved_.push_back({port->name, port->index, port->anchor_id(), port->vni, port->mac,
-                      move.to_host, move.to_anchor, move.until_ns, std::move(map)});
+    const std::string name = port->name;
+    moved_.add({name, port->index, port->anchor_id(), port->vni, port->mac, move.to_host,
+                move.to_anchor, move.until_ns, std::move(map)});
     const bool stays = move.to_host == net::no_port;  // nobody knows yet: it is only frozen
     const std::uint64_t ticket = stays ? quiesce(move.port) : detach(move.port);
     if (ticket != 0) return ticket;
-    moved_.pop_back();
-    return Error{Errc::internal, "port " + std::string(attached->info.name), "",
+    moved_.erase(name);
+    return Error{Errc::internal, "port " + name, "",
                  "could not be given up"};
 }
 

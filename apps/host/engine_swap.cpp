@@ -72,7 +72,7 @@ Status Shell::swap_engine(const std::string& library) {
         return Error{Errc::conflict, "engine", {}, "exactly one must be loaded before a swap"};
     if (moves_.any())
         return Error{Errc::conflict, "engine", {},
-                     "a port is on its way, or left less than half a minute ago: try again then"};
+                     "a port is on its way to or from this host: try again when it is there"};
     LoadedEngine& from = *engines_.front();
     const auto added = add_engine(library);
     if (!added) return added.error();

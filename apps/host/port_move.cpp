@@ -31,6 +31,18 @@ void PortMoves::tell(const char* what, const std::string& port, const std::strin
     shell_.event(model::dump_json(event));
 }
 
+void PortMoves::remember(StubTable table) {
+    stubs_ = table.all();
+    table_ = table;
+    for (const Stub& stub : stubs_)
+        log::info("port.is_away", {{"port", stub.name}, {"to_host", stub.move.to_host}});
+}
+
+void PortMoves::forget_stub(const std::string& name) {
+    table_->forget(name);
+    std::erase_if(stubs_, [&](const Stub& one) { return one.name == name; });
+}
+
 Result<HostPort*> PortMoves::arriving_port(const std::string& name) {
     const auto arrival = arrivals_.find(name);
     HostPort* port = shell_.ports().find(name);
@@ -98,6 +110,7 @@ Status PortMoves::activate(const std::string& name) {
         port.place = weir_port_arriving;
         return attached;
     }
+    forget_stub(name);  // it is back: the engine knows by now
     port.engine = &engine;
     shell_.ports().refresh();  // a guest's device may just have appeared
     if (port.device) port.state = PortState::running;
@@ -138,9 +151,13 @@ bool PortMoves::has_left(const std::string& name) const {
 }
 
 void PortMoves::believe(const HostConfig& config) {
-    for (Stub& stub : stubs_)
-        stub.news &= std::ranges::any_of(
+    for (Stub& stub : stubs_) {
+        const bool here = std::ranges::any_of(
             config.ports, [&](const PortSpec& spec) { return spec.name == stub.name; });
+        if (here || !stub.news) continue;
+        stub.news = false;
+        table_->keep(stub);
+    }
 }
 
 Result<HostPort*> PortMoves::leaving_port(const std::string& name) {
@@ -267,12 +284,18 @@ Status PortMoves::forward(const std::string& name, std::uint32_t to_host, std::u
     LoadedEngine& engine = *port.engine;
     const weir_port_move move{port.index, to_host, to_anchor, monotonic_ns() + stub_ns};
     const std::string& handles = leaving_[name].handles;
+    const Stub stub{name, move, true};
+    table_->keep(stub);  // first: a host that dies now must not take the port back
     TextSink error;
     const std::uint64_t ticket = engine.api().forward(engine.handle(), &move, handles.data(),
                                                       handles.size(), error.sink());
-    if (const Status told = of_ticket(shell_, engine, ticket, error); !told) return told;
+    if (Status told = of_ticket(shell_, engine, ticket, error); !told) {
+        table_->forget(name);
+        return told;
+    }
     leaving_.erase(name);
-    stubs_.push_back({name, move, true});
+    std::erase_if(stubs_, [&](const Stub& one) { return one.name == name; });
+    stubs_.push_back(stub);
     shell_.ports().leave(port);
     log::info("port.moved", {{"port", name}, {"to_host", to_host}});
     return {};
@@ -300,6 +323,7 @@ void PortMoves::look_around(std::uint64_t now_ns) {
             TextSink error;
             engine->api().forward(engine->handle(), &stub.move, nullptr, 0, error.sink());
         }
+        table_->forget(stub.name);
         return true;
     });
 }

@@ -1,9 +1,11 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/host/stub_table.hpp"
 #include "base/result.hpp"
 #include "dataplane/abi.hpp"
 
@@ -19,6 +21,8 @@ struct HostPort;
 class PortMoves {
 public:
     explicit PortMoves(Shell& shell) : shell_(shell) {}
+    // Ports that had left when the process before this one ended are away still.
+    void remember(StubTable table);
 
     // Who is led through a move and hears nothing for so long goes back to what was before.
     static constexpr std::uint64_t arrival_patience_ns = 60'000'000'000;
@@ -63,8 +67,8 @@ public:
     bool has_left(const std::string& name) const;
     // The snapshot has this port elsewhere: from now on it counts.
     void believe(const HostConfig& config);
-    // Whether anything here would be lost with the engine: a move under way, or a stub.
-    bool any() const { return !arrivals_.empty() || !leaving_.empty() || !stubs_.empty(); }
+    // Whether a move is under way: it would be lost with the engine. Stubs would not.
+    bool any() const { return !arrivals_.empty() || !leaving_.empty(); }
     // Looks after those that wait for a controller; a few times a second.
     void look_around(std::uint64_t now_ns);
 
@@ -79,13 +83,9 @@ private:
         bool passing = false;
         std::uint64_t frozen_until_ns = 0;  // 0: not frozen
     };
-    struct Stub {
-        std::string name;
-        weir_port_move move;
-        bool news = true;  // the snapshot has the port here still
-    };
     Result<HostPort*> leaving_port(const std::string& name);
     Result<HostPort*> arriving_port(const std::string& name);
+    void forget_stub(const std::string& name);
     Result<bool> save_slice(HostPort& port, std::uint32_t worker, std::vector<std::string>& blobs);
     void drain();
     void tell(const char* what, const std::string& port, const std::string& why = {});
@@ -93,7 +93,8 @@ private:
     Shell& shell_;
     std::map<std::string, Arrival> arrivals_;
     std::map<std::string, Leaving> leaving_;
-    std::vector<Stub> stubs_;
+    std::optional<StubTable> table_;
+    std::vector<Stub> stubs_;  // as the table has them
 };
 
 }  // namespace weir::host

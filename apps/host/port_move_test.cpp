@@ -103,13 +103,51 @@ TEST(PortMoves, APortMovesAndItsOldHostForgetsIt) {
                     ->apply(Rig::config(3, {Rig::port("a"), Rig::port("c"), Rig::port("d")}))
                     .ok());
     EXPECT_EQ(p.state(p.away, "a"), "running");
-    // An engine that went now would take the stub with it; later it may.
-    EXPECT_FALSE(p.home.shell->swap_engine(TEST_ENGINE_NEXT).ok());
-    p.home.shell->moves().look_around(monotonic_ns() + 61'000'000'000);
+    // The stub is no reason to keep an engine.
     EXPECT_TRUE(p.home.shell->swap_engine(TEST_ENGINE_NEXT).ok());
     // Back by hand: it counts.
     ASSERT_TRUE(p.home.shell->apply(Rig::config(4, {Rig::port("a"), Rig::port("b")})).ok());
     EXPECT_EQ(p.state(p.home, "a"), "running");
+}
+
+// A process that starts anew has an old snapshot: the port has left all the same.
+TEST(PortMoves, AHostThatStartsAnewDoesNotTakeThePortBack) {
+    for (const bool remembers : {true, false}) {
+        Pair p;
+        p.begin();
+        EXPECT_EQ(p.error(p.home, R"({"what":"host-move-freeze","port":"a"})"), "");
+        EXPECT_FALSE(p.home.shell->swap_engine(TEST_ENGINE_NEXT).ok()) << "it is on its way";
+        p.pass(true);
+        EXPECT_EQ(p.error(p.away, R"({"what":"host-move-activate","port":"a"})"), "");
+        EXPECT_EQ(p.error(p.home, R"({"what":"host-move-forward","port":"a","to_host":2,)"
+                                  R"("to_anchor":16777218,"stub_ms":60000})"),
+                  "");
+        p.home.shell.reset();
+        HeapMemory nothing;
+        if (remembers) p.home.memory.restart();
+        else p.home.options.memory = &nothing;
+        p.home.start();
+        const HostConfig old = Rig::config(1, {Rig::port("a"), Rig::port("b")});
+        ASSERT_TRUE(p.home.shell->apply(old).ok());
+        EXPECT_EQ(p.state(p.home, "a"), remembers ? "not there" : "running");
+        if (!remembers) {
+            p.home.shell.reset();  // before its memory
+            continue;
+        }
+        // It is believed to be elsewhere once a snapshot says so, and then again to be here.
+        ASSERT_TRUE(p.home.shell->apply(Rig::config(2, {Rig::port("b")})).ok());
+        p.home.shell.reset();
+        p.home.memory.restart();
+        p.home.start();
+        ASSERT_TRUE(p.home.shell->apply(Rig::config(3, {Rig::port("a"), Rig::port("b")})).ok());
+        EXPECT_EQ(p.state(p.home, "a"), "running");
+        // When the time of the stub is over, nothing of it is left.
+        p.home.shell->moves().look_around(monotonic_ns() + 61'000'000'000);
+        std::uint32_t adoption = 0;
+        void* table = p.home.memory.pool("shell.stubs", StubTable::bytes(),
+                                         StubTable::layout_version, &adoption);
+        EXPECT_TRUE(StubTable(table).all().empty());
+    }
 }
 
 TEST(PortMoves, WhatIsUndoneLeavesEverythingAsItWas) {

@@ -81,6 +81,10 @@ Status Shell::open() {
     if (!table) return no_memory("shell.ports");
     void* record = options_.memory->pool("shell.host", sizeof(HostRecord), host_layout, &adoption);
     if (!record) return no_memory("shell.host");
+    void* stubs = options_.memory->pool("shell.stubs", StubTable::bytes(),
+                                        StubTable::layout_version, &adoption);
+    if (!stubs) return no_memory("shell.stubs");
+    moves_.remember(StubTable(stubs));
     next_instance_ = &static_cast<HostRecord*>(record)->next_instance;
     ports_ = std::make_unique<PortSet>(*workers_, PortTable(table), options_.open_device);
     return workers_->start();

@@ -41,7 +41,7 @@ SCENARIOS = {
     30: orders.LostOrder,
     31: orders.CopyHop,
     32: (mobility.LiveFlow, mobility.Failures),
-    33: mobility.ReturnsInFlight,
+    33: (mobility.ReturnsInFlight, mobility.StubsLast),
     34: mobility.Precheck,
     35: node_mobility.NodeMigration,
     36: isolation.GuestCannotInject,

@@ -81,6 +81,11 @@ void FakeHost::free_handed_over() {
     parked_.clear();
 }
 
+void FakeHost::lose_pools(const std::string& names_with) {
+    for (auto& [name, pool] : pools_)
+        if (name.starts_with(names_with)) std::memset(pool.start, 0, pool.bytes);
+}
+
 void FakeHost::restart_engine() {
     if (engine_) {
         add_exits(exits_of_past_engines_);

@@ -50,6 +50,8 @@ public:
     void tick(std::uint64_t now_ns);
     // Replaces the engine by a fresh one that finds the flows in the same pools (a restart).
     void restart_engine();
+    // What was in the pools whose names begin so is lost.
+    void lose_pools(const std::string& names_with);
     // Moves these ports, or all, to a second engine, which becomes the only one with the last port.
     void swap_engine(const std::vector<std::string>& port_names);
 

@@ -443,8 +443,8 @@ private:
         return found ? found->tunnel_address.text() : host;
     }
     std::string restart(const std::string&, const std::vector<std::string>& words) {
-        world_.host(words.at(1)).restart_engine();
-        return {};
+        if (words.size() == 4) world_.host(words[1]).lose_pools(words[3]);
+        return world_.host(words.at(1)).restart_engine(), std::string();
     }
 
     // "expect METRIC[{label=value}][@host] =|>= N"; a name with a dot or in capitals is a drop
