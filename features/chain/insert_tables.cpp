@@ -29,7 +29,8 @@ std::uint32_t revision_of(const InsertTables& tables, std::uint32_t port) {
         if (const Chain* chain = tables.plane->chain(sci); chain && may_change_chain(*chain))
             segments.insert(chain->svni);
     for (const Chain& chain : tables.plane->chains)
-        if (chains.contains(chain.sci) || segments.contains(chain.svni)) digest.add(chain.digest());
+        if (chains.contains(chain.sci) || segments.contains(chain.svni))
+            digest.add(chain.digest(tables.plane->host_id));
     return digest.value32();
 }
 

@@ -256,7 +256,7 @@ const Path* Chain::path(std::uint32_t spi) const {
     return at != paths.end() && at->spi == spi ? &*at : nullptr;
 }
 
-std::uint64_t Chain::digest() const {
+std::uint64_t Chain::digest(std::uint32_t this_host) const {
     Digest d;
     d.add(sci).add(svni).add(static_cast<std::uint64_t>(failure_policy));
     d.add(static_cast<std::uint64_t>(path_selection)).add(reselect_midflow).add(repull_bypassed);
@@ -264,7 +264,7 @@ std::uint64_t Chain::digest() const {
     for (const Path& path : paths) {
         d.add(path.spi).add(path.epoch).add(path.maintenance);
         for (const auto& hops : path.hops)
-            for (const Hop& hop : hops) d.add(hop.node_id).add(hop.port[0]).add(hop.reachable);
+            for (const Hop& hop : hops) d.add(hop.node_id).add(is_placed(hop, this_host));
     }
     return d.value64();
 }

@@ -75,8 +75,9 @@ struct Chain {
     std::vector<Path> paths;  // that flows of this host may have, by SPI
 
     const Path* path(std::uint32_t spi) const;
-    // Of everything but weights, which existing flows do not care for (PS-7).
-    std::uint64_t digest() const;
+    // Of everything but weights, which existing flows do not care for (PS-7). Equal on all hosts
+    // where the chain is equal and has its nodes: a flow's decision moves with its port.
+    std::uint64_t digest(std::uint32_t this_host) const;
     friend bool operator==(const Chain&, const Chain&) = default;
 };
 
@@ -177,11 +178,15 @@ struct Plane {
 std::shared_ptr<const Plane> compile_plane(const dataplane::CompileInput& input,
                                            const std::shared_ptr<const Plane>& previous);
 
+// Whether packets can be given to the node at all, were it up: a tunnel to its host, or its port
+// here. Which port that is, is this host's own affair.
+inline bool is_placed(const Hop& hop, std::uint32_t this_host) {
+    return hop.reachable && (hop.host_id != this_host || hop.port[0] != net::no_port);
+}
+
 // Whether the node may be given packets now.
 inline bool is_up(const Hop& hop, std::uint32_t this_host, const dataplane::HealthBoard& health) {
-    if (!hop.reachable) return false;
-    if (hop.host_id == this_host && hop.port[0] == net::no_port) return false;
-    return health.is_up(hop.node_id);
+    return is_placed(hop, this_host) && health.is_up(hop.node_id);
 }
 
 // Whether a node of the path may change addresses and ports.
