@@ -302,8 +302,9 @@ std::vector<HostStatus> HostTable::statuses() const {
     for (const auto& [name, resource] : state_->intent.all<model::Host>()) out[name].name = name;
     for (const auto& [name, host] : hosts_) {
         if (!host.session && host.since_s == 0) continue;  // was declared once
-        out[name] = {name,         host.session != nullptr, host.since_s, 0,
-                     host.settled, host.held,              host.refused};
+        // Until its hello, what is known of it is of its former life.
+        out[name] = {name,         host.session && host.has_said_hello, host.since_s, 0,
+                     host.settled, host.held,                           host.refused};
     }
     std::vector<HostStatus> list;
     for (auto& [name, status] : out) {

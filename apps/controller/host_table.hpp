@@ -28,7 +28,7 @@ using ReportTaker = std::function<bool(const model::Value& event, const std::str
 
 struct HostStatus {
     std::string name;
-    bool is_connected = false;
+    bool is_connected = false;  // its watch is open, and it has said what it runs
     std::int64_t since_s = 0;   // connected or gone since, seconds since 1970
     std::uint64_t desired = 0;  // revision it should run
     std::uint64_t applied = 0;  // revision it last said it runs, nothing held back

@@ -30,6 +30,35 @@ TEST_F(HostsTest, HostIsBroughtToTheNewestRevision) {
     EXPECT_TRUE(status["refused"].is_null());
 }
 
+TEST_F(HostsTest, HostIsNotConnectedBeforeItHasSaidWhatItRuns) {
+    apply(segment("web", 1));
+    auto h1 = host("h1");
+    ASSERT_TRUE(has_applied("h1", 1));
+    h1.reset();
+    ASSERT_TRUE(eventually([&] { return !host_status("h1")["connected"].as_bool(true); }));
+    std::shared_ptr<rest::WatchSession> session;
+    rest::Mailbox<bool> opened;
+    rest::WatchClientOptions options;
+    options.target = {rest::Target::Kind::tls, "127.0.0.1", std::to_string(port_)};
+    options.credentials = *authority_.issue({rest::Role::host, "h1"});
+    const auto silent = rest::WatchClient::start(
+        std::move(options), {[&](std::shared_ptr<rest::WatchSession> open) {
+                                 session = std::move(open);
+                                 opened.put(true);
+                             },
+                             [](std::string_view) {}, [](const Error&) {}});
+    ASSERT_TRUE(silent && opened.take());
+    ASSERT_TRUE(eventually([&] {
+        const Value events = get("/v1/events");
+        return events["items"].items().back()["type"].as_text() == "host.connected";
+    }));
+    EXPECT_EQ(host_status("h1")["applied"].as_uint(), 1u);
+    EXPECT_FALSE(host_status("h1")["connected"].as_bool(true));
+    session->send(rest::encode(rest::HostMessage(rest::Hello{"h1", 0, {}})));
+    ASSERT_TRUE(eventually([&] { return host_status("h1")["connected"].as_bool(); }));
+    EXPECT_EQ(host_status("h1")["applied"].as_uint(), 0u);
+}
+
 TEST_F(HostsTest, AfterARestartOfTheControllerOnlyTheDifferenceTravels) {
     for (int i = 1; i <= 50; ++i) apply(segment("s" + std::to_string(i), i));
     const auto h1 = host("h1");

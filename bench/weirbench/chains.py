@@ -49,10 +49,11 @@ class ChainWeir(weir.Weir):
                          "tunnel_address": world.PEER_TUNNEL})
         return made
 
-    def decisions(self, room: Path) -> dict[str, float]:
-        """How often rules were asked and paths chosen: never again for a flow that is decided."""
+    def decisions(self, room: Path) -> dict[str, float] | None:
+        """How often rules were asked and paths chosen: never again for a flow that is decided.
+        None without services, which is the plain path."""
         if not self.hops:
-            return {}
+            return None
         lines = (line.rpartition(" ") for line in weir.metrics(room) if line.startswith(DECISIONS))
         return {name: float(value) for name, _, value in lines}
 

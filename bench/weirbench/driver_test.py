@@ -5,7 +5,8 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from weirbench import catalogue, chains, ovs, page, report, stats, under_load, weir  # noqa: E402
+from weirbench import (catalogue, chains, ovs, page, report, run, stats,  # noqa: E402
+                       under_load, weir)
 
 HZ = 2.6e9
 
@@ -199,6 +200,12 @@ class Chains(unittest.TestCase):
         self.assertEqual([flow.partition(",actions=")[0] for flow in
                           chains.steering(self.FAR, 1)][1], "in_port=100,tun_id=1,dl_dst="
                          "02:00:00:00:0b:01")
+
+    def test_flows_that_are_decided_again_are_wrong_and_so_is_silence(self) -> None:
+        once = {"weir_service_rule_hits_total": 256.0}
+        self.assertEqual(run.redecided(once, dict(once)), [])
+        self.assertIn("decided again", run.redecided(once, {**once, "more": 1.0})[0])
+        self.assertIn("does not say", run.redecided({}, {})[0])
 
     def test_hops_are_told_from_the_plain_path(self) -> None:
         of = chains.per_hop({"weir/0": HZ / 200, "weir/1": HZ / 1500, "weir/8": HZ / 8500}, HZ)

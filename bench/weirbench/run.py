@@ -44,7 +44,7 @@ def measure(bench, side, page, main, threads: list[int], windows: int, load: flo
     open_flows(side, page, main)
     opened = time.monotonic() - begun
     rest(page, main, bench)
-    before = side.decisions(page.path.parent) if hasattr(side, "decisions") else {}
+    before = side.decisions(page.path.parent) if hasattr(side, "decisions") else None
     if load:
         out = delays.measure(bench, page, main, load, windows)
     elif bench.troubled:
@@ -54,7 +54,7 @@ def measure(bench, side, page, main, threads: list[int], windows: int, load: flo
         rows = [window(page, main, threads, bench.window) for _ in range(windows)]
         out = {"rates": [row["came"] / row["cpu_seconds"] for row in rows], "windows": rows,
                "cpu_share": min(row["cpu_share"] for row in rows)}
-    if before:
+    if before is not None:
         out["decisions"] = {"before": before, "after": side.decisions(page.path.parent)}
     page.set("command", pages.HOLD)
     try:
@@ -63,12 +63,20 @@ def measure(bench, side, page, main, threads: list[int], windows: int, load: flo
         pass  # the complaints say what is missing
     a, b = page.side(0), page.side(1)
     wrong = pages.complaints(a, b, not bench.tunnel and not getattr(side, "trims", False))
-    if before and out["decisions"]["after"] != before:
-        wrong.append(f"flows that were decided were decided again: {out['decisions']}")
+    wrong += redecided(**out["decisions"]) if before is not None else []
     if wrong:
         wrong += drops(side, page)
     return {**out, "setup_seconds": opened, "tsc_hz": page.get("tsc_hz"), "side_a": a, "side_b": b,
             "wrong": wrong}
+
+
+def redecided(before: dict[str, float], after: dict[str, float]) -> list[str]:
+    """What is wrong, by what a side with services says of its decisions around the windows."""
+    if not before:
+        return ["it does not say how often it decides"]
+    if before != after:
+        return [f"flows that were decided were decided again: {before} → {after}"]
+    return []
 
 
 def drops(side, page) -> list[str]:

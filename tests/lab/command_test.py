@@ -180,7 +180,7 @@ class Command(unittest.TestCase):
                       self.say("trace", "g1", "g2", "tcp/8080")[0])
 
     def test_one_host_away_does_not_hide_the_other(self):
-        self.weir.hosts["h2"].stop()
+        self.weir.stop_host("h2")
         try:
             out, error = self.say("drops", "-o", "json", code=1)
             self.assertEqual({d["host"] for d in json.loads(out)}, {"h1"})

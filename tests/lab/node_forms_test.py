@@ -45,14 +45,15 @@ class Gwlb(Scenario):
 
     def test_what_the_appliance_denies_does_not_arrive(self):
         wait_until("the server answers itself", lambda: self.g3.fetch(at(self.g2.ip4, 8080)).ok)
-        self.assertFalse(self.g1.fetch(at(self.g2.ip4, 8080)).ok)
+        self.assertFalse(self.g1.fetch(at(self.g2.ip4, 8080), timeout_s=3).ok)
         wait_until("it was the appliance", lambda: self.appliance.status()["denied"] > 0)
 
     def test_an_appliance_that_accepts_no_connections_is_not_used(self):
         self.appliance.hang()
         wait_until("it is judged dead", lambda: self.state() == "down", 20)
-        self.assertFalse(self.g1.fetch(at(self.g2.ip4)).ok)
-        self.assertGreater(self.weir.drops("h1").get("NO_ACTIVE_PATH", 0), 0)
+        before = self.weir.drops("h1").get("NO_ACTIVE_PATH", 0)
+        self.assertFalse(self.g1.fetch(at(self.g2.ip4), timeout_s=3).ok)
+        self.assertGreater(self.weir.drops("h1").get("NO_ACTIVE_PATH", 0), before)
         self.appliance.recover()
         wait_until("it is judged well", lambda: self.state() == "up", 30)
         wait_until("guests get through again", lambda: self.g1.fetch(at(self.g2.ip4)).ok, 20)
@@ -109,7 +110,7 @@ class NoTags(Scenario):
         counted = bump.counters()
         self.assertGreater(counted["established"], 10)
         self.assertEqual(counted["denied_8080"], 0)
-        self.assertFalse(self.g1.fetch(at(self.g2.ip4, 8080)).ok)
+        self.assertFalse(self.g1.fetch(at(self.g2.ip4, 8080), timeout_s=3).ok)
         self.assertGreater(bump.counters()["denied_8080"], 0)
         self.assertNotIn("NO_CONTEXT", self.weir.drops("h4"))
 

@@ -60,7 +60,7 @@ def _serviced(d: Set) -> bool:
 def controller(d: Set) -> None:
     with d.story.step("The controller is killed and started again; a download does not notice"):
         revision = d.weir.revision()
-        download = d.fabric.g1.download(at(d.fabric.g2.ip4, path="/slow"))
+        download = d.fabric.g1.download(at(d.fabric.g2.ip4, path="/whole"))
         download.must_grow(50_000)
         d.weir.kill_controller()
         d.story.tell("kill -9 of weir-controller")
@@ -75,7 +75,7 @@ def controller(d: Set) -> None:
         applied = d.weir.applied()
         d.story.expect("the hosts are back at the new controller with the revision they had",
                        set(applied.values()) == {revision}, str(applied))
-        whole = download.finished(30) and download.digest() == d.fabric.g2.file_digest
+        whole = download.finished(60) and download.digest() == d.fabric.g2.file_digest
         d.story.expect("the download ends unharmed", whole, f"{download.size} bytes")
 
 

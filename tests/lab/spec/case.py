@@ -45,14 +45,23 @@ class Scenario(unittest.TestCase):
             self.lab.tell_logs()
         return result
 
+    def fetch_once(self, source="g1", target="g2") -> Frame:
+        """One web request; its SYN. A handshake that takes a busy machine so long that a guest
+        repeats its part is no use to who counts packets: then there is another request."""
+        for _ in range(5):
+            self.under.clear()
+            with self.t0.at_port(source) as asks, self.t0.at_port(target) as answers:
+                got = self.t0.guests[source].fetch(at(self.t0.guests[target].ip4))
+                self.assertTrue(got.ok, got.error)
+                syns = [f for f in asks.drain() if f.flags == SYN]
+                answered = [f for f in answers.drain() if f.flags == SYN | ACK]
+            if len(syns) == len(answered) == 1:
+                return syns[0]
+        raise AssertionError("five handshakes in a row had packets that were sent again")
+
     def connection(self, source="g1", target="g2") -> tuple[list[Leg], list[Leg]]:
         """One web request; the legs of its SYN and of the SYN-ACK, in the order they were made."""
-        self.under.clear()
-        client = self.t0.guests[source]
-        with self.t0.at_port(source) as port:
-            got = client.fetch(at(self.t0.guests[target].ip4))
-            self.assertTrue(got.ok, got.error)
-            self.syn: Frame = port.expect("SYN", lambda f: f.flags == SYN)
+        self.syn: Frame = self.fetch_once(source, target)
         number = self.syn.src_port
         self.check_profile(self.under.legs())
 

@@ -5,6 +5,7 @@ import time
 
 from weirlab.capture import Capture
 from weirlab.guest import at
+from weirlab.raw import make_room
 from weirlab.wait import wait_until
 
 from .case import Scenario
@@ -27,7 +28,7 @@ class Stream:
         for sender in self._senders:
             sender.connect((target.ip4, PORT))
         self._receiver = target.space.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        make_room(self._receiver)
         self._receiver.bind(("", PORT))
         self._receiver.settimeout(1.0)
         self._threads = [threading.Thread(target=self._send), threading.Thread(target=self._take)]
@@ -94,7 +95,7 @@ class UpdateAtomicity(Scenario):
             self.second_service(profile)
             self.usable(node)
         inside = {node: Capture(self.lab, space, interface, self.lab.folder / f"{node}.pcap",
-                                "-Q in")
+                                "-Q in", bytes_each=256)
                   for node, space, interface in (
                       ("n1", self.t0.aware("n1").space, "eth0"),
                       ("n2", self.t0.fabric.bumps["n2"].space, "left"),

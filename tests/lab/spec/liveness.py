@@ -1,7 +1,7 @@
 """Scenarios 21 and 22: nodes that hang. Exact bounds are for virtual time."""
 import time
 
-from weirlab.guest import at
+from weirlab.guest import Download, at
 from weirlab.wait import stays, wait_until
 
 from .case import Scenario
@@ -29,8 +29,7 @@ class HungNodeWithAlternative(Scenario):
 
     def test_flows_move_and_others_do_not_notice(self):
         downloads = [self.g1.download(at(self.g2.ip4, path="/slow")) for _ in range(self.FLOWS)]
-        for download in downloads:
-            download.must_grow(10_000)
+        Download.all_grow(downloads, 10_000)
         before = self.paths()
         self.assertEqual(len(before), 2, f"both paths are used: {before}")
         through_n2 = next(p["spi"] for p in self.weir.ask("h1", "insert.paths")
@@ -64,9 +63,10 @@ class HungNodeWithoutAlternative(Scenario):
     def test_block_then_allow_then_recovery(self):
         node = self.t0.fabric.bumps["n2"]
         self.assertTrue(self.fetched())
+        before = self.weir.drops("h1").get("NO_ACTIVE_PATH", 0)
         node.hang()
-        wait_until("NO_ACTIVE_PATH is counted",
-                   lambda: not self.fetched() and self.weir.drops("h1").get("NO_ACTIVE_PATH"))
+        wait_until("NO_ACTIVE_PATH is counted", lambda: not self.fetched() and
+                   self.weir.drops("h1").get("NO_ACTIVE_PATH", 0) > before)
         self.t0.set_policy("c1", "allow")
         self.under.clear()
         bypassed = self.g1.download(at(self.g2.ip4, path="/slow"))

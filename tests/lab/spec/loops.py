@@ -1,7 +1,7 @@
 """Scenario 38: a loop on the service plane ends by its TTL."""
 import threading
 
-from weirlab.metadata import GENEVE_PORT
+from weirlab.held import Hold
 from weirlab.raw import RawPort, SYN, checksum, ip_bytes, mac_bytes, tcp_frame
 from weirlab.t0 import GUESTS, SVNI, TEP, nmac
 from weirlab.wait import wait_until
@@ -9,15 +9,6 @@ from weirlab.wait import wait_until
 from .case import Scenario
 
 G1, G2 = GUESTS["g1"], GUESTS["g2"]
-# Guests' packets are held up, what hosts say to each other (flag O of Geneve) is not.
-_HOLD = f"""
-table bridge loop {{
-    chain forward {{
-        type filter hook forward priority 0; policy accept;
-        iifname "h3" ip daddr {TEP["h4"]} udp dport {GENEVE_PORT} @th,72,1 0 drop
-    }}
-}}
-"""
 _IP, _UDP, _GENEVE, _OPTION = 14, 34, 42, 50  # one option, the SMD, is in front
 _INDEX = _OPTION + 4 + 7                       # SI: after flags, TTL, InitSI and SPI
 _INNER = _OPTION + 4 + 44
@@ -33,14 +24,13 @@ class Bend(threading.Thread):
         self.port = RawPort(self.space, "h3")
         self.wanted = True
         self.turned = 0
-        self.space.run(["nft", "-f", "-"], text_in=_HOLD)
+        self.hold = Hold(self.space, "h3", TEP["h4"])
         self.start()
 
     def run(self) -> None:
         while self.wanted:
             frame = self.port.receive(0.05)
-            if frame and frame.ip_dst == TEP["h4"] and frame.dst_port == GENEVE_PORT and \
-                    frame.payload[1] < 0x80 and frame.payload[4:7] == SVNI.to_bytes(3):
+            if frame and self.hold.takes(frame) and frame.payload[4:7] == SVNI.to_bytes(3):
                 self.port.send(self.turn(frame.raw))
                 self.turned += 1
 
@@ -59,7 +49,7 @@ class Bend(threading.Thread):
         self.wanted = False
         self.join()
         self.port.close()
-        self.space.run(["nft", "delete", "table", "bridge", "loop"])
+        self.hold.end()
 
 
 class Loop(Scenario):
@@ -81,11 +71,10 @@ class Loop(Scenario):
             self.send(40_001)
             wait_until("its TTL is spent",
                        lambda: self.weir.drops("h3").get("TTL_EXPIRED", 0) == before + 1, 30)
-            turned = bend.turned
         finally:
             bend.end()
         # The first leg, with TTL 62, came from the anchor; each round is one leg more.
-        self.assertEqual(turned, 61)
+        self.assertEqual(bend.turned, 61)
         self.assertEqual({v["si"] for v in self.visits(40_001)}, {2})
         self.assertLessEqual(len(self.visits(40_001)), 63)
         with self.t0.at_guest("g2") as g2:

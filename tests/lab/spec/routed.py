@@ -39,8 +39,9 @@ class RoutedNode(Scenario):
         router = self.t0.fabric.routers["n4"]
         router.hang()
         wait_until("the router is judged dead", lambda: self.state() == "down", 20)
-        self.assertFalse(self.g1.fetch(at(self.g2.ip4)).ok)
-        self.assertGreater(self.weir.drops("h1").get("NO_ACTIVE_PATH", 0), 0)
+        before = self.weir.drops("h1").get("NO_ACTIVE_PATH", 0)
+        self.assertFalse(self.g1.fetch(at(self.g2.ip4), timeout_s=3).ok)
+        self.assertGreater(self.weir.drops("h1").get("NO_ACTIVE_PATH", 0), before)
         router.recover()
         wait_until("the router is judged well", lambda: self.state() == "up", 30)
         wait_until("guests get through again", lambda: self.g1.fetch(at(self.g2.ip4)).ok, 20)

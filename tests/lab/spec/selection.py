@@ -1,5 +1,5 @@
 """Scenarios 17 to 20: which path a flow gets, and that it keeps it."""
-from weirlab.guest import at
+from weirlab.guest import Download, at
 from weirlab.wait import wait_until
 
 from .case import Scenario
@@ -184,15 +184,13 @@ class LostRecords(Scenario):
 
     def test_connections_find_their_paths_again(self):
         downloads = [self.g1.download(at(self.g2.ip4, path="/slow")) for _ in range(16)]
-        for download in downloads:
-            download.must_grow(10_000)
+        Download.all_grow(downloads, 10_000)
         before = self.paths()
         self.assertEqual(len(before), 16)
         self.assertGreater(len({spi for spi, _ in before.values()}), 1)
         said = self.weir.command("flush", "g1", "--service", "tcp/80", "--adopt")
         self.assertIn("16 flow records removed", said)
-        for download in downloads:
-            download.must_grow(100_000)
+        Download.all_grow(downloads, 50_000)
         after = self.paths()
         self.assertEqual({port: spi for port, (spi, _) in after.items()},
                          {port: spi for port, (spi, _) in before.items()})

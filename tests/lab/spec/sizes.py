@@ -4,6 +4,7 @@ import re
 import socket
 
 from weirlab.raw import UDP
+from weirlab.wait import SLOWNESS
 
 from .case import Scenario
 
@@ -19,7 +20,7 @@ class Sized(Scenario):
         cls.t0.redirect("g1", "g2", protocol="udp", port=PORT)
         cls.receiver = cls.g2.space.socket(socket.AF_INET, socket.SOCK_DGRAM)
         cls.receiver.bind(("", PORT))
-        cls.receiver.settimeout(5.0)
+        cls.receiver.settimeout(10.0 * SLOWNESS)
 
     @classmethod
     def tearDownClass(cls):
@@ -64,8 +65,8 @@ class NarrowUnderlay(Sized):
 
     def too_big(self) -> int:
         """The usable MTU that g1 is told when it sends 1500 bytes that must not be cut."""
-        told = self.g1.run("ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", "1472",
-                           self.g2.ip4, check=False)
+        told = self.g1.run("ping", "-n", "-c", "1", "-W", str(5 * SLOWNESS), "-M", "do",
+                           "-s", "1472", self.g2.ip4, check=False)
         found = re.search(r"mtu ?= ?(\d+)", told)
         self.assertTrue(found, told)
         self.g1.run("ip", "route", "flush", "cache")

@@ -1,7 +1,7 @@
 """Scenario 39: two tenants with the same addresses on service segments of their own."""
 from weirlab.guest import at
 from weirlab.t0 import GUESTS
-from weirlab.wait import stays, wait_until
+from weirlab.wait import SLOWNESS, stays, wait_until
 
 from .case import Scenario
 
@@ -46,15 +46,15 @@ class Overlap(Scenario):
                  "forward": ["fw"], "failure_policy": "block"}]
 
     def fetch(self, client):
-        return client.fetch(at(GUESTS["g2"][2]), 2.0)
+        return client.fetch(at(GUESTS["g2"][2]), 3.0)
 
     def test_nobody_sees_the_other(self):
         one, two = self.t0.aware("n1"), self.t0.fabric.aware["m1"]
         self.assertEqual(self.fetch(self.g1).body, b"hello from g2\n")
         self.assertEqual(self.fetch(self.u1).body, b"hello from u2\n")
         # The same tuple in both tenants at the same time.
-        request = ["curl", "-s", "--noproxy", "*", "-m", "3", "--local-port", "40000",
-                   at(GUESTS["g2"][2])]
+        request = ["curl", "-s", "--noproxy", "*", "-m", str(10 * SLOWNESS),
+                   "--local-port", "40000", at(GUESTS["g2"][2])]
         self.assertEqual(self.g1.run(*request), "hello from g2\n")
         self.assertEqual(self.u1.run(*request), "hello from u2\n")
         tuples = [{v["tuple"] for v in node.visits()} for node in (one, two)]

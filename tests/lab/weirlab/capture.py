@@ -1,22 +1,26 @@
 """Captures: tcpdump into a file, and reading such files."""
+import re
 import signal
 import struct
 from pathlib import Path
 
 from .lab import Lab
 from .namespace import Namespace
+from .process import CommandFailed
 from .raw import Frame, parse
 from .wait import wait_until
 
+ROOM_KIB = 32 << 10  # for what tcpdump does not read at once
+
 
 class Capture:
-    """What passes an interface, from now until stop()."""
+    """What passes an interface, from now until stop(); of each frame the first `bytes_each`."""
 
     def __init__(self, lab: Lab, space: Namespace, interface: str, path: Path,
-                 match: str = ""):
+                 match: str = "", bytes_each: int = 0):
         self.path = path
-        command = ["tcpdump", "-n", "-U", "--immediate-mode", "-Z", "root", "-s", "0",
-                   "-i", interface, "-w", str(path)] + match.split()
+        command = ["tcpdump", "-n", "-U", "--immediate-mode", "-Z", "root", "-B", str(ROOM_KIB),
+                   "-s", str(bytes_each), "-i", interface, "-w", str(path)] + match.split()
         self._daemon = lab.start(f"tcpdump-{path.stem}", command, space)
 
         def listening() -> bool:
@@ -32,6 +36,9 @@ class Capture:
         if self._daemon.running():
             self._daemon.signal(signal.SIGINT)
             self._daemon.wait(10)
+        told = re.search(r"(\d+) packets? dropped by kernel", self._daemon.output())
+        if not told or int(told[1]):
+            raise CommandFailed(self._daemon.command, 0, self._daemon.output())
         return self.frames()
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from .lab import Lab
 from .namespace import Namespace
 from .process import CommandFailed, Daemon
-from .wait import wait_until
+from .wait import SLOWNESS, wait_until
 
 FILE_BYTES = 4 << 20
-SLOW_RATE = "800k"
+WHOLE_RATE = "400k"  # ten seconds for the file
+SLOW_BYTES, SLOW_RATE = 64 << 20, "200k"  # five minutes: no test sees the end
 
 
 @dataclass
@@ -73,6 +74,12 @@ class Download:
         wait_until(f"{self.daemon.name} grows beyond {start} bytes",
                    lambda: self.size >= start + by, timeout_s)
 
+    @staticmethod
+    def all_grow(downloads: list["Download"], by: int = 1, timeout_s: float = 20.0) -> None:
+        start = [one.size for one in downloads]
+        wait_until(f"{len(downloads)} downloads grow by {by} bytes", lambda: all(
+            one.size >= then + by for one, then in zip(downloads, start)), timeout_s)
+
     def finished(self, timeout_s: float = 30.0) -> bool:
         """Waits for its end; True when the transfer was whole."""
         return self.daemon.wait(timeout_s) == 0
@@ -105,8 +112,9 @@ class Guest:
 
     def ping(self, address: str, count: int = 3, interval_s: float = 0.05, size: int = 56,
              wait_s: float = 1.0, dont_fragment: bool = False) -> Ping:
-        command = ["ping", "-n", "-q", "-c", str(count), "-i", str(interval_s), "-W", str(wait_s),
-                   "-s", str(size)] + ["-M", "do"] * dont_fragment + [address]
+        command = ["ping", "-n", "-q", "-c", str(count), "-i", str(interval_s),
+                   "-W", str(wait_s * SLOWNESS), "-s", str(size)] + \
+            ["-M", "do"] * dont_fragment + [address]
         output = self.space.run(command, check=False)
         counts = re.search(r"(\d+) packets transmitted, (\d+) received", output)
         if not counts:
@@ -115,7 +123,8 @@ class Guest:
         return Ping(int(counts[1]), int(counts[2]), *(float(t) for t in times.groups() if times)) \
             if times else Ping(int(counts[1]), int(counts[2]))
 
-    def fetch(self, url: str, timeout_s: float = 5.0) -> Fetch:
+    def fetch(self, url: str, timeout_s: float = 10.0) -> Fetch:
+        timeout_s *= SLOWNESS
         body = self.lab.folder / f"{self.name}.body"
         body.unlink(missing_ok=True)
         command = ["curl", "-sS", "--noproxy", "*", "-o", str(body), "-m", str(timeout_s),
@@ -172,14 +181,17 @@ class Guest:
         return daemon
 
     def serve_http(self) -> Daemon:
-        """nginx on ports 80 and 8080: / says who it is, /file random bytes, /slow them slowly."""
+        """nginx on ports 80 and 8080: / says who it is, /file random bytes, /whole the same within
+        ten seconds, /slow zeros for longer than any test."""
         base = self.lab.folder / f"{self.name}-nginx"
         root = base / "root"
         root.mkdir(parents=True)
         (root / "index.html").write_text(f"hello from {self.name}\n")
         content = random.Random(self.name).randbytes(FILE_BYTES)
         (root / "file").write_bytes(content)
-        (root / "slow").write_bytes(content)
+        (root / "whole").write_bytes(content)
+        with (root / "slow").open("wb") as zeros:
+            zeros.truncate(SLOW_BYTES)
         self.file_digest = hashlib.sha256(content).hexdigest()
         config = base / "nginx.conf"
         config.write_text(_nginx_config(base, root))
@@ -209,7 +221,8 @@ http {{
     server {{
         listen 80; listen 8080; listen [::]:80; listen [::]:8080;
         root {root};
-        location = /slow {{ limit_rate {SLOW_RATE}; }}
+        location = /whole {{ limit_rate {WHOLE_RATE}; output_buffers 2 8k; }}
+        location = /slow {{ limit_rate {SLOW_RATE}; output_buffers 2 8k; }}
     }}
 }}
 """

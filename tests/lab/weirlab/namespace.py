@@ -56,6 +56,10 @@ class Namespace:
     def ip(self, *words: str) -> str:
         return run(["ip", "-n", self.full, *words])
 
+    def batch(self, *commands: str) -> None:
+        """Commands of `ip` one after the other, in one process."""
+        run(["ip", "-n", self.full, "-batch", "-"], text_in="\n".join(commands))
+
     def sysctl(self, name: str, value: int | str) -> None:
         with entered(self.full):
             Path("/proc/sys", *name.split(".")).write_text(str(value))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .namespace import Namespace
+from .wait import SLOWNESS
 
 ETH_IPV4, ETH_ARP, ETH_VLAN, ETH_IPV6 = 0x0800, 0x0806, 0x8100, 0x86DD
 ETH_NSH, ETH_HEARTBEAT = 0x894F, 0x88B5
@@ -16,7 +17,9 @@ BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 _ETH_P_ALL = 3
 _SOL_PACKET, _PACKET_AUXDATA, _TP_STATUS_VLAN_VALID = 263, 8, 0x10
-_PACKET_OUTGOING = 4
+_PACKET_STATISTICS, _PACKET_IGNORE_OUTGOING = 6, 23
+_SO_RCVBUFFORCE = 33
+_ROOM = 32 << 20  # bytes that wait for a test that looks late
 
 
 def mac_bytes(mac: str) -> bytes:
@@ -166,6 +169,11 @@ def _parse_ip(frame: Frame) -> None:
         frame.payload = body[(body[12] >> 4) * 4:]
 
 
+def make_room(receiver: socket.socket, size: int = _ROOM) -> None:
+    """Room for what is not read at once, whatever the machine's limit (net.core.rmem_max) is."""
+    receiver.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
+
+
 class RawPort:
     """A network interface by the frame. Frames the namespace itself sends are not received."""
 
@@ -173,9 +181,10 @@ class RawPort:
         self.name = f"{space.name}/{interface}"
         self._socket = space.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
         self._socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self._socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+        make_room(self._socket)
         self._socket.bind((interface, _ETH_P_ALL))
-        self.drain()
+        self.discard()
 
     def __enter__(self) -> "RawPort":
         return self
@@ -191,15 +200,26 @@ class RawPort:
 
     def receive(self, timeout_s: float = 0.0) -> Frame | None:
         """The next frame, or None when there is none in time."""
-        end = time.monotonic() + timeout_s
-        while True:
-            self._socket.settimeout(max(end - time.monotonic(), 0.0))
-            try:
-                raw, auxiliary, _, address = self._socket.recvmsg(65536, 256)
-            except (TimeoutError, BlockingIOError):
-                return None
-            if address[2] != _PACKET_OUTGOING:
-                return parse(_with_vlan(raw, auxiliary))
+        self._socket.settimeout(timeout_s)
+        try:
+            raw, auxiliary, _, _ = self._socket.recvmsg(65536, 256)
+        except (TimeoutError, BlockingIOError):
+            return None
+        return parse(_with_vlan(raw, auxiliary))
+
+    def lost(self) -> int:
+        """Frames for which there was no room since this was asked last."""
+        counted = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+        return struct.unpack("=II", counted)[1]
+
+    def discard(self) -> None:
+        """Throws away what is there now, and forgets what was lost."""
+        self._socket.settimeout(0.0)
+        try:
+            while True:
+                self._socket.recv(1)
+        except BlockingIOError:
+            self.lost()
 
     def drain(self) -> list[Frame]:
         """All frames that are there now."""
@@ -208,16 +228,18 @@ class RawPort:
             found.append(frame)
         return found
 
-    def expect(self, what: str, match: Callable[[Frame], object], timeout_s: float = 5.0) -> Frame:
+    def expect(self, what: str, match: Callable[[Frame], object], timeout_s: float = 10.0) -> Frame:
         """The first frame that fits; frames that do not are skipped."""
+        timeout_s *= SLOWNESS
         end = time.monotonic() + timeout_s
         seen = 0
         while (left := end - time.monotonic()) > 0:
             frame = self.receive(left)
             if frame and match(frame):
                 return frame
-            seen += 1
-        raise AssertionError(f"{self.name}: no {what} in {timeout_s:g} s, {seen} others")
+            seen += frame is not None
+        raise AssertionError(f"{self.name}: no {what} in {timeout_s:g} s, {seen} others, "
+                             f"{self.lost()} lost for want of room")
 
     def expect_none(self, what: str, match: Callable[[Frame], object], for_s: float = 0.3) -> None:
         """No frame fits for that long. Better: send a marker behind it and expect() that."""

@@ -56,9 +56,12 @@ class Underlay:
 
     def legs(self, **inner) -> list[Leg]:
         """All legs so far whose inner frame has these values (proto, src_port, flags, …); without
-        what guests' kernels say by themselves."""
+        what guests' kernels say by themselves. It is an error that some are lost."""
         for name, port in self._ports.items():
-            for frame in port.drain():
+            frames = port.drain()
+            if lost := port.lost():
+                raise AssertionError(f"{lost} frames of {name} were not read in time and are lost")
+            for frame in frames:
                 packet = tunnelled(frame)
                 if packet and _is_bfd(packet):  # which passes all the time
                     self.bfd = [*self.bfd[-99:], Leg(name, frame, packet)]
@@ -68,7 +71,8 @@ class Underlay:
                 if all(getattr(leg.inner, key) == value for key, value in inner.items())]
 
     def clear(self) -> None:
-        self.legs()
+        for port in self._ports.values():
+            port.discard()
         self._legs.clear()
 
     def wait_for(self, count: int, **inner) -> list[Leg]:

@@ -77,7 +77,16 @@ class Weir:
         self.controller.kill()
 
     def kill_host(self, host: str) -> None:
+        """SIGKILL; the controller knows that it is gone when this returns."""
         self.hosts[host].kill()
+        self._is_gone(host)
+
+    def stop_host(self, host: str) -> None:
+        self.hosts[host].stop()
+        self._is_gone(host)
+
+    def _is_gone(self, host: str) -> None:
+        wait_until(f"{host} is not connected", lambda: host not in self.connected())
 
     def _start(self, name: str, space, command: list[str]) -> Daemon:
         self._starts[name] += 1
@@ -134,7 +143,8 @@ class Weir:
         return {name: host["applied"] for name, host in self.host_states().items()}
 
     def wait(self, timeout_s: float = 20.0) -> int:
-        """Until every host runs the newest revision; a refusal is an error at once."""
+        """Until every host is connected and runs the newest revision; a refusal is an error at
+        once."""
         revision = self.revision()
 
         def realised() -> bool:
@@ -142,7 +152,8 @@ class Weir:
             for name, host in states.items():
                 if host.get("refused") and host["refused"]["revision"] >= revision:
                     raise AssertionError(f"{name} refuses: {host['refused']}")
-            return all(host["applied"] >= revision for host in states.values())
+            return all(host["connected"] and host["applied"] >= revision
+                       for host in states.values())
         wait_until(f"revision {revision} is applied everywhere", realised, timeout_s)
         return revision
 
