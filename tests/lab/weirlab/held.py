@@ -39,12 +39,18 @@ class Held:
         self._frames += [f for f in self._taken.drain() if self._hold.takes(f)]
         return len(self._frames)
 
+    def let_go(self, count: int) -> int:
+        """The first so many; how many are left."""
+        going, self._frames = self._frames[:count], self._frames[count:]
+        for frame in going:
+            self._given.send(frame.raw)
+        return len(self._frames)
+
     def release(self) -> int:
-        """Lets everything go, in its order; how many they were."""
+        """Lets everything go, in its order, and what comes passes from now on; how many waited."""
         self._hold.end()
         count = self.count()
-        for frame in self._frames:
-            self._given.send(frame.raw)
+        self.let_go(count)
         self._taken.close()
         self._given.close()
         return count
