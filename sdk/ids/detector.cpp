@@ -94,31 +94,77 @@ void Detector::take(const Signature& match, const service::PacketView& packet, F
     if (log_) log_(line_of(match, packet.metadata, tuple));
 }
 
-// A signature may begin in one segment and end in the next: what TCP repeats is left out, and
-// where bytes are missing the stream begins anew. Datagrams stand alone.
-void Detector::look_at(const service::PacketView& packet, Flow& flow, const Tuple& tuple) {
-    auto bytes = payload_of(packet.frame);
-    if (tuple.proto == example::proto_tcp) {
-        const bool opens = (tuple.tcp_flags & tcp_syn) != 0;
-        const std::uint32_t from = tuple.tcp_seq + (opens ? 1 : 0);
-        const auto ahead = static_cast<std::int32_t>(from - flow.next_sequence);
-        if (opens || !flow.in_order || ahead > 0) {
-            if (flow.in_order && !opens) ++gaps_;
-            database_.reset(flow.stream);
-            flow.next_sequence = from;
-            flow.in_order = true;
-        } else {
-            bytes = bytes.subspan(std::min<std::size_t>(bytes.size(),
-                                                        static_cast<std::uint32_t>(-ahead)));
-        }
-        flow.next_sequence += static_cast<std::uint32_t>(bytes.size());
-    } else {
-        database_.reset(flow.stream);
-    }
+void Detector::begin(Flow& flow, std::uint32_t from, bool is_joined) {
+    database_.reset(flow.stream);
+    flow.next_sequence = from;
+    flow.seen = 0;
+    flow.in_order = true;
+    flow.is_joined = is_joined;
+    flow.opening.reset();
+    flow.times_ahead = 0;
+}
+
+void Detector::scan(Stream& stream, Bytes bytes, const service::PacketView& packet, Flow& flow,
+                    const Tuple& tuple) {
     bytes_ += bytes.size();
-    for (const Signature* match :
-         database_.scan(flow.stream, bytes.data(), static_cast<unsigned>(bytes.size())))
+    const auto found = database_.scan(stream, bytes.data(), static_cast<unsigned>(bytes.size()));
+    if (!found) flow.verdict = std::max(flow.verdict, Action::drop), ++failures_;
+    for (const Signature* match : found.value_or(std::vector<const Signature*>{}))
         take(*match, packet, flow, tuple);
+}
+
+void Detector::scan_alone(Bytes bytes, const service::PacketView& packet, Flow& flow,
+                          const Tuple& tuple) {
+    Stream alone = database_.open();
+    scan(alone, bytes, packet, flow, tuple);
+}
+
+// Keeps the bytes of a connection in their order: a signature may begin in one segment and end in
+// the next. Inline, a segment that is not the next one waits, which is to say that TCP sends it
+// again, in its order; copies are looked at one by one where they are out of order. What is sent
+// again is looked at again, for it may be something else.
+bool Detector::follow(const service::PacketView& packet, Flow& flow, const Tuple& tuple) {
+    const Bytes bytes = payload_of(packet.frame);
+    const bool opens = (tuple.tcp_flags & tcp_syn) != 0, inline_ = !packet.metadata.copy;
+    const std::uint32_t from = tuple.tcp_seq + (opens ? 1 : 0);
+    if (!flow.in_order || (opens && flow.seen == 0)) begin(flow, from, !opens);
+    if (opens) flow.opening = from;
+    if (bytes.empty()) return true;  // acknowledges; says nothing of the bytes before it
+    auto ahead = static_cast<std::int32_t>(from - flow.next_sequence);
+    const bool is_stranger =
+        ahead > 0 || static_cast<std::uint64_t>(-std::int64_t{ahead}) > flow.seen;
+    if (is_stranger && flow.opening == from) {
+        begin(flow, from, false);
+        ahead = 0;
+    } else if (is_stranger && inline_ && !(ahead < 0 && flow.is_joined)) {
+        if (ahead < 0) return false;  // of a part that was given up: nobody waits for it
+        const bool is_first = flow.times_ahead == 0 ||
+                              static_cast<std::int32_t>(from - flow.ahead) < 0;
+        flow.times_ahead = is_first ? 1 : flow.times_ahead + (from == flow.ahead ? 1 : 0);
+        if (is_first) flow.ahead = from;
+        if (from != flow.ahead || flow.times_ahead < times_to_believe) return false;
+    }
+    if (ahead > 0) {
+        ++gaps_;
+        begin(flow, from, false);
+        ahead = 0;
+    }
+    const auto again = std::min<std::size_t>(bytes.size(), static_cast<std::uint32_t>(-ahead));
+    if (again > 0) scan_alone(bytes, packet, flow, tuple);
+    const Bytes next = bytes.subspan(again);
+    if (flow.verdict == Action::alert) scan(flow.stream, next, packet, flow, tuple);
+    flow.next_sequence += static_cast<std::uint32_t>(next.size());
+    flow.seen += next.size();
+    if (!next.empty()) flow.times_ahead = 0;
+    return true;
+}
+
+// Datagrams stand alone.
+bool Detector::look_at(const service::PacketView& packet, Flow& flow, const Tuple& tuple) {
+    if (tuple.proto == example::proto_tcp) return follow(packet, flow, tuple);
+    database_.reset(flow.stream);
+    scan(flow.stream, payload_of(packet.frame), packet, flow, tuple);
+    return true;
 }
 
 Verdict Detector::on_packet(const service::PacketView& packet) {
@@ -126,8 +172,11 @@ Verdict Detector::on_packet(const service::PacketView& packet) {
     const auto tuple = example::read_tuple(packet.frame);
     if (!tuple) return Verdict::pass;
     Flow& flow = flow_of({*tuple, packet.metadata.tenant_vni});
-    look_at(packet, flow, *tuple);
-    if (flow.verdict == Action::alert) return Verdict::pass;
+    const bool may_go_on = flow.verdict != Action::alert || look_at(packet, flow, *tuple);
+    if (flow.verdict == Action::alert) {
+        kept_back_ += may_go_on ? 0 : 1;
+        return may_go_on ? Verdict::pass : Verdict::drop;
+    }
     // Nothing is acknowledged: as long as packets come, the order is given again.
     const auto error = packet.order({.order = order_of(flow.verdict)});
     ++(error == service::OrderError::none ? ordered_ : refused_orders_);
@@ -151,7 +200,8 @@ std::string Detector::status(const service::Counters& node) const {
         << ",\"compiled\":" << compiled_ << ",\"packets\":" << packets_
         << ",\"bytes\":" << bytes_ << ",\"alerts\":" << alerts_
         << ",\"orders\":" << ordered_ << ",\"refused_orders\":" << refused_orders_
-        << ",\"gaps\":" << gaps_ << ",\"streams\":" << flows_.size() << "}";
+        << ",\"gaps\":" << gaps_ << ",\"kept_back\":" << kept_back_
+        << ",\"failures\":" << failures_ << ",\"streams\":" << flows_.size() << "}";
     return out.str();
 }
 

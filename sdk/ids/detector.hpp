@@ -3,6 +3,8 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 
 #include "example/tuple.hpp"
@@ -26,6 +28,8 @@ public:
     std::string status(const service::Counters& node) const;
 
     static constexpr std::size_t max_streams = 65'536;  // the one silent longest gives way
+    // A segment that comes so often though bytes before it lack: its receiver has those bytes.
+    static constexpr unsigned times_to_believe = 3;
 
 private:
     struct Key {
@@ -39,13 +43,27 @@ private:
     // One direction of one flow.
     struct Flow {
         Stream stream;
-        std::uint32_t next_sequence = 0;  // TCP
-        bool in_order = false;            // next_sequence stands for something
+        // TCP: what stands in the stream, and what may be behind it.
+        std::uint32_t next_sequence = 0;  // of the byte behind the stream's last one
+        std::uint64_t seen = 0;           // bytes of the stream: these may be sent again
+        bool in_order = false;            // the two above stand for something
+        bool is_joined = false;           // in the middle: what was before is not known
+        std::optional<std::uint32_t> opening;  // a SYN amid the stream: of the byte behind it
+        std::uint32_t ahead = 0;          // the first that was kept back as bytes before it lack
+        unsigned times_ahead = 0;         // how often it came
         Action verdict = Action::alert;
         std::list<Key>::iterator use;
     };
+    using Bytes = std::span<const std::uint8_t>;
     Flow& flow_of(const Key& key);
-    void look_at(const service::PacketView& packet, Flow& flow, const example::Tuple& tuple);
+    // False: the packet must not go on yet.
+    bool look_at(const service::PacketView& packet, Flow& flow, const example::Tuple& tuple);
+    bool follow(const service::PacketView& packet, Flow& flow, const example::Tuple& tuple);
+    void begin(Flow& flow, std::uint32_t from, bool is_joined);
+    void scan(Stream& stream, Bytes bytes, const service::PacketView& packet, Flow& flow,
+              const example::Tuple& tuple);
+    void scan_alone(Bytes bytes, const service::PacketView& packet, Flow& flow,
+                    const example::Tuple& tuple);
     void take(const Signature& match, const service::PacketView& packet, Flow& flow,
               const example::Tuple& tuple);
 
@@ -55,7 +73,9 @@ private:
     std::list<Key> used_;  // longest silent first
     std::uint64_t compiled_ = 1;  // how many sets of signatures there were
     std::uint64_t packets_ = 0, bytes_ = 0, alerts_ = 0, ordered_ = 0, refused_orders_ = 0;
-    std::uint64_t gaps_ = 0;  // TCP bytes that never came
+    std::uint64_t gaps_ = 0;       // TCP bytes that never came
+    std::uint64_t kept_back_ = 0;  // packets that came out of order
+    std::uint64_t failures_ = 0;   // packets that could not be scanned, for want of memory
 };
 
 // What is behind the TCP or UDP header of an Ethernet frame; empty where there is none. Nothing is

@@ -131,21 +131,24 @@ void Database::reset(Stream& stream) const {
     if (stream.stream_) hs_reset_stream(stream.stream_, 0, nullptr, nullptr, nullptr);
 }
 
-std::vector<const Signature*> Database::scan(Stream& stream, const unsigned char* bytes,
-                                             unsigned count) const {
+std::optional<std::vector<const Signature*>> Database::scan(Stream& stream,
+                                                            const unsigned char* bytes,
+                                                            unsigned count) const {
     struct Found {
         const std::vector<Signature>& all;
         std::vector<const Signature*> matched;
     } found{signatures_, {}};
-    if (!stream.stream_ || count == 0) return {};
+    if (!database_ || count == 0) return found.matched;  // no signatures, no bytes
+    if (!stream.stream_) return std::nullopt;
     const auto note = [](unsigned id, unsigned long long, unsigned long long, unsigned,
                          void* where) {
         auto& into = *static_cast<Found*>(where);
         into.matched.push_back(&into.all[id]);
         return 0;
     };
-    hs_scan_stream(stream.stream_, reinterpret_cast<const char*>(bytes), count, 0, scratch_, note,
-                   &found);
+    if (hs_scan_stream(stream.stream_, reinterpret_cast<const char*>(bytes), count, 0, scratch_,
+                       note, &found) != HS_SUCCESS)
+        return std::nullopt;
     return std::move(found.matched);
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -51,8 +52,8 @@ public:
     ~Database();
 
     Stream open() const;
-    // The signatures that end in these bytes, each once.
-    std::vector<const Signature*> scan(Stream& stream, const unsigned char* bytes,
+    // The signatures that end in these bytes, each once; nothing if they could not be scanned.
+    std::optional<std::vector<const Signature*>> scan(Stream& stream, const unsigned char* bytes,
                                        unsigned count) const;
     // The stream begins anew.
     void reset(Stream& stream) const;

@@ -17,7 +17,7 @@ PORT = 9000
 class Stream:
     """Numbered datagrams from one guest to another, over a few flows, until stop()."""
 
-    FLOWS, BURST, PAUSE_S = 8, 4, 0.001
+    FLOWS, BURST, PAUSE_S = 8, 2, 0.001
 
     def __init__(self, source, target):
         self.sent = 0
@@ -111,15 +111,15 @@ class UpdateAtomicity(Scenario):
         visits = {node: numbers(capture) for node, capture in inside.items()}
         print(f"{self.CHANGES} changes in {took:.1f} s under {stream.sent} packets: "
               f"{len(visits['n2'])} over n2, {len(visits['n6'])} over n6")
+        drops = self.weir.drops()
+        for why in ("NO_NEXT_HOP", "BAD_EPOCH", "NO_ACTIVE_PATH", "NO_CONTEXT", "HOP_DOWN"):
+            self.assertEqual(drops.get(why, 0), before.get(why, 0), why)
         everything = list(range(stream.sent))
         self.assertEqual(sorted(visits["n1"]), everything, "each visits the one firewall once")
         self.assertEqual(sorted(visits["n2"] + visits["n6"]), everything, "and one ids once")
         self.assertEqual(sorted(stream.received), everything, "and arrives")
         self.assertGreater(min(len(visits["n2"]), len(visits["n6"])), stream.sent // 10,
                            "the changes reached the flows")
-        drops = self.weir.drops()
-        for why in ("NO_NEXT_HOP", "BAD_EPOCH", "NO_ACTIVE_PATH", "NO_CONTEXT"):
-            self.assertEqual(drops.get(why, 0), before.get(why, 0), why)
 
 
 class ControllerLoss(Scenario):
