@@ -18,6 +18,7 @@ constexpr milliseconds apply_patience{15'000};
 constexpr milliseconds look_again{20}, look_round{200};
 constexpr std::uint64_t few_flows = 64;  // as many as a freeze may carry
 constexpr std::uint64_t max_deltas = 10;
+constexpr int store_tries = 150;  // half a minute
 
 Value moving(const std::string& port) {
     Value question = Value::object();
@@ -51,8 +52,11 @@ private:
     Status freeze();
     Status wait_frozen();
     Status hand_over();
+    Status activate();
+    bool freeze_again();
     void send_on();
     Status conclude();
+    Status say_where(bool dry_run) const;
     Status find_hosts();
     Status await_connected(const std::string& host);
     Result<Value> ask(const std::string& host, const char* what, Value question);
@@ -63,7 +67,7 @@ private:
     std::shared_ptr<const State> state_;
     std::string from_;
     std::uint32_t from_id_ = 0, to_id_ = 0, anchor_ = 0;
-    bool is_prepared_ = false, is_frozen_ = false, is_there_ = false;
+    bool is_prepared_ = false, is_saved_ = false, is_there_ = false;
     Time frozen_at_;
 };
 
@@ -109,6 +113,7 @@ Status PortMove::check() {
     for (const std::string& host : {from->name, to->name})
         if (!ground_.is_connected(host))
             return Error{Errc::unavailable, "host/" + host, {}, "is not connected"};
+    if (Status would = say_where(true); !would) return would;  // as the last step will
     if (order_.force) return {};
     if (to->underlay.type == model::DeviceType::none || to->tunnel_address.is_zero())
         return Error{Errc::invalid, "host/" + to->name, "underlay",
@@ -188,6 +193,7 @@ Status PortMove::prepare() {
 Status PortMove::pass(bool delta) {
     const std::string& port = order_.port;
     std::uint64_t flows = 0;
+    is_saved_ = true;  // from the first question on: the answer may be lost
     for (bool begin = true, done = false; !done; begin = false) {
         if (Status stopped = job_.stopped(); !stopped) return stopped;
         Value question = moving(port);
@@ -247,7 +253,6 @@ Status PortMove::wait_ready() {
 }
 
 Status PortMove::freeze() {
-    is_frozen_ = true;  // from the question on: the answer may be lost
     frozen_at_ = ground_.now();
     const Result<Value> frozen = ask(from_, "host-move-freeze");
     if (!frozen) return frozen.error();
@@ -274,14 +279,30 @@ Status PortMove::wait_frozen() {
 Status PortMove::hand_over() {
     job_.be("activate");
     if (Status last = pass(true); !last) return last;
-    const Result<Value> active = ask(order_.to, "host-move-activate");
-    if (!active) return active.error();
+    if (Status active = activate(); !active) return active;
     is_there_ = true;
     const double ms = ms_since(frozen_at_);
     job_.measure("freeze_ms", ms);
     job_.put([&](model::Move& record) { record.frozen_ms = static_cast<std::uint32_t>(ms); });
     send_on();
     return {};
+}
+
+// An answer that is lost says nothing: the destination knows whether the port is there.
+Status PortMove::activate() {
+    const Result<Value> active = ask(order_.to, "host-move-activate");
+    if (active || active.error().code != Errc::unavailable)
+        return active ? Status() : Status(active.error());
+    if (Status back = await_connected(order_.to); !back) return active.error();
+    const Result<Value> found = ask(order_.to, "host-move-state");
+    if (!found || (*found)["state"].as_text() != "here") return active.error();
+    freeze_again();
+    return {};
+}
+
+// The old host may have waited too long and gone on with the port, while the guest is elsewhere.
+bool PortMove::freeze_again() {
+    return ask(from_, "host-move-freeze").ok();
 }
 
 void PortMove::send_on() {
@@ -293,18 +314,36 @@ void PortMove::send_on() {
     if (!sent) tell("no_stub", Status(sent.error()));  // it has moved all the same
 }
 
-// The intent says where the port is now.
+// The intent says where the port is now. A store that takes nothing is asked again for a while; if
+// it will not, the port stays where it is all the same, and both hosts know that.
 Status PortMove::conclude() {
+    Status said = say_where(false);
+    for (int i = 0; i < store_tries && !said && said.error().code == Errc::io; ++i) {
+        if (job_.is_left()) return said;
+        job_.rest(look_round);
+        said = say_where(false);
+    }
+    if (said || said.error().code == Errc::not_found) {
+        ground_.forget_arrival(order_.port);
+        return said;
+    }
+    Error why = said.error();
+    why.message += "; the port works on " + order_.to + ", but the intent says " + from_ +
+                   " still: apply it with host: " + order_.to;
+    return why;
+}
+
+Status PortMove::say_where(bool dry_run) const {
     const auto* kind = ground_.registry.kind("port");
     const auto now = ground_.intent.current();
     if (!now->intent.find<model::Port>(order_.port))
-        return Error{Errc::conflict, "port/" + order_.port, {}, "was deleted while it moved"};
+        return Error{Errc::not_found, "port/" + order_.port, {}, "was deleted while it moved"};
     Value fields = kind->encode(now->intent, order_.port);
     fields.set("host", order_.to);
     ApplyOptions options;
     options.note = "move of port/" + order_.port;
+    options.dry_run = dry_run;
     const Outcome outcome = ground_.intent.apply({{"port", std::move(fields)}}, options);
-    ground_.forget_arrival(order_.port);
     if (outcome.ok()) return {};
     return outcome.errors.empty() ? Error{Errc::io, "store", {}, "did not take the port's new host"}
                                   : outcome.errors.front();
@@ -312,7 +351,7 @@ Status PortMove::conclude() {
 
 void PortMove::undo() {
     if (is_there_) return;
-    if (is_frozen_)
+    if (is_saved_)
         if (const auto thawed = ask(from_, "host-move-thaw"); !thawed)
             log::warn("migration.undo", {{"why", thawed.error().text()}});
     if (!is_prepared_) return;
@@ -358,7 +397,7 @@ Status PortMove::resume() {
         is_there_ = true;
         return {};
     }
-    is_prepared_ = is_frozen_ = true;  // perhaps
+    is_prepared_ = is_saved_ = true;  // perhaps
     const Error ended{Errc::unavailable, "port/" + order_.port, {},
                       "its controller ended in the middle of the move (" + record.state + ")"};
     if (const auto* to = intent->intent.find<model::Host>(order_.to)) to_id_ = to->id;
@@ -369,7 +408,7 @@ Status PortMove::resume() {
         return there;
     if ((*found)["state"].as_text() != "here") return ended;
     is_there_ = true;
-    if (const auto frozen = ask(from_, "host-move-freeze"); frozen) send_on();
+    if (freeze_again()) send_on();
     return conclude();
 }
 

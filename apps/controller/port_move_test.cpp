@@ -124,8 +124,8 @@ TEST_F(MigrationTest, WhateverFailsBeforeActivationIsUndone) {
         EXPECT_EQ(where(), "h1") << step;
         EXPECT_TRUE(was_asked("h4 host-move-abandon")) << step;
         EXPECT_FALSE(was_asked("h1 host-move-forward")) << step;
-        const bool frozen = step == "h1 host-move-freeze" || step == "h4 host-move-activate";
-        EXPECT_EQ(was_asked("h1 host-move-thaw"), frozen) << step;
+        // What is on its way keeps its host from taking another engine.
+        EXPECT_EQ(was_asked("h1 host-move-thaw"), step != "h4 host-move-prepare") << step;
     }
 }
 
@@ -229,14 +229,15 @@ protected:
             return body;
         };
     }
-    void begin() {
-        PortMoveOrder order;
-        order.port = "g1";
-        order.to = "h4";
-        order.wait_frozen = true;
-        order.force = true;
-        ASSERT_TRUE(moves->start(move_of_port(order)));
+    static MoveOrder order(bool wait_frozen) {
+        PortMoveOrder out;
+        out.port = "g1";
+        out.to = "h4";
+        out.wait_frozen = wait_frozen;
+        out.force = true;
+        return move_of_port(std::move(out));
     }
+    void begin() { ASSERT_TRUE(moves->start(order(true))); }
     // It is frozen at h1 when the controller ends.
     void end_when_frozen() {
         ground->stuck_in = "precopy";
@@ -311,6 +312,69 @@ TEST_F(PortMoveRecovery, AnOldHostThatIsGoneKeepsNobodyFromIt) {
     recover();
     EXPECT_EQ(why(moved()), "");
     EXPECT_EQ(where(), "h4");
+}
+
+// The destination got the question and the answer was lost.
+TEST_F(PortMoveRecovery, ALostAnswerDecidesNothing) {
+    for (const bool is_here : {false, true}) {
+        place = is_here ? "here" : "arriving";
+        const auto usual = ground->answer;
+        ground->answer = [&](const std::string& what) -> Result<Value> {
+            if (what == "h4 host-move-activate")
+                return Error{Errc::unavailable, "host/h4", {}, "went away"};
+            return usual(what);
+        };
+        ASSERT_TRUE(eventually([&] { return moves->start(order(false)).ok(); }));
+        EXPECT_EQ(why(moved()), is_here ? "" : "host/h4: went away");
+        EXPECT_EQ(where(), is_here ? "h4" : "h1");
+        EXPECT_EQ(ground->was_asked("h1 host-move-forward"), is_here);
+        EXPECT_TRUE(ground->was_asked("h4 host-move-abandon")) << "the first time";
+        EXPECT_TRUE(ground->arrivals().empty());
+        ground->answer = usual;
+    }
+}
+
+TEST_F(PortMoveRecovery, AStoreThatFailsForAMomentKeepsNothingBack) {
+    const auto usual = ground->answer;
+    ground->answer = [&](const std::string& what) -> Result<Value> {
+        if (what == "h4 host-move-activate") store->fails = true;
+        return usual(what);
+    };
+    int rests = 0;
+    ground->while_resting = [&] {
+        if (store->fails && ++rests == 5) store->fails = false;
+    };
+    ASSERT_TRUE(moves->start(order(false)));
+    EXPECT_EQ(why(moved()), "");
+    EXPECT_EQ(where(), "h4");
+    EXPECT_EQ(rests, 5);
+}
+
+// There is no way back: the guest is at h4, and so is its port.
+TEST_F(PortMoveRecovery, AStoreThatFailsForGoodLeavesThePortWhereTheGuestIs) {
+    const auto usual = ground->answer;
+    ground->answer = [&](const std::string& what) -> Result<Value> {
+        if (what == "h4 host-move-activate") store->fails = true;
+        return usual(what);
+    };
+    ASSERT_TRUE(moves->start(order(false)));
+    EXPECT_NE(why(moved()).find("the port works on h4, but the intent says h1 still"),
+              std::string::npos);
+    EXPECT_FALSE(ground->was_asked("h4 host-move-abandon"));
+    EXPECT_EQ(ground->arrivals()["g1"], "h4") << "it goes on having its rules there";
+}
+
+// What the last step would be refused for is known before the first.
+TEST_F(PortMoveRecovery, ADeviceThatAnotherPortHasThereIsFoundOutFirst) {
+    apply(R"({kind: port, name: g1, host: h1, segment: web, mac: "02:00:00:00:00:11",
+device: {type: af_packet, interface: eth7}}
+---
+{kind: port, name: g2, host: h4, segment: web, mac: "02:00:00:00:00:12",
+device: {type: af_packet, interface: eth7}})");
+    ASSERT_TRUE(moves->start(order(false)));
+    EXPECT_NE(why(moved()).find("eth7"), std::string::npos);
+    EXPECT_TRUE(ground->asked().empty());
+    EXPECT_EQ(where(), "h1");
 }
 
 TEST_F(PortMoveRecovery, WhatTheIntentSaysAlreadyIsDone) {

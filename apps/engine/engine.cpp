@@ -271,7 +271,10 @@ Result<std::uint64_t> Engine::take_port(const weir_port_info& info, bool attache
     for (AttachedPort& port : ports)  // the name may have had another index before
         if (std::string_view(port.info.name) == info.name) port = no_attached_port();
     ports[info.index] = {info, *scope, attached};
-    if (attached) moved_.erase(info.name);  // it may have been away
+    if (attached) {
+        moved_.erase(info.name);  // it may have been away
+        end_pass(info.index);
+    }
     auto ticket = rebuild(snapshot_, ports);
     if (ticket) ports_ = std::move(ports);
     return ticket;
@@ -298,6 +301,7 @@ std::uint64_t Engine::detach(std::uint32_t port) {
     if (!entry) return 0;
     const std::uint32_t scope = entry->scope;
     *entry = no_attached_port();
+    end_pass(port);
     moved_.erase_if([&](const dataplane::MovedPort& one) {
         return one.index == port && one.to_host == net::no_port;  // frozen, and not to move
     });

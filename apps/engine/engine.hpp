@@ -34,9 +34,9 @@ struct Program {
 
 // One worker's part of a pass over a port that moves to another host.
 struct PortPass {
-    PortPass(std::uint32_t of, flow::Table& table, std::uint32_t scope)
-        : port(of), flows(table, scope) {}
-    std::uint32_t port;
+    PortPass(std::uint32_t of, flow::Table& table, std::uint32_t of_scope)
+        : port(of), scope(of_scope), flows(table, of_scope) {}
+    std::uint32_t port, scope;
     flow::SliceSaver flows;
     std::size_t stage = 0;   // whose turn it is once the flows are done
     std::uint32_t step = 0;  // of that stage
@@ -99,6 +99,7 @@ private:
                                   const std::vector<dataplane::AttachedPort>& ports,
                                   std::uint32_t closed_scope = flow::no_index);
     Status begin_pass(const dataplane::AttachedPort& port, bool delta);
+    void end_pass(std::uint32_t port);
     Status check_blob(const dataplane::AttachedPort& port, std::string_view bytes) const;
     bool save_stages(Worker& worker, const Program& program, const dataplane::PortEntry& port,
                      std::vector<dataplane::BlobSection>& sections);

@@ -35,16 +35,23 @@ void append32(std::vector<std::uint8_t>& out, std::uint32_t value) {
 Status Engine::begin_pass(const dataplane::AttachedPort& port, bool delta) {
     for (const auto& worker : workers_) {
         auto& pass = worker->pass;
-        const bool goes_on = pass && pass->port == port.info.index;
-        if (!goes_on && delta)
+        const bool is_known =
+            pass && pass->port == port.info.index && pass->scope == port.scope;
+        if (!is_known && delta)
             return invalid("delta", "there was no pass over port " + std::string(port.info.name));
-        if (!goes_on)
+        if (!delta)
             pass = std::make_unique<PortPass>(port.info.index, worker->flows, port.scope);
         pass->flows.begin(delta);
         pass->stage = 0;
         pass->step = 0;
     }
     return {};
+}
+
+// What was remembered of it may be much.
+void Engine::end_pass(std::uint32_t port) {
+    for (const auto& worker : workers_)
+        if (worker->pass && worker->pass->port == port) worker->pass.reset();
 }
 
 // One step of the stage whose turn it is. True: there is more.
@@ -92,8 +99,7 @@ Result<bool> Engine::save_slice(std::uint32_t index, std::uint32_t port, std::ui
         if (!records.empty())
             blob.sections.push_back({std::string(flow_section), std::move(records)});
     } else {
-        while (more && blob.sections.empty())
-            more = save_stages(worker, program, *entry, blob.sections);
+        more = save_stages(worker, program, *entry, blob.sections);
     }
     if (!blob.sections.empty()) out = dataplane::encode(blob);
     if (out.size() > dataplane::max_port_blob_bytes)

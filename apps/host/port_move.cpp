@@ -12,6 +12,8 @@
 namespace weir::host {
 namespace {
 
+constexpr std::uint64_t no_end = ~std::uint64_t{0};  // of a freeze; of a stub: it is over
+
 Error about(const std::string& port, Errc code, std::string why) {
     return {code, "port/" + port, {}, std::move(why)};
 }
@@ -48,7 +50,7 @@ Result<HostPort*> PortMoves::arriving_port(const std::string& name) {
     HostPort* port = shell_.ports().find(name);
     if (arrival == arrivals_.end() || !port)
         return about(name, Errc::not_found, "is not on its way to this host");
-    arrival->second.until_ns = monotonic_ns() + arrival_patience_ns;
+    arrival->second.until_ns = monotonic_ns() + patience_ns;
     return port;
 }
 
@@ -71,7 +73,7 @@ Result<std::uint32_t> PortMoves::prepare(const std::string& name, std::uint32_t 
         shell_.ports().remove(name, false);
         return known.error();
     }
-    arrivals_[name] = {monotonic_ns() + arrival_patience_ns, false};
+    arrivals_[name].until_ns = monotonic_ns() + patience_ns;
     log::info("port.arriving", {{"port", name}});
     return (port.incarnation & 0xff) << 24 | port.index;
 }
@@ -151,12 +153,19 @@ bool PortMoves::has_left(const std::string& name) const {
 }
 
 void PortMoves::believe(const HostConfig& config) {
+    const auto is_here = [&](const std::string& name) {
+        return std::ranges::any_of(config.ports,
+                                   [&](const PortSpec& spec) { return spec.name == name; });
+    };
     for (Stub& stub : stubs_) {
-        const bool here = std::ranges::any_of(
-            config.ports, [&](const PortSpec& spec) { return spec.name == stub.name; });
-        if (here || !stub.news) continue;
+        if (is_here(stub.name) || !stub.news) continue;
         stub.news = false;
         table_->keep(stub);
+    }
+    for (auto& [name, arrival] : arrivals_) {
+        const bool was_doubted = std::exchange(
+            arrival.doubted, arrival.here && !is_here(name) && !config.find_elsewhere(name));
+        if (arrival.doubted && !was_doubted) arrival.until_ns = monotonic_ns() + patience_ns;
     }
 }
 
@@ -167,10 +176,13 @@ Result<HostPort*> PortMoves::leaving_port(const std::string& name) {
     if (!port->engine || shell_.engines().size() != 1)
         return about(name, Errc::unavailable,
                      "is not realised: " + std::string(port_state_name(port->state)));
-    const auto leaving = leaving_.find(name);
-    if (leaving != leaving_.end() && leaving->second.frozen_until_ns != 0)
-        leaving->second.frozen_until_ns = monotonic_ns() + freeze_patience_ns;
+    if (const auto leaving = leaving_.find(name); leaving != leaving_.end())
+        renew(leaving->second);
     return port;
+}
+
+void PortMoves::renew(Leaving& leaving) {
+    leaving.until_ns = monotonic_ns() + (leaving.frozen ? freeze_patience_ns : patience_ns);
 }
 
 Result<bool> PortMoves::save_slice(HostPort& port, std::uint32_t index,
@@ -191,16 +203,20 @@ Result<PortMoves::Saved> PortMoves::save(const std::string& name, bool begin, bo
     const Result<HostPort*> found = leaving_port(name);
     if (!found) return found.error();
     HostPort& port = **found;
-    Leaving& leaving = leaving_[name];
     if (begin) {
         TextSink out, error;
         if (!port.engine->api().save(port.engine->handle(), port.index, false, delta, out.sink(),
                                      error.sink()))
             return engine_error(error.text());
-        leaving.worker = 0;
-        leaving.passing = true;
+        if (!delta) leaving_[name].handles.clear();  // of a move that came to nothing
+        leaving_[name].worker = 0;
+        leaving_[name].passing = true;
     }
-    if (!leaving.passing) return about(name, Errc::invalid, "no pass has begun");
+    const auto found_move = leaving_.find(name);
+    if (found_move == leaving_.end() || !found_move->second.passing)
+        return about(name, Errc::invalid, "no pass has begun");
+    Leaving& leaving = found_move->second;
+    renew(leaving);
     Saved saved;
     std::size_t bytes = 0;
     while (leaving.worker < shell_.workers().size() && bytes < max_bytes) {
@@ -231,11 +247,12 @@ Status PortMoves::freeze(const std::string& name) {
     drain();
     LoadedEngine& engine = *port.engine;
     // Where to is not known yet: what comes back from services waits for that, or for thaw().
-    const weir_port_move move{port.index, net::no_port, 0, monotonic_ns() + freeze_patience_ns};
+    const weir_port_move move{port.index, net::no_port, 0, no_end};
     TextSink error;
     const std::uint64_t ticket =
         engine.api().forward(engine.handle(), &move, nullptr, 0, error.sink());
-    leaving_[name].frozen_until_ns = monotonic_ns() + freeze_patience_ns;
+    leaving_[name].frozen = true;
+    renew(leaving_[name]);
     const Status frozen = of_ticket(shell_, engine, ticket, error);
     if (!frozen)
         if (const Status back = thaw(name); !back) return back;
@@ -246,18 +263,18 @@ Status PortMoves::hold(const std::string& name) {
     const Result<HostPort*> found = leaving_port(name);
     if (!found) return found.error();
     const auto leaving = leaving_.find(name);
-    if (leaving == leaving_.end() || leaving->second.frozen_until_ns == 0)
+    if (leaving == leaving_.end() || !leaving->second.frozen)
         return about(name, Errc::conflict, "is not frozen any more");
     return {};
 }
 
 Status PortMoves::thaw(const std::string& name) {
+    const auto leaving = leaving_.find(name);
+    const bool frozen = leaving != leaving_.end() && leaving->second.frozen;
+    leaving_.erase(name);  // even if there is no such port any more
     const Result<HostPort*> found = leaving_port(name);
     if (!found) return found.error();
     HostPort& port = **found;
-    const auto leaving = leaving_.find(name);
-    const bool frozen = leaving != leaving_.end() && leaving->second.frozen_until_ns != 0;
-    leaving_.erase(name);
     if (!frozen) return {};
     const Status attached = shell_.ports().attach(port, *port.engine);
     if (!attached) log::error("port.thaw", {{"port", name}, {"why", attached.error().text()}});
@@ -270,7 +287,9 @@ Status PortMoves::learn_handles(const std::string& name, const std::string& hand
     const Result<HostPort*> found = leaving_port(name);
     if (!found) return found.error();
     if (handles.size() % 8 != 0) return about(name, Errc::invalid, "handles come in pairs");
-    leaving_[name].handles += handles;
+    const auto leaving = leaving_.find(name);
+    if (leaving == leaving_.end()) return about(name, Errc::invalid, "no pass has begun");
+    leaving->second.handles += handles;
     return {};
 }
 
@@ -279,7 +298,8 @@ Status PortMoves::forward(const std::string& name, std::uint32_t to_host, std::u
     const Result<HostPort*> found = leaving_port(name);
     if (!found) return found.error();
     HostPort& port = **found;
-    if (leaving_[name].frozen_until_ns == 0)
+    if (const auto leaving = leaving_.find(name);
+        leaving == leaving_.end() || !leaving->second.frozen)
         return about(name, Errc::invalid, "is not frozen, so it cannot be elsewhere");
     LoadedEngine& engine = *port.engine;
     const weir_port_move move{port.index, to_host, to_anchor, monotonic_ns() + stub_ns};
@@ -304,28 +324,35 @@ Status PortMoves::forward(const std::string& name, std::uint32_t to_host, std::u
 void PortMoves::look_around(std::uint64_t now_ns) {
     std::vector<std::string> late, waiting;
     for (const auto& [name, arrival] : arrivals_)
-        if (!arrival.here && now_ns > arrival.until_ns) late.push_back(name);
+        if ((!arrival.here || arrival.doubted) && now_ns > arrival.until_ns) late.push_back(name);
     for (const auto& [name, leaving] : leaving_)
-        if (leaving.frozen_until_ns != 0 && now_ns > leaving.frozen_until_ns)
-            waiting.push_back(name);
+        if (now_ns > leaving.until_ns) waiting.push_back(name);
     for (const std::string& name : late) {
         if (const Status gone = abandon(name); !gone) arrivals_.erase(name);
-        tell("port.move_abandoned", name, "the controller went silent");
+        tell("port.move_abandoned", name, "the controller does not lead it any more");
     }
     for (const std::string& name : waiting) {
-        if (const Status back = thaw(name); !back) leaving_.erase(name);
+        if (const Status back = thaw(name); !back)
+            log::warn("port.thaw", {{"port", name}, {"why", back.error().text()}});
         tell("port.move_undone", name, "the controller went silent");
     }
     std::erase_if(stubs_, [&](Stub& stub) {
-        if (now_ns < stub.move.until_ns) return false;
-        stub.move.until_ns = 0;
-        for (const auto& engine : shell_.engines()) {
-            TextSink error;
-            engine->api().forward(engine->handle(), &stub.move, nullptr, 0, error.sink());
-        }
+        if (stub.move.until_ns != no_end && now_ns >= stub.move.until_ns) end_stub(stub);
+        if (stub.move.until_ns != no_end || stub.news) return false;
         table_->forget(stub.name);
         return true;
     });
+}
+
+// Nothing is sent on any more; that the port left stays known until a snapshot says so too.
+void PortMoves::end_stub(Stub& stub) {
+    stub.move.until_ns = 0;
+    for (const auto& engine : shell_.engines()) {
+        TextSink error;
+        engine->api().forward(engine->handle(), &stub.move, nullptr, 0, error.sink());
+    }
+    stub.move.until_ns = no_end;
+    table_->keep(stub);
 }
 
 }  // namespace weir::host

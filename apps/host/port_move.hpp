@@ -25,7 +25,7 @@ public:
     void remember(StubTable table);
 
     // Who is led through a move and hears nothing for so long goes back to what was before.
-    static constexpr std::uint64_t arrival_patience_ns = 60'000'000'000;
+    static constexpr std::uint64_t patience_ns = 60'000'000'000;
     static constexpr std::uint64_t freeze_patience_ns = 10'000'000'000;
 
     // At the destination. The port's device is opened and its tables are compiled, but it counts as
@@ -75,15 +75,19 @@ public:
 private:
     struct Arrival {
         std::uint64_t until_ns = 0;
-        bool here = false;  // activated; the snapshot does not say so yet
+        bool here = false;     // activated; the snapshot does not say so yet
+        bool doubted = false;  // … and its controller does not expect it here any more
     };
     struct Leaving {
+        std::uint64_t until_ns = 0;
         std::string handles;
         std::uint32_t worker = 0;  // whose turn it is in the pass
         bool passing = false;
-        std::uint64_t frozen_until_ns = 0;  // 0: not frozen
+        bool frozen = false;
     };
     Result<HostPort*> leaving_port(const std::string& name);
+    static void renew(Leaving& leaving);
+    void end_stub(Stub& stub);
     Result<HostPort*> arriving_port(const std::string& name);
     void forget_stub(const std::string& name);
     Result<bool> save_slice(HostPort& port, std::uint32_t worker, std::vector<std::string>& blobs);

@@ -187,6 +187,66 @@ TEST(PortMoves, WithoutAControllerBothGoBackByThemselves) {
     EXPECT_TRUE(p.passes(p.home, "a", "b", 3));
 }
 
+// A move that comes to nothing before the freeze keeps no engine from being replaced.
+TEST(PortMoves, WhatWasOnlyCopiedIsForgotten) {
+    for (const bool is_told : {true, false}) {
+        Pair p;
+        p.begin();
+        EXPECT_FALSE(p.home.shell->swap_engine(TEST_ENGINE_NEXT).ok());
+        if (is_told) {
+            EXPECT_EQ(p.error(p.home, R"({"what":"host-move-thaw","port":"a"})"), "");
+        } else {
+            p.home.shell->moves().look_around(monotonic_ns() + 59'000'000'000);
+            EXPECT_TRUE(p.home.shell->moves().any());
+            p.home.shell->moves().look_around(monotonic_ns() + 61'000'000'000);
+        }
+        EXPECT_FALSE(p.home.shell->moves().any());
+        ASSERT_TRUE(p.passes(p.home, "a", "b", 5));
+        EXPECT_TRUE(p.home.shell->swap_engine(TEST_ENGINE_NEXT).ok());
+    }
+}
+
+// A controller that never heard that it had arrived has undone the move, and plans without it.
+TEST(PortMoves, APortThatNobodyExpectsDoesNotStay) {
+    Pair p;
+    p.begin();
+    EXPECT_EQ(p.error(p.away, R"({"what":"host-move-activate","port":"a"})"), "");
+    p.away.shell->moves().look_around(monotonic_ns() + 120'000'000'000);
+    EXPECT_EQ(p.state(p.away, "a"), "running") << "as long as nobody says so";
+    HostConfig there = Rig::config(2, {Rig::port("c"), Rig::port("d")});
+    there.elsewhere = {Rig::port("a")};
+    ASSERT_TRUE(p.away.shell->apply(there).ok());
+    p.away.shell->moves().look_around(monotonic_ns() + 120'000'000'000);
+    EXPECT_EQ(p.state(p.away, "a"), "running") << "it is expected still";
+    ASSERT_TRUE(p.away.shell->apply(Rig::config(3, {Rig::port("c"), Rig::port("d")})).ok());
+    p.away.shell->moves().look_around(monotonic_ns() + 59'000'000'000);
+    EXPECT_EQ(p.state(p.away, "a"), "running");
+    p.away.shell->moves().look_around(monotonic_ns() + 61'000'000'000);
+    EXPECT_EQ(p.state(p.away, "a"), "not there");
+}
+
+// The stub is over before any snapshot says that the port left: it is not taken back for that.
+TEST(PortMoves, WhatLeftStaysAwayLongerThanItsStub) {
+    Pair p;
+    p.begin();
+    EXPECT_EQ(p.error(p.home, R"({"what":"host-move-freeze","port":"a"})"), "");
+    p.pass(true);
+    EXPECT_EQ(p.error(p.away, R"({"what":"host-move-activate","port":"a"})"), "");
+    EXPECT_EQ(p.error(p.home, R"({"what":"host-move-forward","port":"a","to_host":2,)"
+                              R"("to_anchor":16777218,"stub_ms":30000})"),
+              "");
+    p.home.shell->moves().look_around(monotonic_ns() + 31'000'000'000);
+    const auto apply = [&](std::uint64_t revision, std::vector<PortSpec> ports) {
+        ASSERT_TRUE(p.home.shell->apply(Rig::config(revision, std::move(ports))).ok());
+    };
+    apply(2, {Rig::port("a"), Rig::port("b")});
+    EXPECT_EQ(p.state(p.home, "a"), "not there");
+    apply(3, {Rig::port("b")});
+    p.home.shell->moves().look_around(monotonic_ns());
+    apply(4, {Rig::port("a"), Rig::port("b")});
+    EXPECT_EQ(p.state(p.home, "a"), "running");
+}
+
 TEST(PortMoves, StepsOutOfOrderAreRefused) {
     Pair p;
     const auto refused = [&](Rig& rig, const char* json) {
