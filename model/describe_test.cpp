@@ -322,8 +322,8 @@ TEST(Registry, FindsKindsByName) {
     std::vector<std::string> names;
     for (const Kind* kind : registry().kinds()) names.emplace_back(kind->name());
     EXPECT_THAT(names,
-                ElementsAre("flow-limits", "flow-timeouts", "group", "host", "port", "router",
-                            "rule", "segment", "service-segment"));
+                ElementsAre("flow-limits", "flow-timeouts", "group", "host", "move", "port",
+                            "router", "rule", "segment", "service-segment"));
 }
 
 TEST(RegistryDeathTest, RefusesTwoKindsOfOneName) {
