@@ -81,6 +81,8 @@ class LiveFlow(Moving):
         self.assertTrue(self.g3.ping(self.g1.ip4).all_answered, "an old neighbour finds it there")
         # n2, the last hop there, is on h4 too: no tunnel. n1, the last hop back, is on h3.
         self.assertEqual(self.anchors(connections), {"h4"})
+        wait_until("it is announced three times, IPv4 and IPv6", lambda: self.weir.counters(
+            ["h4"])["weir_neighbour_announcements_total",] == 6, 20)
         # Without their records the same connections do not go on.
         self.weir.command("flush", "g1")
         wait_until("their packets are refused",
