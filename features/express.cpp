@@ -9,10 +9,10 @@
 #include "dataplane/dispatch.hpp"
 #include "dataplane/enter.hpp"
 #include "dataplane/overhead.hpp"
+#include "features/express_route.hpp"
 #include "flow/table_look.hpp"
 #include "flow/tcp.hpp"
 #include "flow/tcp_quick.hpp"
-#include "net/checksum.hpp"
 #include "net/parse.hpp"
 
 namespace weir::features {
@@ -26,14 +26,6 @@ using net::Packet;
 using net::QuickFrame;
 
 constexpr std::uint16_t dhcp_server_port = 67;
-
-// As a device gave it to us, or its worker handed it over.
-bool is_plain(const Packet& p) {
-    const net::HandOver& hand = p.hand;
-    static_assert(static_cast<int>(net::Entry::receive) == 0);
-    return (p.flags | static_cast<std::uint32_t>(hand.entry) | hand.trace_id | hand.recirculations |
-            hand.fragment_known | hand.serviced_flags | hand.call_points_done) == 0;
-}
 
 bool is_unicast(const std::uint8_t* frame) {
     return ((frame[0] | frame[6]) & 1) == 0;
@@ -49,18 +41,6 @@ std::uint64_t mac_bits(const net::Mac& mac) {
     return mac_bits(room.data());
 }
 
-void lower_ttl(std::uint8_t* frame, const QuickFrame& q) {
-    std::uint8_t* ip = frame + net::ethernet_bytes;
-    if (!q.ip4()) {
-        --ip[7];
-        return;
-    }
-    const std::uint16_t before = net::load16(ip + 8);
-    --ip[8];
-    net::store16(ip + 10,
-                 net::update_checksum16(net::load16(ip + 10), before, net::load16(ip + 8)));
-}
-
 // A segment that does more than to go on, or that does not belong there.
 bool track(flow::FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,
            std::uint32_t bytes) {
@@ -70,13 +50,6 @@ bool track(flow::FlowPair& pair, std::uint8_t direction, const std::uint8_t* hea
 
 bool is_tcp(const QuickFrame& frame) {
     return frame.tuple.proto == net::proto_tcp;
-}
-
-void route(Packet& p, const ActionProgram& program, const QuickFrame& frame) {
-    if (!program.routed) return;
-    lower_ttl(p.data, frame);
-    program.new_dst.store(p.data);
-    program.new_src.store(p.data + 6);
 }
 
 // How many packets are worked on before memory is asked for the next ones: enough to hide a miss,
@@ -98,9 +71,11 @@ std::uint32_t Express::run(std::span<Packet*> packets, const Plane::Tables& tabl
             return from < count ? joined_ & one_stride << from : 0;
         };
         if (at < count) enter(packets, at, std::min(at + stride, count));
-        fetch(strides_back(1));
-        find(strides_back(2));
-        act(strides_back(3));
+        fetch(strides_back(1) & ~from_nodes_);
+        find(strides_back(2) & ~from_nodes_);
+        act(strides_back(3) & ~from_nodes_);
+        if (from_nodes_ != 0) [[unlikely]]
+            act_from_nodes(strides_back(3) & from_nodes_);
     }
     packets_ += std::uint64_t{2} * crossed_;
     fused_packets_ += crossed_;
@@ -127,10 +102,16 @@ void Express::prepare(const Plane::Tables& tables) {
     foreign_acts_ = ~(emit_.stages->ttl | emit_.stages->egress);
     slow_leaving_.clear();
     slow_reaching_.clear();
-    stays_ = 0;
+    slow_from_nodes_.clear();
+    stays_ = from_nodes_ = 0;
     reaching_count_ = crossed_ = 0;
     emit_.flows->begin_burst();
     first_.begin(tables);
+    plane_.begin_burst({&Plane::Worker::table<chain::Insert>(tables),
+                        &Plane::Worker::table<chain::Resolve>(tables),
+                        &Plane::Worker::table<chain::FromNode>(tables),
+                        &Plane::Worker::table<chain::ToNode>(tables),
+                        Service::bit_of<overlay::Encap>()});
 }
 
 void Express::enter(std::span<Packet*> packets, std::uint32_t from, std::uint32_t to) {
@@ -140,9 +121,12 @@ void Express::enter(std::span<Packet*> packets, std::uint32_t from, std::uint32_
         lanes_[i].packet = &p;
         const Way way = inlet_.role == PortRole::guest      ? enter_from_guest(lanes_[i])
                         : inlet_.role == PortRole::underlay ? enter_from_tunnel(lanes_[i])
+                        : inlet_.role == PortRole::service  ? enter_from_node(lanes_[i])
                                                             : Way::slow;
-        if (way == Way::joined) [[likely]]
+        if (way == Way::joined) [[likely]] {
+            from_nodes_ |= Places{inlet_.role == PortRole::service} << i;
             continue;
+        }
         joined_ &= ~(Places{1} << i);
         stays_ |= Places{way == Way::slow} << i;
     }
@@ -337,6 +321,11 @@ inline bool Express::take(const Lane& lane, std::uint32_t bytes, bool outgoing) 
     return true;
 }
 
+// The same for what enters the service plane, in another file.
+bool Express::take_to_plane(const Lane& lane, std::uint32_t bytes, bool outgoing) {
+    return take(lane, bytes, outgoing);
+}
+
 bool Express::take_first(const Lane& lane, std::uint32_t bytes, bool outgoing) {
     const First::Packet packet{*lane.port, lane.frame,
                                lane.packet->data + lane.strip + lane.frame.l4, bytes, outgoing};
@@ -385,7 +374,8 @@ inline bool Express::leave_guest(Lane& lane) {
     Packet& p = *lane.packet;
     const QuickFrame& q = lane.frame;
     const ActionProgram* program = way_of(lane, true);
-    if (!program || (program->act_behind & foreign_acts_) != 0) return false;
+    if (!program) return enter_plane(lane, chain::CallPoint::egress);
+    if ((program->act_behind & foreign_acts_) != 0) return false;
     if (q.l3_end - net::ethernet_bytes > program->mtu || (program->routed && q.ttl(p.data) <= 1))
         return false;
     if (program->egress == Egress::tunnel) return leave_by_tunnel(lane, *program);
@@ -454,10 +444,10 @@ bool Express::leave_by_tunnel(Lane& lane, const ActionProgram& program) {
 bool Express::reach_guest(Lane& lane) {
     const PortEntry& port = *lane.port;
     const QuickFrame& q = lane.frame;
+    if (port.learn_addresses && q.tuple.src_port == dhcp_server_port) return false;
     const ActionProgram* program = way_of(lane, false);
-    if (!program || program->act_behind != emit_.stages->deliver ||
-        (port.learn_addresses && q.tuple.src_port == dhcp_server_port))
-        return false;
+    if (!program) return enter_plane(lane, chain::CallPoint::ingress);
+    if (program->act_behind != emit_.stages->deliver) return false;
     Packet& p = *lane.packet;
     if (!take(lane, lane.strip != 0 ? lane.end - lane.strip : p.length, false)) return false;
     if (lane.strip != 0) {

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "features/all.hpp"
+#include "features/chain/short_way.hpp"
 #include "features/first.hpp"
 #include "flow/table.hpp"
 #include "net/quick.hpp"
@@ -18,17 +19,25 @@ namespace weir::features {
 // receiver's. Once both have let it pass they are fused (flow::Table::fuse): the next packet finds
 // the sender's and is through.
 //
+// Packets of chains go the same way into the service plane, from node to node of this host and back
+// to their anchor here (chain::ShortWay); what comes from other hosts for the plane does not.
+//
 // It decides nothing, and drops nothing but what begins more flows than its port may. A packet that
 // is in any way unusual (headers, a trace, a segment that does not fit its connection, a flow that
-// changed rules concern, a service chain, a way that needs a look) takes the stages of all.hpp
-// instead, untouched; so does every packet of the same flow behind it in the burst, provided that
-// the unusual one could be read far enough to tell its flow. For the others it does what the stages
-// would have done, to the packet, the flow and every counter (express_test.cpp holds the two
+// changed rules concern, a way that needs a look) takes the stages of all.hpp instead, untouched;
+// so does every packet of the same flow behind it in the burst, provided that the unusual one could
+// be read far enough to tell its flow. For the others it does what the stages would have done, to
+// the packet, the flow and every counter (express_test.cpp and express_plane_test.cpp hold the two
 // against each other).
 class Express {
 public:
     Express(dataplane::Emit& emit, Plane::Worker& pipeline)
-        : emit_(emit), pipeline_(pipeline), first_(emit, pipeline) {}
+        : emit_(emit),
+          pipeline_(pipeline),
+          first_(emit, pipeline),
+          plane_(emit, {pipeline.state<chain::Insert>(), pipeline.state<chain::Resolve>(),
+                        pipeline.state<chain::ToNode>(), pipeline.state<chain::FromNode>(),
+                        pipeline.state<chain::Return>(), pipeline.exits<chain::ToNode>()}) {}
 
     // Sends what it can; moves the rest to the front of `packets`, in order, and returns how many.
     std::uint32_t run(std::span<net::Packet*> packets, const Plane::Tables& tables);
@@ -37,6 +46,8 @@ public:
     std::uint64_t packets() const { return packets_; }
     // Packets that passed two fused records with one look-up; each counts as two above.
     std::uint64_t fused_packets() const { return fused_packets_; }
+    // Packets that were put on a path this way, or came back from a node.
+    std::uint64_t plane_packets() const { return plane_packets_; }
     // Records that were made this way.
     std::uint64_t flows() const { return first_.opened(); }
 
@@ -64,6 +75,7 @@ private:
     public:
         void clear() { flows_ = 0; }
         void add(const net::QuickFrame& frame) { flows_ |= 1ull << frame.hash % 64; }
+        void add_all() { flows_ = ~0ull; }
         bool has(const net::QuickFrame& frame) const { return flows_ >> frame.hash % 64 & 1; }
 
     private:
@@ -77,6 +89,7 @@ private:
     void look_at_inlet(std::uint32_t index);
     Way enter_from_guest(Lane& lane);
     Way enter_from_tunnel(Lane& lane);
+    Way enter_from_node(Lane& lane);
     bool is_peer(const net::Ip& address);
     bool send_to_owner(net::Packet& p, const net::QuickFrame& frame);
     const dataplane::PortEntry* guest_behind(std::uint32_t vni, const std::uint8_t* frame);
@@ -85,6 +98,10 @@ private:
     void find(Places places);
     void act(Places places);
     void reach_guests();
+    void act_from_nodes(Places places);
+    bool enter_plane(const Lane& lane, chain::CallPoint point);
+    bool leave_node(Lane& lane);
+    bool come_back(Lane& lane);
     const dataplane::ActionProgram* program_of(flow::FlowPair& pair, std::uint8_t direction,
                                                const dataplane::PortEntry& port);
     const dataplane::PortEntry* guest_at(std::uint32_t port) const;
@@ -95,6 +112,7 @@ private:
     void count(const Lane& lane, Followed followed, std::uint32_t bytes);
     bool take_first(const Lane& lane, std::uint32_t bytes, bool outgoing);
     bool take(const Lane& lane, std::uint32_t bytes, bool outgoing);
+    bool take_to_plane(const Lane& lane, std::uint32_t bytes, bool outgoing);
     bool refuse(const Lane& lane);
     bool leave_guest(Lane& lane);
     bool leave_by_tunnel(Lane& lane, const dataplane::ActionProgram& program);
@@ -111,6 +129,7 @@ private:
     dataplane::Emit& emit_;
     Plane::Worker& pipeline_;
     First first_;
+    chain::ShortWay plane_;
     const dataplane::PortEntry* ports_ = nullptr;  // of the running program
     std::uint32_t port_count_ = 0;
     // The port that the packet in hand came from; a burst has one, rarely more.
@@ -131,13 +150,14 @@ private:
     std::uint64_t reaches_ticket_ = ~std::uint64_t{0};
     std::array<Lane, limits::max_burst> lanes_;  // by place in the burst
     Places joined_ = 0, stays_ = 0;
+    Places from_nodes_ = 0;                          // those of `joined_` that nodes gave back
     std::array<Lane*, limits::max_burst> reaching_;  // behind their sender, before their receiver
     std::uint32_t reaching_count_ = 0, crossed_ = 0;
-    Slow slow_leaving_, slow_reaching_;
+    Slow slow_leaving_, slow_reaching_, slow_from_nodes_;
     dataplane::StageBits foreign_acts_ = 0;  // stages behind the insertion point that are not ours
     std::uint32_t tunnel_mtu_ = 0;           // largest IP packet of a guest that the underlay takes
     std::uint32_t neighbour_changes_ = 0;
-    std::uint64_t packets_ = 0, fused_packets_ = 0;
+    std::uint64_t packets_ = 0, fused_packets_ = 0, plane_packets_ = 0;
 
     // Where a tunnel's inner destination is, for the program of `ticket`.
     struct Place {

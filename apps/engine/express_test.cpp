@@ -125,6 +125,7 @@ public:
             if (metric == "weir_express_packets_total") express = row["value"].as_uint();
             else if (metric == "weir_express_fused_packets_total") fused = row["value"].as_uint();
             else if (metric == "weir_express_flows_total") first = row["value"].as_uint();
+            else if (metric == "weir_express_plane_packets_total") continue;
             else if (metric == "weir_flows_renewed_total") renewed = row["value"].as_uint();
             else if (all || !counts_first_burst(metric, row)) out.push_back(model::dump_json(row));
         }

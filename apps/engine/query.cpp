@@ -259,6 +259,7 @@ Value Engine::counters(Worker& worker, const Program& program) {
     sink.add("weir_express_packets_total", {}, worker.express.packets());
     sink.add("weir_express_fused_packets_total", {}, worker.express.fused_packets());
     sink.add("weir_express_flows_total", {}, worker.express.flows());
+    sink.add("weir_express_plane_packets_total", {}, worker.express.plane_packets());
     return answer;
 }
 

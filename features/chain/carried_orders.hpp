@@ -51,8 +51,12 @@ public:
     // issuer repeats it (CT-8).
     void put(net::Packet& p, std::uint32_t node_id, std::uint64_t now_ns);
     void give_back(net::Packet& p, std::uint32_t node_id, std::uint64_t now_ns) {
-        if (memory_ && memory_->carrying.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        if (is_carrying()) [[unlikely]]
             find(p, node_id, now_ns);
+    }
+    // Whether there is anything to give back.
+    bool is_carrying() const {
+        return memory_ && memory_->carrying.load(std::memory_order_relaxed) != 0;
     }
 
 private:

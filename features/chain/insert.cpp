@@ -6,6 +6,7 @@
 #include "dataplane/cut.hpp"
 #include "dataplane/icmp_reply.hpp"
 #include "features/chain/load.hpp"
+#include "features/chain/metadata.hpp"
 #include "features/chain/order_effects.hpp"
 #include "flow/table.hpp"
 #include "flow/tcp.hpp"
@@ -367,36 +368,20 @@ struct Work {
         return true;
     }
 
-    // 3.4 step 6: everything the way back needs stands in the metadata, nothing waits here.
     void enter_plane(Packet& p, const Entrance& at) {
         const auto& [decided, port, point] = at;
         count_sent(p, decided);
         const flow::InsertionDecision record = emit.flows->insertion(*p.flow);
-        net::Smd smd;
-        smd.sci = record.sci;
-        smd.spi = decided.path->spi;
-        smd.initial_si = static_cast<std::uint8_t>(decided.path->hops[decided.reverse].size());
-        smd.si = smd.initial_si;
-        smd.ttl = 63;
-        smd.path_epoch = decided.path->epoch;
-        smd.reverse = decided.reverse;
-        smd.at_ingress = point == CallPoint::ingress;
-        smd.tenant_vni = port.vni;
-        smd.anchor_host = tables.plane->host_id;
-        smd.anchor_port = port.anchor_id();
-        smd.flow_handle = emit.flows->make_handle(*p.flow);
-        smd.flow_tag = record.flow_tag;
-        smd.skip_mask = record.skip[decided.reverse];
-        smd.trace = p.hand.trace_id != 0;
-        smd.original_dst = net::Mac::from(p.data);
-        smd.original_src = net::Mac::from(p.data + 6);
-        p.smd = smd;
+        fill_metadata(p.smd, {port, *p.flow, *decided.path, record, *tables.plane, *emit.flows,
+                              p.data, decided.reverse, point});
+        p.smd.trace = p.hand.trace_id != 0;
         p.vni = decided.path->svni;
         p.destination_port = p.tunnel_peer = net::no_port;
         p.oam = false;
         p.ctrl_count = 0;
         if (Symmetry::watches(p.hash)) [[unlikely]]
-            state.times.sent(path_number(*decided.path), smd.flow_handle, smd.reverse, emit.now_ns);
+            state.times.sent(path_number(*decided.path), p.smd.flow_handle, p.smd.reverse,
+                             emit.now_ns);
         emit.enter(p, dataplane::Context::service, emit.stages->service_from_anchor);
     }
 };

@@ -57,26 +57,13 @@ struct Work {
         return goes_on;
     }
 
-    // The packet stands at its port again, past the insertion point.
     void restore(Packet& p, const PortEntry& port) {
-        const bool ingress = p.smd.at_ingress;
-        p.vni = p.hand.vni = port.vni;
-        p.hand.port = port.index;
-        p.hand.call_points_done |= ingress ? 2 : 1;
-        p.tunnel_peer = net::no_port;
-        p.source_port = ingress ? net::no_port : port.index;
-        p.destination_port = ingress ? port.index : net::no_port;
-        p.hand.source_port = p.source_port;
+        stand_at_port(p, port);
         if (p.hand.fragment_known) {
             p.tuple.src_port = p.hand.fragment_src_port;
             p.tuple.dst_port = p.hand.fragment_dst_port;
         }
         p.hash = net::symmetric_hash(p.tuple);
-        if (ingress) return;
-        p.hand.serviced_sci = p.smd.sci;  // DP-27
-        p.hand.serviced_anchor = p.smd.anchor_host;
-        p.hand.serviced_flags = static_cast<std::uint8_t>(
-            net::serviced_flag | (p.smd.reverse ? net::serviced_reverse : 0));
     }
 
     // To another worker or engine, which starts the port's context again and skips insertion.
@@ -225,6 +212,22 @@ struct Work {
 };
 
 }  // namespace
+
+void stand_at_port(Packet& p, const PortEntry& port) {
+    const bool ingress = p.smd.at_ingress;
+    p.vni = p.hand.vni = port.vni;
+    p.hand.port = port.index;
+    p.hand.call_points_done |= ingress ? 2 : 1;
+    p.tunnel_peer = net::no_port;
+    p.source_port = ingress ? net::no_port : port.index;
+    p.destination_port = ingress ? port.index : net::no_port;
+    p.hand.source_port = p.source_port;
+    if (ingress) return;
+    p.hand.serviced_sci = p.smd.sci;  // DP-27
+    p.hand.serviced_anchor = p.smd.anchor_host;
+    p.hand.serviced_flags =
+        static_cast<std::uint8_t>(net::serviced_flag | (p.smd.reverse ? net::serviced_reverse : 0));
+}
 
 Result<std::shared_ptr<const Return::Tables>> Return::compile(
     const dataplane::CompileInput& input, const std::shared_ptr<const Tables>& previous) {

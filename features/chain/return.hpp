@@ -64,4 +64,7 @@ struct Return {
 };
 static_assert(dataplane::Stage<Return>);
 
+// A returning packet is at its anchor's port again, past the insertion point (R5).
+void stand_at_port(net::Packet& p, const dataplane::PortEntry& port);
+
 }  // namespace weir::chain

@@ -8,6 +8,7 @@
 #include "features/chain/resolve_step.hpp"
 #include "features/chain/resources.hpp"
 #include "features/chain/slow_watch.hpp"
+#include "features/chain/to_node_work.hpp"
 #include "net/bytes.hpp"
 #include "net/checksum.hpp"
 #include "net/ethernet.hpp"
@@ -345,6 +346,13 @@ std::uint32_t contexts_in_use(const LocalNode& node, std::size_t n, const NodeBi
 }
 
 }  // namespace
+
+Exit give_usual(Packet& p, const NodeTable::Place& place, const ToNode::Tables& tables,
+                ToNode::State& state, Emit& emit) {
+    Work work{tables, state, emit};
+    return tables.nodes.nodes[place.node].mode == NodeMode::aware ? to_aware(p, place, work)
+                                                                  : to_l2(p, place, work);
+}
 
 FailurePolicy ToNode::Tables::policy_of(std::uint32_t sci) const {
     const auto at = std::ranges::lower_bound(policies, sci, {}, &Policy::sci);

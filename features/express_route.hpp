@@ -1,0 +1,38 @@
+#pragma once
+#include "dataplane/program.hpp"
+#include "net/bytes.hpp"
+#include "net/checksum.hpp"
+#include "net/quick.hpp"
+
+// What the parts of Express share. Not for others.
+namespace weir::features {
+
+// As a device gave it to us, or its worker handed it over.
+inline bool is_plain(const net::Packet& p) {
+    const net::HandOver& hand = p.hand;
+    static_assert(static_cast<int>(net::Entry::receive) == 0);
+    return (p.flags | static_cast<std::uint32_t>(hand.entry) | hand.trace_id | hand.recirculations |
+            hand.fragment_known | hand.serviced_flags | hand.call_points_done) == 0;
+}
+
+inline void lower_ttl(std::uint8_t* frame, const net::QuickFrame& q) {
+    std::uint8_t* ip = frame + net::ethernet_bytes;
+    if (!q.ip4()) {
+        --ip[7];
+        return;
+    }
+    const std::uint16_t before = net::load16(ip + 8);
+    --ip[8];
+    net::store16(ip + 10,
+                 net::update_checksum16(net::load16(ip + 10), before, net::load16(ip + 8)));
+}
+
+inline void route(net::Packet& p, const dataplane::ActionProgram& program,
+                  const net::QuickFrame& frame) {
+    if (!program.routed) return;
+    lower_ttl(p.data, frame);
+    program.new_dst.store(p.data);
+    program.new_src.store(p.data + 6);
+}
+
+}  // namespace weir::features

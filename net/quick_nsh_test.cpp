@@ -1,0 +1,100 @@
+#include "net/quick_nsh.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <vector>
+
+namespace weir::net {
+namespace {
+
+constexpr std::size_t inner_bytes = 20, room = 128;
+
+// As it stands in front of a frame.
+std::vector<std::uint8_t> encoded(const Nsh& nsh) {
+    std::vector<std::uint8_t> memory(room + inner_bytes);
+    Packet p;
+    p.data = memory.data() + room;
+    p.headroom = room;
+    p.length = inner_bytes;
+    EXPECT_TRUE(push_nsh(p, nsh));
+    return {p.data, p.data + p.length};
+}
+
+Nsh usual(std::mt19937& random) {
+    Nsh nsh;
+    nsh.smd.spi = random() & 0xffffff;
+    nsh.smd.sci = random() & 0xffffff;
+    nsh.smd.tenant_vni = random() & 0xffffff;
+    nsh.smd.anchor_host = random();
+    nsh.smd.anchor_port = random();
+    nsh.smd.flow_handle = random();
+    nsh.smd.flow_tag = random();
+    nsh.smd.si = static_cast<std::uint8_t>(random());
+    nsh.smd.initial_si = static_cast<std::uint8_t>(random());
+    nsh.smd.skip_mask = static_cast<std::uint8_t>(random());
+    nsh.smd.path_epoch = static_cast<std::uint8_t>(random());
+    nsh.smd.ttl = static_cast<std::uint8_t>(1 + random() % 63);
+    nsh.smd.reverse = random() & 1;
+    nsh.smd.at_ingress = random() & 1;
+    nsh.cookie = random();
+    return nsh;
+}
+
+TEST(QuickNsh, ReadsWhatNodesUsuallyGiveBack) {
+    std::mt19937 random(1);
+    for (int i = 0; i < 1000; ++i) {
+        const Nsh nsh = usual(random);
+        Smd smd;
+        std::uint32_t cookie = 0;
+        ASSERT_TRUE(read_quick_nsh(encoded(nsh).data(), smd, cookie));
+        EXPECT_EQ(smd, nsh.smd);
+        EXPECT_EQ(cookie, nsh.cookie);
+    }
+}
+
+// Whatever it takes, the codec reads the same way; what the codec refuses, it does not take.
+TEST(QuickNsh, AgreesWithTheCodecWhateverTheBitsAre) {
+    std::mt19937 random(2);
+    int taken = 0;
+    for (int i = 0; i < 200'000; ++i) {
+        std::vector<std::uint8_t> bytes = encoded(usual(random));
+        for (unsigned flips = random() % 3; flips > 0; --flips)
+            bytes[random() % 16] ^= static_cast<std::uint8_t>(1u << random() % 8);
+        Smd smd;
+        std::uint32_t cookie = 0;
+        if (!read_quick_nsh(bytes.data(), smd, cookie)) continue;
+        ++taken;
+        NshView view;
+        ASSERT_EQ(decode_nsh(bytes, view), NshError::none);
+        EXPECT_EQ(view.nsh.smd, smd);
+        EXPECT_EQ(view.nsh.cookie, cookie);
+        EXPECT_EQ(view.nsh.md_type, MdType::variable);
+        EXPECT_EQ(view.nsh.unassigned, 0);
+        EXPECT_FALSE(view.nsh.control);
+        EXPECT_EQ(view.header_bytes, nsh_md2_bytes);
+    }
+    EXPECT_GT(taken, 50'000);
+}
+
+TEST(QuickNsh, LeavesWhatIsNotUsual) {
+    const std::vector<void (*)(Nsh&)> changes = {
+        [](Nsh& n) { n.smd.live_query = true; }, [](Nsh& n) { n.smd.live_ack = true; },
+        [](Nsh& n) { n.smd.copy = true; },       [](Nsh& n) { n.smd.trace = true; },
+        [](Nsh& n) { n.smd.moved = true; },      [](Nsh& n) { n.smd.returning = true; },
+        [](Nsh& n) { n.smd.reserved = 1; },      [](Nsh& n) { n.unassigned = 1; },
+        [](Nsh& n) { n.smd.oam = true; },        [](Nsh& n) { n.control = NodeControl{}; },
+        [](Nsh& n) { n.smd.ttl = 0; },
+    };
+    std::mt19937 random(3);
+    for (const auto& change : changes) {
+        Nsh nsh = usual(random);
+        change(nsh);
+        Smd smd;
+        std::uint32_t cookie = 0;
+        EXPECT_FALSE(read_quick_nsh(encoded(nsh).data(), smd, cookie));
+    }
+}
+
+}  // namespace
+}  // namespace weir::net
