@@ -26,6 +26,8 @@ constexpr Help helps[] = {
      "Packets between guests of this host that passed both their records with one look-up."},
     {"weir_express_packets_total",
      "Packets of decided flows that took the short way, once at each guest port they passed."},
+    {"weir_express_plane_packets_total",
+     "Packets of service chains that took the short way: onto a path, or back from a node."},
     {"weir_firewall_decisions_total", "Flows decided by the firewall's rules."},
     {"weir_firewall_restamps_total", "Flows that a change of rules did not concern."},
     {"weir_firewall_rule_hits_total", "Flows decided by each rule of the firewall."},
