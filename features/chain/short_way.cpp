@@ -91,7 +91,8 @@ ShortWay::Next ShortWay::find_next(Packet& p, std::uint32_t svni, std::uint32_t 
         next_mac_ = net::service_plane_mac(host_);
         return Next::on;
     }
-    if (step.what != Resolved::forward) return Next::unusual;
+    // A node on its way to another host: the stages know where it is (MB-9).
+    if (step.what != Resolved::forward || step.hop->moving_to != 0) return Next::unusual;
     host_ = step.hop->host_id;
     if (host_ != this_host) {
         next_mac_ = step.hop->mac;
@@ -104,6 +105,7 @@ ShortWay::Next ShortWay::find_next(Packet& p, std::uint32_t svni, std::uint32_t 
 
 bool ShortWay::fits(const LocalNode& node, const Packet& p, std::uint32_t bytes,
                     std::uint32_t headroom) const {
+    if (node.frozen_for != 0) return false;
     if (node.mode == NodeMode::aware)
         return node.metadata == NshMetadata::type2 &&
                bytes + net::nsh_md2_bytes <= node.vnics[0].mtu &&
