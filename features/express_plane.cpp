@@ -25,8 +25,10 @@ bool Express::enter_plane(const Lane& lane, CallPoint point) {
     if (!program || program->act_before != emit_.stages->insertion[outgoing ? 0 : 1]) return false;
     Packet& p = *lane.packet;
     const std::uint32_t bytes = lane.strip != 0 ? lane.end - lane.strip : p.length;
-    const ShortWay::Entrance at{
-        pair, port, point, p.data + lane.strip, bytes, lane.frame.l3_end - net::ethernet_bytes};
+    const ShortWay::Entrance at{pair,           port,
+                                point,          p.data + lane.strip,
+                                bytes,          lane.frame.l3_end - net::ethernet_bytes,
+                                lane.frame.hash};
     if (!plane_.is_usual(p, at) || !take_to_plane(lane, bytes, outgoing)) return false;
     if (lane.strip != 0) {
         p.trim_to(lane.end);

@@ -42,7 +42,8 @@ void ShortWay::begin_burst(const Tables& tables) {
 // Into the service plane.
 
 bool ShortWay::is_usual(Packet& p, const Entrance& at) {
-    if (!may_deliver_ || at.pair.insertion == flow::no_index) return false;
+    if (!may_deliver_ || at.pair.insertion == flow::no_index || Symmetry::watches(at.hash))
+        return false;
     const flow::InsertionDecision record = emit_.flows->insertion(at.pair);
     const bool reverse = static_cast<std::uint8_t>(at.point) != record.initiator_call_point;
     if (record.revision != tables_.insert->revision(at.port.index) ||
@@ -121,7 +122,8 @@ void ShortWay::go_on(Packet& p, const QuickFrame& frame) {
     p.exit = net::no_exit;
     p.ctrl_count = 0;
     p.oam = false;
-    if (!place_) return leave_host(p, frame);
+    p.hash = frame.hash;
+    if (!place_) return leave_host(p);
     ++states_.resolve.legs_local;
     tell_headers(p, frame);
     const ToNode::Exit why = give_usual(p, *place_, *tables_.to_node, states_.to_node, emit_);
@@ -131,13 +133,12 @@ void ShortWay::go_on(Packet& p, const QuickFrame& frame) {
 }
 
 // The tunnel's own stage is all that is left.
-void ShortWay::leave_host(Packet& p, const QuickFrame& frame) {
+void ShortWay::leave_host(Packet& p) {
     ++states_.resolve.legs_remote;
     const LocalVnic* vnic = tables_.plane->vnic(p.hand.port);
     net::set_macs(p, next_mac_, vnic ? vnic->mac : net::service_plane_mac(tables_.plane->host_id));
     p.tunnel_peer = host_;
     p.destination_port = net::no_port;
-    p.hash = frame.hash;
     p.flow = nullptr;
     p.program = nullptr;
     emit_.start(p, dataplane::Context::service, tables_.tunnel);
@@ -185,7 +186,7 @@ bool ShortWay::read_l2(Packet& p, const NodeTable::Place& place, QuickFrame& fra
     const Context* context =
         states_.from_node.binding.contexts(place.node).find(vlan, emit_.now_ns);
     if (!context || context->trace_id != 0 || context->smd.trace || context->smd.copy ||
-        place.side != (context->smd.reverse ? Side::left : Side::right) ||
+        context->smd.moved || place.side != (context->smd.reverse ? Side::left : Side::right) ||
         net::source_mac(p) != context->smd.original_src ||
         net::destination_mac(p) != context->smd.original_dst)
         return false;

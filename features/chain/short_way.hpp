@@ -47,6 +47,7 @@ public:
         const std::uint8_t* frame = nullptr;
         std::uint32_t bytes = 0;     // of the frame
         std::uint32_t ip_bytes = 0;  // of the IP packet in it
+        std::uint32_t hash = 0;      // of the flow
     };
     // Whether it is put on its flow's path as ever. Fills `p.smd`.
     bool is_usual(net::Packet& p, const Entrance& at);
@@ -83,7 +84,7 @@ private:
     bool read_l2(net::Packet& p, const NodeTable::Place& place, net::QuickFrame& frame,
                  std::uint32_t& strip) const;
     void go_on(net::Packet& p, const net::QuickFrame& frame);
-    void leave_host(net::Packet& p, const net::QuickFrame& frame);
+    void leave_host(net::Packet& p);
 
     dataplane::Emit& emit_;
     States states_;
