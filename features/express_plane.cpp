@@ -44,7 +44,8 @@ bool Express::enter_plane(const Lane& lane, CallPoint point) {
 Express::Way Express::enter_from_node(Lane& lane) {
     if (is_plain(*lane.packet) && plane_.read_returned(*lane.packet, lane.frame, lane.strip))
         return Way::joined;
-    slow_from_nodes_.add_all();
+    if (plane_.tells_flow(*lane.packet, lane.frame)) slow_from_nodes_.add(lane.frame);
+    else slow_from_nodes_.add_all();
     return Way::slow;
 }
 

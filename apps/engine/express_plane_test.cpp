@@ -191,6 +191,7 @@ public:
                 metric.starts_with("weir_tunnel_"))  // among which BFD's are
                 continue;
             if (!all && (metric.starts_with("weir_service_node_latency") ||
+                         metric.starts_with("weir_service_hop_latency") ||
                          metric.starts_with("weir_insertion_packets") ||
                          metric.starts_with("weir_insertion_bytes") ||
                          metric.starts_with("weir_insertion_ct_hits") ||

@@ -155,6 +155,23 @@ bool ShortWay::read_returned(Packet& p, QuickFrame& frame, std::uint32_t& strip)
     return node.has_vlan_contexts() && read_l2(p, *place, frame, strip);
 }
 
+bool ShortWay::tells_flow(const Packet& p, QuickFrame& frame) const {
+    const NodeTable::Place* place = tables_.nodes->at(p.hand.port);
+    if (!place || p.length < net::ethernet_bytes + net::nsh_md2_bytes) return false;
+    const LocalNode& node = tables_.nodes->nodes[place->node];
+    const std::uint16_t type = net::load16(p.data + 12);
+    std::uint32_t strip = net::vlan_bytes;
+    if (node.mode == NodeMode::aware) {
+        constexpr std::uint32_t words = net::nsh_md2_bytes / 4;
+        if (type != net::ethertype_nsh || (p.data[net::ethernet_bytes + 1] & 0x3f) != words)
+            return false;
+        strip = net::ethernet_bytes + net::nsh_md2_bytes;
+    } else if (!node.has_vlan_contexts() || type != net::ethertype_vlan) {
+        return false;
+    }
+    return net::read_quick(p.data + strip, p.length - strip, frame);
+}
+
 bool ShortWay::read_aware(Packet& p, const NodeTable::Place& place, QuickFrame& frame,
                           std::uint32_t& strip) const {
     const LocalNode& node = tables_.nodes->nodes[place.node];

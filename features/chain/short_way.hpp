@@ -58,6 +58,9 @@ public:
     // and `frame`, whose offsets count from `strip` bytes behind `p.data`.
     bool read_returned(net::Packet& p, net::QuickFrame& frame, std::uint32_t& strip) const;
 
+    // Whether an unusual one tells its flow all the same: then `frame` is filled.
+    bool tells_flow(const net::Packet& p, net::QuickFrame& frame) const;
+
     // Where it goes next.
     enum class Next : std::uint8_t { unusual, on, anchor };
     Next look_further(net::Packet& p, std::uint32_t strip);
