@@ -77,7 +77,7 @@ bool Express::leave_node(Lane& lane) {
 bool Express::come_back(Lane& lane) {
     Packet& p = *lane.packet;
     const QuickFrame& q = lane.frame;
-    const ShortWay::Anchor anchor = plane_.find_anchor(p, q);
+    const ShortWay::Anchor anchor = plane_.find_anchor(p, lane.strip, q);
     if (!anchor.port) return false;
     const PortEntry& port = *anchor.port;
     const flow::Hot& hot = anchor.pair->hot[anchor.direction];

@@ -123,12 +123,23 @@ bool Contexts::put(std::uint16_t vlan, const Context& context) {
     return true;
 }
 
+std::uint16_t Contexts::look_up(const net::Smd& smd, std::uint32_t hash) const {
+    std::uint16_t vlan = slab_->buckets[first_ + hash % count_];
+    for (; vlan != no_vlan; vlan = slab_->contexts[vlan].next_in_bucket) {
+        const Context& context = slab_->contexts[vlan];
+        if (context.hash == hash && same_flow(context.smd, smd)) break;
+    }
+    return vlan;
+}
+
+bool Contexts::is_known(const net::Smd& smd) const {
+    return look_up(smd, hash_of(smd)) != no_vlan;
+}
+
 Context* Contexts::refresh(const net::Smd& smd, std::uint8_t proto, std::uint8_t tcp_flags,
                            std::uint64_t now_ns) {
     const std::uint32_t hash = hash_of(smd);
-    std::uint16_t vlan = bucket_of(hash);
-    while (vlan != no_vlan && !(at(vlan).hash == hash && same_flow(at(vlan).smd, smd)))
-        vlan = at(vlan).next_in_bucket;
+    std::uint16_t vlan = look_up(smd, hash);
     const ContextAge seen = context_age(proto, tcp_flags);
     if (vlan == no_vlan) {
         vlan = take(now_ns);

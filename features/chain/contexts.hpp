@@ -87,6 +87,8 @@ public:
     // packet's metadata. Null: all ids are taken.
     Context* refresh(const net::Smd& smd, std::uint8_t proto, std::uint8_t tcp_flags,
                      std::uint64_t now_ns);
+    // Whether refresh() finds one for sure.
+    bool has_room(const net::Smd& smd) const { return part_->free != no_vlan || is_known(smd); }
     // The live context of a returning frame's tag; null: none, aged, or another worker's.
     Context* find(std::uint16_t vlan, std::uint64_t now_ns);
     // Writes a context of another host under its id, to be linked by recover(). False: the id is
@@ -124,6 +126,8 @@ public:
 
 private:
     Context& at(std::uint16_t vlan) { return slab_->contexts[vlan]; }
+    std::uint16_t look_up(const net::Smd& smd, std::uint32_t hash) const;
+    bool is_known(const net::Smd& smd) const;
     std::uint16_t& bucket_of(std::uint32_t hash) { return slab_->buckets[first_ + hash % count_]; }
     void clear(std::uint32_t epoch);
     void append(std::uint16_t vlan);

@@ -21,11 +21,16 @@ std::uint64_t path_number(const Path& path) {
     return std::uint64_t{path.svni} << 24 | path.spi;
 }
 
-// What ToNode asks of the headers that parse() would have found.
+std::uint8_t tcp_flags(const QuickFrame& frame, const std::uint8_t* begin) {
+    return frame.tuple.proto == net::proto_tcp ? begin[frame.l4 + 13] : std::uint8_t{0};
+}
+
+// What ToNode asks of what parse() would have found, of nodes whose packets need a context.
 void tell_headers(Packet& p, const QuickFrame& frame) {
+    p.tuple = frame.tuple;
     p.headers.proto = frame.tuple.proto;
-    p.headers.tcp_flags =
-        frame.tuple.proto == net::proto_tcp ? p.data[frame.l4 + 13] : std::uint8_t{0};
+    p.headers.fragment = net::Fragment::whole;
+    p.headers.tcp_flags = tcp_flags(frame, p.data);
 }
 
 }  // namespace
@@ -113,8 +118,10 @@ bool ShortWay::fits(const LocalNode& node, const Packet& p, std::uint32_t bytes,
                headroom >= net::nsh_md2_bytes + net::ethernet_bytes;
     if (!node.has_vlan_contexts()) return false;
     const LocalNode::Vnic& vnic = node.vnics[p.smd.reverse ? 1 : 0];
+    const NodeTable& nodes = tables_.to_node->nodes;
+    const auto n = static_cast<std::size_t>(&node - nodes.nodes.data());
     return vnic.port != net::no_port && bytes - net::ethernet_bytes <= vnic.mtu &&
-           headroom >= net::vlan_bytes;
+           headroom >= net::vlan_bytes && states_.to_node.binding.contexts(n).has_room(p.smd);
 }
 
 void ShortWay::go_on(Packet& p, const QuickFrame& frame) {
@@ -125,7 +132,7 @@ void ShortWay::go_on(Packet& p, const QuickFrame& frame) {
     p.hash = frame.hash;
     if (!place_) return leave_host(p);
     ++states_.resolve.legs_local;
-    tell_headers(p, frame);
+    if (tables_.to_node->nodes.nodes[place_->node].has_vlan_contexts()) tell_headers(p, frame);
     const ToNode::Exit why = give_usual(p, *place_, *tables_.to_node, states_.to_node, emit_);
     if (why == ToNode::Exit::count_) return;
     states_.to_node_exits.note(why);
@@ -220,7 +227,8 @@ ShortWay::Next ShortWay::look_further(Packet& p, std::uint32_t strip) {
     return find_next(p, from.svni, p.length - strip, p.headroom + strip);
 }
 
-ShortWay::Anchor ShortWay::find_anchor(const Packet& p, const QuickFrame& frame) const {
+ShortWay::Anchor ShortWay::find_anchor(const Packet& p, std::uint32_t strip,
+                                       const QuickFrame& frame) const {
     const net::Smd& smd = p.smd;
     const LocalNode& from = tables_.nodes->nodes[tables_.nodes->at(p.hand.port)->node];
     const Chain* chain = tables_.plane->chain(smd.sci);
@@ -228,6 +236,10 @@ ShortWay::Anchor ShortWay::find_anchor(const Packet& p, const QuickFrame& frame)
     if ((chain && chain->svni != from.svni) || !port || port->anchor_id() != smd.anchor_port ||
         port->vni != smd.tenant_vni || port->role != dataplane::PortRole::guest || port->foreign ||
         emit_.flows->worker_of(smd.flow_handle) != emit_.worker || Symmetry::watches(frame.hash))
+        return {};
+    // A port that has moved, or moves (MB-6); what a node may have said in the other end's name.
+    if (emit_.ports->moved_anchor(smd.anchor_port, emit_.now_ns) ||
+        (tcp_flags(frame, p.data + strip) & net::tcp_syn) != 0)
         return {};
     flow::FlowPair* pair = emit_.flows->at_handle(smd.flow_handle);
     if (!pair || pair->key.scope != port->scope || pair->condemned) return {};

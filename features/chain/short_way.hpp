@@ -71,7 +71,8 @@ public:
         std::uint8_t direction = 0;
         bool ingress = false;
     };
-    Anchor find_anchor(const net::Packet& p, const net::QuickFrame& frame) const;
+    Anchor find_anchor(const net::Packet& p, std::uint32_t strip,
+                       const net::QuickFrame& frame) const;
     // False: the node sent more than it may; nothing has changed. Else the frame is the guest's
     // again, and goes on to the next node or host unless its anchor is here.
     bool take_back(net::Packet& p, std::uint32_t strip, Next next, const net::QuickFrame& frame);
