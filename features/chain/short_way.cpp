@@ -35,18 +35,19 @@ void tell_headers(Packet& p, const QuickFrame& frame) {
 
 }  // namespace
 
-void ShortWay::begin_burst(const Tables& tables) {
-    tables_ = tables;
+void ShortWay::make_ready() {
+    is_ready_ = true;
     generation_ = emit_.health->generation.load(std::memory_order_acquire);
     FromNode::State& from = states_.from_node;
-    may_deliver_ = states_.to_node.binding.follow(tables.to_node->nodes, true);
-    may_take_back_ = may_deliver_ && from.digest == tables.nodes->digest &&
-                     from.binding.follow(*tables.nodes, true);
+    may_deliver_ = states_.to_node.binding.follow(tables_.to_node->nodes, true);
+    may_take_back_ = may_deliver_ && from.digest == tables_.nodes->digest &&
+                     from.binding.follow(*tables_.nodes, true);
 }
 
 // Into the service plane.
 
 bool ShortWay::is_usual(Packet& p, const Entrance& at) {
+    if (!is_ready_) make_ready();
     if (!may_deliver_ || at.pair.insertion == flow::no_index || Symmetry::watches(at.hash))
         return false;
     const flow::InsertionDecision record = emit_.flows->insertion(at.pair);
@@ -153,7 +154,8 @@ void ShortWay::leave_host(Packet& p) {
 
 // Back from a node.
 
-bool ShortWay::read_returned(Packet& p, QuickFrame& frame, std::uint32_t& strip) const {
+bool ShortWay::read_returned(Packet& p, QuickFrame& frame, std::uint32_t& strip) {
+    if (!is_ready_) make_ready();
     if (!may_take_back_) return false;
     const NodeTable::Place* place = tables_.nodes->at(p.hand.port);
     if (!place) return false;

@@ -37,7 +37,10 @@ public:
     };
     ShortWay(dataplane::Emit& emit, const States& states) : emit_(emit), states_(states) {}
 
-    void begin_burst(const Tables& tables);
+    void begin_burst(const Tables& tables) {
+        tables_ = tables;
+        is_ready_ = false;
+    }
 
     // A packet of a guest at its port's insertion point. `frame`: with nothing in front of it.
     struct Entrance {
@@ -56,7 +59,7 @@ public:
 
     // A frame that a node gave back. False: not the answer that a node usually gives. Fills `p.smd`
     // and `frame`, whose offsets count from `strip` bytes behind `p.data`.
-    bool read_returned(net::Packet& p, net::QuickFrame& frame, std::uint32_t& strip) const;
+    bool read_returned(net::Packet& p, net::QuickFrame& frame, std::uint32_t& strip);
 
     // Whether an unusual one tells its flow all the same: then `frame` is filled.
     bool tells_flow(const net::Packet& p, net::QuickFrame& frame) const;
@@ -80,6 +83,7 @@ public:
     void resume(net::Packet& p, const Anchor& anchor);
 
 private:
+    void make_ready();  // for the burst's first packet of the service plane
     bool fits(const LocalNode& node, const net::Packet& p, std::uint32_t bytes,
               std::uint32_t headroom) const;
     Next find_next(net::Packet& p, std::uint32_t svni, std::uint32_t bytes, std::uint32_t headroom);
@@ -93,7 +97,7 @@ private:
     dataplane::Emit& emit_;
     States states_;
     Tables tables_;
-    bool may_deliver_ = false, may_take_back_ = false;
+    bool is_ready_ = false, may_deliver_ = false, may_take_back_ = false;
     std::uint32_t generation_ = 0;
     // Of the packet that was looked at last.
     const Path* path_ = nullptr;
