@@ -1,12 +1,10 @@
 #include "apps/controller/api.hpp"
 
-#include <algorithm>
 #include <charconv>
 
 #include "api/openapi/openapi.hpp"
 #include "apps/controller/encode.hpp"
-#include "apps/controller/node_move.hpp"
-#include "apps/controller/port_move.hpp"
+#include "apps/controller/read_move.hpp"
 #include "base/closest.hpp"
 #include "base/log.hpp"
 #include "model/json.hpp"
@@ -25,7 +23,6 @@ constexpr std::uint64_t default_query_ms = 10'000;
 constexpr std::uint64_t max_query_ms = 60'000;
 constexpr std::uint64_t default_events = 100;
 constexpr std::uint64_t max_events_per_answer = 10'000;
-constexpr std::uint64_t max_move_ms = 600'000;
 
 Response with_status(Response response, int status) {
     response.status = status;
@@ -319,41 +316,11 @@ Response Api::metrics() const {
                          answers)};
 }
 
-namespace {
-
-std::chrono::milliseconds ms_in(const Value& body, const char* key,
-                                std::chrono::milliseconds otherwise) {
-    const auto wanted = body[key].as_uint(static_cast<std::uint64_t>(otherwise.count()));
-    return std::chrono::milliseconds(std::min<std::uint64_t>(wanted, max_move_ms));
-}
-
-MoveOrder order_in(const Value& body, MoveSubject subject, const std::string& object) {
-    if (subject == MoveSubject::service_node) {
-        NodeMoveOrder order;
-        order.node = object;
-        order.to = body["to"].as_text();
-        order.without_state = body["without_state"].as_bool();
-        order.patience = ms_in(body, "patience_ms", order.patience);
-        return move_of_node(std::move(order));
-    }
-    PortMoveOrder order;
-    order.port = object;
-    order.to = body["to"].as_text();
-    order.dry_run = body["dry_run"].as_bool();
-    order.force = body["force"].as_bool();
-    order.wait_ready = body["wait_ready"].as_bool();
-    order.wait_frozen = body["wait_frozen"].as_bool();
-    order.stub = ms_in(body, "stub_ms", order.stub);
-    order.patience = ms_in(body, "patience_ms", order.patience);
-    return move_of_port(std::move(order));
-}
-
-}  // namespace
-
 Status Api::start_move(const Request& request, MoveSubject subject) {
     const auto body = model::parse_json(request.body);
     if (!body) return body.error();
-    return moves_.start(order_in(*body, subject, request.route.parts[2]));
+    auto order = read_move(*body, subject, request.route.parts[2]);
+    return order ? moves_.start(std::move(*order)) : Status(order.error());
 }
 
 // /v1/moves (ports) and /v1/node-moves: GET shows all; …/NAME: POST begins a move, GET shows how it

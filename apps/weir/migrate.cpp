@@ -1,5 +1,3 @@
-#include <sys/wait.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -31,7 +29,7 @@ public:
         order.set("wait_ready", !options_.before_freeze.empty());
         order.set("wait_frozen", !options_.when_frozen.empty());
         order.set("stub_ms", static_cast<std::uint64_t>(options_.stub_s * 1000));
-        order.set("patience_ms", static_cast<std::uint64_t>(options_.timeout_s * 1000));
+        order.set("patience_ms", patience_ms(options_.timeout_s));
         Value status = session_.send("POST", path_, model::dump_json(order));
         while (!status["over"].as_bool()) {
             follow(status);
@@ -66,11 +64,9 @@ private:
         setenv("WEIR_PORT", options_.port.c_str(), 1);
         setenv("WEIR_FROM", status["from"].as_text().c_str(), 1);
         setenv("WEIR_TO", options_.to.c_str(), 1);
-        const int ended = run_shell(session_, command);
-        if (ended == 0) return void(session_.send("POST", path_ + "/go-on"));
-        session_.send("POST", path_ + "/cancel");
-        command_failed_ = std::string(option) + " ended with status " +
-                          std::to_string(WIFEXITED(ended) ? WEXITSTATUS(ended) : -1);
+        const std::string wrong = run_shell(command, options_.timeout_s, !session_.table());
+        if (!wrong.empty()) command_failed_ = std::string(option) + " " + wrong;
+        tell_move(session_, path_, wrong.empty() ? "go-on" : "cancel");
     }
 
     void conclude(const Value& status) {
@@ -103,9 +99,17 @@ private:
 
 }  // namespace
 
-int run_shell(const Session& session, const std::string& command) {
-    // Standard output is one object then, and nobody else's.
-    return std::system((session.table() ? command : "exec 1>&2\n" + command).c_str());
+std::uint64_t patience_ms(double timeout_s) {
+    constexpr std::uint64_t more = 5'000;
+    return static_cast<std::uint64_t>(timeout_s * 1000) + more;
+}
+
+void tell_move(const Session& session, const std::string& path, const char* word) {
+    try {
+        session.send("POST", path + "/" + word);
+    } catch (const Failure&) {
+        if (!session.get(path)["over"].as_bool()) throw;
+    }
 }
 
 void migrate(const Session& session, const MigrateOptions& options) {

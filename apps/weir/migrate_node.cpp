@@ -14,27 +14,28 @@ namespace {
 
 using model::Value;
 
-// False, if it failed.
-bool run_command(const Session& session, const MigrateOptions& options, const Value& status) {
+// What was wrong with it, if anything.
+std::string run_command(const Session& session, const MigrateOptions& options,
+                        const Value& status) {
     setenv("WEIR_NODE", options.port.c_str(), 1);
     setenv("WEIR_FROM", status["from"].as_text().c_str(), 1);
     setenv("WEIR_TO", options.to.c_str(), 1);
-    return run_shell(session, options.when_frozen) == 0;
+    return run_shell(options.when_frozen, options.timeout_s, !session.table());
 }
 
 }  // namespace
 
 void migrate_node(const Session& session, const MigrateOptions& options) {
-    if (options.dry_run || options.force || !options.before_freeze.empty())
+    if (options.dry_run || options.force || options.has_stub || !options.before_freeze.empty())
         throw Failure{2,
                       {{Errc::invalid, "migrate", "node",
-                        "--dry-run, --force and --before-freeze are for ports of guests"}}};
+                        "--dry-run, --force, --stub and --before-freeze are for ports of guests"}}};
     const std::string path = "/v1/node-moves/" + rest::escape(options.port);
     Value order = Value::object();
     order.set("to", options.to);
-    order.set("patience_ms", static_cast<std::uint64_t>(options.timeout_s * 1000));
+    order.set("patience_ms", patience_ms(options.timeout_s));
     Value status = session.send("POST", path, model::dump_json(order));
-    bool command_failed = false;
+    std::string wrong;
     for (std::string said; !status["over"].as_bool(); status = session.get(path)) {
         const std::string state = status["state"].as_text();
         if (state == said) {
@@ -45,13 +46,13 @@ void migrate_node(const Session& session, const MigrateOptions& options) {
         if (session.table()) std::printf("%s\n", state.c_str());
         std::fflush(stdout);
         if (state != "frozen" || options.when_frozen.empty()) continue;
-        command_failed = !run_command(session, options, status);
-        if (command_failed) session.send("POST", path + "/cancel");
+        wrong = run_command(session, options, status);
+        if (!wrong.empty()) tell_move(session, path, "cancel");
     }
     if (!session.table()) session.print(status);
     std::string why;
     for (const Value& error : status["errors"].items()) why += error["message"].as_text();
-    if (command_failed) why = "--when-frozen failed: " + why;
+    if (!wrong.empty()) why = "--when-frozen " + wrong + (why.empty() ? "" : ": " + why);
     if (!why.empty())
         throw Failure{1, {{Errc::unavailable, "service-node/" + options.port, {}, why}}};
     if (session.table())

@@ -23,11 +23,17 @@ struct MigrateOptions {
     std::string port, to;
     std::string before_freeze, when_frozen;  // shell commands; empty: none
     bool dry_run = false, force = false;
-    double stub_s = 30, timeout_s = 30;
+    double stub_s = 30, timeout_s = 30;  // the latter for each of the commands
+    bool has_stub = false;               // it was said
 };
 void migrate(const Session&, const MigrateOptions&);
-// By sh; the wait status. Where standard output is for programs, it goes to standard error.
-int run_shell(const Session&, const std::string& command);
+// Leaves room for a command of `timeout_s` in the time for which a controller waits.
+std::uint64_t patience_ms(double timeout_s);
+// Tells a move something. If the move is over by then, its own errors say why.
+void tell_move(const Session&, const std::string& path, const char* word);
+// shell.cpp: by sh; empty if it ended well within `timeout_s`, else what was wrong. What takes
+// longer is ended with all that it started. `to_error`: what it prints goes to standard error.
+std::string run_shell(const std::string& command, double timeout_s, bool to_error = false);
 // migrate_node.cpp; `port` is the node, of the rest `to`, `when_frozen` and `timeout_s` count.
 void migrate_node(const Session&, const MigrateOptions&);
 

@@ -41,7 +41,7 @@ std::string unknown_verb(const CLI::App& app, int argc, char** argv) {
 }
 
 // "30s", "500ms", "2min", "30" in seconds.
-double seconds_in(const std::string& text) {
+double seconds_in(const char* option, const std::string& text) {
     std::size_t end = text.find_first_not_of("0123456789.");
     if (end == std::string::npos) end = text.size();
     const std::string unit = text.substr(end);
@@ -52,7 +52,7 @@ double seconds_in(const std::string& text) {
     double amount = 0;
     const auto read = std::from_chars(text.data(), text.data() + end, amount);
     if (scale == 0 || end == 0 || read.ec != std::errc{} || read.ptr != text.data() + end)
-        throw Failure{2, {{Errc::invalid, "--timeout", "", "expected 30s, 500ms or 2min"}}};
+        throw Failure{2, {{Errc::invalid, option, "", "expected 30s, 500ms or 2min"}}};
     return amount * scale;
 }
 
@@ -155,7 +155,9 @@ examples:
     wait_verb->footer(R"(examples:
   weir apply -f two-hosts.yaml && weir wait --timeout 10s)");
     wait_verb->callback(
-        [&] { run = [&](const Session& s) { wait(s, revision, seconds_in(timeout)); }; });
+        [&] {
+            run = [&](const Session& s) { wait(s, revision, seconds_in("--timeout", timeout)); };
+        });
 
     auto* events_verb = app.add_subcommand("events", "what happened, newest last");
     events_verb->add_option("--limit", limit)->capture_default_str();
@@ -275,7 +277,8 @@ examples:
   weir rotate-key plane)");
     rotate_verb->callback([&] {
         run = [&](const Session& s) {
-            rotate_key(s, name, seconds_in(rollover), seconds_in(timeout));
+            rotate_key(s, name, seconds_in("--rollover", rollover),
+                       seconds_in("--timeout", timeout));
         };
     });
 
@@ -296,11 +299,14 @@ examples:
                              "command that moves the guest, run while its packets wait");
     migrate_verb->add_option("--stub", stub, "how long the old host sends on what still comes")
         ->capture_default_str();
-    migrate_verb->add_option("--timeout", timeout, "for each of these commands")
+    migrate_verb
+        ->add_option("--timeout", timeout,
+                     "for each of these commands; one that takes longer is ended")
         ->capture_default_str();
     migrate_verb->footer(
         R"(What goes wrong before the port is active at its new host leaves it working where it
-was. Commands are run by sh with WEIR_PORT, WEIR_FROM and WEIR_TO; one that fails undoes the move.
+was. Commands are run by sh with WEIR_PORT (of a service node: WEIR_NODE), WEIR_FROM and WEIR_TO;
+one that fails undoes the move.
 docs/operate/migrate.md has examples for network namespaces and for QEMU.
 examples:
   weir migrate port g1 --to h4 --dry-run
@@ -308,8 +314,9 @@ examples:
   weir migrate node n1 --to h2 --when-frozen 'move-machine n1 $WEIR_TO')");
     migrate_verb->callback([&] {
         run = [&](const Session& s) {
-            moving.stub_s = seconds_in(stub);
-            moving.timeout_s = seconds_in(timeout);
+            moving.has_stub = migrate_verb->count("--stub") > 0;
+            moving.stub_s = seconds_in("--stub", stub);
+            moving.timeout_s = seconds_in("--timeout", timeout);
             kind == "node" ? migrate_node(s, moving) : migrate(s, moving);
         };
     });

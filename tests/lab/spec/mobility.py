@@ -244,6 +244,9 @@ class Failures(Moving):
         self.addCleanup(connections.close)
         said = self.refused("g1", "--to", "h4", "--when-frozen", "exit 7")
         self.assertIn("--when-frozen ended with status 7", said)
+        said = self.refused("g1", "--to", "h4", "--timeout", "1s", "--when-frozen",
+                            "tail -f /dev/null")
+        self.assertIn("--when-frozen took longer than 1 s and was ended", said)
         connections.must_go_on(5)
         stop = f"kill -STOP {self.weir.hosts['h4'].pid}"
         said = self.refused("g1", "--to", "h4", "--when-frozen", stop)
