@@ -6,6 +6,7 @@
 #include "apps/controller/node_move.hpp"
 #include "apps/controller/port_move.hpp"
 #include "base/log.hpp"
+#include "features/chain/feature.hpp"
 
 namespace weir::controller {
 namespace {
@@ -77,7 +78,8 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
         return status.ok();
     };
     c.hosts_ = std::make_unique<HostTable>(c.registry_, plan, take, c.events_,
-                                             Rollout(features, options.rollout));
+                                             Rollout(features, options.rollout,
+                                                     chain::nodes_of_lingering_paths));
     HostTable* const hosts = c.hosts_.get();
     auto intent = Intent::open(c.registry_, std::move(options.store),
                                [hosts](auto state) { hosts->publish(std::move(state)); });

@@ -72,8 +72,7 @@ void HostTable::plan(const std::string& name, Host& host) {
     std::set<std::string> arriving;
     for (const auto& [port, to] : arrivals_)
         if (to == name) arriving.insert(port);
-    standing.plan = plan_of(name, std::move(arriving));
-    standing.planned = model::digests(registry_, standing.plan);
+    Rollout::replace_plan(registry_, standing, plan_of(name, std::move(arriving)));
     if (host.session || state_->intent.find<model::Host>(name))
         rollout_.join(standing, std::chrono::steady_clock::now());
 }

@@ -33,6 +33,22 @@ void keep_running(const Standing& host, const ResourceKey& key, Digests& target)
 
 }  // namespace
 
+void Rollout::replace_plan(const model::Registry& registry, Standing& host, model::Snapshot plan) {
+    Digests planned = model::digests(registry, plan);
+    model::Snapshot left;
+    const auto take = [&](const model::Snapshot& from, const ResourceKey& key) {
+        if (planned.contains(key)) return;
+        const model::Kind* kind = registry.kind(key.kind);
+        if (kind == nullptr || !kind->contains(from, key.name)) return;
+        if (!kind->contains(left, key.name)) kind->copy(from, key.name, left);
+    };
+    for (const auto& [key, digest] : host.planned) take(host.plan, key);  // perhaps on its way
+    for (const auto& [key, digest] : host.running) take(host.left, key);
+    host.left = std::move(left);
+    host.plan = std::move(plan);
+    host.planned = std::move(planned);
+}
+
 void Rollout::leave(Standing& host) {
     if (std::exchange(host.is_counted, false)) count(host, -1);
 }
@@ -121,8 +137,8 @@ void Rollout::keep_what_is_replaced(const Order& order, const Standing& host,
     });
 }
 
-void Rollout::keep_what_is_used(const Order& order, const Standing& host, Time now,
-                                Target& target) {
+void Rollout::keep_what_is_used(const Order& order, const Standing& host, Time now, Target& target,
+                                std::vector<ResourceKey>& lingering) {
     each_of_kind(host.running, order.first, [&](const std::string& name) {
         if (has(host.planned, order.first, name)) return;
         Tally& tally = tallies_[{&order, name}];
@@ -130,8 +146,16 @@ void Rollout::keep_what_is_used(const Order& order, const Standing& host, Time n
         const Time until = tally.free_since.value_or(now) + times_.linger;
         if (until <= now) return;
         keep_running(host, {std::string(order.first), name}, target.digests);
+        lingering.push_back({std::string(order.first), name});
         if (!target.look_again || until < *target.look_again) target.look_again = until;
     });
+}
+
+void Rollout::keep_what_lingers_on(const Standing& host, const std::vector<ResourceKey>& lingering,
+                                   Target& target) const {
+    if (lingering.empty() || keeps_ == nullptr) return;
+    for (const ResourceKey& key : keeps_(host.left, lingering))
+        if (!host.planned.contains(key)) keep_running(host, key, target.digests);
 }
 
 Rollout::Target Rollout::target(Standing& host, Time now) {
@@ -150,8 +174,11 @@ Rollout::Target Rollout::target(Standing& host, Time now) {
         hold_what_waits_for_it(host, target);
         target.look_again = *host.held_since + times_.patience;
     }
+    std::vector<ResourceKey> lingering;
     for (const features::Feature& feature : features_)
-        for (const Order& order : feature.orders) keep_what_is_used(order, host, now, target);
+        for (const Order& order : feature.orders)
+            keep_what_is_used(order, host, now, target, lingering);
+    keep_what_lingers_on(host, lingering, target);
     return target;
 }
 

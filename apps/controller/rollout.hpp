@@ -25,6 +25,7 @@ struct RolloutTimes {
 struct Standing {
     std::string name;
     model::Snapshot plan;
+    model::Snapshot left;  // runs, as far as is known, and the plan has it no more
     model::Digests planned, running;
     std::optional<std::chrono::steady_clock::time_point> held_since;
     bool is_counted = false;
@@ -37,8 +38,16 @@ class Rollout {
 public:
     using Time = std::chrono::steady_clock::time_point;
 
-    Rollout(std::span<const features::Feature> features, RolloutTimes times)
-        : features_(features), times_(times) {}
+    // Which of the resources in `left` must stay on a host as long as `lingering` of them do.
+    using Keeps = std::vector<model::ResourceKey> (*)(
+        const model::Snapshot& left, std::span<const model::ResourceKey> lingering);
+
+    Rollout(std::span<const features::Feature> features, RolloutTimes times,
+            Keeps keeps = nullptr)
+        : features_(features), times_(times), keeps_(keeps) {}
+
+    // The host is to run `plan` from now on. Between leave() and join().
+    static void replace_plan(const model::Registry& registry, Standing& host, model::Snapshot plan);
 
     // Around every change of what a host should run or runs.
     void leave(Standing& host);
@@ -68,12 +77,16 @@ private:
     void hold_what_is_not_ready(const features::Order&, const Standing&, Target&) const;
     void hold_what_waits_for_it(const Standing&, Target&) const;
     void keep_what_is_replaced(const features::Order&, const Standing&, Target&) const;
-    void keep_what_is_used(const features::Order&, const Standing&, Time now, Target&);
+    void keep_what_is_used(const features::Order&, const Standing&, Time now, Target&,
+                           std::vector<model::ResourceKey>& lingering);
+    void keep_what_lingers_on(const Standing&, const std::vector<model::ResourceKey>& lingering,
+                              Target&) const;
     static bool lacks(const features::Order&, const Standing&, const std::string& name);
     bool is_ready(const features::Order&, const Standing&, const std::string& name) const;
 
     const std::span<const features::Feature> features_;
     const RolloutTimes times_;
+    const Keeps keeps_;
     std::map<Key, Tally> tallies_;
     std::vector<Key> left_;  // whose last user may have gone, between leave() and join()
 };

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "apps/controller/testing.hpp"
 
 namespace weir::controller {
@@ -38,11 +40,11 @@ protected:
 
     // "segment/a": what the host should run from now on.
     void plan(Standing& host, const Names& names) {
-        rollout.leave(host);
-        host.plan = {};
-        for (const std::string& name : names) put(host.plan, name);
-        host.planned = model::digests(registry, host.plan);
-        rollout.join(host, now);
+        rollout->leave(host);
+        model::Snapshot next;
+        for (const std::string& name : names) put(next, name);
+        Rollout::replace_plan(registry, host, std::move(next));
+        rollout->join(host, now);
     }
     void put(model::Snapshot& out, const std::string& name) {
         const auto slash = name.find('/');
@@ -59,20 +61,21 @@ protected:
     }
     Names target(Standing& host) {
         Names out;
-        for (const auto& row : rollout.target(host, now).digests) out.push_back(row.first.text());
+        for (const auto& row : rollout->target(host, now).digests) out.push_back(row.first.text());
         return out;
     }
     // The host says that it runs what it is told.
     Names apply(Standing& host) {
-        auto digests = rollout.target(host, now).digests;
-        rollout.leave(host);
+        auto digests = rollout->target(host, now).digests;
+        rollout->leave(host);
         host.running = std::move(digests);
-        rollout.join(host, now);
+        rollout->join(host, now);
         return target(host);
     }
 
     model::Registry registry;
-    Rollout rollout{{&feature, 1}, {30s, 10s}};
+    static constexpr RolloutTimes times{30s, 10s};
+    std::optional<Rollout> rollout{std::in_place, std::span(&feature, 1), times};
     Rollout::Time now{1h};
     Standing anchor, hop;
 };
@@ -81,7 +84,7 @@ TEST_F(RolloutTest, WhatIsBuiltUponIsEverywhereBeforeAnybodyBuilds) {
     plan(anchor, {"segment/a", "router/a"});
     plan(hop, {"segment/a"});
     EXPECT_EQ(target(anchor), Names{"segment/a"});
-    EXPECT_EQ(rollout.target(anchor, now).held, (std::vector<ResourceKey>{{"router", "a"}}));
+    EXPECT_EQ(rollout->target(anchor, now).held, (std::vector<ResourceKey>{{"router", "a"}}));
     apply(anchor);
     EXPECT_EQ(target(anchor), Names{"segment/a"}) << "the hop has not said that it is ready";
     apply(hop);
@@ -122,7 +125,7 @@ TEST_F(RolloutTest, WhatIsUsedStaysUntilTheLastUserIsGoneAndAWhileLonger) {
     EXPECT_EQ(target(hop), Names{"segment/a"}) << "however long that takes";
     EXPECT_EQ(target(anchor), Names{"segment/a"}) << "the user goes at once, its own part lingers";
     apply(anchor);
-    EXPECT_EQ(rollout.target(hop, now).look_again, now + 30s);
+    EXPECT_EQ(rollout->target(hop, now).look_again, now + 30s);
     now += 29s;
     EXPECT_EQ(target(hop), Names{"segment/a"});
     now += 1s;
@@ -152,7 +155,7 @@ TEST_F(RolloutTest, AHostThatDoesNotAnswerHoldsUpWhatNeedsItAndNothingElseForLon
     plan(anchor, {"segment/b", "router/b", "group/b", "group/c"});
     plan(hop, {"segment/b"});
     EXPECT_EQ(target(anchor), (Names{"group/c", "router/a", "segment/a", "segment/b"}));
-    EXPECT_EQ(rollout.target(anchor, now).look_again, now + 10s);
+    EXPECT_EQ(rollout->target(anchor, now).look_again, now + 10s);
     now += 10s;
     EXPECT_EQ(target(anchor), (Names{"group/b", "group/c", "segment/a", "segment/b"}))
         << "what waited goes, what would use an unready host does not";
@@ -182,8 +185,8 @@ TEST_F(RolloutTest, AHostThatLeavesHoldsNobodyUp) {
     plan(anchor, {"segment/a", "router/a"});
     plan(hop, {"segment/a"});
     EXPECT_EQ(target(anchor), Names{"segment/a"});
-    rollout.leave(hop);
-    rollout.join(anchor, now);
+    rollout->leave(hop);
+    rollout->join(anchor, now);
     EXPECT_EQ(target(anchor), (Names{"router/a", "segment/a"}));
 }
 
@@ -192,11 +195,56 @@ TEST_F(RolloutTest, AControllerThatJustStartedTakesNothingAway) {
     put(anchor.plan, "router/old");
     anchor.running = model::digests(registry, anchor.plan);  // said by the host
     anchor.plan = {};
-    rollout.join(anchor, now);
+    rollout->join(anchor, now);
     EXPECT_EQ(target(anchor), Names{"segment/old"});
     apply(anchor);
     now += 30s;
     EXPECT_EQ(target(anchor), Names());
+}
+
+// Groups stay with segments of the same name that stay for others.
+std::vector<ResourceKey> groups_stay(const model::Snapshot& left,
+                                     std::span<const ResourceKey> lingering) {
+    std::vector<ResourceKey> out;
+    for (const ResourceKey& key : lingering)
+        if (left.find<model::Group>(key.name)) out.push_back({"group", key.name});
+    return out;
+}
+
+TEST_F(RolloutTest, WhatLingersKeepsWhatItNeeds) {
+    rollout.emplace(std::span(&feature, 1), times, groups_stay);
+    plan(anchor, {"segment/a", "router/a"});
+    plan(hop, {"segment/a", "group/a", "group/b"});
+    apply(hop), apply(anchor);
+    plan(anchor, {});
+    plan(hop, {});
+    EXPECT_EQ(target(hop), (Names{"group/a", "segment/a"})) << "the anchor uses it still";
+    apply(hop), apply(anchor);
+    now += 29s;
+    plan(hop, {});  // another revision, about something else
+    EXPECT_EQ(target(hop), (Names{"group/a", "segment/a"}));
+    now += 1s;
+    EXPECT_EQ(target(hop), Names()) << "both go together";
+}
+
+TEST_F(RolloutTest, WithoutSuchANeedOnlyTheFirstLingers) {
+    plan(anchor, {"segment/a", "router/a"});
+    plan(hop, {"segment/a", "group/a"});
+    apply(hop), apply(anchor);
+    plan(anchor, {});
+    plan(hop, {});
+    EXPECT_EQ(target(hop), Names{"segment/a"});
+}
+
+TEST_F(RolloutTest, WhatIsPlannedAnewIsNotKeptAsItWas) {
+    rollout.emplace(std::span(&feature, 1), times, groups_stay);
+    plan(anchor, {"segment/a", "router/a"});
+    plan(hop, {"segment/a", "group/a"});
+    apply(hop), apply(anchor);
+    plan(anchor, {});
+    plan(hop, {"group/a"});
+    EXPECT_FALSE(hop.left.find<model::Group>("a"));
+    EXPECT_EQ(target(hop), (Names{"group/a", "segment/a"}));
 }
 
 }  // namespace

@@ -51,6 +51,31 @@ std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
     return out;
 }
 
+// Packets that took a path before it was given up are still on their way through its nodes.
+std::vector<model::ResourceKey> nodes_of_lingering_paths(
+    const model::Snapshot& left, std::span<const model::ResourceKey> lingering) {
+    std::set<std::string> nodes;
+    for (const model::ResourceKey& key : lingering) {
+        const ServicePath* path =
+            key.kind == "service-path" ? left.find<ServicePath>(key.name) : nullptr;
+        if (!path) continue;
+        for (const auto* hops : {&path->forward, &path->reverse})
+            for (const PathHop& hop : *hops) nodes.insert(hop.node);
+    }
+    std::vector<model::ResourceKey> out;
+    for (const std::string& name : nodes) {
+        const ServiceNode* node = left.find<ServiceNode>(name);
+        if (!node) continue;
+        out.push_back({"service-node", name});
+        for (const auto& ref : node->vnics)
+            if (left.find(ref)) out.push_back({"port", ref.name});
+        if (left.find(node->service)) out.push_back({"service", node->service.name});
+        if (left.find(node->service_segment))
+            out.push_back({"service-segment", node->service_segment.name});
+    }
+    return out;
+}
+
 namespace {
 
 // How busy a node is, as its own host says (PS-6). A change of state is another matter.

@@ -9,6 +9,10 @@ extern const features::Feature feature;
 void add_kinds(model::Registry& registry);
 std::vector<Error> validate(const model::Snapshot& intent);
 void plan(const model::Snapshot& intent, std::string_view host, model::Snapshot& out);
+// Which of the resources in `left` (a host runs them, its plan has them no more) must stay as long
+// as `lingering` of them do for other hosts' sake: nodes of these paths, with their ports. Pure.
+std::vector<model::ResourceKey> nodes_of_lingering_paths(
+    const model::Snapshot& left, std::span<const model::ResourceKey> lingering);
 std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
                                               std::span<const model::ResourceKey> held);
 bool report(const model::Value& event, std::string_view host, model::Snapshot& reported);

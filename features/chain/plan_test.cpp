@@ -96,6 +96,33 @@ TEST(Plan, RulesWaitWhileNoPathOfTheirChainIsReady) {
     EXPECT_THAT(waiting_rules(h1, held), IsEmpty());
 }
 
+TEST(Plan, NodesOfPathsThatLingerStayWithTheirPorts) {
+    model::Snapshot before = planned(test::two_services(), "h3");
+    const std::vector<std::string> paths = names<ServicePath>(before);
+    ASSERT_FALSE(paths.empty());
+    const auto* node = before.find<ServiceNode>("n1");
+    ASSERT_TRUE(node && !node->vnics.empty());
+    std::vector<model::ResourceKey> lingering;
+    for (const std::string& path : paths) lingering.push_back({"service-path", path});
+    std::vector<model::ResourceKey> kept = nodes_of_lingering_paths(before, lingering);
+    EXPECT_THAT(kept, testing::Contains(model::ResourceKey{"service-node", "n1"}));
+    EXPECT_THAT(kept, testing::Contains(model::ResourceKey{"service", node->service.name}));
+    EXPECT_THAT(kept, testing::Contains(
+                          model::ResourceKey{"service-segment", node->service_segment.name}));
+    model::Port port;
+    port.name = node->vnics.front().name;
+    before.put(port);
+    kept = nodes_of_lingering_paths(before, lingering);
+    EXPECT_THAT(kept, testing::Contains(model::ResourceKey{"port", port.name}));
+    // Nothing else lingers, and nothing that is not left.
+    EXPECT_THAT(nodes_of_lingering_paths(
+                    before, std::vector<model::ResourceKey>{{"service-rule", "web"}}),
+                IsEmpty());
+    before.erase<ServiceNode>("n1");
+    EXPECT_THAT(nodes_of_lingering_paths(before, lingering),
+                testing::Not(testing::Contains(model::ResourceKey{"service-node", "n1"})));
+}
+
 TEST(Plan, GivesNothingToHostsThatHaveNoPart) {
     EXPECT_EQ(planned(test::two_services(), "h2").size(), 0u);
     EXPECT_EQ(planned(test::two_services(), "nowhere").size(), 0u);
