@@ -379,9 +379,8 @@ struct Work {
         p.destination_port = p.tunnel_peer = net::no_port;
         p.oam = false;
         p.ctrl_count = 0;
-        if (Symmetry::watches(p.hash)) [[unlikely]]
-            state.times.sent(path_number(*decided.path), p.smd.flow_handle, p.smd.reverse,
-                             emit.now_ns);
+        if (Symmetry::watches(p.smd)) [[unlikely]]
+            state.times.sent(path_number(*decided.path), watched(p), emit.now_ns);
         emit.enter(p, dataplane::Context::service, emit.stages->service_from_anchor);
     }
 };

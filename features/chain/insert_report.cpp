@@ -65,7 +65,7 @@ void count_path(const Chain& chain, const Path& path, const Insert::PathCounters
 }
 
 // Of watched flows.
-void count_times(const Path& path, const PathTime* time, CounterSink& sink) {
+void count_times(const Path& path, const std::optional<PathTime>& time, CounterSink& sink) {
     if (!time) return;
     const std::string_view name = std::string_view(path.name).substr(0, path.name.rfind('.'));
     const auto add = [&](std::string_view metric, std::uint64_t value) {
@@ -126,7 +126,7 @@ void path_rows(const Chain& chain, const Plane& plane, Insert::State& state, con
         path_row(path, plane, emit, row);
         row.set("use", "anchored");
         row.set("avoided", emit.health->avoided_paths().contains(path.svni, path.spi));
-        if (const PathTime* time = state.times.find(path_number(path))) {
+        if (const auto time = state.times.find(path_number(path))) {
             row.set("watched_sent", time->sent);
             row.set("watched_returned", time->returned);
         }

@@ -18,9 +18,10 @@ public:
                                                              20, 50, 100, 500, 1000};
     enum class Change : std::uint8_t { none = 0, lossy, whole };
 
-    // `in`, `out`: all there have been. Call it often; `limit` 0: there is none.
+    // `in`, `out`: all there have been; less than before: they were counted anew. Call it often;
+    // `limit` 0: there is none.
     Change look(std::uint64_t in, std::uint64_t out, std::uint32_t limit, std::uint64_t now_ns) {
-        if (from_ns_ == 0) return start(in, out, now_ns);
+        if (from_ns_ == 0 || in < in_ || out < out_) return start(in, out, now_ns);
         if (now_ns - from_ns_ < window_ns) return Change::none;
         const std::uint64_t went = in - in_, came = std::min(out - out_, went);
         start(in, out, now_ns);

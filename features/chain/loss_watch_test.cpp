@@ -57,5 +57,14 @@ TEST(LossWatch, CountsWindowsByTheirLossWithoutALimitToo) {
     EXPECT_EQ(play.watch.windows().back(), 2u);
 }
 
+TEST(LossWatch, WhatIsCountedAnewIsNoLoss) {
+    Play play;
+    play.window(0);
+    play.in = play.out = 0;
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(play.window(0), Change::none);
+    EXPECT_FALSE(play.watch.lossy());
+    EXPECT_EQ(play.watch.loss(), 0u);
+}
+
 }  // namespace
 }  // namespace weir::chain

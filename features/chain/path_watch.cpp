@@ -26,7 +26,7 @@ void tell(Emit& emit, const char* event, const Path& path, std::uint64_t is, std
 
 void look_at(const Chain& chain, const Path& path, Insert::State& state, Emit& emit) {
     const std::uint64_t number = std::uint64_t{path.svni} << 24 | path.spi;
-    const PathTime* time = state.times.find(number);
+    const std::optional<PathTime> time = state.times.find(number);
     PathWatch::One* one = time ? state.watch.at(number) : nullptr;
     if (!one) return;
     using Slow = SlowWatch::Change;
@@ -44,13 +44,35 @@ void look_at(const Chain& chain, const Path& path, Insert::State& state, Emit& e
                                          static_cast<std::uint8_t>(StaleReason::drained));
 }
 
+bool has_limits(const Chain& chain) {
+    return chain.latency_limit_us != 0 || chain.loss_limit != 0;
+}
+
+// Whether one of those chains that flows of this host may have has the path.
+template <class F>
+bool knows(const Plane& plane, std::uint64_t number, F&& which) {
+    return std::ranges::any_of(plane.chains, [&](const Chain& chain) {
+        return chain.svni == number >> 24 && which(chain) &&
+               chain.path(static_cast<std::uint32_t>(number & 0xffffff)) != nullptr;
+    });
+}
+
+// What is not there any more makes room for others.
+void forget_paths(const Plane& plane, Insert::State& state, std::uint64_t now_ns) {
+    state.times.forget(now_ns, [&](std::uint64_t number) {
+        return knows(plane, number, [](const Chain&) { return true; });
+    });
+    state.watch.forget([&](std::uint64_t number) { return knows(plane, number, has_limits); });
+}
+
 }  // namespace
 
 void watch_paths(const Plane& plane, Insert::State& state, Emit& emit) {
     if (state.watch.looked_ns != 0 && emit.now_ns - state.watch.looked_ns < look_ns) return;
     state.watch.looked_ns = emit.now_ns;
+    forget_paths(plane, state, emit.now_ns);
     for (const Chain& chain : plane.chains)
-        if (chain.latency_limit_us != 0 || chain.loss_limit != 0)
+        if (has_limits(chain))
             for (const Path& path : chain.paths) look_at(chain, path, state, emit);
 }
 

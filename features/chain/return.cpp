@@ -47,12 +47,13 @@ struct Work {
             const bool translated = is_translated(p, owner);
             if (translated && !may_translate(p)) return Exit::tuple_changed;
             if (translated && p.hand.trace_id == 0) p.hand.trace_collector = p.smd.flow_handle;
+            count_back(p);
             hand_on(p, owner, translated && p.hand.trace_id == 0);
             return goes_on;
         }
         if (const Exit why = find_record(p, *port); why != goes_on) return why;
         if ((p.headers.tcp_flags & net::tcp_syn) != 0) [[unlikely]] learn_answer(p);
-        watch(p, *port);
+        if (count_back(p)) [[unlikely]] compare_ways(p, *port);
         resume(p, *port);
         return goes_on;
     }
@@ -113,12 +114,19 @@ struct Work {
             flow::track(*p.flow, 1, segment);
     }
 
-    // One flow in 64: what both of its directions have met.
-    void watch(const Packet& p, const PortEntry& port) {
-        if (!p.flow || !Symmetry::watches(p.hash)) return;
+    // Whatever of a watched flow went in and is here again, on whatever worker: with what that one
+    // counted who sent it. False: the flow is not watched.
+    bool count_back(const Packet& p) {
+        if (!Symmetry::watches(p.smd)) return false;
         if (const Chain* chain = plane.chain(p.smd.sci))
-            state.times.returned(std::uint64_t{chain->svni} << 24 | p.smd.spi, p.smd.flow_handle,
-                                 p.smd.reverse, emit.now_ns);
+            state.times.returned(std::uint64_t{chain->svni} << 24 | p.smd.spi, watched(p),
+                                 emit.flows->worker_of(p.smd.flow_handle), emit.now_ns);
+        return true;
+    }
+
+    // Of a watched flow: what both of its directions have met.
+    void compare_ways(const Packet& p, const PortEntry& port) {
+        if (!p.flow) return;
         if (!state.symmetry.look(p.smd.flow_handle, p.smd.reverse, met_by(plane, p.smd))) return;
         if (emit.now_ns - state.told_ns < tell_interval_ns && state.told_ns != 0) return;
         state.told_ns = emit.now_ns;

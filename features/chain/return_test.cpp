@@ -323,6 +323,71 @@ TEST_F(ReturnOfTwoWorkers, TranslatedPacketsGoThereIfTheirPathMayTranslate) {
     EXPECT_EQ(p.hand.trace_collector, handle);
 }
 
+// What goes into a path and comes out of it again, of flows that are watched.
+class ReturnOfWatchedFlows : public ::testing::Test {
+protected:
+    // One packet of each of some hundred flows, put on their path on one worker; `change` is what
+    // the way makes of it before it comes back on the other.
+    template <class Change>
+    void play(std::uint32_t goes_in, std::uint32_t comes_back, Change&& change) {
+        model::Snapshot intent = remote_path();
+        test::edit<Service>(intent, "ids",
+                            [](Service& s) { s.privileges = {Privilege::rewrite_headers}; });
+        TestHost from(intent, "h1", 2, goes_in), to(intent, "h1", 2, comes_back);
+        open(from);
+        open(to);
+        TestHost& at = goes_in == comes_back ? from : to;
+        for (std::uint16_t port = 4000; port < 4400; ++port) {
+            from.insert(from.tracked("g1", CallPoint::egress, test::tcp(port, 80)));
+            const Packet* sent = from.in_service();
+            ASSERT_NE(sent, nullptr);
+            path = std::uint64_t{9001} << 24 | sent->smd.spi;
+            Packet& p = at.packet(change(*sent, port));
+            p.smd = sent->smd;
+            p.smd.si = 0;
+            p.smd.returning = true;
+            net::set_macs(p, net::service_plane_mac(1), node_mac(2));
+            p.vni = 9001;
+            p.destination_port = p.source_port = p.tunnel_peer = net::no_port;
+            at.give_back(p);
+            EXPECT_EQ(p.exit, net::no_exit);
+        }
+        insert_times = from.insert_state.times;
+    }
+    void open(TestHost& host) {
+        dataplane::OpenInput input;
+        input.worker = host.emit.worker;
+        input.workers = 2;
+        input.pool = [this](std::string_view, std::size_t, std::uint32_t, bool&) {
+            return static_cast<void*>(memory.get());
+        };
+        host.insert_state.times.open(input);
+        host.return_state.times.open(input);
+    }
+    std::unique_ptr<PathTimesMemory> memory = std::make_unique<PathTimesMemory>();
+    PathTimes insert_times;
+    std::uint64_t path = 0;
+};
+
+TEST_F(ReturnOfWatchedFlows, CountWhereTheyWereSentWhateverWorkerTheyComeBackTo) {
+    play(1, 0, [](const Packet& sent, std::uint16_t) { return bytes_of(sent); });
+    const auto time = insert_times.find(path);
+    ASSERT_TRUE(time);
+    EXPECT_GE(time->sent, 3u);
+    EXPECT_EQ(time->returned, time->sent);
+    EXPECT_EQ(time->timed, time->sent);
+}
+
+TEST_F(ReturnOfWatchedFlows, AreTheSameWhenANodeChangedTheirAddresses) {
+    play(0, 0, [](const Packet&, std::uint16_t port) {
+        return test::tcp(static_cast<std::uint16_t>(port + 10'000), 80).build();
+    });
+    const auto time = insert_times.find(path);
+    ASSERT_TRUE(time);
+    EXPECT_GE(time->sent, 3u);
+    EXPECT_EQ(time->returned, time->sent);
+}
+
 // A node that ends connections answers before the server has: tracking hears of it here.
 TEST_F(ReturnTest, AnswersThatANodeMadeCountForTheFlowsStateWhereItMayRewrite) {
     for (const bool may : {false, true}) {

@@ -48,7 +48,8 @@ void ShortWay::make_ready() {
 
 bool ShortWay::is_usual(Packet& p, const Entrance& at) {
     if (!is_ready_) make_ready();
-    if (!may_deliver_ || at.pair.insertion == flow::no_index || Symmetry::watches(at.hash))
+    if (!may_deliver_ || at.pair.insertion == flow::no_index ||
+        Symmetry::watches(tables_.plane->host_id, emit_.flows->make_handle(at.pair)))
         return false;
     const flow::InsertionDecision record = emit_.flows->insertion(at.pair);
     const bool reverse = static_cast<std::uint8_t>(at.point) != record.initiator_call_point;
@@ -237,7 +238,7 @@ ShortWay::Anchor ShortWay::find_anchor(const Packet& p, std::uint32_t strip,
     const PortEntry* port = emit_.ports->at(smd.anchor_port & 0xffffff);
     if ((chain && chain->svni != from.svni) || !port || port->anchor_id() != smd.anchor_port ||
         port->vni != smd.tenant_vni || port->role != dataplane::PortRole::guest || port->foreign ||
-        emit_.flows->worker_of(smd.flow_handle) != emit_.worker || Symmetry::watches(frame.hash))
+        emit_.flows->worker_of(smd.flow_handle) != emit_.worker || Symmetry::watches(smd))
         return {};
     // A port that has moved, or moves (MB-6); what a node may have said in the other end's name.
     if (emit_.ports->moved_anchor(smd.anchor_port, emit_.now_ns) ||

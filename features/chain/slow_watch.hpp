@@ -21,8 +21,8 @@ constexpr std::size_t latency_bucket(std::uint64_t ns) {
 // When a packet was given to its node, or two nanoseconds before. The lowest bit says whether its
 // flow is one of those that are watched at every hop, in both directions, on every host
 // (Symmetry::watches()).
-inline std::uint64_t timed_at(std::uint32_t hash, std::uint64_t now_ns) {
-    return ((now_ns - 1) & ~std::uint64_t{1}) | (Symmetry::watches(hash) ? 1u : 0u);
+inline std::uint64_t timed_at(const net::Smd& smd, std::uint64_t now_ns) {
+    return ((now_ns - 1) & ~std::uint64_t{1}) | (Symmetry::watches(smd) ? 1u : 0u);
 }
 constexpr bool is_watched(std::uint64_t timed_ns) {
     return (timed_ns & 1) != 0;
@@ -39,14 +39,15 @@ public:
     static constexpr std::uint64_t least = 50;  // packets in a window
     enum class Change : std::uint8_t { none = 0, slow, fast };
 
-    // `counts`: all there have been. Call it often; `limit_us` 0: there is none.
+    // `counts`: all there have been; less than before: they were counted anew. Call it often;
+    // `limit_us` 0: there is none.
     Change look(const Counts& counts, std::uint32_t limit_us, std::uint64_t now_ns) {
         if (limit_us == 0) {
             const bool was = slow_;
             *this = {};
             return was ? Change::fast : Change::none;
         }
-        if (from_ns_ == 0) return start(counts, now_ns);
+        if (from_ns_ == 0 || began_anew(counts)) return start(counts, now_ns);
         if (now_ns - from_ns_ < window_ns) return Change::none;
         const std::uint64_t p99 = percentile(counts);
         start(counts, now_ns);
@@ -75,6 +76,11 @@ private:
         before_ = counts;
         from_ns_ = now_ns;
         return Change::none;
+    }
+    bool began_anew(const Counts& counts) const {
+        for (std::size_t i = 0; i < counts.size(); ++i)
+            if (counts[i] < before_[i]) return true;
+        return false;
     }
     std::uint64_t percentile(const Counts& counts) const {
         std::uint64_t total = 0, below = 0;

@@ -8,14 +8,22 @@
 namespace weir::chain {
 
 // Whether replies meet the nodes that the packets they answer have met, as stateful nodes need it.
-// Looks at what returns to the anchor, for one flow in 64: chosen by the hash that both directions
-// have in common, so that of a flow that is watched no packet is missed. One per worker.
+// Looks at what returns to the anchor, for one flow in 64: chosen by the number that its packets
+// carry in both directions, so that of a flow that is watched no packet is missed, whatever nodes
+// make of its addresses. One per worker.
 class Symmetry {
 public:
     static constexpr std::uint32_t one_in = 64;
     static constexpr std::size_t capacity = 1024;
 
-    static bool watches(std::uint32_t hash) { return (hash >> 16) % one_in == 0; }
+    // The same answer at the anchor, at every hop and on every host.
+    static constexpr bool watches(std::uint32_t anchor_host, std::uint32_t flow_handle) {
+        const std::uint32_t number = flow_handle * 0x9e3779b1u + anchor_host * 0x85ebca6bu;
+        return number <= ~0u / one_in;
+    }
+    static constexpr bool watches(const net::Smd& smd) {
+        return watches(smd.anchor_host, smd.flow_handle);
+    }
 
     // What a returning packet has met, as far as its metadata tells.
     struct Met {

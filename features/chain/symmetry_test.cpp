@@ -16,6 +16,15 @@ struct Watch {
 };
 constexpr Met both{10, 2}, one{20, 1}, other{30, 2};
 
+TEST(Symmetry, WatchesOneFlowInSixtyFourOfEachHost) {
+    for (const std::uint32_t host : {1u, 2u, 777u}) {
+        int watched = 0;
+        for (std::uint32_t slot = 0; slot < 64'000; ++slot)
+            watched += Symmetry::watches(host, slot % 251 << 24 | slot);
+        EXPECT_NEAR(watched, 1000, 100);
+    }
+}
+
 TEST(Symmetry, SaysNothingOfFlowsThatMeetTheSameNodes) {
     Watch watch;
     for (int i = 0; i < 100; ++i) {

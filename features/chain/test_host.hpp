@@ -29,13 +29,13 @@ using dataplane::Packet;
 class TestHost {
 public:
     explicit TestHost(const model::Snapshot& intent, std::string name = "h1",
-                      std::uint32_t workers = 1)
-        : name_(std::move(name)), vtable_(make_vtable(this, workers)), emit(vtable_, 0) {
+                      std::uint32_t workers = 1, std::uint32_t worker = 0)
+        : name_(std::move(name)), vtable_(make_vtable(this, workers)), emit(vtable_, worker) {
         flow::TableLimits limits;
         limits.records = 16384;
         const std::size_t bytes = flow::Table::bytes_needed(limits);
         memory_.reset(static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)));
-        flows = flow::Table::create({memory_.get(), bytes}, limits, 0).value();
+        flows = flow::Table::create({memory_.get(), bytes}, limits, worker).value();
         map_.all = {7, 7, 0, 7};
         map_.insertion = {2, 2};
         map_.behind_insertion = {4, 4};

@@ -46,11 +46,11 @@ bool take_query(const LocalNode& node, NodeSlot& slot, std::uint64_t now_ns) {
 // One packet of a node at a time is timed: of the flows that are watched whenever there is one,
 // else one in a while.
 bool take_timing(const Packet& p, NodeSlot& slot, std::uint64_t& from_ns, std::uint64_t now_ns) {
-    if (now_ns < from_ns && !Symmetry::watches(p.hash)) return false;
+    if (now_ns < from_ns && !Symmetry::watches(p.smd)) return false;
     from_ns = now_ns + timing_pause_ns;
     std::uint64_t running = slot.timed_ns.load(std::memory_order_relaxed);
     if (running != 0 && now_ns - running < timing_limit_ns) return false;
-    return slot.timed_ns.compare_exchange_strong(running, timed_at(p.hash, now_ns),
+    return slot.timed_ns.compare_exchange_strong(running, timed_at(p.smd, now_ns),
                                                  std::memory_order_acq_rel);
 }
 
@@ -88,7 +88,7 @@ Exit without_context(Packet& p, Work& work) {
 template <class AnyContext>
 void time_context(AnyContext& context, const Packet& p, std::uint64_t now_ns) {
     if (context.inside == 0 && context.sampled_ns == 0)
-        context.sampled_ns = timed_at(p.hash, now_ns);
+        context.sampled_ns = timed_at(p.smd, now_ns);
     if (context.inside != 0xffff) ++context.inside;
 }
 
