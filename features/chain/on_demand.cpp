@@ -90,20 +90,101 @@ std::string name_of(const ServicePathWanted& wanted, std::uint32_t sci) {
     return text;
 }
 
-// What nobody can have any more, and the oldest where there are too many.
-bool prune(const Snapshot& intent, const ServiceChain& chain, Snapshot& reported) {
-    std::map<std::uint64_t, std::string> kept;
-    std::vector<std::string> gone;
+using Nodes = std::vector<std::uint32_t>;
+
+constexpr std::size_t most_of_host = 8;  // paths of a chain that a host may have asked for
+
+// Nodes that paths of a chain are made of, whoever asked.
+struct Combination {
+    std::size_t hosts = 0;  // whose flows may have the path
+    bool is_asked = false;  // by the host that asks now
+    std::uint64_t oldest = ~std::uint64_t{0};
+    std::vector<std::string> names;
+};
+
+std::map<Nodes, Combination> combinations_of(const Snapshot& reported, const std::string& chain,
+                                             std::string_view host) {
+    std::map<Nodes, Combination> out;
     for (const auto& [name, wanted] : reported.all<ServicePathWanted>()) {
-        if (wanted.chain != chain.name) continue;
-        const bool lives = intent.find<model::Host>(wanted.host) != nullptr;
-        if (lives && fits(intent, chain, wanted.nodes)) kept.emplace(wanted.number, name);
-        else gone.push_back(name);
+        if (wanted.chain != chain) continue;
+        Combination& one = out[wanted.nodes];
+        ++one.hosts;
+        one.is_asked |= wanted.host == host;
+        one.oldest = std::min(one.oldest, wanted.number);
+        one.names.push_back(name);
     }
-    for (; kept.size() >= chain.max_static_paths; kept.erase(kept.begin()))
-        gone.push_back(kept.begin()->second);
-    for (const std::string& name : gone) reported.erase<ServicePathWanted>(name);
-    return !gone.empty();
+    return out;
+}
+
+bool erase(Snapshot& reported, const std::vector<std::string>& names) {
+    for (const std::string& name : names) reported.erase<ServicePathWanted>(name);
+    return !names.empty();
+}
+
+// What nobody can have any more, and the oldest combinations where there are too many.
+bool prune(const Snapshot& intent, const ServiceChain& chain, Snapshot& reported) {
+    std::vector<std::string> gone;
+    for (const auto& [name, wanted] : reported.all<ServicePathWanted>())
+        if (wanted.chain == chain.name && (intent.find<model::Host>(wanted.host) == nullptr ||
+                                           !fits(intent, chain, wanted.nodes)))
+            gone.push_back(name);
+    const bool any = erase(reported, gone);
+    auto combinations = combinations_of(reported, chain.name, {});
+    const auto is_older = [](const auto& a, const auto& b) {
+        return a.second.oldest < b.second.oldest;
+    };
+    bool too_many = false;
+    for (; combinations.size() > chain.max_static_paths; too_many = true) {
+        const auto oldest = std::ranges::min_element(combinations, is_older);
+        erase(reported, oldest->second.names);
+        combinations.erase(oldest);
+    }
+    return any || too_many;
+}
+
+bool is_eligible(const Snapshot& intent, const Snapshot& reported, const Nodes& nodes) {
+    return std::ranges::all_of(nodes, [&](std::uint32_t id) {
+        const ServiceNode* node = node_of(intent, id);
+        return node && is_eligible(*node, reported);
+    });
+}
+
+// Room for one more of the host: of what it has, the oldest whose nodes take no new flows goes.
+// False: all that it has is good.
+bool make_room(const Snapshot& intent, Snapshot& reported, const ServicePathWanted& wanted) {
+    std::map<std::uint64_t, const ServicePathWanted*> own;
+    for (const auto& row : reported.all<ServicePathWanted>())
+        if (row.second.chain == wanted.chain && row.second.host == wanted.host)
+            own.emplace(row.second.number, &row.second);
+    if (own.size() < most_of_host) return true;
+    for (const auto& [number, one] : own) {
+        if (is_eligible(intent, reported, one->nodes)) continue;
+        return erase(reported, {one->name});
+    }
+    return false;
+}
+
+// Where there are as many combinations as may be: one that others have, of good nodes and with the
+// fewest hosts. If there is none, the oldest whose nodes take no new flows makes room for `picked`.
+// Empty: the host has all that there is.
+Nodes shared(const Snapshot& intent, Snapshot& reported, const ServiceChain& chain,
+             std::string_view host, Nodes picked) {
+    const auto combinations = combinations_of(reported, chain.name, host);
+    if (combinations.size() < chain.max_static_paths || combinations.contains(picked))
+        return picked;
+    const std::pair<const Nodes, Combination>* best = nullptr;
+    const std::pair<const Nodes, Combination>* worst = nullptr;
+    for (const auto& one : combinations) {
+        if (!is_eligible(intent, reported, one.first)) {
+            if (!worst || one.second.oldest < worst->second.oldest) worst = &one;
+        } else if (!one.second.is_asked && (!best || one.second.hosts < best->second.hosts)) {
+            best = &one;
+        }
+    }
+    if (best) return best->first;
+    if (!worst) return {};
+    erase(reported, worst->second.names);
+    return picked;
 }
 
 std::uint64_t next_number(const Snapshot& reported) {
@@ -124,14 +205,18 @@ bool answer(const model::Value& event, std::string_view host, const Snapshot& in
     if (!chain || chain->paths != PathMode::on_demand || !intent.find<model::Host>(wanted.host))
         return false;
     wanted.chain = chain->name;
-    wanted.nodes = pick(intent, reported, *chain, host);
-    if (wanted.nodes.empty()) return false;
+    const Nodes picked = pick(intent, reported, *chain, host);
+    if (picked.empty()) return false;
+    const bool pruned = prune(intent, *chain, reported);
+    wanted.nodes = shared(intent, reported, *chain, host, picked);
     // It has asked again before the answer came, or finds unusable what there is.
-    for (const auto& row : reported.all<ServicePathWanted>())
-        if (row.second.chain == wanted.chain && row.second.host == wanted.host &&
-            row.second.nodes == wanted.nodes)
-            return false;
-    prune(intent, *chain, reported);
+    const bool is_new =
+        !wanted.nodes.empty() &&
+        std::ranges::none_of(reported.all<ServicePathWanted>(), [&](const auto& row) {
+            return row.second.chain == wanted.chain && row.second.host == wanted.host &&
+                   row.second.nodes == wanted.nodes;
+        });
+    if (!is_new || !make_room(intent, reported, wanted)) return pruned;
     wanted.number = next_number(reported);
     wanted.name = name_of(wanted, chain->sci);
     reported.put(std::move(wanted));

@@ -110,7 +110,65 @@ TEST_F(OnDemand, WhatIsNoMoreGoesAndTheOldestWhereThereAreTooMany) {
     EXPECT_EQ(count(), 2u) << "without the one over n3";
     test::edit<ServiceChain>(intent, "c1", [](ServiceChain& c) { c.max_static_paths = 2; });
     ask("h4");
-    EXPECT_EQ(count(), 2u);
+    EXPECT_EQ(count(), 3u) << "two combinations, one of them for two hosts";
+    test::edit<ServiceChain>(intent, "c1", [](ServiceChain& c) { c.max_static_paths = 1; });
+    EXPECT_TRUE(ask("h2"));
+    EXPECT_EQ(static_paths(whole()).at("c1").size(), 1u);
+}
+
+// As many combinations as the chain may have: hosts share them, nobody loses what it has.
+TEST_F(OnDemand, HostsShareCombinationsWhereThereMayBeNoMore) {
+    test::edit<ServiceChain>(intent, "c1", [](ServiceChain& c) { c.max_static_paths = 2; });
+    for (int i = 10; i < 40; ++i) {
+        model::Host host;
+        host.name = "x" + std::to_string(i);
+        host.id = static_cast<std::uint32_t>(i);
+        intent.put(host);
+        EXPECT_TRUE(ask(host.name));
+    }
+    std::map<Nodes, int> hosts;
+    for (const auto& row : reported.all<ServicePathWanted>()) ++hosts[row.second.nodes];
+    EXPECT_EQ(hosts.size(), 2u);
+    for (const auto& [nodes, count] : hosts) EXPECT_EQ(count, 15);
+    EXPECT_EQ(static_paths(whole()).at("c1").size(), 2u);
+    // Who asks again may have the other one as well; then there is no more to give.
+    for (int i = 0; i < 10; ++i) ask("x10");
+    EXPECT_FALSE(ask("x10"));
+    EXPECT_LE(count(), 31u);
+}
+
+TEST_F(OnDemand, WhatNobodyShouldUseMakesRoomWhereThereMayBeNoMore) {
+    test::edit<ServiceChain>(intent, "c1", [](ServiceChain& c) { c.max_static_paths = 1; });
+    EXPECT_TRUE(ask("h1"));
+    EXPECT_EQ(last(), (Nodes{3, 2}));
+    set_state("n3", 3, NodeState::down);
+    EXPECT_TRUE(ask("h2"));
+    EXPECT_EQ(count(), 1u);
+    EXPECT_EQ(last().at(0), 1u);
+}
+
+TEST_F(OnDemand, AHostHasEightOfAChainAtMost) {
+    for (std::uint32_t id = 20; id < 40; ++id) {
+        ServiceNode node = *intent.find<ServiceNode>("n1");
+        node.name = "m" + std::to_string(id);
+        node.id = id;
+        intent.put(node);
+    }
+    for (int i = 0; i < 30; ++i) ask("h1");
+    EXPECT_EQ(count(), 8u);
+    EXPECT_FALSE(ask("h1"));
+    EXPECT_TRUE(ask("h2")) << "others have their own";
+    const Nodes oldest = [&] {
+        const ServicePathWanted* found = nullptr;
+        for (const auto& row : reported.all<ServicePathWanted>())
+            if (!found || row.second.number < found->number) found = &row.second;
+        return found->nodes;
+    }();
+    for (const auto& row : intent.all<ServiceNode>())
+        if (row.second.id == oldest.at(0)) set_state(row.first, row.second.id, NodeState::down);
+    EXPECT_TRUE(ask("h1"));
+    EXPECT_EQ(count(), 9u);
+    for (const auto& row : reported.all<ServicePathWanted>()) EXPECT_NE(row.second.nodes, oldest);
 }
 
 TEST_F(OnDemand, NobodyElseIsAnswered) {

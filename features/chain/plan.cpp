@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <set>
+#include <vector>
 
 #include "features/chain/feature.hpp"
 #include "features/chain/paths.hpp"
@@ -20,7 +21,10 @@ using model::Snapshot;
 class HostPlan {
 public:
     HostPlan(const Snapshot& intent, std::string_view host, Snapshot& out)
-        : intent_(intent), host_(host), out_(out) {}
+        : intent_(intent), host_(host), out_(out) {
+        for (const auto& row : intent_.all<ServicePathWanted>())
+            if (row.second.host == host_) wanted_.push_back(&row.second);
+    }
 
     void run() {
         for (const auto& [name, node] : intent_.all<ServiceNode>())
@@ -108,12 +112,10 @@ private:
         if (!anchors_.contains(path.chain)) return false;
         const ServiceChain* chain = intent_.find<ServiceChain>(path.chain);
         if (!chain || chain->paths != PathMode::on_demand) return true;
-        const auto is_it = [&](const ServicePathWanted& wanted) {
-            return wanted.chain == path.chain && wanted.host == host_ &&
-                   std::ranges::equal(wanted.nodes, path.forward, {}, {}, &PathHop::node_id);
-        };
-        return std::ranges::any_of(intent_.all<ServicePathWanted>(),
-                                   [&](const auto& row) { return is_it(row.second); });
+        return std::ranges::any_of(wanted_, [&](const ServicePathWanted* wanted) {
+            return wanted->chain == path.chain &&
+                   std::ranges::equal(wanted->nodes, path.forward, {}, {}, &PathHop::node_id);
+        });
     }
 
     bool passes_here(const ServicePath& path) const {
@@ -227,6 +229,7 @@ private:
     Snapshot& out_;
     // Chains that flows of this host may have: by a rule, or by a node's order.
     std::set<std::string> anchors_;
+    std::vector<const ServicePathWanted*> wanted_;  // by flows of this host
     std::map<std::string, GroupMembers> members_;
 };
 
