@@ -84,13 +84,12 @@ bool report_load(const model::Value& event, model::Snapshot& reported) {
     const ServiceNodeStatus* before = reported.find<ServiceNodeStatus>(name);
     const auto load =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(event["load"].as_uint(), whole_load));
+    const auto id = static_cast<std::uint32_t>(event["node_id"].as_uint());
+    if (before && before->node_id != id) before = nullptr;  // of another node of that name
     ServiceNodeStatus status = before ? *before : ServiceNodeStatus();
-    if (!before) {
-        status.name = name;
-        status.node_id = static_cast<std::uint32_t>(event["node_id"].as_uint());
-    }
-    if (status.name.empty() || status.node_id == 0 || (before && before->load == load))
-        return false;
+    if (name.empty() || id == 0 || status.load == load) return false;
+    status.name = name;
+    status.node_id = id;
     status.load = load;
     reported.put(std::move(status));
     return true;
@@ -129,8 +128,11 @@ bool report(const model::Value& event, std::string_view host, model::Snapshot& r
     if (lives) status.state = what == "node-up" ? NodeState::up : NodeState::down;
     if (keeps_time) status.slow = what == "node-slow";
     if (keeps_packets) status.lossy = what == "node-lossy";
-    if (before && before->state == status.state && before->slow == status.slow &&
-        before->lossy == status.lossy && before->node_id == id)
+    const bool is_new = !before || before->node_id != id;
+    // Nothing is wrong with a node that nothing was said of.
+    if (is_new && !lives && !status.slow && !status.lossy) return false;
+    if (!is_new && before->state == status.state && before->slow == status.slow &&
+        before->lossy == status.lossy)
         return false;
     status.generation = before ? before->generation + 1 : 1;
     reported.put(std::move(status));

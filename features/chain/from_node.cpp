@@ -278,17 +278,32 @@ Result<std::shared_ptr<const NodeTable>> FromNode::compile(
     return std::shared_ptr<const Tables>(std::make_shared<Tables>(*std::move(table)));
 }
 
+void FromNode::State::arrange(const NodeTable& table, std::uint64_t now_ns) {
+    if (digest == table.digest) return;
+    const auto keep = [&](auto& array, auto&& fresh) {
+        const auto before = array;
+        for (std::size_t n = 0; n < table.nodes.size(); ++n) {
+            const auto at = std::ranges::find(ids, table.nodes[n].id);
+            array[n] = at != ids.end() ? before[static_cast<std::size_t>(at - ids.begin())]
+                                       : std::decay_t<decltype(array[n])>(fresh);
+        }
+    };
+    keep(latency, Latency{});
+    keep(watched, Latency{});
+    keep(slow, SlowWatch{});
+    keep(slow_from_ns, now_ns);
+    keep(answers, std::uint64_t{0});
+    rates = {};
+    orders.clear_counters();
+    ids = {};
+    for (std::size_t n = 0; n < table.nodes.size(); ++n) ids[n] = table.nodes[n].id;
+    digest = table.digest;
+}
+
 void FromNode::run(dataplane::Burst& burst, const Tables& table, State& state,
                    dataplane::Exits<Exit>& exits, dataplane::Emit& emit) {
     const bool ready = state.binding.follow(table, true);
-    if (state.digest != table.digest) {
-        state.rates = {};
-        state.latency = state.watched = {};
-        state.slow = {};
-        state.answers = {};
-        state.orders.clear_counters();
-        state.digest = table.digest;
-    }
+    state.arrange(table, emit.now_ns);
     for (dataplane::Packet* p : burst.packets()) {
         const NodeTable::Place* place = table.at(p->hand.port);
         from::Work work{table, state, emit};

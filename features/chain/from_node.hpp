@@ -55,14 +55,18 @@ struct FromNode {
         std::array<Latency, max_local_nodes> latency{};  // of all packets that were timed,
         std::array<Latency, max_local_nodes> watched{};  // and of watched flows
         std::array<SlowWatch, max_local_nodes> slow{};
+        std::array<std::uint64_t, max_local_nodes> slow_from_ns{};  // 0: said how it fares
         std::uint64_t slow_told_ns = 0;  // when operators heard of slow nodes last
         std::array<std::uint64_t, max_local_nodes> answers{};
-        std::uint64_t digest = 0;  // of the table that the arrays above are indexed by
+        std::array<std::uint32_t, max_local_nodes> ids{};  // of the nodes of the arrays above,
+        std::uint64_t digest = 0;                          // and of the table of these
         NodeOrders orders;
         void open(const dataplane::OpenInput& input) {
             binding.open(input);
             orders.open(input);
         }
+        // Puts the arrays into the order of the table; nodes that stay keep what is theirs.
+        void arrange(const NodeTable& table, std::uint64_t now_ns);
         void time(std::size_t node, std::uint64_t since_ns, std::uint64_t now_ns) {
             if (now_ns < since_ns) return;
             latency[node].add(now_ns - since_ns);

@@ -260,7 +260,11 @@ void send_publications(const Tables& tables, State& state, Emit& emit) {
             ++(message.op == CtrlOp::overload ? state.overloads_sent : state.messages_sent);
             --left;
         }
-        if (message.next >= hosts.size()) message = {};
+        if (message.next < hosts.size()) continue;
+        if (message.op == CtrlOp::overload)
+            state.binding.slot(static_cast<std::size_t>(node - nodes.begin()))
+                .overload_told.store(message.serial, std::memory_order_release);
+        message = {};
     }
 }
 
@@ -291,7 +295,7 @@ void judge(const LocalNode& node, std::size_t n, const Tables& tables, State& st
         const bool changed = slot.judge.advance(emit.now_ns, what, times_of(node));
         if (changed) publish(node, slot, state, emit);
         if (slot.judge.verdict() != Judge::Verdict::unknown)
-            keep_telling(node, slot, changed, state.told_ns[n], emit);
+            keep_telling(node, slot, changed, state.watches[n].verdict_told_ns, emit);
         begin_interval(node, slot, emit);
     }
     if (node.mode == NodeMode::aware) ask_alone(node, tables.nodes, slot, emit);
@@ -412,6 +416,7 @@ Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
     if (heard->host.exchange(p.tunnel_peer, std::memory_order_acq_rel) != p.tunnel_peer) {
         heard->message_ns.store(0, std::memory_order_release);
         heard->stale_ns.store(0, std::memory_order_release);
+        heard->overload_ns.store(0, std::memory_order_release);
     }
     if (!take_token(
             state.buckets[static_cast<std::size_t>(heard - state.binding.memory()->heard.data())],
@@ -455,15 +460,15 @@ void Liveness::run(dataplane::Burst& burst, const Tables& tables, State& state,
 
 void Liveness::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&, Emit& emit) {
     if (!state.binding.follow(tables.nodes, false)) return;
-    if (state.watched_digest != tables.nodes.digest) {
-        state.watches = {};
-        state.told_ns = {};
-        state.watched_digest = tables.nodes.digest;
-    }
+    arrange_watches(tables.nodes, state);
     apply_statuses(tables, state, emit);
     for (std::size_t n = 0; n < tables.nodes.nodes.size(); ++n) {
         const LocalNode& node = tables.nodes.nodes[n];
-        if (!judged_here(node, emit.worker)) continue;
+        if (!judged_here(node, emit.worker)) {
+            if (state.watches[n].node_id != 0) state.watches[n] = {};
+            continue;
+        }
+        begin_watch(node, n, state, emit.now_ns);
         if (node.liveness_support) judge(node, n, tables, state, emit);
         watch_node(node, n, state, emit);
     }

@@ -66,25 +66,29 @@ struct Liveness {
             CtrlOp op = CtrlOp::node_down;
             std::uint16_t valid_s = 0;
             std::uint32_t parameter = 0;
-            std::size_t next = 0;  // index into Tables::hosts of the node
+            std::uint32_t serial = 0;  // of what the node said
+            std::size_t next = 0;      // index into Tables::hosts of the node
         };
         struct Bucket {  // messages of one issuer (CT-6)
             std::uint64_t tokens = 0, filled_ns = 0;
         };
         struct Watch {  // for packets that do not come back
+            std::uint32_t node_id = 0;  // 0: not judged by this worker
+            std::uint64_t began_ns = 0;
+            bool stated = false;  // how the node fares, though nothing may have changed
             std::uint64_t looked_ns = 0, delivered = 0, bytes = 0;
             NodeLoad load;
             LossWatch loss;
             std::uint64_t lossy_told_ns = 0;
             std::uint64_t overload_ns = 0;  // when the last OVERLOAD was told
             std::uint32_t overload = 0;     // its serial number
+            std::uint64_t verdict_told_ns = 0;  // last report of it
         };
         NodeBinding binding;
         std::array<Publication, 2 * max_local_nodes> publications{};  // in any order
         std::array<Watch, max_local_nodes> watches{};
-        std::array<std::uint64_t, max_local_nodes> told_ns{};  // last report of the verdict
         std::array<Bucket, dataplane::HealthBoard::capacity> buckets{};
-        std::uint64_t watched_digest = 0;
+        std::uint64_t watched_digest = 0;  // of the table that the watches are by
         std::uint64_t status_digest = 0;  // of the statuses applied last
         std::uint64_t messages_sent = 0, messages_applied = 0, stale_applied = 0;
         std::uint64_t overloads_sent = 0, overloads_applied = 0;

@@ -2,6 +2,7 @@
 
 #include "features/chain/ctrl.hpp"
 #include "features/chain/liveness.hpp"
+#include "features/chain/planned.hpp"
 #include "features/chain/test_nodes.hpp"
 
 namespace weir::chain {
@@ -89,6 +90,32 @@ TEST(LivenessMessages, OthersAreNot) {
     w.ctrl.issuer = 1;  // our own node
     EXPECT_EQ(w.say(), "ctrl.wrong_host");
     EXPECT_EQ(w.state(), State::unknown);
+}
+
+// A host counts by its own clock: what the node's new host says is no replay.
+TEST(LivenessMessages, TheNewHostOfANodeCountsAnew) {
+    Hearing w;
+    ServiceNodeMove move;
+    move.name = "n2";
+    move.node_id = 2;
+    move.svni = 9001;
+    move.number = 1;
+    move.from = "h4";
+    move.from_id = 4;
+    move.to = "h1";
+    move.to_id = 1;
+    w.intent.put(move);
+    w.engine.publish(w.intent);
+    w.ctrl.op = static_cast<std::uint8_t>(CtrlOp::overload);
+    w.ctrl.valid_s = 60;
+    w.ctrl.parameter = 500;
+    EXPECT_EQ(w.say(), taken);
+    EXPECT_EQ(w.say(), "REPLAY");
+    w.from = 1;
+    w.ctrl.sequence = 5;
+    w.ctrl.parameter = 100;
+    EXPECT_EQ(w.say(), taken);
+    EXPECT_EQ(w.machine.health.overloads().share(2), 100u);
 }
 
 TEST(LivenessMessages, MalformedOnesAreDropped) {

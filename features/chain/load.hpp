@@ -51,12 +51,12 @@ public:
         return static_cast<std::uint32_t>(std::lround(std::min(average_, 1.0) * whole_load));
     }
     // The load, if it is to be told now: at most each five seconds, and when the factor is another
-    // by more than a tenth.
-    std::optional<std::uint32_t> tell(std::uint64_t now_ns) {
+    // by more than a tenth. `state`: in any case.
+    std::optional<std::uint32_t> tell(std::uint64_t now_ns, bool state = false) {
         const std::uint32_t before = load_factor(told_), now = load_factor(load());
         const std::uint32_t apart = before > now ? before - now : now - before;
-        if (apart * 10 <= before) return std::nullopt;
-        if (told_ns_ != 0 && now_ns - told_ns_ < quiet_ns) return std::nullopt;
+        const bool soon = told_ns_ != 0 && now_ns - told_ns_ < quiet_ns;
+        if (!state && (soon || apart * 10 <= before)) return std::nullopt;
         told_ns_ = now_ns;
         told_ = load();
         return told_;

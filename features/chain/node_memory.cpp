@@ -25,11 +25,12 @@ void reset(NodeSlot& slot) {
     for (AtomicU64* value : {&slot.ask_from_ns, &slot.asked_ns, &slot.rode_ns, &slot.questions,
                              &slot.heard[0], &slot.heard[1], &slot.heard[2], &slot.heard[3],
                              &slot.timed_ns, &slot.trace, &slot.unreturned, &slot.secret[0],
-                             &slot.secret[1], &slot.silent_until_ns})
+                             &slot.secret[1], &slot.silent_until_ns, &slot.overload})
         value->store(0, std::memory_order_relaxed);
     slot.ask_from_ns.store(never_ns, std::memory_order_relaxed);
     slot.sequence.store(0, std::memory_order_relaxed);
     slot.traced_flow.store(0, std::memory_order_relaxed);
+    slot.overload_told.store(0, std::memory_order_relaxed);
     slot.moved_by.store(0, std::memory_order_relaxed);
     for (Tally& tally : slot.tallies)
         for (auto* counters : {&tally.delivered, &tally.returned})

@@ -68,6 +68,7 @@ struct alignas(64) NodeSlot {
     // What the node said of itself last (OVERLOAD): serial number 32 bits, seconds 16, share of new
     // flows in thousandths 16.
     AtomicU64 overload{0};
+    AtomicU32 overload_told{0};  // serial number of the last word that all hosts were told
 
     AtomicU64 unreturned{0};  // packets that did not come back within a second (TM-3)
     std::array<Tally, limits::max_workers> tallies;
@@ -148,6 +149,8 @@ struct NodeMemory {
 class NodeBinding {
 public:
     void open(const dataplane::OpenInput& input);
+    // Whether slot() and the like are by the table's order of nodes.
+    bool follows(const NodeTable& table) const { return memory_ && table.digest == digest_; }
     // Looks up or claims slots when the table is another than last time. With `contexts`, this
     // worker's share of the nodes' contexts is made ready as well. False: there is no memory.
     bool follow(const NodeTable& table, bool contexts);

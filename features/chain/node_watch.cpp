@@ -22,6 +22,10 @@ void watch_returns(const Liveness::State::Watch& watch, NodeSlot& slot) {
     }
 }
 
+bool states_now(const Liveness::State::Watch& watch, std::uint64_t now_ns) {
+    return !watch.stated && now_ns - watch.began_ns >= settled_ns;
+}
+
 // What the node was given in the last second and holds, of what it can take (PS-6).
 void watch_load(Liveness::State::Watch& watch, const LocalNode& node, const NodeSlot& slot,
                 std::uint64_t delivered, std::uint64_t bytes, Emit& emit) {
@@ -40,12 +44,13 @@ void watch_load(Liveness::State::Watch& watch, const LocalNode& node, const Node
                                                : all_contexts,
                       node.latency_limit_us};
     watch.load.sample(utilisation(use));
-    const auto load = watch.load.tell(emit.now_ns);
+    const bool states = states_now(watch, emit.now_ns);
+    const auto load = watch.load.tell(emit.now_ns, states);
     if (!load) return;
     char text[200];
-    const int n = std::snprintf(text, sizeof text,
-                                R"({"event":"node-load","node":"%.63s","node_id":%u,"load":%u})",
-                                node.name.c_str(), node.id, *load);
+    const int n = std::snprintf(
+        text, sizeof text, R"({"event":"node-load","node":"%.63s","node_id":%u,"load":%u%s})",
+        node.name.c_str(), node.id, *load, states ? R"(,"again":true)" : "");
     if (n > 0) emit.event({text, std::min(static_cast<std::size_t>(n), sizeof text - 1)});
 }
 
@@ -63,7 +68,7 @@ void tell_overload(Liveness::State::Watch& watch, const LocalNode& node, const N
     watch.overload_ns = emit.now_ns;
     const auto share = static_cast<std::uint32_t>(said & 0xffff);
     const auto valid_s = static_cast<std::uint16_t>(said >> 16);
-    *place = {node.id, sequence_at(emit.now_ns), CtrlOp::overload, valid_s, share};
+    *place = {node.id, sequence_at(emit.now_ns), CtrlOp::overload, valid_s, share, serial};
     emit.health->overloads().set(node.id, share, emit.now_ns + valid_s * second_ns, emit.now_ns);
     char text[200];
     const int n = std::snprintf(
@@ -78,7 +83,9 @@ void watch_loss(Liveness::State::Watch& watch, const LocalNode& node, std::uint6
                 std::uint64_t returned, Emit& emit) {
     const LossWatch::Change change =
         watch.loss.look(delivered, returned, node.loss_limit, emit.now_ns);
-    const bool again = watch.loss.lossy() && emit.now_ns - watch.lossy_told_ns >= tell_again_ns;
+    const bool again =
+        (watch.loss.lossy() && emit.now_ns - watch.lossy_told_ns >= tell_again_ns) ||
+        states_now(watch, emit.now_ns);
     if (change == LossWatch::Change::none && !again) return;
     watch.lossy_told_ns = emit.now_ns;
     char text[256];
@@ -100,6 +107,7 @@ void look(Liveness::State::Watch& watch, const LocalNode& node, NodeSlot& slot, 
     watch_loss(watch, node, delivered, slot.returned(Side::left) + slot.returned(Side::right),
                emit);
     watch_load(watch, node, slot, delivered, bytes, emit);
+    watch.stated |= states_now(watch, emit.now_ns);
     watch.looked_ns = emit.now_ns;
     watch.delivered = delivered;
     watch.bytes = bytes;
@@ -114,6 +122,30 @@ Liveness::State::Publication* place_for(const LocalNode& node, CtrlOp op, Livene
         if (message.node_id == 0 && !place) place = &message;
     }
     return place;
+}
+
+void arrange_watches(const NodeTable& table, Liveness::State& state) {
+    if (state.watched_digest == table.digest) return;
+    const auto before = state.watches;
+    for (std::size_t n = 0; n < max_local_nodes; ++n) {
+        const auto is_same = [&](const Liveness::State::Watch& watch) {
+            return n < table.nodes.size() && watch.node_id == table.nodes[n].id;
+        };
+        const auto at = std::ranges::find_if(before, is_same);
+        state.watches[n] = at != before.end() ? *at : Liveness::State::Watch{};
+    }
+    state.watched_digest = table.digest;
+}
+
+void begin_watch(const LocalNode& node, std::size_t n, Liveness::State& state,
+                 std::uint64_t now_ns) {
+    Liveness::State::Watch& watch = state.watches[n];
+    if (watch.node_id == node.id) return;
+    watch = {};
+    watch.node_id = node.id;
+    watch.began_ns = now_ns;
+    // What an engine before this one told is not told again (PS-7).
+    watch.overload = state.binding.slot(n).overload_told.load(std::memory_order_acquire);
 }
 
 void watch_node(const LocalNode& node, std::size_t n, Liveness::State& state, Emit& emit) {

@@ -190,6 +190,7 @@ public:
             w->emit.now_ns = now_ns;
             ToNode::tick(*to_tables, w->to, to_exits, w->emit);
             Liveness::tick(*live_tables, w->live, live_exits, w->emit);
+            FromNode::tick(*from_tables, w->from, from_exits, w->emit);
             w->emit.flush();
         }
     }
