@@ -33,9 +33,12 @@ std::vector<std::uint8_t> from_hex(std::string_view text) {
     return text.size() % 2 == 0 ? out : std::vector<std::uint8_t>();
 }
 
-Value refusal(const Error& error) {
+// A row, as the others' answers stand beside it.
+Value refusal(std::uint32_t worker, const Error& error) {
     Value answer = Value::object();
-    answer.set("error", error.text());
+    Value& row = answer.set("rows", Value::array()).push(Value::object());
+    row.set("worker", worker);
+    row.set("error", error.text());
     return answer;
 }
 
@@ -47,7 +50,7 @@ Value Engine::save_node(Worker& worker, const Program& program, const Value& req
                                  worker.pipeline.state<chain::ToNode>(),
                                  request["node"].as_text(),
                                  static_cast<std::uint32_t>(request["from"].as_uint()), now_ns);
-    if (!part) return refusal(part.error());
+    if (!part) return refusal(worker.emit.worker, part.error());
     Value answer = Value::object();
     Value& row = answer.set("rows", Value::array()).push(Value::object());
     row.set("worker", worker.emit.worker);
@@ -62,7 +65,7 @@ Value Engine::restore_node(Worker& worker, const Program& program, const Value& 
     const auto bytes = from_hex(request["state"].as_text());
     const auto part = chain::restore_node(worker.pipeline.table<chain::ToNode>(program.tables),
                                           worker.pipeline.state<chain::ToNode>(), bytes, now_ns);
-    if (!part) return refusal(part.error());
+    if (!part) return refusal(worker.emit.worker, part.error());
     Value answer = Value::object();
     Value& row = answer.set("rows", Value::array()).push(Value::object());
     row.set("worker", worker.emit.worker);

@@ -94,15 +94,18 @@ public:
     // Writes a context of another host under its id, to be linked by recover(). False: the id is
     // another worker's, or taken.
     bool put(std::uint16_t vlan, const Context& context);
-    // Calls visit(id, context) for live ones from this id on, at most so many; returns where to go
-    // on, 0 at the end.
+    // Calls visit(id, context) for live ones among so many ids from this one on; returns where there
+    // may be more behind these, 0: nowhere. All workers can be asked with the same id: go on with
+    // the smallest that is not 0.
     template <class Visit>
-    std::uint32_t each_from(std::uint32_t from, std::size_t most, Visit&& visit) {
+    std::uint32_t each_from(std::uint32_t from, std::uint32_t ids, Visit&& visit) {
+        const std::uint32_t end = from + ids;
+        if (end <= first_) return size() != 0 ? first_ : 0;
         for (std::uint32_t id = from < first_ ? first_ : from; id < first_ + std::uint32_t{count_};
              ++id) {
             const Context& context = at(static_cast<std::uint16_t>(id));
             if (!context.live) continue;
-            if (most-- == 0) return id;
+            if (id >= end) return id;
             visit(static_cast<std::uint16_t>(id), context);
         }
         return 0;

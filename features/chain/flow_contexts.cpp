@@ -155,8 +155,7 @@ void FlowContexts::recover() {
         FlowContext& context = at(id);
         if (!context.live || context.age >= ContextAge::count_ || context.node >= max_local_nodes) {
             context = {};
-            context.next_in_bucket = part_->free;
-            part_->free = id;
+            push_free(id);
             continue;
         }
         context.inside = 0;
@@ -244,19 +243,7 @@ FlowContexts::Refreshed FlowContexts::refresh(const Delivery& d, std::uint64_t n
     return {context, false};
 }
 
-bool FlowContexts::put(std::uint32_t id, const FlowContext& context, ContextOf of) {
-    if (id < first_ || id >= first_ + count_ || at(id).live) return false;
-    if (part_->shares[context.node].used >= of_node_) return false;
-    at(id) = context;
-    at(id).hash = hash_of(context, of);
-    part_->touched = std::max(part_->touched, id - first_ + 1);
-    std::atomic_ref(at(id).live).store(1, std::memory_order_release);
-    return true;
-}
-
-FlowContext* FlowContexts::add(const FlowContext& context, ContextOf of, std::uint64_t now_ns) {
-    const std::uint32_t id = take(context.node, now_ns);
-    if (id == no_context_id) return nullptr;
+FlowContext& FlowContexts::link(std::uint32_t id, const FlowContext& context, ContextOf of) {
     FlowContext& fresh = at(id);
     fresh = context;
     fresh.hash = hash_of(context, of);
@@ -266,7 +253,40 @@ FlowContext* FlowContexts::add(const FlowContext& context, ContextOf of, std::ui
     ++part_->shares[fresh.node].used;
     append(id);
     std::atomic_ref(fresh.live).store(1, std::memory_order_release);
-    return &fresh;
+    return fresh;
+}
+
+bool FlowContexts::put(std::uint32_t id, const FlowContext& context, ContextOf of) {
+    if (id < first_ || id >= first_ + count_) return false;
+    if (part_->shares[context.node].used >= of_node_) return false;
+    if (id - first_ < part_->touched) {
+        if (at(id).live || !unlink_free(id)) return false;
+    } else {
+        for (; first_ + part_->touched < id; ++part_->touched) {
+            at(first_ + part_->touched).live = 0;
+            push_free(first_ + part_->touched);
+        }
+        ++part_->touched;
+    }
+    link(id, context, of);
+    return true;
+}
+
+bool FlowContexts::holds(const FlowContext& context, ContextOf of) const {
+    const std::uint32_t hash = hash_of(context, of);
+    std::uint32_t id = memory_->buckets[first_ + hash % count_];
+    for (; id != no_context_id; id = memory_->contexts[id].next_in_bucket) {
+        const FlowContext& there = memory_->contexts[id];
+        if (there.hash == hash && there.node == context.node && there.known == context.known &&
+            there.tuple == context.tuple && same_flow(any_of(there), any_of(context)))
+            return true;
+    }
+    return false;
+}
+
+FlowContext* FlowContexts::add(const FlowContext& context, ContextOf of, std::uint64_t now_ns) {
+    const std::uint32_t id = take(context.node, now_ns);
+    return id == no_context_id ? nullptr : &link(id, context, of);
 }
 
 // A free number, or one whose time has passed, or that of the node's connection closed longest ago.
@@ -286,7 +306,26 @@ std::uint32_t FlowContexts::take(std::uint8_t node, std::uint64_t now_ns) {
     if (part_->free == no_context_id) return first_ + part_->touched++;
     const std::uint32_t id = part_->free;
     part_->free = at(id).next_in_bucket;
+    if (part_->free != no_context_id) at(part_->free).older = no_context_id;
     return id;
+}
+
+void FlowContexts::push_free(std::uint32_t id) {
+    at(id).older = no_context_id;
+    at(id).next_in_bucket = part_->free;
+    if (part_->free != no_context_id) at(part_->free).older = id;
+    part_->free = id;
+}
+
+// False: it is not in the list, as far as its neighbours know.
+bool FlowContexts::unlink_free(std::uint32_t id) {
+    const std::uint32_t before = at(id).older, behind = at(id).next_in_bucket;
+    if (before != no_context_id && (before < first_ || before >= first_ + count_)) return false;
+    std::uint32_t& link = before == no_context_id ? part_->free : at(before).next_in_bucket;
+    if (link != id) return false;
+    link = behind;
+    if (behind != no_context_id) at(behind).older = before;
+    return true;
 }
 
 void FlowContexts::expire(std::uint8_t node, std::uint64_t now_ns, unsigned most) {
@@ -305,8 +344,7 @@ void FlowContexts::remove(std::uint32_t id) {
     while (*link != id) link = &at(*link).next_in_bucket;
     *link = context.next_in_bucket;
     unlink(id);
-    context.next_in_bucket = part_->free;
-    part_->free = id;
+    push_free(id);
     --part_->shares[context.node].used;
 }
 

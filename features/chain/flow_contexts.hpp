@@ -36,7 +36,8 @@ struct FlowContext {
     std::uint32_t hash = 0;
     std::uint32_t cookie = 0;  // what a node carries through that is told apart by it
     std::uint32_t next_in_bucket = no_context_id;                // or next free one
-    std::uint32_t older = no_context_id, newer = no_context_id;  // in the list of its node and age
+    // In the list of its node and age. Of free ones `older` is the one in front in theirs.
+    std::uint32_t older = no_context_id, newer = no_context_id;
     std::uint32_t trace_id = 0;  // of the last packet; 0: not traced
     std::uint32_t trace_collector = 0;
     std::uint16_t inside = 0;  // packets believed to be in the node
@@ -114,20 +115,25 @@ public:
     FlowContext* find(std::uint32_t id, std::uint8_t node, std::uint64_t now_ns);
     FlowContext* find(const net::Tuple& tuple, bool reverse, std::uint8_t node,
                       std::uint64_t now_ns);
-    // Writes a context of another host under its number, to be linked by recover(). False: the
-    // number is another worker's, or taken.
+    // A context of another host under its number, as the newest of its age. False: the number is
+    // another worker's, or taken, or the node has its share.
     bool put(std::uint32_t id, const FlowContext& context, ContextOf of);
-    // The same under any number, and linked; null: no room.
+    // Whether it is there already, under whatever number.
+    bool holds(const FlowContext& context, ContextOf of) const;
+    // As put(), under any number; null: no room.
     FlowContext* add(const FlowContext& context, ContextOf of, std::uint64_t now_ns);
-    // Calls visit(number, context) for live ones of the node from this number on, at most so many;
-    // returns where to go on, 0 at the end.
+    // Calls visit(number, context) for live ones of the node among so many numbers from this one
+    // on; returns where there may be more behind these, 0: nowhere. All workers can be asked with
+    // the same number: go on with the smallest that is not 0.
     template <class Visit>
-    std::uint32_t each_from(std::uint8_t node, std::uint32_t from, std::size_t most,
+    std::uint32_t each_from(std::uint8_t node, std::uint32_t from, std::uint32_t numbers,
                             Visit&& visit) {
-        for (std::uint32_t id = std::max(from, first_); id < first_ + part_->touched; ++id) {
+        const std::uint32_t last = first_ + part_->touched, end = from + numbers;
+        if (end <= first_) return size(node) != 0 ? first_ : 0;
+        for (std::uint32_t id = std::max(from, first_); id < last; ++id) {
             const FlowContext& context = at(id);
             if (!context.live || context.node != node) continue;
-            if (most-- == 0) return id;
+            if (id >= end) return id;
             visit(id, context);
         }
         return 0;
@@ -171,6 +177,9 @@ private:
     FlowContext* make(const Delivery&, std::uint32_t hash, std::uint64_t now_ns);
     std::uint32_t take(std::uint8_t node, std::uint64_t now_ns);
     void clear();
+    FlowContext& link(std::uint32_t id, const FlowContext& context, ContextOf of);
+    void push_free(std::uint32_t id);
+    bool unlink_free(std::uint32_t id);
     void append(std::uint32_t id);
     void unlink(std::uint32_t id);
     void remove(std::uint32_t id);

@@ -19,7 +19,7 @@
 namespace weir::chain {
 
 inline constexpr std::uint16_t node_state_version = 1;
-inline constexpr std::size_t max_contexts_of_part = 1024;  // of either kind
+inline constexpr std::uint32_t max_contexts_of_part = 1024;  // of either kind
 
 // What is one of a kind.
 struct NodeIdentity {

@@ -1,6 +1,7 @@
 #include "features/chain/node_transfer.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 
 #include "net/hash.hpp"
@@ -106,16 +107,17 @@ void take_flows(const SavedNode& in, const NodeSlot& slot, ToNode::State& state,
     FlowContexts& contexts = state.binding.flow_contexts();
     const std::uint8_t number = state.binding.number_of(slot);
     contexts.claim(number, slot.epoch.load(std::memory_order_acquire));
-    std::vector<const SavedFlowContext*> others;
-    for (const SavedFlowContext& one : in.by_flow) {
-        if (!is_ours(in, one, state.binding)) continue;
-        if (contexts.put(one.id, fresh(one, number, now_ns), in.context_of())) {
-            ++out.taken;
-        } else {
-            others.push_back(&one);
-        }
+    std::vector<const SavedFlowContext*> ours, others;
+    for (const SavedFlowContext& one : in.by_flow)
+        if (is_ours(in, one, state.binding)) ours.push_back(&one);
+    // As new as they are, as far as one part tells: lists of contexts are in the order of their use.
+    std::ranges::stable_sort(ours, std::greater<>(), &SavedFlowContext::idle_ns);
+    for (const SavedFlowContext* one : ours) {
+        const FlowContext context = fresh(*one, number, now_ns);
+        if (contexts.holds(context, in.context_of())) continue;  // it came a second time
+        if (contexts.put(one->id, context, in.context_of())) ++out.taken;
+        else others.push_back(one);
     }
-    contexts.recover();
     for (const SavedFlowContext* one : others) {
         if (!contexts.add(fresh(*one, number, now_ns), in.context_of(), now_ns)) {
             ++out.lost;

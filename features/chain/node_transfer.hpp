@@ -18,7 +18,9 @@ struct SavedPart {
     std::uint32_t next = 0;           // where the worker's next part begins; 0: there is none
 };
 
-// The worker's part that begins at `from` (0: who the node is). The node must be frozen here.
+// The worker's part that begins at `from` (0: who the node is): of the numbers of contexts, which
+// all workers of a host have in common. When all have answered the next part is asked for from the
+// smallest `next` on, of all again. The node must be frozen here.
 // Errors: not_found; conflict, while the node is given packets.
 Result<SavedPart> save_node(const ToNode::Tables&, ToNode::State&, std::string_view node,
                             std::uint32_t from, std::uint64_t now_ns);

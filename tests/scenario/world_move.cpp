@@ -1,5 +1,7 @@
 // How a service node moves to another host, as the real controller does it
 // (apps/controller/node_move.cpp).
+#include <algorithm>
+
 #include "base/check.hpp"
 #include "features/chain/planned.hpp"
 #include "tests/scenario/world.hpp"
@@ -74,11 +76,14 @@ std::string World::carry(const std::string& node, FakeHost& from, FakeHost& to) 
         if (parts.size() == 0) return "nothing was saved";
         next = 0;
         for (const model::Value& part : parts.items()) {
-            next = next != 0 ? next : part["next"].as_uint();
+            if (part.find("error") != nullptr) return part["error"].as_text();
+            const std::uint64_t behind = part["next"].as_uint();
+            if (behind != 0) next = next == 0 ? behind : std::min(next, behind);
             if (part["state"].as_text().empty()) continue;
             model::Value change = asking("restore-service-node");
             change.set("state", part["state"]);
-            if (to.query(change, now_ns_).size() == 0) return "was not restored";
+            for (const model::Value& row : to.query(change, now_ns_).items())
+                if (row.find("error") != nullptr) return row["error"].as_text();
         }
     }
     return {};
