@@ -45,10 +45,12 @@ void announce(const Move& move, MoveMemory::One& one, std::uint32_t this_host, E
     const std::uint32_t times = one.announced.load(std::memory_order_relaxed);
     if (times == announcements_ns.size() || emit.now_ns < since + announcements_ns[times]) return;
     std::uint32_t told = one.told.load(std::memory_order_relaxed);
-    if (told == 0) report(move, times != 0, emit);
+    const std::uint32_t before = told;
     for (std::uint32_t i = 0; i < hosts_per_tick && told < move.hosts.size(); ++i, ++told)
         if (!tell(move, move.hosts[told], this_host, emit)) break;
     const bool all = told >= move.hosts.size();
+    // With the first of the others, as there is room for it.
+    if (before == 0 && (told != 0 || all)) report(move, times != 0, emit);
     one.told.store(all ? 0 : told, std::memory_order_relaxed);
     if (all) one.announced.store(times + 1, std::memory_order_relaxed);
 }

@@ -19,21 +19,30 @@ void MoveBoard::open(const dataplane::OpenInput& input) {
 MoveMemory::One* MoveBoard::of(const Move& move) {
     for (std::size_t i = 0; memory_ && i < max_moves; ++i) {
         MoveMemory::One& one = memory_->ones[(move.node_id + i) % max_moves];
-        std::uint32_t seen = 0;
-        if (!one.node_id.compare_exchange_strong(seen, move.node_id, std::memory_order_acq_rel) &&
-            seen != move.node_id)
-            continue;
-        std::uint32_t number = one.number.load(std::memory_order_acquire);
-        if (number != move.number &&
-            one.number.compare_exchange_strong(number, move.number, std::memory_order_acq_rel)) {
-            one.away_ns.store(0, std::memory_order_release);
-            one.present_ns.store(0, std::memory_order_release);
-            one.announced.store(0, std::memory_order_release);
-            one.told.store(0, std::memory_order_release);
-        }
-        return &one;
+        std::uint32_t seen = one.node_id.load(std::memory_order_acquire);
+        if (seen == 0 &&
+            one.node_id.compare_exchange_strong(seen, move.node_id, std::memory_order_acq_rel))
+            seen = move.node_id;
+        if (seen != move.node_id) continue;
+        return begin(one, move.number) ? &one : nullptr;
     }
     return nullptr;
+}
+
+// Whether the place is about that move. One worker empties it; others have nothing to note or to
+// find there before it has.
+bool MoveBoard::begin(MoveMemory::One& one, std::uint32_t move) {
+    std::uint32_t number = one.number.load(std::memory_order_acquire);
+    if (number == move) return true;
+    if (number == MoveMemory::busy ||
+        !one.number.compare_exchange_strong(number, MoveMemory::busy, std::memory_order_acq_rel))
+        return number == move;
+    one.away_ns.store(0, std::memory_order_relaxed);
+    one.present_ns.store(0, std::memory_order_relaxed);
+    one.announced.store(0, std::memory_order_relaxed);
+    one.told.store(0, std::memory_order_relaxed);
+    one.number.store(move, std::memory_order_release);
+    return true;
 }
 
 void MoveBoard::note_away(const Move& move, std::uint64_t now_ns) {

@@ -38,6 +38,8 @@ struct MoveMemory {
     static constexpr std::string_view pool_name = "service-moves";
     static constexpr std::uint32_t layout_version = 1;
 
+    static constexpr std::uint32_t busy = ~0u;  // no move's number
+
     struct One {
         std::atomic<std::uint32_t> node_id{0};    // 0: free
         std::atomic<std::uint32_t> number{0};     // of the move that the rest is about
@@ -53,7 +55,8 @@ struct MoveMemory {
 class MoveBoard {
 public:
     void open(const dataplane::OpenInput& input);
-    // The place of the move, made if need be; null: no memory, or max_moves are under way.
+    // The place of the move, made if need be; null: no memory, or max_moves are under way, or
+    // another worker is just making it. Reads alone where it is there.
     MoveMemory::One* of(const Move& move);
     // Whether the node has reached its new host, as far as this host was told.
     bool is_away(const Move& move) {
@@ -67,6 +70,7 @@ public:
     void keep_only(const std::vector<Move>& moves);
 
 private:
+    static bool begin(MoveMemory::One& one, std::uint32_t move);
     MoveMemory* memory_ = nullptr;
 };
 

@@ -330,7 +330,7 @@ Exit deliver_any(Packet& p, const NodeTable::Place& place, Work& work,
 Exit follow(Packet& p, std::uint32_t to_host, Work& work) {
     if (p.flags & net::packet_super_frame || !net::resolve_partial_checksum(p))
         return Exit::bad_frame;
-    if (!spend_ttl(p.smd)) return Exit::queue_full;
+    if (!spend_ttl(p.smd)) return Exit::ttl_expired;
     p.destination_port = net::no_port;
     p.tunnel_peer = to_host;
     ++work.state.followed;

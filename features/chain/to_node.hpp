@@ -71,10 +71,11 @@ struct ToNode {
         ctx_full,   // the packet cannot be told from others, and the chain's policy is BLOCK
         bad_frame,  // cannot be given the form that the node needs (DP-25), or no room in front
         queue_full,  // more wait for a node that moves than there is room for, or for too long
+        ttl_expired,  // after the node, to the host it went to
         count_
     };
-    static constexpr std::array<std::string_view, 4> exit_names = {
-        "MTU", "CTX_FULL", "to_node.bad_frame", "QUEUE_FULL"};
+    static constexpr std::array<std::string_view, 5> exit_names = {
+        "MTU", "CTX_FULL", "to_node.bad_frame", "QUEUE_FULL", "TTL_EXPIRED"};
 
     static Result<std::shared_ptr<const Tables>> compile(
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);
