@@ -9,7 +9,8 @@ namespace weir::dataplane {
 
 // Packets that wait for something that will come or not: the facility for fragments, underlay
 // neighbours and service paths. Those for nodes and ports on the move stand in arrays of their own
-// stages (chain/to_node, chain/stub), which the old host alone fills. Fixed memory of one worker; packets stand in the order they came.
+// stages (chain/to_node, chain/stub), which the old host alone fills. Fixed memory of one worker;
+// packets stand in the order they came.
 //
 // What becomes of them is its stage's: look at each in run() or tick(), about every millisecond,
 // with release() or each(); let go of all in leave(), where another engine gets the ports.

@@ -46,6 +46,7 @@ private:
     Status put_phase(MovePhase phase);
     Status carry();
     Status restore(const Value& state);
+    Status agreed(const Value& row) const;
     Status wait_for_ports();
     Result<bool> has_ports(const ServiceNode& node);
     Status wait_for_node();
@@ -155,7 +156,14 @@ Status NodeMove::be(MovePhase phase, const std::vector<std::string>& hosts) {
     return {};
 }
 
-// Part by part, who it is first (features/chain/node_transfer.hpp).
+// Each worker answers for itself.
+Status NodeMove::agreed(const Value& row) const {
+    if (row.find("error") == nullptr) return {};
+    return error(Errc::unavailable, row["error"].as_text());
+}
+
+// Part by part, who it is first (features/chain/node_transfer.hpp); all workers are asked from one
+// number on.
 Status NodeMove::carry() {
     std::uint64_t next = 0;
     do {
@@ -167,7 +175,9 @@ Status NodeMove::carry() {
         if (!parts) return parts.error();
         next = 0;
         for (const Value& part : (*parts)["rows"].items()) {
-            next = next != 0 ? next : part["next"].as_uint();
+            if (Status whole = agreed(part); !whole) return whole;
+            const std::uint64_t behind = part["next"].as_uint();
+            if (behind != 0) next = next == 0 ? behind : std::min(next, behind);
             if (part["state"].as_text().empty()) continue;
             if (Status taken = restore(part["state"]); !taken) return taken;
         }
@@ -183,6 +193,7 @@ Status NodeMove::restore(const Value& state) {
     const auto answer = ground_.ask(move_.to, std::move(question));
     if (!answer) return answer.error();
     for (const Value& row : (*answer)["rows"].items()) {
+        if (Status taken = agreed(row); !taken) return taken;
         job_.count("contexts", row["taken"].as_uint());
         job_.count("renumbered", row["renumbered"].as_uint());
         job_.count("lost", row["lost"].as_uint());

@@ -56,6 +56,11 @@ protected:
         if (what == failing) return Error{Errc::conflict, "host/h", {}, "asked to fail"};
         Value body = Value::object();
         Value& rows = body.set("rows", Value::array());
+        if (what == refusing) {  // one worker of several
+            rows.push(Value::object()).set("taken", 1u);
+            rows.push(Value::object()).set("error", "asked to refuse");
+            return body;
+        }
         if (what == "h1 save-service-node") {
             Value& part = rows.push(Value::object());
             part.set("state", "AAAA");
@@ -107,7 +112,7 @@ protected:
 
     bool arrives = true, is_plugged = true;
     int parts = 0;
-    std::string failing;
+    std::string failing, refusing;
     std::vector<std::string> phases;
 };
 
@@ -216,6 +221,16 @@ TEST_F(NodeMoveTest, WhateverAHostRefusesIsUndone) {
         parts = 0;
         ASSERT_TRUE(eventually([&] { return begin().ok(); })) << "the one before is gone";
         expect_undone("host/h: asked to fail");
+    }
+}
+
+TEST_F(NodeMoveTest, WhateverOneWorkerRefusesIsUndone) {
+    for (const char* step : {"h1 save-service-node", "h2 restore-service-node"}) {
+        SCOPED_TRACE(step);
+        refusing = step;
+        parts = 0;
+        ASSERT_TRUE(eventually([&] { return begin().ok(); })) << "the one before is gone";
+        expect_undone("service-node/n1: asked to refuse");
     }
 }
 

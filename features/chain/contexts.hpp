@@ -94,9 +94,9 @@ public:
     // Writes a context of another host under its id, to be linked by recover(). False: the id is
     // another worker's, or taken.
     bool put(std::uint16_t vlan, const Context& context);
-    // Calls visit(id, context) for live ones among so many ids from this one on; returns where there
-    // may be more behind these, 0: nowhere. All workers can be asked with the same id: go on with
-    // the smallest that is not 0.
+    // Calls visit(id, context) for live ones among so many ids from this one on; returns where
+    // there may be more behind these, 0: nowhere. All workers can be asked with the same id: go on
+    // with the smallest that is not 0.
     template <class Visit>
     std::uint32_t each_from(std::uint32_t from, std::uint32_t ids, Visit&& visit) {
         const std::uint32_t end = from + ids;

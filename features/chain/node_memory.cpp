@@ -101,7 +101,7 @@ Contexts NodeBinding::contexts_of(const NodeSlot& slot) {
 
 bool NodeBinding::follow(const NodeTable& table, bool contexts) {
     if (!memory_) return false;
-    if (table.digest == digest_) return true;
+    if (follows(table)) return true;
     size_ = 0;
     if (contexts && !recovered_) flow_contexts_.recover();
     for (const LocalNode& node : table.nodes) {

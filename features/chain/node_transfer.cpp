@@ -110,7 +110,7 @@ void take_flows(const SavedNode& in, const NodeSlot& slot, ToNode::State& state,
     std::vector<const SavedFlowContext*> ours, others;
     for (const SavedFlowContext& one : in.by_flow)
         if (is_ours(in, one, state.binding)) ours.push_back(&one);
-    // As new as they are, as far as one part tells: lists of contexts are in the order of their use.
+    // Lists of contexts are in the order of their use: as far as one part tells, so are these.
     std::ranges::stable_sort(ours, std::greater<>(), &SavedFlowContext::idle_ns);
     for (const SavedFlowContext* one : ours) {
         const FlowContext context = fresh(*one, number, now_ns);

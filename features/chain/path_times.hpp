@@ -43,8 +43,8 @@ inline WatchedPacket watched(const net::Packet& p) {
     return out;
 }
 
-// A pool of the host's vault, as Insert and Return share it. Zeroed memory is an empty one. A flow's
-// worker writes its part, and those where packets of the flow come back.
+// A pool of the host's vault, as Insert and Return share it. Zeroed memory is an empty one. The
+// worker of a flow writes its part, and so do those where packets of the flow come back.
 struct PathTimesMemory {
     static constexpr std::string_view pool_name = "path-times";
     static constexpr std::uint32_t layout_version = 1;

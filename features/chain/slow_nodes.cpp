@@ -31,7 +31,8 @@ void tell(Emit& emit, const LocalNode& node, const SlowWatch& watch, bool again)
 // finds it slow.
 void FromNode::tick(const Tables& table, State& state, dataplane::Exits<Exit>&, Emit& emit) {
     state.arrange(table, emit.now_ns);
-    const bool bound = state.binding.follows(table);
+    // What an engine before this one found, of packets that are gone, counts for nobody's load.
+    const bool bound = state.binding.follow(table, true);
     const bool again = emit.now_ns - state.slow_told_ns >= tell_again_ns;
     if (again) state.slow_told_ns = emit.now_ns;
     for (std::size_t n = 0; n < table.nodes.size(); ++n) {

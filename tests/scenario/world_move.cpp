@@ -82,7 +82,8 @@ std::string World::carry(const std::string& node, FakeHost& from, FakeHost& to) 
             if (part["state"].as_text().empty()) continue;
             model::Value change = asking("restore-service-node");
             change.set("state", part["state"]);
-            for (const model::Value& row : to.query(change, now_ns_).items())
+            const model::Value answers = to.query(change, now_ns_);
+            for (const model::Value& row : answers.items())
                 if (row.find("error") != nullptr) return row["error"].as_text();
         }
     }
