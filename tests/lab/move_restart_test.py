@@ -80,8 +80,8 @@ class CarriedNode(Restart, NodeMoving):
         node = self.weir.get("service-node", "n1")
         self.assertEqual((node["host"], node["home"]), ("h2", "h3"))
         flows_again(stream, "traffic goes on")
-        self.under.clear()
-        wait_until("packets go from h2 to n2", lambda: self.senders_to("10.0.0.4") == {"h2"}, 20)
+        wait_until("packets go from h2 to n2", lambda: self.senders_now("10.0.0.4") == {"h2"}, 20,
+                   every_s=0.1)
         stream.stop()
 
 

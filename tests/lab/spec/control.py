@@ -31,7 +31,9 @@ class Stream:
         make_room(self._receiver)
         self._receiver.bind(("", PORT))
         self._receiver.settimeout(1.0)
-        self._threads = [threading.Thread(target=self._send), threading.Thread(target=self._take)]
+        # A test that fails does not come to stop(): they end with it.
+        self._threads = [threading.Thread(target=one, daemon=True)
+                         for one in (self._send, self._take)]
         for thread in self._threads:
             thread.start()
 
