@@ -1,7 +1,9 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 namespace weir::dataplane {
 
@@ -153,77 +155,140 @@ public:
     static constexpr std::uint64_t recovery_ns = 10'000'000'000;
 
     std::uint32_t share(std::uint32_t node_id) const {
-        if (size_.load(std::memory_order_acquire) == 0) return whole;
+        if ((kinds_.load(std::memory_order_acquire) & kind(node_id)) == 0) return whole;
         for (const Entry& e : entries_)
             if (e.id.load(std::memory_order_acquire) == node_id)
                 return e.share.load(std::memory_order_relaxed);
         return whole;
     }
-    // A whole share ends the order: what is there grows back from now on. False: no room.
+    // Whether there is any whose share is not whole.
+    bool any() const { return size_.load(std::memory_order_acquire) != 0; }
+    // A whole share ends the order: what is there grows back from now on. False: no room. Any
+    // workers; of orders for one node at the same time any one holds.
     bool set(std::uint32_t node_id, std::uint32_t share, std::uint64_t until_ns,
              std::uint64_t now_ns) {
-        Entry* e = place_of(node_id, share < whole);
-        if (!e) return share >= whole;
-        if (share < whole) {
-            share = std::max(share, least);
-            e->ordered.store(share, std::memory_order_relaxed);
-            e->share.store(share, std::memory_order_relaxed);
-            e->until_ns.store(until_ns, std::memory_order_relaxed);
-        } else {
-            e->until_ns.store(
-                std::min(now_ns, e->until_ns.load(std::memory_order_relaxed)),
-                std::memory_order_relaxed);
+        if (node_id == free_place || node_id == busy) return share >= whole;
+        const Order order{std::max(share, least), share < whole ? until_ns : now_ns};
+        for (unsigned tries = 0; tries < most_tries; ++tries) {
+            Entry* e = place_of(node_id);
+            if (!e) return share >= whole || add(node_id, order);
+            write(*e, order, share >= whole);
+            // recover() did not take it away meanwhile, and will find what is written now.
+            if (e->id.load(std::memory_order_seq_cst) == node_id) return true;
         }
-        return true;
+        return false;
     }
     // Lets shares grow back. One caller at a time.
     void recover(std::uint64_t now_ns) {
-        if (size_.load(std::memory_order_acquire) == 0) return;
+        if (size_.load(std::memory_order_acquire) == 0) {
+            if (kinds_.load(std::memory_order_relaxed) != 0) look_at_kinds();
+            return;
+        }
         for (Entry& e : entries_) {
+            std::uint32_t id = e.id.load(std::memory_order_acquire);
             const std::uint64_t until = e.until_ns.load(std::memory_order_relaxed);
-            if (e.id.load(std::memory_order_acquire) < lowest_id || now_ns < until) continue;
-            const std::uint32_t from = e.ordered.load(std::memory_order_relaxed);
+            if (id == free_place || id == busy || now_ns < until) continue;
             if (now_ns - until >= recovery_ns) {
-                e.id.store(free_place, std::memory_order_release);
-                size_.fetch_sub(1, std::memory_order_acq_rel);
+                give_up(e, id, now_ns);
                 continue;
             }
-            const std::uint64_t grown = (whole - from) * (now_ns - until) / recovery_ns;
-            e.share.store(from + static_cast<std::uint32_t>(grown), std::memory_order_relaxed);
+            const std::uint32_t from = e.ordered.load(std::memory_order_relaxed);
+            const auto grown = static_cast<std::uint32_t>((whole - from) * (now_ns - until) /
+                                                          recovery_ns);
+            if (e.share.load(std::memory_order_relaxed) != from + grown)
+                e.share.store(from + grown, std::memory_order_relaxed);
         }
+        look_at_kinds();
     }
     // visit(node id, share, until_ns)
     template <class F>
     void for_each(F&& visit) const {
         for (const Entry& e : entries_)
-            if (const std::uint32_t id = e.id.load(std::memory_order_acquire); id >= lowest_id)
+            if (const std::uint32_t id = e.id.load(std::memory_order_acquire);
+                id != free_place && id != busy)
                 visit(id, e.share.load(std::memory_order_relaxed),
                       e.until_ns.load(std::memory_order_relaxed));
     }
 
 private:
-    static constexpr std::uint32_t free_place = 0, lowest_id = 1;
+    static constexpr std::uint32_t free_place = 0, busy = ~0u;  // busy: being written; no node
+    static constexpr unsigned most_tries = 8;
     struct Entry {
         std::atomic<std::uint32_t> id{free_place};
         std::atomic<std::uint32_t> share{whole}, ordered{whole};
         std::atomic<std::uint64_t> until_ns{0};
     };
-    Entry* place_of(std::uint32_t node_id, bool add) {
+    struct Order {
+        std::uint32_t share = whole;
+        std::uint64_t until_ns = 0;
+    };
+    static std::uint32_t kind(std::uint32_t node_id) { return 1u << node_id % 32; }
+
+    static void write(Entry& e, const Order& order, bool ends) {
+        if (ends) {
+            std::uint64_t until = e.until_ns.load(std::memory_order_relaxed);
+            while (order.until_ns < until &&
+                   !e.until_ns.compare_exchange_weak(until, order.until_ns,
+                                                     std::memory_order_seq_cst)) {
+            }
+            return;
+        }
+        e.ordered.store(order.share, std::memory_order_relaxed);
+        e.share.store(order.share, std::memory_order_relaxed);
+        e.until_ns.store(order.until_ns, std::memory_order_seq_cst);
+    }
+    Entry* place_of(std::uint32_t node_id) {
         for (Entry& e : entries_)
             if (e.id.load(std::memory_order_acquire) == node_id) return &e;
-        for (Entry& e : entries_) {
-            std::uint32_t free = free_place;
-            if (!add) return nullptr;
-            if (e.id.load(std::memory_order_relaxed) != free_place) continue;
-            e.share.store(whole, std::memory_order_relaxed);
-            e.until_ns.store(~std::uint64_t{0}, std::memory_order_relaxed);
-            if (!e.id.compare_exchange_strong(free, node_id, std::memory_order_acq_rel)) continue;
-            size_.fetch_add(1, std::memory_order_acq_rel);
-            return &e;
-        }
         return nullptr;
     }
+    bool add(std::uint32_t node_id, const Order& order) {
+        for (Entry& e : entries_) {
+            std::uint32_t free = free_place;
+            if (e.id.load(std::memory_order_relaxed) != free_place ||
+                !e.id.compare_exchange_strong(free, busy, std::memory_order_acq_rel))
+                continue;
+            write(e, order, false);
+            size_.fetch_add(1, std::memory_order_acq_rel);
+            e.id.store(node_id, std::memory_order_seq_cst);
+            kinds_.fetch_or(kind(node_id), std::memory_order_acq_rel);
+            keep_one(node_id);
+            return true;
+        }
+        return false;
+    }
+    // Two workers may have added the same node: the first place stays.
+    void keep_one(std::uint32_t node_id) {
+        bool first = true;
+        for (Entry& e : entries_) {
+            std::uint32_t id = node_id;
+            if (e.id.load(std::memory_order_seq_cst) != node_id) continue;
+            if (!std::exchange(first, false) &&
+                e.id.compare_exchange_strong(id, free_place, std::memory_order_acq_rel))
+                size_.fetch_sub(1, std::memory_order_acq_rel);
+        }
+    }
+    // Its time is over, unless somebody wrote it anew meanwhile.
+    void give_up(Entry& e, std::uint32_t id, std::uint64_t now_ns) {
+        const std::uint32_t node_id = id;
+        if (!e.id.compare_exchange_strong(id, busy, std::memory_order_seq_cst)) return;
+        const std::uint64_t until = e.until_ns.load(std::memory_order_seq_cst);
+        if (now_ns < until || now_ns - until < recovery_ns) {
+            e.id.store(node_id, std::memory_order_seq_cst);
+            return;
+        }
+        size_.fetch_sub(1, std::memory_order_acq_rel);
+        e.id.store(free_place, std::memory_order_release);
+    }
+    // What was added just now may be missing until the next time, a millisecond later.
+    void look_at_kinds() {
+        std::uint32_t kinds = 0;
+        for_each([&](std::uint32_t id, std::uint32_t, std::uint64_t) { kinds |= kind(id); });
+        if (kinds_.load(std::memory_order_relaxed) != kinds)
+            kinds_.store(kinds, std::memory_order_release);
+    }
     std::atomic<std::uint32_t> size_{0};
+    std::atomic<std::uint32_t> kinds_{0};  // of the nodes in here: most others need no look
     std::array<Entry, capacity> entries_{};
 };
 

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
 #include <map>
 #include <memory>
 #include <random>
+#include <thread>
+#include <vector>
 
 namespace weir::dataplane {
 namespace {
@@ -68,6 +71,100 @@ TEST(Overloads, end_early_and_leave_a_node_something) {
         EXPECT_TRUE(overloads.set(id, 500, 9 * second, second));
     EXPECT_FALSE(overloads.set(99, 500, 9 * second, second));
     EXPECT_EQ(overloads.share(99), 1000u);
+}
+
+// Whatever workers say of one node at the same time: it has one place, with the time it was told,
+// and that is over some day.
+TEST(Overloads, have_one_place_whoever_was_first) {
+    auto board = std::make_unique<HealthBoard>();
+    Overloads& overloads = board->overloads();
+    constexpr std::uint64_t second = 1'000'000'000;
+    constexpr int rounds = 3000;
+    constexpr unsigned workers = 3;
+    std::barrier start(workers + 1), end(workers + 1);
+    std::vector<std::thread> threads;
+    for (unsigned w = 0; w < workers; ++w)
+        threads.emplace_back([&] {
+            for (int i = 0; i < rounds; ++i) {
+                start.arrive_and_wait();
+                EXPECT_TRUE(overloads.set(7, 50, 60 * second, second));
+                end.arrive_and_wait();
+            }
+        });
+    for (int i = 0; i < rounds; ++i) {
+        start.arrive_and_wait();
+        end.arrive_and_wait();
+        int places = 0;
+        overloads.for_each([&](std::uint32_t id, std::uint32_t share, std::uint64_t until) {
+            ++places;
+            EXPECT_EQ(id, 7u);
+            EXPECT_EQ(share, 50u);
+            EXPECT_EQ(until, 60 * second);
+        });
+        EXPECT_EQ(places, 1);
+        EXPECT_EQ(overloads.share(7), 50u);
+        overloads.recover(80 * second);
+        EXPECT_EQ(overloads.share(7), 1000u);
+        EXPECT_FALSE(overloads.any());
+    }
+    for (std::thread& thread : threads) thread.join();
+}
+
+// One worker lets shares grow back while others give orders: none is lost.
+TEST(Overloads, are_not_lost_to_one_that_ends) {
+    auto board = std::make_unique<HealthBoard>();
+    Overloads& overloads = board->overloads();
+    constexpr std::uint64_t second = 1'000'000'000;
+    constexpr std::uint64_t rounds = 3000;
+    std::barrier start(2), end(2);
+    std::thread other([&] {
+        for (std::uint64_t i = 1; i <= rounds; ++i) {
+            start.arrive_and_wait();
+            EXPECT_TRUE(overloads.set(7, 500, (i + 1) * 100 * second, i * 100 * second));
+            end.arrive_and_wait();
+        }
+    });
+    for (std::uint64_t i = 1; i <= rounds; ++i) {
+        start.arrive_and_wait();
+        overloads.recover(i * 100 * second + 50 * second);  // what was before is over
+        end.arrive_and_wait();
+        EXPECT_EQ(overloads.share(7), 500u) << i;
+        overloads.recover(i * 100 * second + 50 * second);
+        EXPECT_EQ(overloads.share(7), 500u) << i;
+    }
+    other.join();
+}
+
+TEST(Overloads, are_those_of_a_plain_list) {
+    auto board = std::make_unique<HealthBoard>();
+    Overloads& overloads = board->overloads();
+    constexpr std::uint64_t second = 1'000'000'000;
+    struct One {
+        std::uint32_t share;
+        std::uint64_t until_ns;
+    };
+    std::map<std::uint32_t, One> twin;
+    std::mt19937 draw(3);
+    std::uint64_t now = second;
+    for (int i = 0; i < 20'000; ++i) {
+        const std::uint32_t id = 1 + draw() % 200;
+        if (draw() % 3 == 0 && twin.size() < 100) {
+            const std::uint32_t share = 50 + draw() % 900;
+            twin[id] = {share, now + (1 + draw() % 20) * second};
+            EXPECT_TRUE(overloads.set(id, share, twin[id].until_ns, now));
+        }
+        now += draw() % second;
+        overloads.recover(now);
+        std::erase_if(twin, [&](const auto& one) {
+            return now >= one.second.until_ns + Overloads::recovery_ns;
+        });
+        const auto at = twin.find(id);
+        const std::uint32_t share = overloads.share(id);
+        if (at == twin.end()) EXPECT_EQ(share, 1000u);
+        else if (now < at->second.until_ns) EXPECT_EQ(share, at->second.share);
+        else EXPECT_GE(share, at->second.share);
+        EXPECT_EQ(overloads.any(), !twin.empty());
+    }
 }
 
 TEST(FailedPaths, last_as_long_as_they_are_told) {

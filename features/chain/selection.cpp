@@ -44,6 +44,7 @@ void put_endpoint(std::uint8_t* out, const net::Ip& ip, std::uint16_t port) {
 
 std::uint32_t ordered_share(const Path& path, const dataplane::HealthBoard& health) {
     std::uint32_t share = whole_load;
+    if (!health.overloads().any()) return share;
     for (const auto& hops : path.hops)
         for (const Hop& hop : hops)
             if (hop.action == HopAction::redirect)
@@ -100,8 +101,8 @@ std::optional<Class> best_class(const Chain& chain, const Asker& asker, std::uin
     std::optional<Class> best;
     for (const Path& path : chain.paths) {
         const Class here = class_of(chain.path_selection, path);
-        if (busy(path, asker) >= below_load || (best && here >= *best)) continue;
-        if (is_candidate(path, asker)) best = here;
+        if ((best && here >= *best) || !is_candidate(path, asker)) continue;
+        if (below_load > whole_load || busy(path, asker) < below_load) best = here;
     }
     return best;
 }
