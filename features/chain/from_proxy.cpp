@@ -67,13 +67,16 @@ FlowContext* begun_by_node(Packet& p, bool reverse, const NodeTable::Place& plac
     if (!base) return nullptr;
     const net::Smd smd = asked ? turned(asked->smd[reverse ? 0 : 1]) : client->smd[0];
     if (smd.copy) return nullptr;
+    const auto tags = base->tags;
+    const std::uint8_t tag_count = base->tag_count;
+    // May take the client's own place, where all are taken.
     const auto made = contexts.refresh({slot, ContextOf::tuple, smd, p.headers, p.tuple},
                                        work.emit.now_ns);
     if (!made.context) return nullptr;
     if (client) client->answered = has_connection;
     made.context->answered = made_by_node;
-    made.context->tag_count = base->tag_count;
-    made.context->tags = base->tags;
+    made.context->tag_count = tag_count;
+    made.context->tags = tags;
     return made.context;
 }
 
