@@ -1,4 +1,5 @@
-# One CMake library per folder; the sources are whatever *.cpp stands in it.
+# One CMake library per folder; the sources are whatever *.cpp stands in it, of a feature also what
+# stands in its rooms, one level below.
 #   x.cpp        → library weir_<folder>
 #   x_test.cpp   → <folder>_test   (GoogleTest, one binary per folder)
 #   x_bench.cpp  → <folder>_bench  (Google Benchmark)
@@ -63,6 +64,10 @@ function(weir_library folder)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
   weir_target_name(${folder} target)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
+  if(folder MATCHES "^features/")
+    file(GLOB rooms CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*/*.cpp)
+    list(APPEND sources ${rooms})
+  endif()
   set(tests ${sources})
   set(benches ${sources})
   set(fuzzers ${sources})

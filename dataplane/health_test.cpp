@@ -144,16 +144,19 @@ TEST(Overloads, are_those_of_a_plain_list) {
         std::uint64_t until_ns;
     };
     std::map<std::uint32_t, One> twin;
-    std::mt19937 draw(3);
+    std::mt19937 numbers(3);
+    const auto draw = [&](std::uint32_t below) {
+        return static_cast<std::uint32_t>(numbers() % below);
+    };
     std::uint64_t now = second;
     for (int i = 0; i < 20'000; ++i) {
-        const std::uint32_t id = 1 + draw() % 200;
-        if (draw() % 3 == 0 && twin.size() < 100) {
-            const std::uint32_t share = 50 + draw() % 900;
-            twin[id] = {share, now + (1 + draw() % 20) * second};
+        const std::uint32_t id = 1 + draw(200);
+        if (draw(3) == 0 && twin.size() < 100) {
+            const std::uint32_t share = 50 + draw(900);
+            twin[id] = {share, now + (1 + draw(20)) * second};
             EXPECT_TRUE(overloads.set(id, share, twin[id].until_ns, now));
         }
-        now += draw() % second;
+        now += static_cast<std::uint64_t>(draw(1000)) * (second / 1000);
         overloads.recover(now);
         std::erase_if(twin, [&](const auto& one) {
             return now >= one.second.until_ns + Overloads::recovery_ns;

@@ -5,7 +5,7 @@
 #include <span>
 
 #include "features/all.hpp"
-#include "features/chain/short_way.hpp"
+#include "features/chain/anchor/short_way.hpp"
 #include "features/first.hpp"
 #include "flow/table.hpp"
 #include "net/quick.hpp"

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/log.hpp"
-#include "features/chain/node_table.hpp"
+#include "features/chain/node/node_table.hpp"
 #include "features/chain/planned.hpp"
 #include "features/chain/resources.hpp"
 #include "model/core_resources.hpp"
@@ -162,8 +162,8 @@ Status NodeMove::agreed(const Value& row) const {
     return error(Errc::unavailable, row["error"].as_text());
 }
 
-// Part by part, who it is first (features/chain/node_transfer.hpp); all workers are asked from one
-// number on.
+// Part by part, who it is first (features/chain/node/node_transfer.hpp); all workers are asked from
+// one number on.
 Status NodeMove::carry() {
     std::uint64_t next = 0;
     do {

@@ -11,7 +11,7 @@
 #include "apps/engine/testing/host_snapshot.hpp"
 #include "apps/engine/testing/memory_shell.hpp"
 #include "apps/engine/testing/plane_traffic.hpp"
-#include "features/chain/node_memory.hpp"
+#include "features/chain/node/node_memory.hpp"
 #include "model/json.hpp"
 #include "net/hash.hpp"
 #include "net/notation.hpp"

@@ -1,5 +1,5 @@
 #include "apps/engine/engine.hpp"
-#include "features/chain/node_transfer.hpp"
+#include "features/chain/node/node_transfer.hpp"
 
 // How the state of service nodes leaves a host and enters another: dataplane/queries.md.
 namespace weir::engine {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "features/chain/load.hpp"
+#include "features/chain/node/load.hpp"
 #include "features/chain/planned.hpp"
 #include "features/chain/resources.hpp"
 #include "model/registry.hpp"

@@ -9,7 +9,7 @@
 
 #include "base/limits.hpp"
 #include "dataplane/stage.hpp"
-#include "features/chain/moves.hpp"
+#include "features/chain/node/moves.hpp"
 #include "features/chain/words.hpp"
 #include "net/smd.hpp"
 

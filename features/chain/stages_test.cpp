@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "features/chain/resolve_step.hpp"
-#include "features/chain/test_host.hpp"
+#include "features/chain/hop/resolve_step.hpp"
+#include "features/chain/testing/test_host.hpp"
 #include "model/value.hpp"
 #include "net/ethernet.hpp"
 #include "net/smd_codec.hpp"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "features/chain/heartbeat.hpp"
+#include "features/chain/liveness/heartbeat.hpp"
 #include "net/arp.hpp"
 #include "net/builder.hpp"
 #include "net/bytes.hpp"

@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "apps/reference/main/wire_layout.hpp"
-#include "features/chain/ctrl.hpp"
+#include "features/chain/orders/ctrl.hpp"
 #include "net/auth.hpp"
 #include "net/builder.hpp"
 #include "net/gwlb.hpp"

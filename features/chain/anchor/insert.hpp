@@ -1,0 +1,120 @@
+#pragma once
+#include <array>
+#include <string_view>
+#include <vector>
+
+#include "features/chain/anchor/decide.hpp"
+#include "features/chain/anchor/drain.hpp"
+#include "features/chain/anchor/insert_tables.hpp"
+#include "features/chain/anchor/path_times.hpp"
+#include "features/chain/anchor/waiting.hpp"
+#include "features/chain/node/counter_map.hpp"
+#include "features/chain/orders/order_book.hpp"
+
+namespace weir::model {
+class Value;
+}
+
+namespace weir::chain {
+
+// Decides once per flow whether and where it is inserted into the service plane, and sends its
+// packets there (spec §3.4, §3.7). Stands in both guest contexts: EGRESS is the source's call
+// point, INGRESS the destination's.
+//
+// Takes packets that are redirected; takes itself off flows that have no services.
+struct Insert {
+    static constexpr std::string_view name = "insert";
+    using Tables = InsertTables;
+    enum class Exit : std::uint8_t {
+        no_active_path,
+        mtu,
+        verdict_drop,   // a node ordered it
+        verdict_reset,  // … and that the sender is told
+        failure_reset,  // the chain's failure policy, no path being usable
+        queue_full,     // as many packets of the flow wait for a path as may
+        hold_gone,      // its flow or port went while it waited
+        count_
+    };
+    static constexpr std::array<std::string_view, 7> exit_names = {
+        "NO_ACTIVE_PATH", "MTU",        "VERDICT_DROP",    "VERDICT_RESET",
+        "FAILURE_RESET",  "QUEUE_FULL", "insert.hold_gone"};
+
+    // Of one port at one call point (TM-1). Packets of flows without services are counted until the
+    // stage is off their path.
+    struct PortCounters {
+        std::uint64_t packets = 0, bytes = 0;
+        std::uint64_t ct_hit = 0, ct_miss = 0, rule_lookup = 0;
+        std::uint64_t redirected = 0, no_service = 0, foreign = 0, bypass_fail = 0, bypass_l2 = 0;
+        std::uint64_t no_active_path = 0, midflow = 0;
+        std::uint64_t offloaded_allow = 0, offloaded_drop = 0;  // by orders of nodes
+    };
+    struct RuleCounters {
+        std::uint64_t hits = 0;                // times rules were asked and this one was the answer
+        std::uint64_t sessions = 0;            // flows it gave a decision to
+        std::uint64_t packets = 0, bytes = 0;  // redirected
+        std::uint64_t last_hit_ns = 0;
+    };
+    struct ChainCounters {
+        std::uint64_t flows = 0;           // put on a path for the first time
+        std::uint64_t path_switch = 0;     // moved from a path to another
+        std::uint64_t bypass_engaged = 0;  // flows that went on without services
+        std::uint64_t blocked = 0;         // packets dropped for want of a path
+        std::uint64_t reset = 0;           // flows ended at both ends
+        std::uint64_t held = 0;            // packets that waited for a path
+        std::uint64_t held_served = 0, held_late = 0, held_refused = 0;
+        // What orders of nodes keep from the chain's services (CT-10): all, dropped, some of them.
+        std::array<std::uint64_t, 3> offloaded_packets{}, offloaded_bytes{};
+        std::uint64_t asked = 0, asked_ns = 0;  // for a path, where they come on demand; when last
+    };
+    struct PathCounters {
+        std::uint64_t new_flows = 0, switched_in = 0, switched_out = 0;
+        std::array<std::uint64_t, 2> packets{}, bytes{};  // forward, reverse
+    };
+    struct State {
+        State();
+        std::vector<PortCounters> ports;  // 2 × port index + call point
+        CounterMap<RuleCounters> rules;
+        CounterMap<ChainCounters> chains;
+        CounterMap<PathCounters> paths;  // by SVNI << 24 | SPI
+        OrderBook book;                  // of Orders: what stands when a flow changes its path
+        Drains drains;                   // of worker 0
+        WaitingRoom waiting;             // packets without a path
+        std::uint64_t fragmented = 0;    // too large for their path, cut
+        std::uint64_t logged_second_ns = 0;
+        std::uint32_t logged = 0;
+        PathTimes times;                 // of watched flows
+        PathWatch watch;                 // against the limits of their chains
+        void open(const dataplane::OpenInput& input) {
+            book.open(input);
+            times.open(input);
+        }
+    };
+
+    static Result<std::shared_ptr<const Tables>> compile(
+        const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);
+    static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
+                    dataplane::Emit&);
+    static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    // What waits here is decided anew in the engine that has its port now.
+    static void leave(State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void counters(const Tables&, const State&, dataplane::CounterSink&);
+
+    // What run() does for a flow that begins and has no services, in two halves: whether that is so
+    // and no rule says it; then what is remembered and counted of a packet of `bytes`.
+    static bool passes(const Tables&, std::uint32_t port, const net::Tuple& initiator,
+                       bool outgoing);
+    // … and for a flow without services whose decision stands.
+    static bool still_passes(const Tables&, std::uint32_t port, const flow::FlowPair&);
+    static void pass_on(State&, std::uint32_t port, bool outgoing, std::uint32_t bytes);
+    static void pass(const Tables&, State&, std::uint32_t port, std::uint32_t bytes,
+                     flow::FlowPair&, flow::Table&);
+    // "rules", "chains", "paths", "choice", "overloads", "spi-fail"
+    static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
+                      model::Value& rows);
+};
+static_assert(dataplane::Stage<Insert>);
+
+// Part of its tick: events of paths above their chain's limits, and what new flows avoid.
+void watch_paths(const Plane& plane, Insert::State& state, dataplane::Emit& emit);
+
+}  // namespace weir::chain

@@ -1,0 +1,69 @@
+#pragma once
+#include "features/chain/node/from_node.hpp"
+
+// What the parts of FromNode share. Not for others.
+namespace weir::chain::from {
+
+using dataplane::Emit;
+using dataplane::Packet;
+using Exit = FromNode::Exit;
+
+inline constexpr Exit goes_on = Exit::count_;
+
+// One frame.
+struct Work {
+    const NodeTable& table;
+    FromNode::State& state;
+    Emit& emit;
+    std::optional<net::NodeControl> order{};  // that came with the packet
+    bool taken = false;                       // the packet ended or moved to another worker
+
+    // Either makes `taken` true.
+    Exit move_to(Packet& p, std::uint32_t worker) {
+        emit.hand_to_worker(p, worker);
+        taken = true;
+        return goes_on;
+    }
+    Exit end(Packet& p) {
+        emit.release(p);
+        taken = true;
+        return goes_on;
+    }
+};
+
+inline const LocalNode& node_at(const NodeTable::Place& place, const Work& work) {
+    return work.table.nodes[place.node];
+}
+
+// Whether the node may send one more frame; at the polling worker, once per frame.
+bool within_rate(const NodeTable::Place& place, Work& work);
+
+template <class AnyContext>
+void leave_context(AnyContext& context, const NodeTable::Place& place, Work& work) {
+    if (context.inside != 0) --context.inside;
+    if (context.sampled_ns == 0) return;
+    work.state.time(place.node, context.sampled_ns, work.emit.now_ns);
+    context.sampled_ns = 0;
+}
+
+// The metadata as it was, one service further.
+void take_back(Packet& p, FlowContext& context, bool reverse, const NodeTable::Place& place,
+               Work& work);
+// The context that a number names, on the worker that has it; once per frame within the node's
+// rate. Null: `why` is the exit to take, or goes_on where the packet moved to that worker.
+FlowContext* find_by_number(Packet& p, std::uint32_t id, const NodeTable::Place& place, Exit& why,
+                            Work& work);
+
+// The guest's own tags as they were. False without room.
+bool restore_tags(Packet& p, const FlowContext& context);
+
+// The context of a packet that a node which ends connections made itself (`contexts: proxy`): an
+// answer in the other end's name, or a connection of its own in the client's. Null: neither.
+FlowContext* begun_by_node(Packet& p, bool reverse, const NodeTable::Place& place, Work& work);
+
+// Frames of nodes without service metadata.
+Exit from_l2(Packet& p, const NodeTable::Place& place, Work& work);
+Exit from_l3(Packet& p, const NodeTable::Place& place, Work& work);
+Exit from_gwlb(Packet& p, const NodeTable::Place& place, Work& work);
+
+}  // namespace weir::chain::from

@@ -1,0 +1,48 @@
+#include "features/chain/orders/order_effects.hpp"
+#include "features/chain/orders/order_words.hpp"
+#include "features/chain/orders/orders.hpp"
+#include "model/value.hpp"
+
+// What the stage for orders shows of itself (spec TM-5, 12.2 flow-prog).
+namespace weir::chain {
+namespace {
+
+constexpr std::size_t most_rows = 4096;
+
+}  // namespace
+
+void Orders::counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
+    for (std::size_t op = 1; op < order_names.size(); ++op)
+        if (state.applied[op] != 0)
+            sink.add("weir_orders_applied_total", {{"order", order_names[op]}}, state.applied[op]);
+    sink.add("weir_orders_received_total", {{"way", "embedded"}}, state.embedded);
+    sink.add("weir_orders_received_total", {{"way", "standalone"}}, state.standalone);
+    sink.add("weir_orders_handed_on_total", {}, state.handed_on);
+    sink.add("weir_orders_expired_total", {}, state.expired);
+    sink.add("weir_orders_standing", {}, state.book.size());
+    sink.add("weir_orders_generation", {}, state.book.generation());
+}
+
+bool Orders::query(std::string_view what, const Tables&, State& state, dataplane::Emit& emit,
+                   model::Value& rows) {
+    if (what != "flow-prog") return false;
+    std::size_t left = most_rows;
+    state.book.go_round(state.book.capacity(), [&](const Order& o) {
+        if (left == 0) return;
+        --left;
+        model::Value& row = rows.push(model::Value::object());
+        row.set("flow_handle", std::uint64_t{o.handle});
+        row.set("flow", o.flow_id);
+        row.set("issuer", o.issuer);
+        row.set("order", order_names[o.op % order_names.size()]);
+        row.set("forward", (o.scope & ctrl_forward) != 0);
+        row.set("reverse", (o.scope & ctrl_reverse) != 0);
+        row.set("parameter", o.parameter);
+        row.set("sequence", o.sequence);
+        row.set("left_s", o.until_ns > emit.now_ns ? (o.until_ns - emit.now_ns) / 1'000'000'000
+                                                   : std::uint64_t{0});
+    });
+    return true;
+}
+
+}  // namespace weir::chain
