@@ -11,6 +11,7 @@
 #include "apps/engine/testing/host_snapshot.hpp"
 #include "apps/engine/testing/memory_shell.hpp"
 #include "apps/engine/testing/plane_traffic.hpp"
+#include "apps/engine/testing/sendings.hpp"
 #include "features/chain/node/node_memory.hpp"
 #include "model/json.hpp"
 #include "net/hash.hpp"
@@ -191,7 +192,6 @@ std::string text_of(const Sent& sent, bool all) {
 }
 
 // Frames of one flow keep their order; those of different flows need not.
-using Sendings = std::map<std::string, std::vector<std::string>>;
 Sendings by_flow(const std::vector<Sent>& sent, bool all) {
     Sendings out;
     for (const Sent& one : sent) {
@@ -202,37 +202,6 @@ Sendings by_flow(const std::vector<Sent>& sent, bool all) {
         const std::string name = tuple ? std::to_string(net::symmetric_hash(*tuple)) : "";
         out[std::to_string(one.port) + " " + name].push_back(text_of(one, all));
     }
-    return out;
-}
-
-std::string difference(const Sendings& quick, const Sendings& slow) {
-    std::string out;
-    Sendings every = quick;
-    every.insert(slow.begin(), slow.end());
-    for (const auto& [flow, unused] : every) {
-        const auto list = [&](const Sendings& sendings) {
-            std::string text;
-            if (const auto at = sendings.find(flow); at != sendings.end())
-                for (const std::string& line : at->second) text += "\n    " + line;
-            return text;
-        };
-        if (list(quick) != list(slow))
-            out += flow + "\n  quick" + list(quick) + "\n  slow" + list(slow) + "\n";
-    }
-    return out;
-}
-
-std::string difference(std::vector<std::string> quick, std::vector<std::string> slow) {
-    std::ranges::sort(quick);
-    std::ranges::sort(slow);
-    std::string out;
-    const auto only = [&out](const char* side, const auto& these, const auto& those) {
-        std::vector<std::string> lines;
-        std::ranges::set_difference(these, those, std::back_inserter(lines));
-        for (const std::string& line : lines) out += std::string(side) + ": " + line + "\n";
-    };
-    only("quick", quick, slow);
-    only("slow", slow, quick);
     return out;
 }
 

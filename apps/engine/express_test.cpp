@@ -13,6 +13,7 @@
 #include "apps/engine/engine.hpp"
 #include "apps/engine/testing/host_snapshot.hpp"
 #include "apps/engine/testing/memory_shell.hpp"
+#include "apps/engine/testing/sendings.hpp"
 #include "model/json.hpp"
 #include "net/builder.hpp"
 #include "net/geneve.hpp"
@@ -327,7 +328,6 @@ std::string bytes_of(const Frame& frame) {
 }
 
 // Frames of one flow keep their order; those of different flows need not, nor errors about them.
-using Sendings = std::map<std::string, std::vector<std::string>>;
 Sendings by_flow(const std::vector<MemoryShell::Sent>& sent) {
     Sendings out;
     for (const auto& [port, frame] : sent) {
@@ -341,39 +341,6 @@ Sendings by_flow(const std::vector<MemoryShell::Sent>& sent) {
                                       : "";
         out[std::to_string(port) + name].push_back(net::describe(frame) + " " + bytes_of(frame));
     }
-    return out;
-}
-
-// What differs, in words; empty: nothing.
-std::string difference(const Sendings& quick, const Sendings& slow) {
-    std::string out;
-    Sendings all = quick;
-    all.insert(slow.begin(), slow.end());
-    for (const auto& [flow, unused] : all) {
-        const auto list = [&](const Sendings& sendings) {
-            std::string text;
-            if (const auto at = sendings.find(flow); at != sendings.end())
-                for (const std::string& line : at->second) text += "\n    " + line;
-            return text;
-        };
-        if (list(quick) != list(slow))
-            out += "flow " + flow + "\n  quick" + list(quick) + "\n  slow" + list(slow) + "\n";
-    }
-    return out;
-}
-
-// Lines that only one side has.
-std::string difference(std::vector<std::string> quick, std::vector<std::string> slow) {
-    std::ranges::sort(quick);
-    std::ranges::sort(slow);
-    std::string out;
-    const auto only = [&out](const char* side, const auto& these, const auto& those) {
-        std::vector<std::string> lines;
-        std::ranges::set_difference(these, those, std::back_inserter(lines));
-        for (const std::string& line : lines) out += std::string(side) + ": " + line + "\n";
-    };
-    only("quick", quick, slow);
-    only("slow", slow, quick);
     return out;
 }
 

@@ -2,7 +2,6 @@
 #include "features/chain/liveness/heartbeat.hpp"
 #include "features/chain/node/from_node_work.hpp"
 #include "features/chain/node/header_mark.hpp"
-#include "features/chain/node/neighbour_answer.hpp"
 #include "net/ethernet.hpp"
 #include "net/hash.hpp"
 #include "net/parse.hpp"
@@ -245,21 +244,10 @@ Exit find_by_mark(Packet& p, const NodeTable::Place& place, FlowContext*& found,
 Exit from_l3(Packet& p, const NodeTable::Place& place, Work& work) {
     const LocalNode& node = node_at(place, work);
     if (net::parse(p) != net::ParseError::none) return Exit::bad_frame;
-    const std::uint32_t port = p.hand.port;
     if (p.hand.dispatched == 0) {
         if (net::source_mac(p) != node.vnics[static_cast<std::size_t>(place.side)].mac)
             return Exit::wrong_source;
-        switch (answer_neighbour(p, node, place.side)) {
-            case LinkTalk::question:
-                if (!within_rate(place, work)) return Exit::rate_limit;
-                work.emit.transmit(p, port);
-                work.taken = true;
-                return goes_on;
-            case LinkTalk::other:
-                return Exit::link_talk;
-            case LinkTalk::none:
-                break;
-        }
+        if (const auto talk = take_link_talk(p, place, work)) return *talk;
         if (net::destination_mac(p) != proxy_side_mac(node.id, place.side)) return Exit::link_talk;
         if (is_router_heartbeat(p, node, place.side)) return take_router_heartbeat(p, place, work);
     }

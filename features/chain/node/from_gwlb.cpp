@@ -1,6 +1,5 @@
 #include "features/chain/liveness/health_check.hpp"
 #include "features/chain/node/from_node_work.hpp"
-#include "features/chain/node/neighbour_answer.hpp"
 #include "net/bytes.hpp"
 #include "net/checksum.hpp"
 #include "net/ethernet.hpp"
@@ -93,20 +92,9 @@ Exit take_answer(Packet& p, const NodeTable::Place& place, Work& work) {
 Exit from_gwlb(Packet& p, const NodeTable::Place& place, Work& work) {
     const LocalNode& node = node_at(place, work);
     if (net::parse(p) != net::ParseError::none) return Exit::bad_frame;
-    const std::uint32_t port = p.hand.port;
     if (p.hand.dispatched == 0) {
         if (net::source_mac(p) != node.vnics[0].mac) return Exit::wrong_source;
-        switch (answer_neighbour(p, node, Side::left)) {
-            case LinkTalk::question:
-                if (!within_rate(place, work)) return Exit::rate_limit;
-                work.emit.transmit(p, port);
-                work.taken = true;
-                return goes_on;
-            case LinkTalk::other:
-                return Exit::link_talk;
-            case LinkTalk::none:
-                break;
-        }
+        if (const auto talk = take_link_talk(p, place, work)) return *talk;
     }
     if (p.tuple.src != node.address || p.tuple.dst != node.gwlb_proxy()) return Exit::link_talk;
     if (p.headers.proto != net::proto_udp || p.headers.fragment != net::Fragment::whole ||

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "features/chain/node/from_node_work.hpp"
+#include "features/chain/node/neighbour_answer.hpp"
 #include "net/checksum.hpp"
 #include "net/ethernet.hpp"
 #include "net/hash.hpp"
@@ -34,6 +35,22 @@ bool within_rate(const NodeTable::Place& place, Work& work) {
         rate.refill(given, now);
     }
     return rate.take();
+}
+
+std::optional<Exit> take_link_talk(Packet& p, const NodeTable::Place& place, Work& work) {
+    const std::uint32_t port = p.hand.port;
+    switch (answer_neighbour(p, node_at(place, work), place.side)) {
+        case LinkTalk::question:
+            if (!within_rate(place, work)) return Exit::rate_limit;
+            work.emit.transmit(p, port);
+            work.taken = true;
+            return goes_on;
+        case LinkTalk::other:
+            return Exit::link_talk;
+        case LinkTalk::none:
+            break;
+    }
+    return std::nullopt;
 }
 
 namespace {

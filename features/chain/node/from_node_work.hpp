@@ -38,6 +38,10 @@ inline const LocalNode& node_at(const NodeTable::Place& place, const Work& work)
 // Whether the node may send one more frame; at the polling worker, once per frame.
 bool within_rate(const NodeTable::Place& place, Work& work);
 
+// What a node that sees the proxy as its neighbour says to the link between them: questions are
+// answered. Nothing: the frame is more than that, look on.
+std::optional<Exit> take_link_talk(Packet& p, const NodeTable::Place& place, Work& work);
+
 template <class AnyContext>
 void leave_context(AnyContext& context, const NodeTable::Place& place, Work& work) {
     if (context.inside != 0) --context.inside;

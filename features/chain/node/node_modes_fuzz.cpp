@@ -15,14 +15,6 @@ using namespace weir::chain::test;
 
 constexpr std::uint32_t flows = 4;
 
-bool was_given(const net::Smd& smd) {
-    net::Smd given = smd_of(smd.flow_handle & 0xff, smd.reverse);
-    given.flow_tag = smd.flow_tag;  // a node may set it
-    given.reserved = smd.reserved;
-    given.si = smd.si;
-    return (smd.flow_handle & 0x00ffffff) < flows && smd.si == 1 && given == smd;
-}
-
 // `choice` says which frame; then come (place, value) pairs, or a whole frame.
 Frame frame_of(World& w, Kind kind, std::uint8_t choice, std::span<const std::uint8_t> rest) {
     const std::uint32_t number = choice & (flows - 1);
@@ -39,7 +31,7 @@ Frame frame_of(World& w, Kind kind, std::uint8_t choice, std::span<const std::ui
 
 void check(World& w) {
     if (w.fate == goes_on)
-        WEIR_CHECK(was_given(w.returned->smd), "only what was given to the node comes back");
+        WEIR_CHECK(was_given(w.returned->smd, flows), "only what was given to the node comes back");
     w.forget();
 }
 

@@ -267,6 +267,15 @@ inline net::Smd smd_of(std::uint32_t number, bool reverse = false) {
     return smd;
 }
 
+// Whether what came back is a packet of the first `flows` flows, one service further.
+inline bool was_given(const net::Smd& smd, std::uint32_t flows) {
+    net::Smd given = smd_of(smd.flow_handle & 0xff, smd.reverse);
+    given.flow_tag = smd.flow_tag;  // a node may set it
+    given.reserved = smd.reserved;
+    given.si = smd.si;
+    return (smd.flow_handle & 0x00ffffff) < flows && smd.si == 1 && given == smd;
+}
+
 // As the guest sent it.
 inline Frame guest_frame(std::uint32_t number, bool reverse = false) {
     net::FrameBuilder f;
