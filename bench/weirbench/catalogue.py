@@ -172,6 +172,13 @@ CHAINS = tuple(
          Chain("aware", "nsh")))
     for short, flows in (("1", 1), (("2k", MOST_L2_FLOWS) if chain.nodes == "l2"
                                     else ("100k", 100_000))))
+CHAINS += tuple(
+    Benchmark(f"chain_kernel_{short}", "chains of bumps in the wire between veth pairs, beside a "
+              f"Linux bridge and nftables, {flows} connection{'s' if flows > 1 else ''}",
+              {"work": "tcp", "flows": flows, "flight": 256, "window": 32},
+              tuple(f"{side}/{hops}" for side in ("weir-wire", "bridge") for hops in LENGTHS),
+              chain=Chain("l2"), warm_up=0.5, window=1.0)
+    for short, flows in (("1", 1), ("2k", MOST_L2_FLOWS)))
 ALL = {bench.name: bench for bench in IP4 + ONLY_IP4 + ON_A_WIRE + UNDER_LOAD + CHAINS +
        tuple(over_ip6(b) for b in IP4)}
 GROUPS = {"chain": tuple(bench.name for bench in CHAINS)}

@@ -2,7 +2,7 @@
 port gives packets back without work of its own (bench/preload/bounce.hpp), on every side alike."""
 from pathlib import Path
 
-from . import ovs, report, stats, weir, world
+from . import ovs, report, stats, weir, wired_chains, world
 from .testpmd import Testpmd
 
 NODE_PORT, FAR_PORT = 10, 2  # of the generator (bench/gen/settings.hpp)
@@ -10,9 +10,13 @@ CHAIN = 1
 DECISIONS = ("weir_insertion_rule_lookups_total", "weir_insertion_ct_misses_total",
              "weir_service_path_new_flows_total", "weir_service_path_switched_in_total")
 
+WIRED = ("weir-wire", "bridge")  # programs between network interfaces: wired_chains.py
+
 
 def make_side(name: str, build: Path):
     program, _, hops = name.partition("/")
+    if program in WIRED:
+        return wired_chains.make_side(program, build, int(hops))
     return {"weir": lambda: ChainWeir(build, int(hops)), "ovs": lambda: ChainOvs(int(hops)),
             "testpmd-io": lambda: ChainFloor(int(hops))}[program]()
 
@@ -52,10 +56,12 @@ class ChainWeir(weir.Weir):
     def decisions(self, room: Path) -> dict[str, float] | None:
         """How often rules were asked and paths chosen: never again for a flow that is decided.
         None without services, which is the plain path."""
-        if not self.hops:
-            return None
-        lines = (line.rpartition(" ") for line in weir.metrics(room) if line.startswith(DECISIONS))
-        return {name: float(value) for name, _, value in lines}
+        return decisions(room) if self.hops else None
+
+
+def decisions(room: Path) -> dict[str, float]:
+    lines = (line.rpartition(" ") for line in weir.metrics(room) if line.startswith(DECISIONS))
+    return {name: float(value) for name, _, value in lines}
 
 
 def plane(bench, hops: int) -> list[dict]:
@@ -164,11 +170,12 @@ def result(bench, starts: dict[str, list[dict]], results: Path) -> dict:
     """As of any benchmark; ours is the chain of one node. Beside it, for each program, what each
     further hop costs: cycles of the longest chain less those of one node, for each hop between."""
     out = report.result(bench, starts, results)
-    out["ours"] = {"starts": report.rates_of(bench, starts.get("weir/1", []))}
+    ours = next((side for side in starts if side in ("weir/1", "weir-wire/1")), "")
+    out["ours"] = {"starts": report.rates_of(bench, starts.get(ours, []))}
     rates = {side: report.rates_of(bench, of) for side, of in starts.items()}
     out["peers"] = {s: {"starts": v} for s, v in rates.items()
-                    if not s.startswith(("weir/", "testpmd"))}
-    out["lengths"] = {s: {"starts": v} for s, v in rates.items() if s.startswith("weir/")}
+                    if not s.startswith(("weir", "testpmd"))}
+    out["lengths"] = {s: {"starts": v} for s, v in rates.items() if s.startswith("weir")}
     out["io_bound"] = {s: {"starts": v} for s, v in rates.items() if s.startswith("testpmd")}
     out["hops"] = per_hop(out["medians"], out["tsc_hz"])
     out["decisions"] = {
@@ -206,6 +213,8 @@ def table(bench, out: dict) -> str:
         rows.append(f"{program}: " + ", ".join(
             f"{name.replace('_', ' ')} {of[name]:.0f} cycles ({of[name + '_ns']:.0f} ns)"
             for name in ("plain", "first_hop", "further_hop") if name in of))
+    for side, cycles in report.own_cycles(out).items():
+        rows.append(f"{side}: of these cycles {cycles:.0f} outside the kernel")
     asked = [one for of in out["decisions"].values() for one in of]
     if asked:
         same = all(one["before"] == one["after"] for one in asked)

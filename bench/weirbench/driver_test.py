@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from weirbench import (catalogue, chains, ovs, page, report, run, stats,  # noqa: E402
-                       under_load, weir)
+                       under_load, weir, wired_chains)
 
 HZ = 2.6e9
 
@@ -200,6 +200,22 @@ class Chains(unittest.TestCase):
         self.assertEqual([flow.partition(",actions=")[0] for flow in
                           chains.steering(self.FAR, 1)][1], "in_port=100,tun_id=1,dl_dst="
                          "02:00:00:00:0b:01")
+
+    def test_a_bridge_is_asked_for_the_last_step_alone(self) -> None:
+        self.assertEqual(wired_chains.steering(0), [])
+        self.assertEqual(wired_chains.steering(1), [("a", "n1-left"), ("b", "n1-right")])
+        self.assertEqual(wired_chains.steering(2), [
+            ("a", "n1-left"), ("n1-right", "n2-left"), ("b", "n2-right"), ("n2-left", "n1-right")])
+
+    def test_a_node_that_packets_pass_by_is_wrong_and_so_is_one_they_go_round_in(self) -> None:
+        class Counted(wired_chains.Bridge):
+            def visits(self):
+                yield from (("n1", "a to b", 100), ("n1", "b to a", 50),
+                            ("n2", "a to b", 99), ("n2", "b to a", 2000))
+
+        said = Counted(Path("build"), 2).complaints({"sent": 100}, {"sent": 50})
+        self.assertEqual(said, ["n2: 99 packets a to b visited it of 100 sent",
+                                "n2: 2000 packets b to a visited it of 50 sent"])
 
     def test_flows_that_are_decided_again_are_wrong_and_so_is_silence(self) -> None:
         once = {"weir_service_rule_hits_total": 256.0}

@@ -63,6 +63,7 @@ def measure(bench, side, page, main, threads: list[int], windows: int, load: flo
         pass  # the complaints say what is missing
     a, b = page.side(0), page.side(1)
     wrong = pages.complaints(a, b, not bench.tunnel and not getattr(side, "trims", False))
+    wrong += side.complaints(a, b) if hasattr(side, "complaints") else []
     wrong += redecided(**out["decisions"]) if before is not None else []
     if wrong:
         wrong += drops(side, page)

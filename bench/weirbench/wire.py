@@ -10,6 +10,7 @@ from . import world
 from .process import Program, call, wait
 
 GENERATOR_CPU, SIDE_CPU = 0, 1
+WIRE_MTU = 1700  # what weir-host wants of a node's port
 JIFFIES = os.sysconf("SC_CLK_TCK")
 
 
@@ -55,28 +56,16 @@ class Side:
         self.wire = str(build / "bin/weir-wire")
         self.needs: tuple[str, ...] = (self.wire, "ip")
         self.outside, self.inside = (f"weir-bench-{what}-{os.getpid()}" for what in ("gen", "mid"))
+        self.namespaces: tuple[str, ...] = (self.outside, self.inside)
         self.programs: list[Program] = []
 
     def in_side(self, *argv: str, text: str | None = None) -> str:
         return call("ip", "netns", "exec", self.inside, *argv, text=text)
 
     def start(self, bench, room: Path, generator: dict[str, str]) -> list[Wired]:
-        for namespace in (self.outside, self.inside):
+        for namespace in self.namespaces:
             call("ip", "netns", "add", namespace)
-        for name in ("a", "b"):
-            call("ip", "link", "add", f"gen-{name}", "netns", self.outside, "type", "veth",
-                 "peer", "name", name, "netns", self.inside)
-            for namespace, device in ((self.outside, f"gen-{name}"), (self.inside, name)):
-                inside = ("ip", "netns", "exec", namespace)
-                call(*inside, "sh", "-c",
-                     f"echo 1 > /proc/sys/net/ipv6/conf/{device}/disable_ipv6")
-                call(*inside, "ip", "link", "set", "dev", device, "up")
-            # What arrives is handled on the CPU of the side under test, not on the generator's.
-            self.in_side("sh", "-c", f"echo {1 << SIDE_CPU:x} > "
-                                     f"/sys/class/net/{name}/queues/rx-0/rps_cpus")
-        wait(lambda: self.in_side("cat", "/sys/class/net/a/operstate",
-                                  "/sys/class/net/b/operstate").split() == ["up", "up"],
-             "veth pairs")
+        self.lay_wires()
         self.forward(bench, room)
         wire = Program([self.wire, "gen-a", "gen-b"], room / "wire.log",
                        {"WEIR_GEN": generator["WEIR_GEN"]},
@@ -87,6 +76,26 @@ class Side:
     def wired(self, wire: Program) -> Wired:
         return Wired(wire)
 
+    def lay_wires(self) -> None:
+        """Between the generator and the side's interfaces a and b."""
+        for name in ("a", "b"):
+            self.join(f"gen-{name}", self.outside, name)
+
+    def join(self, far: str, namespace: str, name: str) -> None:
+        """`name` of the side, `far` in another namespace."""
+        mtu = ("mtu", str(WIRE_MTU))
+        call("ip", "link", "add", far, *mtu, "netns", namespace, "type", "veth",
+             "peer", "name", name, *mtu, "netns", self.inside)
+        for where, device in ((namespace, far), (self.inside, name)):
+            inside = ("ip", "netns", "exec", where)
+            call(*inside, "sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{device}/disable_ipv6")
+            call(*inside, "ip", "link", "set", "dev", device, "up")
+        # What arrives is handled on the CPU of the side under test, not on the generator's.
+        self.in_side("sh", "-c", f"echo {1 << SIDE_CPU:x} > "
+                                 f"/sys/class/net/{name}/queues/rx-0/rps_cpus")
+        wait(lambda: self.in_side("cat", f"/sys/class/net/{name}/operstate").strip() == "up",
+             "veth pairs")
+
     def forward(self, bench, room: Path) -> None:
         raise NotImplementedError
 
@@ -94,7 +103,7 @@ class Side:
         for program in reversed(self.programs):
             program.stop()
         self.programs = []
-        for namespace in (self.outside, self.inside):
+        for namespace in self.namespaces:
             run_quietly("ip", "netns", "del", namespace)
 
 
@@ -177,8 +186,11 @@ class WireWeir(Side):
         self.host, self.engine = str(build / "bin/weir-host"), str(build / "lib/libweir-engine.so")
         self.needs += (self.host, self.engine)
 
+    def make_resources(self, bench) -> list[dict]:
+        return weir_side.resources(bench)
+
     def forward(self, bench, room: Path) -> None:
-        made = weir_side.resources(bench)
+        made = self.make_resources(bench)
         for one in made:
             if one["kind"] == "port":
                 one["device"] = {"type": "af_packet", "interface": one["name"]}
