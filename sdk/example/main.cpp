@@ -1,6 +1,5 @@
 // An example of a service: counts flows, logs what it saw with its place on the path, drops by a
 // rule file. Everything that concerns Weir is in the library; everything here is a vendor's own.
-#include <chrono>
 #include <cstring>
 #include <iostream>
 #include <string>
@@ -35,28 +34,18 @@ int fail(const std::string& why) {
     return 1;
 }
 
-// Empty when the command line is fine, else what is wrong with it.
-std::string read_command_line(int argc, char** argv, Settings& settings) {
-    for (int i = 1; i < argc; ++i) {
-        const std::string word = argv[i];
-        std::string* value = nullptr;
-        if (word == "--interface") value = &settings.node.interface;
-        if (word == "--rules") value = &settings.rules;
-        if (word == "--log") value = &settings.log;
-        if (word == "--status") value = &settings.status;
-        if (word == "--nat") value = &settings.nat;
-        if (value != nullptr) {
-            if (i + 1 == argc) return word + " needs a value";
-            *value = argv[++i];
-        } else if (word == "--every-packet") {
-            settings.every_packet = true;
-        } else if (word == "--decrement-si") {
-            settings.node.decrements_si = true;
-        } else {
-            return "unknown option " + word;
-        }
-    }
-    return settings.node.interface.empty() ? "--interface is needed" : "";
+std::string read_settings(int argc, char** argv, Settings& settings) {
+    std::string wrong = example::read_command_line(
+        argc, argv,
+        {{{"--interface", &settings.node.interface},
+          {"--rules", &settings.rules},
+          {"--log", &settings.log},
+          {"--status", &settings.status},
+          {"--nat", &settings.nat}},
+         {{"--every-packet", &settings.every_packet},
+          {"--decrement-si", &settings.node.decrements_si}}});
+    if (wrong.empty() && settings.node.interface.empty()) wrong = "--interface is needed";
+    return wrong;
 }
 
 std::variant<std::vector<example::Rule>, std::string> load_rules(const std::string& path) {
@@ -69,33 +58,16 @@ std::variant<std::vector<example::Rule>, std::string> load_rules(const std::stri
     return rules;
 }
 
-void run(service::Node& node, example::Inspector& inspector, const Settings& settings) {
-    constexpr int poll_ms = 100;
-    constexpr auto status_every = std::chrono::milliseconds(100);
-    example::StatusFile status_file(settings.status);
-    auto status_at = std::chrono::steady_clock::now();
-    while (example::stop_wanted == 0) {
-        if (const auto error = node.poll(poll_ms)) {
-            std::cerr << "weir-example-service: " << error->field << ": " << error->message << "\n";
-            break;
-        }
-        if (example::reload_wanted != 0) {
-            example::reload_wanted = 0;
-            auto rules = load_rules(settings.rules);
-            if (auto* why = std::get_if<std::string>(&rules))
-                std::cerr << "weir-example-service: keeping the old rules: " << *why << "\n";
-            else inspector.replace_rules(std::get<0>(std::move(rules)));
-        }
-        if (example::status_wanted != 0) {
-            example::status_wanted = 0;
-            std::cout << inspector.status(node.counters()) << std::endl;
-        }
-        if (const auto now = std::chrono::steady_clock::now(); now >= status_at) {
-            status_at = now + status_every;
-            status_file.write(inspector.status(node.counters()));
-        }
-    }
-    status_file.write(inspector.status(node.counters()));
+example::Chores chores(const Settings& settings, const service::Node& node,
+                       example::Inspector& inspector) {
+    const auto reload = [&]() -> std::string {
+        auto rules = load_rules(settings.rules);
+        if (auto* why = std::get_if<std::string>(&rules)) return *why;
+        inspector.replace_rules(std::get<0>(std::move(rules)));
+        return "";
+    };
+    return {"weir-example-service", settings.status,
+            [&] { return inspector.status(node.counters()); }, reload};
 }
 
 }  // namespace
@@ -106,7 +78,7 @@ int main(int argc, char** argv) {
         std::cout << usage;
         return 0;
     }
-    if (const std::string why = read_command_line(argc, argv, settings); !why.empty()) {
+    if (const std::string why = read_settings(argc, argv, settings); !why.empty()) {
         std::cerr << usage;
         return fail(why);
     }
@@ -122,10 +94,11 @@ int main(int argc, char** argv) {
         return fail("--nat: not like 192.168.10.11=192.168.10.99");
     if (translation) inspector.translate_by(*translation);
 
-    example::watch_signals({SIGTERM, SIGINT, SIGUSR1, SIGHUP});
+    example::watch_signals();
     auto opened = service::Node::open(settings.node, inspector);
     if (auto* error = std::get_if<service::Error>(&opened))
         return fail(error->field + ": " + error->message);
-    run(*std::get<std::unique_ptr<service::Node>>(opened), inspector, settings);
+    service::Node& node = *std::get<0>(opened);
+    example::serve(node, chores(settings, node, inspector));
     return 0;
 }

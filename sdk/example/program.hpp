@@ -2,12 +2,22 @@
 #include <signal.h>
 
 #include <functional>
-#include <initializer_list>
+#include <map>
 #include <optional>
 #include <string>
 
-// What the programs of the examples have in common, and nothing of Weir: files and signals.
+#include "weir/node.hpp"
+
+// What the programs of the examples have in common: command line, files, signals, the loop.
 namespace weir::example {
+
+// What words of the command line set: those with a value behind them, and those that stand alone.
+struct Options {
+    std::map<std::string, std::string*> values;
+    std::map<std::string, bool*> flags;
+};
+// Empty when the command line is fine, else what is wrong with it.
+std::string read_command_line(int argc, char** argv, const Options& options);
 
 // The whole of it; nothing: `why` it cannot be had.
 std::optional<std::string> read_file(const std::string& path, std::string& why);
@@ -26,8 +36,16 @@ private:
     std::string path_, written_;
 };
 
-// Set by SIGTERM and SIGINT, SIGHUP, SIGUSR1.
-extern volatile sig_atomic_t stop_wanted, reload_wanted, status_wanted;
-void watch_signals(std::initializer_list<int> numbers);
+// What a program does besides its packets.
+struct Chores {
+    std::string name;         // of the program, in front of what it says on standard error
+    std::string status_path;  // of a StatusFile
+    std::function<std::string()> status;
+    std::function<std::string()> reload;  // for SIGHUP; empty, or why the old is kept
+};
+// Before the node opens, so that none is missed: SIGTERM, SIGINT, SIGHUP, SIGUSR1.
+void watch_signals();
+// Packets until SIGTERM or SIGINT, or until the interface is gone. SIGUSR1 prints the status.
+void serve(service::Node& node, const Chores& chores);
 
 }  // namespace weir::example

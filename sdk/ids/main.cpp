@@ -18,7 +18,7 @@ constexpr const char* usage =
     "pattern;\n"
     "                     read again on SIGHUP\n"
     "  --alerts FILE      one JSON line per match\n"
-    "  --status FILE      counters as JSON, a moment after they change\n"
+    "  --status FILE      counters as JSON, a moment after they change; SIGUSR1 also prints them\n"
     "Flows of a match with drop or reset are ordered dropped; as a tap it orders the same.\n";
 
 struct Settings {
@@ -31,19 +31,14 @@ int fail(const std::string& why) {
     return 1;
 }
 
-// Empty when the command line is fine, else what is wrong with it.
-std::string read_command_line(int argc, char** argv, Settings& settings) {
-    for (int i = 1; i < argc; i += 2) {
-        const std::string word = argv[i];
-        std::string* value = nullptr;
-        if (word == "--interface") value = &settings.node.interface;
-        if (word == "--signatures") value = &settings.signatures;
-        if (word == "--alerts") value = &settings.alerts;
-        if (word == "--status") value = &settings.status;
-        if (value == nullptr) return "unknown option " + word;
-        if (i + 1 == argc) return word + " needs a value";
-        *value = argv[i + 1];
-    }
+std::string read_settings(int argc, char** argv, Settings& settings) {
+    std::string wrong = example::read_command_line(argc, argv,
+                                                   {{{"--interface", &settings.node.interface},
+                                                     {"--signatures", &settings.signatures},
+                                                     {"--alerts", &settings.alerts},
+                                                     {"--status", &settings.status}},
+                                                    {}});
+    if (!wrong.empty()) return wrong;
     if (settings.node.interface.empty()) return "--interface is needed";
     return settings.signatures.empty() ? "--signatures is needed" : "";
 }
@@ -59,23 +54,15 @@ std::variant<ids::Database, std::string> load(const std::string& path) {
     return database;
 }
 
-void run(service::Node& node, ids::Detector& detector, const Settings& settings) {
-    constexpr int poll_ms = 100;
-    example::StatusFile status_file(settings.status);
-    while (example::stop_wanted == 0) {
-        if (const auto error = node.poll(poll_ms)) {
-            std::cerr << "weir-ids: " << error->field << ": " << error->message << "\n";
-            break;
-        }
-        if (example::reload_wanted != 0) {
-            example::reload_wanted = 0;
-            auto database = load(settings.signatures);
-            if (auto* why = std::get_if<std::string>(&database))
-                std::cerr << "weir-ids: keeping the old signatures: " << *why << "\n";
-            else detector.replace(std::get<0>(std::move(database)));
-        }
-        status_file.write(detector.status(node.counters()));
-    }
+example::Chores chores(const Settings& settings, const service::Node& node,
+                       ids::Detector& detector) {
+    const auto reload = [&]() -> std::string {
+        auto database = load(settings.signatures);
+        if (auto* why = std::get_if<std::string>(&database)) return *why;
+        detector.replace(std::get<0>(std::move(database)));
+        return "";
+    };
+    return {"weir-ids", settings.status, [&] { return detector.status(node.counters()); }, reload};
 }
 
 }  // namespace
@@ -86,7 +73,7 @@ int main(int argc, char** argv) {
         std::cout << usage;
         return 0;
     }
-    if (const std::string why = read_command_line(argc, argv, settings); !why.empty()) {
+    if (const std::string why = read_settings(argc, argv, settings); !why.empty()) {
         std::cerr << usage;
         return fail(why);
     }
@@ -97,10 +84,11 @@ int main(int argc, char** argv) {
     if (!why_not.empty()) return fail(why_not);
     ids::Detector detector(std::get<0>(std::move(database)), log);
 
-    example::watch_signals({SIGTERM, SIGINT, SIGHUP});
+    example::watch_signals();
     auto opened = service::Node::open(settings.node, detector);
     if (auto* error = std::get_if<service::Error>(&opened))
         return fail(error->field + ": " + error->message);
-    run(*std::get<0>(opened), detector, settings);
+    service::Node& node = *std::get<0>(opened);
+    example::serve(node, chores(settings, node, detector));
     return 0;
 }

@@ -22,12 +22,7 @@ class Gwlb(Scenario):
         cls.t0.weir.put({"kind": "service-rule", "name": "inspected", "protocol": "any",
                          "applied_to_ports": ["g1"], "chain": "c7"})
         cls.t0.weir.wait()
-        wait_until("the appliance is judged well", lambda: cls.state() == "up", 20)
-
-    @classmethod
-    def state(cls) -> str:
-        rows = cls.weir.ask("h4", "liveness.nodes")
-        return rows[0]["state"] if rows else ""
+        wait_until("the appliance is judged well", lambda: cls.weir.node_state("n7") == "up", 20)
 
     def test_connections_pass_in_both_families(self):
         before = self.appliance.status()["passed"]
@@ -50,12 +45,12 @@ class Gwlb(Scenario):
 
     def test_an_appliance_that_accepts_no_connections_is_not_used(self):
         self.appliance.hang()
-        wait_until("it is judged dead", lambda: self.state() == "down", 20)
+        wait_until("it is judged dead", lambda: self.weir.node_state("n7") == "down", 20)
         before = self.weir.drops("h1").get("NO_ACTIVE_PATH", 0)
         self.assertFalse(self.g1.fetch(at(self.g2.ip4), timeout_s=3).ok)
         self.assertGreater(self.weir.drops("h1").get("NO_ACTIVE_PATH", 0), before)
         self.appliance.recover()
-        wait_until("it is judged well", lambda: self.state() == "up", 30)
+        wait_until("it is judged well", lambda: self.weir.node_state("n7") == "up", 30)
         wait_until("guests get through again", lambda: self.g1.fetch(at(self.g2.ip4)).ok, 20)
 
 

@@ -8,7 +8,7 @@ from spec.case import Scenario
 from weirlab.guest import at
 from weirlab.ids_node import IdsNode
 from weirlab.namespace import entered
-from weirlab.wait import wait_until
+from weirlab.wait import settled, wait_until
 
 EVIL = "1001 {action} /GET .evil-[0-9]+x/\n1002 alert /curious/\n"
 BAD_PATH = "/evil-42x"
@@ -89,7 +89,7 @@ class Inline(Ids):
             got = self.g1.fetch(at(ip, path="/file"), timeout_s=30)
             self.assertTrue(got.ok, f"{ip}: {got.error}")
             self.assertEqual(hashlib.sha256(got.body).hexdigest(), self.g2.file_digest)
-        self.assertGreater(self.ids.status()["bytes"], 8 << 20)
+        wait_until("it has seen both whole", lambda: self.ids.status()["bytes"] > 8 << 20)
 
     def test_a_flow_that_matches_ends_at_its_anchor_and_no_other_does(self):
         for ip in (self.g2.ip4, self.g2.ip6):
@@ -105,9 +105,10 @@ class Inline(Ids):
     def test_a_pattern_that_is_spread_over_segments_is_found(self):
         with Talk(self.g1, self.g2.ip4) as talk:
             self.assertTrue(talk.answered())
-            known, packets = len(self.ids.alerts()), self.ids.status()["bytes"]
+            known = len(self.ids.alerts())
+            before = settled("bytes scanned", lambda: self.ids.status()["bytes"])
             talk.say("GET /ev")
-            wait_until("the first piece is seen", lambda: self.ids.status()["bytes"] >= packets + 7)
+            wait_until("the first piece is seen", lambda: self.ids.status()["bytes"] >= before + 7)
             self.assertEqual(len(self.ids.alerts()), known)
             talk.say("il-77x HTTP/1.1\r\nHost: g2\r\n\r\n")
             self.assertFalse(talk.hears(2))

@@ -24,20 +24,10 @@ class Nat(Scenario):
                      {"kind": "service-rule", "name": "translated", "protocol": "any",
                       "applied_to_ports": ["g1"], "chain": "c4"})
         cls.weir.wait()
-        wait_until("the router is judged well", lambda: cls.state() == "up", 20)
-
-    @classmethod
-    def state(cls) -> str:
-        rows = cls.weir.ask("h4", "liveness.nodes")
-        return rows[0]["state"] if rows else ""
-
-    def grant(self, *privileges: str) -> None:
-        self.weir.put({"kind": "service", **self.weir.get("service", "px"),
-                       "privileges": list(privileges)})
-        self.weir.wait()
+        wait_until("the router is judged well", lambda: cls.weir.node_state("n4") == "up", 20)
 
     def test_translated_connections_come_back_to_their_flow(self):
-        self.grant("rewrite_headers")
+        self.weir.grant("px", "rewrite_headers")
         dropped = self.weir.drops("h1").get("TUPLE_CHANGED", 0)
         for ip, outside, family in ((self.g2.ip4, OUTSIDE[0], "translated4"),
                                     (self.g2.ip6, OUTSIDE[1], "translated6")):
@@ -55,7 +45,7 @@ class Nat(Scenario):
         self.assertEqual(self.weir.drops("h1").get("TUPLE_CHANGED", 0), dropped)
 
     def test_many_connections_at_once(self):
-        self.grant("rewrite_headers")
+        self.weir.grant("px", "rewrite_headers")
         downloads = [self.g1.download(at(ip, path="/file"))
                      for ip in (self.g2.ip4, self.g2.ip6) for _ in range(8)]
         for download in downloads:
@@ -63,7 +53,7 @@ class Nat(Scenario):
             self.assertEqual(download.digest(), self.g2.file_digest)
 
     def test_without_the_privilege_translated_packets_are_dropped(self):
-        self.grant()
+        self.weir.grant("px")
         for ip in (self.g2.ip4, self.g2.ip6):
             before = self.weir.drops("h1").get("TUPLE_CHANGED", 0)
             with self.t0.at_guest("g2") as g2:
@@ -75,7 +65,7 @@ class Nat(Scenario):
     def test_known_by_its_addresses_a_translated_packet_is_nobodys(self):
         """The mechanism off: without marks nothing tells which flow it is."""
         node = self.weir.get("service-node", "n4")
-        self.grant()
+        self.weir.grant("px")
         self.weir.put({"kind": "service-node", **node, "contexts": "tuple"})
         self.weir.wait()
         try:

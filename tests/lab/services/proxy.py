@@ -22,22 +22,12 @@ class Proxy(Scenario):
                      {"kind": "service-rule", "name": "proxied", "protocol": "any",
                       "applied_to_ports": ["g1"], "chain": "c4"})
         cls.weir.wait()
-        wait_until("the router is judged well", lambda: cls.state() == "up", 20)
-
-    @classmethod
-    def state(cls) -> str:
-        rows = cls.weir.ask("h4", "liveness.nodes")
-        return rows[0]["state"] if rows else ""
-
-    def grant(self, *privileges: str) -> None:
-        self.weir.put({"kind": "service", **self.weir.get("service", "px"),
-                       "privileges": list(privileges)})
-        self.weir.wait()
+        wait_until("the router is judged well", lambda: cls.weir.node_state("n4") == "up", 20)
 
 
 class Transparent(Proxy):
     def test_connections_are_made_anew_and_belong_to_their_flow(self):
-        self.grant("rewrite_headers")
+        self.weir.grant("px", "rewrite_headers")
         for ip in (self.g2.ip4, self.g2.ip6):
             before = self.proxy.sessions()
             with self.t0.at_guest("g2") as g2, self.t0.at_port("g1") as g1:
@@ -54,7 +44,7 @@ class Transparent(Proxy):
             self.assertIn(record["insertion"]["verdict"][0], ("redirect",))
 
     def test_what_the_proxy_forbids_does_not_reach_the_server(self):
-        self.grant("rewrite_headers")
+        self.weir.grant("px", "rewrite_headers")
         for ip in (self.g2.ip4, self.g2.ip6):
             with self.t0.at_guest("g2") as g2:
                 got = self.g1.fetch(at(ip, path="/forbidden"))
@@ -62,7 +52,7 @@ class Transparent(Proxy):
                 self.assertFalse([f for f in g2.drain() if f.flags == SYN])
 
     def test_many_connections_at_once(self):
-        self.grant("rewrite_headers")
+        self.weir.grant("px", "rewrite_headers")
         downloads = [self.g1.download(at(ip, path="/file"))
                      for ip in (self.g2.ip4, self.g2.ip6) for _ in range(6)]
         for download in downloads:
@@ -70,12 +60,12 @@ class Transparent(Proxy):
             self.assertEqual(download.digest(), self.g2.file_digest)
 
     def test_what_is_not_proxied_is_routed(self):
-        self.grant("rewrite_headers")
+        self.weir.grant("px", "rewrite_headers")
         self.assertTrue(self.g1.ping(self.g2.ip4).all_answered)
         self.assertTrue(self.g1.fetch(at(self.g2.ip4, 8080)).ok)
 
     def test_without_the_privilege_its_connections_do_not_leave_the_anchor(self):
-        self.grant()
+        self.weir.grant("px")
         for ip in (self.g2.ip4, self.g2.ip6):
             refused = self.weir.drops("h1").get("flow.out_of_state", 0)
             with self.t0.at_guest("g2") as g2:

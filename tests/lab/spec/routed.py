@@ -18,12 +18,7 @@ class RoutedNode(Scenario):
         cls.t0.weir.put({"kind": "service-rule", "name": "routed", "protocol": "any",
                          "applied_to_ports": ["g1"], "chain": "c4"})
         cls.t0.weir.wait()
-        wait_until("the router is judged well", lambda: cls.state() == "up", 20)
-
-    @classmethod
-    def state(cls) -> str:
-        rows = cls.weir.ask("h4", "liveness.nodes")
-        return rows[0]["state"] if rows else ""
+        wait_until("the router is judged well", lambda: cls.weir.node_state("n4") == "up", 20)
 
     def test_guests_see_their_own_addresses_and_one_hop_less(self):
         for ip in (self.g2.ip4, self.g2.ip6):
@@ -38,12 +33,12 @@ class RoutedNode(Scenario):
     def test_a_router_that_forwards_no_more_is_found_and_its_chain_blocks(self):
         router = self.t0.fabric.routers["n4"]
         router.hang()
-        wait_until("the router is judged dead", lambda: self.state() == "down", 20)
+        wait_until("the router is judged dead", lambda: self.weir.node_state("n4") == "down", 20)
         before = self.weir.drops("h1").get("NO_ACTIVE_PATH", 0)
         self.assertFalse(self.g1.fetch(at(self.g2.ip4), timeout_s=3).ok)
         self.assertGreater(self.weir.drops("h1").get("NO_ACTIVE_PATH", 0), before)
         router.recover()
-        wait_until("the router is judged well", lambda: self.state() == "up", 30)
+        wait_until("the router is judged well", lambda: self.weir.node_state("n4") == "up", 30)
         wait_until("guests get through again", lambda: self.g1.fetch(at(self.g2.ip4)).ok, 20)
 
     def test_what_was_inside_is_shown(self):

@@ -23,13 +23,8 @@ class NatService(Scenario):
         cls.t0.aware("n1").translate(cls.g1.ip4, OUTSIDE)
         wait_until("n1 is up", lambda: cls.weir.node_state("n1") == "up", 30)
 
-    def grant(self, *privileges: str) -> None:
-        self.weir.put({"kind": "service", **self.weir.get("service", "fw"),
-                       "privileges": list(privileges)})
-        self.weir.wait()
-
     def test_replies_to_the_translated_address_find_the_flow(self):
-        self.grant("rewrite_headers")
+        self.weir.grant("fw", "rewrite_headers")
         with self.t0.at_guest("g2") as g2:
             got = self.g1.fetch(at(self.g2.ip4, path="/file"), timeout_s=30)
             self.assertTrue(got.ok, got.error)
@@ -40,7 +35,7 @@ class NatService(Scenario):
                         "replies reach the service as the server sent them")
 
     def test_without_the_privilege_nothing_leaves(self):
-        self.grant()
+        self.weir.grant("fw")
         before = self.weir.drops("h1").get("TUPLE_CHANGED", 0)
         with self.t0.at_guest("g2") as g2:
             self.assertFalse(self.g1.fetch(at(self.g2.ip4), timeout_s=2).ok)

@@ -38,6 +38,18 @@ def wait_until(what: str, condition: Callable[[], T], timeout_s: float = 20.0,
         time.sleep(every_s)
 
 
+def settled(what: str, value: Callable[[], T], every_s: float = 0.25) -> T:
+    """What two looks in a row agree on."""
+    seen = [value()]
+
+    def agreed() -> bool:
+        seen.append(value())
+        return seen[-1] == seen[-2]
+    time.sleep(every_s)
+    wait_until(f"settled: {what}", agreed, every_s=every_s)
+    return seen[-1]
+
+
 def stays(what: str, condition: Callable[[], object], for_s: float, every_s: float = 0.02) -> None:
     """Checks that `condition` holds at every look for `for_s` seconds."""
     end = time.monotonic() + for_s

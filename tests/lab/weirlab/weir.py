@@ -184,6 +184,12 @@ class Weir:
     def flows(self, host: str, **filters: object) -> list[dict]:
         return self.ask(host, "flows", **filters)
 
+    def grant(self, service: str, *privileges: str) -> None:
+        """The service has these privileges, and no others."""
+        self.put({"kind": "service", **self.get("service", service),
+                  "privileges": list(privileges)})
+        self.wait()
+
     def node_state(self, node: str, host: str = "h1") -> str:
         """up or down, as the host sees it when it chooses paths."""
         for path in self.ask(host, "insert.paths"):
