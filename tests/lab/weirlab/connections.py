@@ -112,6 +112,10 @@ class Connections:
         self._selector.unregister(side.socket)
         side.outbox = b""
 
+    def client_ports(self) -> list[int]:
+        """Port numbers of the clients, in the order of rounds()."""
+        return [side.socket.getsockname()[1] for side in self._clients]
+
     def rounds(self) -> list[int]:
         return [side.rounds for side in self._clients]
 
