@@ -71,11 +71,11 @@ std::uint32_t Express::run(std::span<Packet*> packets, const Plane::Tables& tabl
             return from < count ? joined_ & one_stride << from : 0;
         };
         if (at < count) enter(packets, at, std::min(at + stride, count));
-        fetch(strides_back(1) & ~from_nodes_);
-        find(strides_back(2) & ~from_nodes_);
-        act(strides_back(3) & ~from_nodes_);
-        if (from_nodes_ != 0) [[unlikely]]
-            act_from_nodes(strides_back(3) & from_nodes_);
+        fetch(strides_back(1) & ~on_plane_);
+        find(strides_back(2) & ~on_plane_);
+        act(strides_back(3) & ~on_plane_);
+        if (on_plane_ != 0) [[unlikely]]
+            act_on_plane(strides_back(3) & on_plane_);
     }
     packets_ += std::uint64_t{2} * crossed_;
     fused_packets_ += crossed_;
@@ -102,8 +102,8 @@ void Express::prepare(const Plane::Tables& tables) {
     foreign_acts_ = ~(emit_.stages->ttl | emit_.stages->egress);
     slow_leaving_.clear();
     slow_reaching_.clear();
-    slow_from_nodes_.clear();
-    stays_ = from_nodes_ = 0;
+    slow_on_plane_.clear();
+    stays_ = on_plane_ = 0;
     reaching_count_ = crossed_ = 0;
     emit_.flows->begin_burst();
     first_.begin(tables);
@@ -123,8 +123,10 @@ void Express::enter(std::span<Packet*> packets, std::uint32_t from, std::uint32_
                         : inlet_.role == PortRole::underlay ? enter_from_tunnel(lanes_[i])
                         : inlet_.role == PortRole::service  ? enter_from_node(lanes_[i])
                                                             : Way::slow;
-        if (way == Way::joined) [[likely]] {
-            from_nodes_ |= Places{inlet_.role == PortRole::service} << i;
+        if (way == Way::joined) [[likely]]
+            continue;
+        if (way == Way::on_plane) {
+            on_plane_ |= Places{1} << i;
             continue;
         }
         joined_ &= ~(Places{1} << i);
@@ -161,8 +163,9 @@ Express::Way Express::enter_from_tunnel(Lane& lane) {
     if (!overlay::read_quick_tunnel(p.data, p.length, emit_.ports->tunnel_address, tunnel))
         return Way::slow;
     const std::uint8_t* inner = p.data + tunnel.inner;
-    if (!net::read_quick(inner, tunnel.end - tunnel.inner, lane.frame)) return Way::slow;
-    const PortEntry* port = tunnel.plain ? guest_behind(tunnel.vni, inner) : nullptr;
+    if (!tunnel.plain || !net::read_quick(inner, tunnel.end - tunnel.inner, lane.frame))
+        return enter_from_leg(lane, tunnel);
+    const PortEntry* port = guest_behind(tunnel.vni, inner);
     if (!is_plain(p) || (inner[0] & 1) != 0 || !port || !is_peer(tunnel.from)) {
         slow_reaching_.add(lane.frame);
         return Way::slow;

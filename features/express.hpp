@@ -7,6 +7,7 @@
 #include "features/all.hpp"
 #include "features/chain/anchor/short_way.hpp"
 #include "features/first.hpp"
+#include "features/overlay/quick_leg.hpp"
 #include "flow/table.hpp"
 #include "net/quick.hpp"
 
@@ -19,8 +20,8 @@ namespace weir::features {
 // receiver's. Once both have let it pass they are fused (flow::Table::fuse): the next packet finds
 // the sender's and is through.
 //
-// Packets of chains go the same way into the service plane, from node to node of this host and back
-// to their anchor here (chain::ShortWay); what comes from other hosts for the plane does not.
+// Packets of chains go the same way into the service plane, from other hosts to nodes here, from
+// node to node of this host and back to their anchor here (chain::ShortWay).
 //
 // It decides nothing, and drops nothing but what begins more flows than its port may. A packet that
 // is in any way unusual (headers, a trace, a segment that does not fit its connection, a flow that
@@ -35,9 +36,10 @@ public:
         : emit_(emit),
           pipeline_(pipeline),
           first_(emit, pipeline),
-          plane_(emit, {pipeline.state<chain::Insert>(), pipeline.state<chain::Resolve>(),
-                        pipeline.state<chain::ToNode>(), pipeline.state<chain::FromNode>(),
-                        pipeline.state<chain::Return>(), pipeline.exits<chain::ToNode>()}) {}
+          plane_(emit, {pipeline.state<chain::Insert>(), pipeline.state<chain::Arrive>(),
+                        pipeline.state<chain::Resolve>(), pipeline.state<chain::ToNode>(),
+                        pipeline.state<chain::FromNode>(), pipeline.state<chain::Return>(),
+                        pipeline.exits<chain::ToNode>()}) {}
 
     // Sends what it can; moves the rest to the front of `packets`, in order, and returns how many.
     std::uint32_t run(std::span<net::Packet*> packets, const Plane::Tables& tables);
@@ -62,14 +64,17 @@ private:
         flow::Table::Hit hit;
         flow::Table::Probe probe;
         std::uint32_t strip = 0;  // from the underlay: tunnel headers still in front of the frame
-        std::uint32_t end = 0;    // … and where the tunnel packet ends
+        std::uint32_t end = 0;    // … and where the tunnel packet ends; 0: not from the underlay
         bool goes_on = false;     // the direction gets a program with this packet
+        std::uint32_t svni = 0;   // on the service plane, from another host: of the segment,
+        std::uint32_t macs = 0;   // … and where the plane's addresses stand
         net::QuickFrame frame;
 
         flow::Table::Query query() const {
             return {port->scope, port->vni, &frame.tuple, frame.hash};
         }
     };
+    static_assert(sizeof(Lane) == 128, "two lines");
     // Flows that have left the express way in this burst, in one kind of guest context.
     class Slow {
     public:
@@ -81,7 +86,15 @@ private:
     private:
         std::uint64_t flows_ = 0;  // a bit for each, by hash
     };
-    enum class Way : std::uint8_t { taken, joined, slow };
+    enum class Way : std::uint8_t { taken, joined, on_plane, slow };
+
+    // A host of a service segment without keys, for the program of `ticket`.
+    struct Origin {
+        net::Ip address;
+        std::uint64_t ticket = 0;
+        std::uint32_t svni = 0;
+        bool nsh = false;  // the segment's form between hosts
+    };
 
     void prepare(const Plane::Tables& tables);
     void enter(std::span<net::Packet*> packets, std::uint32_t from, std::uint32_t to);
@@ -90,6 +103,9 @@ private:
     Way enter_from_guest(Lane& lane);
     Way enter_from_tunnel(Lane& lane);
     Way enter_from_node(Lane& lane);
+    Way enter_from_leg(Lane& lane, const overlay::QuickTunnel& tunnel);
+    const Origin* origin_of(const overlay::QuickTunnel& tunnel);
+    bool tells_flow(Lane& lane, const overlay::QuickTunnel& tunnel) const;
     bool is_peer(const net::Ip& address);
     bool send_to_owner(net::Packet& p, const net::QuickFrame& frame);
     const dataplane::PortEntry* guest_behind(std::uint32_t vni, const std::uint8_t* frame);
@@ -98,10 +114,13 @@ private:
     void find(Places places);
     void act(Places places);
     void reach_guests();
-    void act_from_nodes(Places places);
+    void act_on_plane(Places places);
+    chain::ShortWay::Arrived arrived_of(const Lane& lane) const;
+    bool leave_leg(Lane& lane);
+    bool take_from_plane(Lane& lane, chain::ShortWay::Next next);
     bool enter_plane(const Lane& lane, chain::CallPoint point);
     bool leave_node(Lane& lane);
-    bool come_back(Lane& lane);
+    bool come_back(Lane& lane, std::uint32_t svni);
     const dataplane::ActionProgram* program_of(flow::FlowPair& pair, std::uint8_t direction,
                                                const dataplane::PortEntry& port);
     const dataplane::PortEntry* guest_at(std::uint32_t port) const;
@@ -150,10 +169,10 @@ private:
     std::uint64_t reaches_ticket_ = ~std::uint64_t{0};
     std::array<Lane, limits::max_burst> lanes_;  // by place in the burst
     Places joined_ = 0, stays_ = 0;
-    Places from_nodes_ = 0;                          // those of `joined_` that nodes gave back
+    Places on_plane_ = 0;  // those of `joined_` that nodes gave back, or other hosts for the plane
     std::array<Lane*, limits::max_burst> reaching_;  // behind their sender, before their receiver
     std::uint32_t reaching_count_ = 0, crossed_ = 0;
-    Slow slow_leaving_, slow_reaching_, slow_from_nodes_;
+    Slow slow_leaving_, slow_reaching_, slow_on_plane_;
     dataplane::StageBits foreign_acts_ = 0;  // stages behind the insertion point that are not ours
     std::uint32_t tunnel_mtu_ = 0;           // largest IP packet of a guest that the underlay takes
     std::uint32_t neighbour_changes_ = 0;
@@ -172,6 +191,7 @@ private:
         std::uint64_t ticket = 0;
     };
     std::array<Sender, 64> senders_{};
+    std::array<Origin, 64> origins_{};
 };
 
 }  // namespace weir::features

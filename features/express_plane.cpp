@@ -2,6 +2,7 @@
 
 #include "features/express.hpp"
 #include "features/express_route.hpp"
+#include "net/nsh.hpp"
 
 // Packets on their way through service chains.
 namespace weir::features {
@@ -42,22 +43,75 @@ bool Express::enter_plane(const Lane& lane, CallPoint point) {
 
 // What cannot be read does not tell its flow: then nothing behind it may overtake it.
 Express::Way Express::enter_from_node(Lane& lane) {
+    lane.end = 0;
     if (is_plain(*lane.packet) && plane_.read_returned(*lane.packet, lane.frame, lane.strip))
-        return Way::joined;
-    if (plane_.tells_flow(*lane.packet, lane.frame)) slow_from_nodes_.add(lane.frame);
-    else slow_from_nodes_.add_all();
+        return Way::on_plane;
+    if (plane_.tells_flow(*lane.packet, lane.frame)) slow_on_plane_.add(lane.frame);
+    else slow_on_plane_.add_all();
     return Way::slow;
 }
 
-void Express::act_from_nodes(Places places) {
+// A tunnel packet with more to it than a guest's frame: of the service plane, as a rule.
+Express::Way Express::enter_from_leg(Lane& lane, const overlay::QuickTunnel& tunnel) {
+    Packet& p = *lane.packet;
+    const Origin* origin = is_plain(p) ? origin_of(tunnel) : nullptr;
+    overlay::QuickLeg leg;
+    if (!origin || !overlay::read_quick_leg(p.data, tunnel, origin->nsh, p.smd, leg) ||
+        !net::read_quick(p.data + leg.inner, tunnel.end - leg.inner, lane.frame)) {
+        if (tells_flow(lane, tunnel)) {
+            slow_reaching_.add(lane.frame);
+            slow_on_plane_.add(lane.frame);
+        } else {
+            slow_on_plane_.add_all();
+        }
+        return Way::slow;
+    }
+    if (emit_.workers != 1 && send_to_owner(p, lane.frame)) return Way::taken;
+    lane.svni = tunnel.vni;
+    lane.macs = tunnel.inner;
+    lane.strip = leg.inner;
+    lane.end = tunnel.end;
+    return Way::on_plane;
+}
+
+bool Express::tells_flow(Lane& lane, const overlay::QuickTunnel& tunnel) const {
+    const std::uint8_t* inner = lane.packet->data + tunnel.inner;
+    std::uint32_t bytes = tunnel.end - tunnel.inner;
+    if (bytes >= net::ethernet_bytes + 2 && net::load16(inner + 12) == net::ethertype_nsh) {
+        const std::uint32_t skipped =
+            net::ethernet_bytes + (inner[net::ethernet_bytes + 1] & 0x3fu) * 4;
+        if (skipped > bytes) return false;
+        inner += skipped;
+        bytes -= skipped;
+    }
+    return net::read_quick(inner, bytes, lane.frame);
+}
+
+// Null: it is no other host of a service segment, or one that signs what it sends.
+const Express::Origin* Express::origin_of(const overlay::QuickTunnel& tunnel) {
+    Origin& origin = origins_[(tunnel.from.bytes[15] ^ tunnel.vni) % origins_.size()];
+    if (origin.ticket == emit_.ticket && origin.address == tunnel.from &&
+        origin.svni == tunnel.vni)
+        return &origin;
+    const auto* segment = emit_.ports->segment(tunnel.vni);
+    const auto peer = emit_.ports->peer_by_address.find(tunnel.from);
+    if (!segment || !segment->service || segment->signed_legs ||
+        peer == emit_.ports->peer_by_address.end() || !plane_.in_span(tunnel.vni, peer->second))
+        return nullptr;
+    origin = {tunnel.from, emit_.ticket, tunnel.vni, segment->nsh};
+    return &origin;
+}
+
+void Express::act_on_plane(Places places) {
     for (; places != 0; places &= places - 1) {
         const auto place = static_cast<unsigned>(std::countr_zero(places));
         Lane& lane = lanes_[place];
-        if (!slow_from_nodes_.has(lane.frame) && leave_node(lane)) {
+        const bool from_node = lane.end == 0;
+        if (!slow_on_plane_.has(lane.frame) && (from_node ? leave_node(lane) : leave_leg(lane))) {
             ++plane_packets_;
             continue;
         }
-        slow_from_nodes_.add(lane.frame);
+        slow_on_plane_.add(lane.frame);
         stays_ |= Places{1} << place;
     }
 }
@@ -65,19 +119,43 @@ void Express::act_from_nodes(Places places) {
 bool Express::leave_node(Lane& lane) {
     switch (plane_.look_further(*lane.packet, lane.strip)) {
         case ShortWay::Next::on:
-            return plane_.take_back(*lane.packet, lane.strip, ShortWay::Next::on, lane.frame);
+            return take_from_plane(lane, ShortWay::Next::on);
         case ShortWay::Next::anchor:
-            return come_back(lane);
+            return come_back(lane, plane_.svni_of(*lane.packet));
         default:
             return false;
     }
 }
 
+ShortWay::Arrived Express::arrived_of(const Lane& lane) const {
+    return {lane.svni, lane.packet->data + lane.macs, lane.strip, lane.end - lane.strip};
+}
+
+bool Express::leave_leg(Lane& lane) {
+    switch (plane_.look_at_arrived(*lane.packet, arrived_of(lane))) {
+        case ShortWay::Next::on:
+            return take_from_plane(lane, ShortWay::Next::on);
+        case ShortWay::Next::anchor:
+            return come_back(lane, lane.svni);
+        default:
+            return false;
+    }
+}
+
+// False: its node sent more than it may; nothing has changed.
+bool Express::take_from_plane(Lane& lane, ShortWay::Next next) {
+    Packet& p = *lane.packet;
+    if (lane.end == 0) return plane_.take_back(p, lane.strip, next, lane.frame);
+    ++pipeline_.state<overlay::Decap>().service_packets;
+    plane_.take_arrived(p, arrived_of(lane), next, lane.frame);
+    return true;
+}
+
 // Its services are done: on behind the insertion point, as part two of the flow's program says.
-bool Express::come_back(Lane& lane) {
+bool Express::come_back(Lane& lane, std::uint32_t svni) {
     Packet& p = *lane.packet;
     const QuickFrame& q = lane.frame;
-    const ShortWay::Anchor anchor = plane_.find_anchor(p, lane.strip, q);
+    const ShortWay::Anchor anchor = plane_.find_anchor(p, svni, lane.strip, q);
     if (!anchor.port) return false;
     const PortEntry& port = *anchor.port;
     const flow::Hot& hot = anchor.pair->hot[anchor.direction];
@@ -86,7 +164,7 @@ bool Express::come_back(Lane& lane) {
     if (!program || !program->behind_is(port.epoch, emit_.engine)) return false;
     if (anchor.ingress) {
         if (program->act_behind != emit_.stages->deliver ||
-            !plane_.take_back(p, lane.strip, ShortWay::Next::anchor, q))
+            !take_from_plane(lane, ShortWay::Next::anchor))
             return false;
         plane_.resume(p, anchor);
         p.slot = net::no_slot;
@@ -99,7 +177,7 @@ bool Express::come_back(Lane& lane) {
     if (!next || (program->act_behind & foreign_acts_) != 0 ||
         q.l3_end - net::ethernet_bytes > program->mtu ||
         (program->routed && q.ttl(p.data + lane.strip) <= 1) ||
-        !plane_.take_back(p, lane.strip, ShortWay::Next::anchor, q))
+        !take_from_plane(lane, ShortWay::Next::anchor))
         return false;
     plane_.resume(p, anchor);
     route(p, *program, q);

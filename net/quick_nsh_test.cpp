@@ -62,6 +62,18 @@ TEST(QuickNsh, ReadsWhatNodesUsuallyGiveBack) {
     }
 }
 
+TEST(QuickNsh, ReadsWhatHostsUsuallySend) {
+    Random random(4);
+    for (int i = 0; i < 1000; ++i) {
+        Nsh nsh = usual(random);
+        nsh.smd.returning = i % 2 == 0;
+        Smd smd;
+        std::uint32_t cookie = 0;
+        ASSERT_TRUE(read_quick_nsh(encoded(nsh).data(), smd, cookie, NshFrom::host));
+        EXPECT_EQ(smd, nsh.smd);
+    }
+}
+
 // Whatever it takes, the codec reads the same way; what the codec refuses, it does not take.
 TEST(QuickNsh, AgreesWithTheCodecWhateverTheBitsAre) {
     Random random(2);
@@ -72,7 +84,8 @@ TEST(QuickNsh, AgreesWithTheCodecWhateverTheBitsAre) {
             bytes[random() % 16] ^= static_cast<std::uint8_t>(1u << random() % 8);
         Smd smd;
         std::uint32_t cookie = 0;
-        if (!read_quick_nsh(bytes.data(), smd, cookie)) continue;
+        const NshFrom from = i % 2 ? NshFrom::host : NshFrom::node;
+        if (!read_quick_nsh(bytes.data(), smd, cookie, from)) continue;
         ++taken;
         NshView view;
         ASSERT_EQ(decode_nsh(bytes, view), NshError::none);

@@ -4,13 +4,17 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "apps/engine/testing/far_host.hpp"
 #include "apps/engine/testing/memory_shell.hpp"
 #include "model/core_resources.hpp"
 #include "net/builder.hpp"
+#include "net/hash.hpp"
 #include "net/nsh.hpp"
 #include "net/parse.hpp"
 
@@ -44,8 +48,6 @@ constexpr const char* network = R"(
 ---
 {kind: port, name: g3, host: h1, segment: app, mac: "02:00:00:00:00:03", addresses: [10.2.0.13],
  device: {type: memory}}
----
-{kind: service-segment, name: plane, svni: 9001, hosts: [h1, h2], underlay_trusted: true}
 ---
 {kind: service, name: s1, transports: [nsh], liveness_support: true, privileges: [exempt_chain]}
 ---
@@ -96,8 +98,11 @@ constexpr const char* chains[] = {"p1", "p2", "p3", "p1, p2", "p2, p3, p1", "p1,
 // What changes: a chain's nodes and policy, a rule, how nodes fare, where one of them is, how many
 // flows guests may begin.
 // Unless `all`, nothing that has several flows of a burst begin anew: they may do so in any order.
-inline std::string intent(int revision, bool all) {
+// `nsh`: the metadata's form between hosts.
+inline std::string intent(int revision, bool all, bool nsh) {
     std::string text = network;
+    text += "---\n{kind: service-segment, name: plane, svni: 9001, hosts: [h1, h2], " +
+            std::string(nsh ? "encap: nsh, " : "") + "underlay_trusted: true}\n";
     for (std::size_t i = 0; i < std::size(chains); ++i) {
         const std::string n = std::to_string(i + 1);
         const bool other = all && revision % 3 == 1 && i == 3;
@@ -165,30 +170,50 @@ inline std::optional<net::Tuple> tuple_of(const Sent& sent) {
 
 class Traffic {
 public:
-    // `alone`: a packet at a time, and orders of nodes.
-    Traffic(std::uint64_t seed, bool alone) : random_(seed), alone_(alone) {}
+    // `alone`: a packet at a time, and orders of nodes. `nsh`: as of intent().
+    Traffic(std::uint64_t seed, bool alone, bool nsh)
+        : random_(seed), alone_(alone), far_(seed, nsh, alone) {}
     std::uint64_t below(std::uint64_t n) { return random_() % n; }
 
-    // What one port receives: a guest's packets or, unless they keep all, what a node gives back of
-    // what it got.
+    // What one port receives: a guest's packets, what the other host sends or, unless they keep
+    // all, what a node gives back of what it got.
     std::vector<Sent> burst(bool nodes_keep_all) {
         ways_.clear();
+        only_one_ = false;
         std::vector<Sent> out;
+        if (floods_ != 0 && !nodes_keep_all) return flood();
         const std::size_t most = alone_ ? 1 : 1 + below(32);
+        if (!nodes_keep_all && !far_.is_empty() && below(3) == 0) {
+            const auto goes = [&](const net::Tuple& tuple) { return goes_this_way(tuple); };
+            for (Frame& frame : far_.give(most, goes)) out.push_back({0, std::move(frame)});
+            return out;
+        }
         if (nodes_keep_all || below(3) == 0 || inside_.empty()) {
             const Guest& from = guests[below(std::size(guests))];
-            for (std::size_t i = 0; i < most; ++i) say(from, out);
+            for (std::size_t i = 0; i < most && !only_one_; ++i) say(from, out);
             return out;
         }
         const std::uint32_t port = inside_[below(inside_.size())].port;
+        if (!alone_ && ++from_nodes_ % 800 == 300) floods_ = flood_bursts;
         std::vector<Sent> kept;
         for (Sent& one : inside_) {
-            if (one.port != port || out.size() >= most || !goes_this_way(one))
+            if (one.port != port || out.size() >= most || !goes_this_way(one) ||
+                !may_join(one, out)) {
                 kept.push_back(std::move(one));
-            else if (below(50) != 0) give_back(std::move(one), out);
+            } else if (below(50) != 0) {
+                give_back(std::move(one), out);
+            }
         }
         inside_ = std::move(kept);
+        if (floods_ != 0) flooding_ = out;
         return out;
+    }
+    // A node has just ended to send more than it may: time should pass.
+    bool has_flooded() { return std::exchange(has_flooded_, false); }
+    // Time has passed or resources change: records and contexts are perhaps gone.
+    void paused() {
+        known_.clear();
+        ++pauses_;
     }
     // Guests with connections to the one at this port begin anew.
     void end_talks(std::uint32_t port) {
@@ -197,9 +222,10 @@ public:
     }
     // Remembers what nodes got.
     void took(const std::vector<Sent>& sent) {
-        for (const Sent& one : sent)
-            if (is_node(one.port) && inside_.size() < 400)
-                inside_.push_back({back_from(one), one.frame});
+        for (const Sent& one : sent) {
+            if (one.port == 0) far_.took_from_tunnel(one.frame);
+            else if (is_node(one.port) && inside_.size() < 400) took_at_node(one);
+        }
     }
 
 private:
@@ -208,8 +234,22 @@ private:
         bool tcp = false;
         std::uint16_t port = 0, service = 0;
         int steps = 0;
+        int spoken[2] = {-1, -1};  // after how many pauses last
         std::uint32_t sequence[2] = {1000, 9000};
     };
+
+    void took_at_node(const Sent& sent) {
+        if (is_aware(sent.port) && sent.frame.size() >= inner_of_aware && below(10) == 0)
+            far_.saw_at_node(std::span(sent.frame).subspan(nsh_at));
+        inside_.push_back({back_from(sent), sent.frame});
+    }
+
+    // One frame over and over, until the node is beyond its rate for certain.
+    std::vector<Sent> flood() {
+        has_flooded_ = --floods_ == 0;
+        if (flooding_.empty()) return {};
+        return std::vector<Sent>(32, flooding_.front());
+    }
 
     // The port that a node gives it back on.
     static std::uint32_t back_from(const Sent& sent) {
@@ -220,10 +260,25 @@ private:
     // In one burst a conversation goes one way only.
     bool goes_this_way(const Sent& sent) {
         const auto tuple = tuple_of(sent);
-        if (!tuple) return true;
-        const bool forward = tuple->dst_port > 8000 && tuple->dst_port < 9000;
-        const std::uint16_t name = forward ? tuple->src_port : tuple->dst_port;
+        return !tuple || goes_this_way(*tuple);
+    }
+    bool goes_this_way(const net::Tuple& tuple) {
+        const bool forward = tuple.dst_port > 8000 && tuple.dst_port < 9000;
+        const std::uint16_t name = forward ? tuple.src_port : tuple.dst_port;
         return ways_.emplace(name, forward).first->second == forward;
+    }
+
+    // What a node gives back of a flow for the first time is alone in its burst: contexts of the
+    // next node are to have equal numbers.
+    bool may_join(const Sent& sent, const std::vector<Sent>& out) {
+        if (only_one_) return false;
+        const auto tuple = tuple_of(sent);
+        const auto flow = std::make_pair(
+            sent.port, tuple ? net::symmetric_hash(*tuple) ^ tuple->src_port : 0);
+        if (known_.contains(flow)) return true;
+        if (!out.empty()) return false;
+        known_.insert(flow);
+        return only_one_ = true;
     }
 
     void say(const Guest& from, std::vector<Sent>& out) {
@@ -235,15 +290,18 @@ private:
             return;
         }
         const bool back = talk.to == &from;
+        const bool first = std::exchange(talk.spoken[back], pauses_) != pauses_;
+        if (first && !out.empty()) return;
         if (talk.from != &from && !back) return;
         if (talk.steps == 0 && back) return;
         if (talk.tcp && ((talk.steps == 1 && !back) || (talk.steps == 2 && back))) return;
         Sent sent{from.port, write(talk, back)};
         if (!goes_this_way(sent)) return;
-        if (talk.steps > 4 && below(60) == 0) spoil(sent.frame);
+        // In a burst where it goes is looked at once for all packets of a flow, or for each.
+        if (talk.steps > 4 && below(60) == 0) spoil(sent.frame, alone_ ? 0 : 6);
         ++talk.steps;
         out.push_back(std::move(sent));
-        if (talk.steps <= 4) out.resize(1);
+        if (first || talk.steps <= 4) only_one_ = true;
     }
 
     void start(Talk& talk, const Guest& from) {
@@ -333,17 +391,26 @@ private:
         }
     }
 
-    void spoil(Frame& frame) {
+    void spoil(Frame& frame, std::size_t from = 0) {
         for (std::uint64_t i = below(3) + 1; i > 0; --i)
-            frame[below(frame.size())] = static_cast<std::uint8_t>(random_());
+            frame[from + below(frame.size() - from)] = static_cast<std::uint8_t>(random_());
     }
 
+    static constexpr int flood_bursts = 150;
     std::mt19937_64 random_;
     const bool alone_;
+    FarHost far_;
+    int from_nodes_ = 0;  // bursts
+    int floods_ = 0;      // bursts to come
+    bool has_flooded_ = false;
+    std::vector<Sent> flooding_;
     std::array<Talk, 80> talks_{};
     std::uint32_t ports_ = 0;
     std::vector<Sent> inside_;  // of nodes, with the port that it comes back on
     std::map<std::uint16_t, bool> ways_;
+    std::set<std::pair<std::uint32_t, std::uint32_t>> known_;  // node's port, flow
+    int pauses_ = 0;
+    bool only_one_ = false;  // no other packet is in this burst
 };
 
 }  // namespace weir::engine::plane

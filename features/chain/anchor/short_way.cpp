@@ -134,6 +134,10 @@ void ShortWay::go_on(Packet& p, const QuickFrame& frame) {
     p.hash = frame.hash;
     if (!place_) return leave_host(p);
     ++states_.resolve.legs_local;
+    give_to_node(p, frame);
+}
+
+void ShortWay::give_to_node(Packet& p, const QuickFrame& frame) {
     if (tables_.to_node->nodes.nodes[place_->node].has_vlan_contexts()) tell_headers(p, frame);
     const ToNode::Exit why = give_usual(p, *place_, *tables_.to_node, states_.to_node, emit_);
     if (why == ToNode::Exit::count_) return;
@@ -151,6 +155,51 @@ void ShortWay::leave_host(Packet& p) {
     p.flow = nullptr;
     p.program = nullptr;
     emit_.start(p, dataplane::Context::service, tables_.tunnel);
+}
+
+// From another host.
+
+// In the order of SEC-6, as Arrive does.
+ShortWay::Next ShortWay::look_at_arrived(Packet& p, const Arrived& arrived) {
+    if (!is_ready_) make_ready();
+    const net::Smd& smd = p.smd;
+    const net::Mac to = net::Mac::from(arrived.macs), from = net::Mac::from(arrived.macs + 6);
+    if (net::check_smd(smd) != net::SmdError::none || from.is_multicast() || from.is_zero())
+        return Next::unusual;
+    if (smd.returning) {
+        const std::uint32_t this_host = tables_.plane->host_id;
+        const bool here =
+            smd.anchor_host == this_host && to == net::service_plane_mac(this_host);
+        return here ? Next::anchor : Next::unusual;
+    }
+    const NextHop* next = tables_.plane->next_hops.find(arrived.svni, smd);
+    if (!may_deliver_ || !next || next->hop->mac != to || next->hop->moving_to != 0 ||
+        next->hop->host_id != tables_.plane->host_id || next->hop->action != HopAction::redirect)
+        return Next::unusual;
+    const NodeTable& nodes = tables_.to_node->nodes;
+    place_ = nodes.at(next->hop->port[smd.reverse]);
+    const bool usual = place_ && fits(nodes.nodes[place_->node], p, arrived.bytes,
+                                      p.headroom + arrived.strip);
+    return usual ? Next::on : Next::unusual;
+}
+
+void ShortWay::take_arrived(Packet& p, const Arrived& arrived, Next next, const QuickFrame& frame) {
+    p.trim_to(arrived.strip + arrived.bytes);
+    p.strip(arrived.strip);
+    net::set_macs(p, p.smd.original_dst, p.smd.original_src);
+    p.vni = p.hand.vni = arrived.svni;
+    p.hand.source_port = net::no_port;
+    if (next == Next::anchor) {
+        ++states_.arrive.returning;
+        return;
+    }
+    ++states_.arrive.for_nodes;
+    p.slot = net::no_slot;
+    p.exit = net::no_exit;
+    p.ctrl_count = 0;
+    p.oam = false;
+    p.hash = frame.hash;
+    give_to_node(p, frame);
 }
 
 // Back from a node.
@@ -230,13 +279,16 @@ ShortWay::Next ShortWay::look_further(Packet& p, std::uint32_t strip) {
     return find_next(p, from.svni, p.length - strip, p.headroom + strip);
 }
 
-ShortWay::Anchor ShortWay::find_anchor(const Packet& p, std::uint32_t strip,
+std::uint32_t ShortWay::svni_of(const Packet& from_node) const {
+    return tables_.nodes->nodes[tables_.nodes->at(from_node.hand.port)->node].svni;
+}
+
+ShortWay::Anchor ShortWay::find_anchor(const Packet& p, std::uint32_t svni, std::uint32_t strip,
                                        const QuickFrame& frame) const {
     const net::Smd& smd = p.smd;
-    const LocalNode& from = tables_.nodes->nodes[tables_.nodes->at(p.hand.port)->node];
     const Chain* chain = tables_.plane->chain(smd.sci);
     const PortEntry* port = emit_.ports->at(smd.anchor_port & 0xffffff);
-    if ((chain && chain->svni != from.svni) || !port || port->anchor_id() != smd.anchor_port ||
+    if ((chain && chain->svni != svni) || !port || port->anchor_id() != smd.anchor_port ||
         port->vni != smd.tenant_vni || port->role != dataplane::PortRole::guest || port->foreign ||
         emit_.flows->worker_of(smd.flow_handle) != emit_.worker || Symmetry::watches(smd))
         return {};
@@ -265,7 +317,6 @@ bool ShortWay::take_back(Packet& p, std::uint32_t strip, Next next, const QuickF
         std::uint16_t tci = 0;
         net::pop_vlan(p, tci);
     }
-    p.smd.live_query = p.smd.live_ack = false;
     p.vni = p.hand.vni = node.svni;
     p.hand.source_port = net::no_port;
     add_one(states_.from_node.binding.tally(place.node).returned[p.smd.reverse ? 1 : 0]);

@@ -3,6 +3,7 @@
 
 #include "features/chain/anchor/insert.hpp"
 #include "features/chain/anchor/return.hpp"
+#include "features/chain/hop/arrive.hpp"
 #include "features/chain/hop/resolve.hpp"
 #include "features/chain/node/from_node.hpp"
 #include "features/chain/node/to_node.hpp"
@@ -10,9 +11,10 @@
 
 namespace weir::chain {
 
-// What Insert, FromNode, Resolve, ToNode and Return do for packets of decided flows that are usual
-// in every way, packet by packet instead of stage by stage: into the service plane, from nodes of
-// this host to the next ones, here or behind a tunnel, and back to their anchor here.
+// What Insert, Arrive, FromNode, Resolve, ToNode and Return do for packets of decided flows that
+// are usual in every way, packet by packet instead of stage by stage: into the service plane, from
+// tunnels and from nodes of this host to the next ones, here or behind a tunnel, and back to their
+// anchor here.
 //
 // Each part first looks, changing nothing but the packet's scratch, and says whether the packet is
 // usual; what it does then is what the stages would do, to the packet and to every counter. What
@@ -29,6 +31,7 @@ public:
     };
     struct States {
         Insert::State& insert;
+        Arrive::State& arrive;
         Resolve::State& resolve;
         ToNode::State& to_node;
         FromNode::State& from_node;
@@ -67,6 +70,22 @@ public:
     // Where it goes next.
     enum class Next : std::uint8_t { unusual, on, anchor };
     Next look_further(net::Packet& p, std::uint32_t strip);
+
+    // What another host sent, as usual metadata in `p.smd` says, the guest's frame `strip` bytes
+    // behind `p.data` and `bytes` long. `macs`: of the service plane, to and from.
+    struct Arrived {
+        std::uint32_t svni = 0;
+        const std::uint8_t* macs = nullptr;
+        std::uint32_t strip = 0, bytes = 0;
+    };
+    Next look_at_arrived(net::Packet& p, const Arrived& arrived);
+    bool in_span(std::uint32_t svni, std::uint32_t host) const {
+        return tables_.plane->in_span(svni, host);
+    }
+    // Takes the tunnel's headers off; to its node here unless its anchor is here.
+    void take_arrived(net::Packet& p, const Arrived& arrived, Next next,
+                      const net::QuickFrame& frame);
+
     // Of `anchor`: whether its flow is here, with the addresses that it came back with.
     struct Anchor {
         const dataplane::PortEntry* port = nullptr;  // null: the stages must look
@@ -74,12 +93,13 @@ public:
         std::uint8_t direction = 0;
         bool ingress = false;
     };
-    Anchor find_anchor(const net::Packet& p, std::uint32_t strip,
+    Anchor find_anchor(const net::Packet& p, std::uint32_t svni, std::uint32_t strip,
                        const net::QuickFrame& frame) const;
+    std::uint32_t svni_of(const net::Packet& from_node) const;
     // False: the node sent more than it may; nothing has changed. Else the frame is the guest's
     // again, and goes on to the next node or host unless its anchor is here.
     bool take_back(net::Packet& p, std::uint32_t strip, Next next, const net::QuickFrame& frame);
-    // Of `anchor`, behind take_back(): it stands at its port again.
+    // Of `anchor`, behind take_back() or take_arrived(): it stands at its port again.
     void resume(net::Packet& p, const Anchor& anchor);
 
 private:
@@ -92,6 +112,7 @@ private:
     bool read_l2(net::Packet& p, const NodeTable::Place& place, net::QuickFrame& frame,
                  std::uint32_t& strip) const;
     void go_on(net::Packet& p, const net::QuickFrame& frame);
+    void give_to_node(net::Packet& p, const net::QuickFrame& frame);
     void leave_host(net::Packet& p);
 
     dataplane::Emit& emit_;
