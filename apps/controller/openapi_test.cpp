@@ -191,7 +191,7 @@ TEST_F(OpenApiTest, WhatWeirMakesCanOnlyBeRead) {
     EXPECT_EQ(revision(), before);
     const rest::Response path = ask("GET", "/v1/service-path/mine");
     EXPECT_EQ(path.status, 404);
-    EXPECT_NE(path.body.find("see weir query HOST insert.paths"), std::string::npos) << path.body;
+    EXPECT_NE(path.body.find("see weir show paths"), std::string::npos) << path.body;
 }
 
 TEST_F(OpenApiTest, TheValidatorFindsWhatIsWrong) {

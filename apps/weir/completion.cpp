@@ -14,7 +14,7 @@ const char* bash_completion() {
       --server|--token|--ca) ask+=("${COMP_WORDS[i]}" "${COMP_WORDS[i+1]}"); ((++i)) ;;
       -o|--output|--service|--address|--limit|--revision|--timeout|--interval|-n|--rounds)
         ((++i)) ;;
-      --to|--stub|--before-freeze|--when-frozen) ((++i)) ;;
+      --to|--stub|--before-freeze|--when-frozen|--host|--state) ((++i)) ;;
       -*) ;;
       *) if [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; else words+=("${COMP_WORDS[i]}"); fi ;;
     esac
@@ -24,7 +24,8 @@ const char* bash_completion() {
   case $prev in
     -f|--file|--ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     -o|--output) COMPREPLY=($(compgen -W "table json yaml name" -- "$cur")); return ;;
-    --to) COMPREPLY=($(compgen -W "$(names host)" -- "$cur")); return ;;
+    --to|--host) COMPREPLY=($(compgen -W "$(names host)" -- "$cur")); return ;;
+    --state) COMPREPLY=($(compgen -W "all active maintenance failed avoided" -- "$cur")); return ;;
     --service) COMPREPLY=($(compgen -W "tcp/ udp/ icmp icmp6" -- "$cur")); return ;;
   esac
   if [[ $cur == -* ]]; then
@@ -40,13 +41,14 @@ const char* bash_completion() {
       top) choices+=" --interval --rounds" ;;
       trace) choices+=" -6 --deliver" ;;
       explain) choices+=" --service --address --limit" ;;
+      show) choices+=" --host --state" ;;
       rotate-key) choices+=" --rollover --timeout" ;;
       migrate) choices+=" --to --dry-run --force --before-freeze --when-frozen --stub --timeout" ;;
     esac
   else
     case $verb:${#words[@]} in
       :*) choices="apply get describe delete kinds wait hosts events doctor flows flush drops"
-          choices+=" top explain migrate rotate-key counters trace query completion" ;;
+          choices+=" top explain show migrate rotate-key counters trace query completion" ;;
       get:0|delete:0) choices=$("${ask[@]}" kinds -o name 2>/dev/null) ;;
       describe:0) choices="flow $("${ask[@]}" kinds -o name 2>/dev/null)" ;;
       describe:1) if [[ ${words[0]} == flow ]]; then choices="$(names port) $(names host)"
@@ -57,6 +59,14 @@ const char* bash_completion() {
       migrate:0) choices="port node" ;;
       migrate:1) if [[ ${words[0]} == node ]]; then choices=$(names service-node)
         else choices=$(names port); fi ;;
+      show:0) choices="rules chains paths nexthops spi-fail flow-prog nodes proxy-contexts"
+          choices+=" segments" ;;
+      show:1) case ${words[0]} in
+          rules) choices=$(names port) ;;
+          chains|paths) choices=$(names service-chain) ;;
+          nodes|proxy-contexts) choices=$(names service-node) ;;
+          nexthops|segments) choices=$(names service-segment) ;;
+        esac ;;
       trace:0|trace:1) choices=$(names port) ;;
       trace:2) choices="tcp/80 tcp/443 udp/53 icmp icmp6" ;;
       query:1) choices="counters flows program host-ports host-workers host-engines host-doctor" ;;

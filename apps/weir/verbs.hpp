@@ -53,6 +53,12 @@ struct FlowFilter {
     std::uint64_t limit = 50;
 };
 void flows(const Session&, const FlowFilter&);
+// show.cpp
+struct ShowOptions {
+    std::string what, name, host;  // view, what it is narrowed to, whose; the latter may be empty
+    std::string state = "all";     // of paths
+};
+void show(const Session&, const ShowOptions&);
 // explain.cpp
 void explain(const Session&, const FlowFilter&);
 void describe_flows(const Session&, const FlowFilter&);

@@ -71,7 +71,7 @@ struct ServicePath {
         using namespace model;
         return made_resource(
             "service-path", "One realisation of a service chain by nodes. Made by Weir.",
-            "weir query HOST insert.paths",
+            "weir show paths",
             key(&ServicePath::name, "name", "Chain, number and epoch of the path."),
             field(&ServicePath::chain, "chain", "Name of the chain."),
             field(&ServicePath::spi, "spi", "Number of the path on the wire.", 1, 0xffffff),
@@ -99,7 +99,7 @@ struct ServicePathUse {
         using namespace model;
         return made_resource("service-path-use",
                              "Flows of this host may be put on the path. Made by Weir.",
-                             "weir query HOST insert.paths",
+                             "weir show paths",
                              key(&ServicePathUse::name, "name", "Name of the path."));
     }
 };
@@ -116,7 +116,7 @@ struct ServicePathWanted {
         using namespace model;
         return made_resource(
             "service-path-wanted", "A path that flows of a host asked for. Made by Weir.",
-            "weir query HOST insert.paths",
+            "weir show paths",
             key(&ServicePathWanted::name, "name", "Chain, host and number."),
             field(&ServicePathWanted::chain, "chain", "Name of the chain."),
             field(&ServicePathWanted::host, "host", "Host whose flows may have it."),

@@ -82,12 +82,51 @@ class Command(unittest.TestCase):
 
     def test_paths_are_found_where_the_command_says(self):
         said = self.say("get", "service-path")[0]
-        self.assertEqual(said, "no store holds a service-path: see weir query HOST insert.paths\n")
-        self.assertIn("see weir query HOST insert.paths",
+        self.assertEqual(said, "no store holds a service-path: see weir show paths\n")
+        self.assertIn("see weir show paths",
                       self.refused("describe", "service-path", "web-inspect.1"))
-        words = said.strip().split("see weir ")[1].replace("HOST", "h1").split()
-        paths = self.json(*words)["rows"]  # of each worker, with its own counters
+        words = said.strip().split("see weir ")[1].split()
+        paths = self.json(*words)
         self.assertEqual({path["chain"] for path in paths}, {"web-inspect"})
+
+    def test_what_hosts_know_of_the_plane(self):
+        [rule] = self.json("show", "rules", "g1")
+        self.assertEqual((rule["host"], rule["name"], rule["chain"]),
+                         ("h1", "inspect-web", "web-inspect"))
+        self.assertGreaterEqual(rule["hits"], 1)
+        self.assertEqual(self.say("show", "rules", "g3")[0], "nothing to show\n")
+        [path] = [p for p in self.json("show", "paths", "web-inspect") if p["host"] == "h1"]
+        self.assertEqual((path["path_state"], path["nodes"]), ("active", "n1, n2"))
+        self.assertEqual(self.json("show", "paths", "--state", "maintenance"), [])
+        said = self.say("show", "paths", "web-inspect", "--host", "h1")[0]
+        hops = [line.split() for line in said.split("\n\n")[1].splitlines()]
+        self.assertEqual(hops[0], "HOST PATH DIRECTION SI NODE ON MAC ACTION MP CP DP LIVENESS "
+                                  "DECREMENTS".split())
+        self.assertEqual([(h[2], h[3], h[4], h[5], *h[8:11]) for h in hops[1:]], [
+            ("forward", "2", "n1", "h1", "yes", "yes", "yes"),
+            ("forward", "1", "n2", "h2", "yes", "yes", "yes"),
+            ("reverse", "2", "n2", "h2", "yes", "yes", "yes"),
+            ("reverse", "1", "n1", "h1", "yes", "yes", "yes")])
+        ways = {(n["host"], n["direction"], n["si"], n["node"], n["way"])
+                for n in self.json("show", "nexthops", "plane") if n["spi"] == path["spi"]}
+        self.assertEqual(ways, {(host, direction, si, node, "local" if host == at else "tunnel")
+                                for host in ("h1", "h2")
+                                for direction, si, node, at in (("forward", 2, "n1", "h1"),
+                                                                ("forward", 1, "n2", "h2"),
+                                                                ("reverse", 2, "n2", "h2"),
+                                                                ("reverse", 1, "n1", "h1"))})
+        self.assertEqual({(n["host"], n["node"], n["state"]) for n in self.json("show", "nodes")},
+                         {("h1", "n1", "up"), ("h2", "n2", "up")})
+        contexts = self.json("show", "proxy-contexts", "n2")
+        self.assertEqual({(c["host"], c["node"]) for c in contexts}, {("h2", "n2")})
+        segments = self.say("show", "segments")[0].splitlines()
+        self.assertEqual([line.split()[:4] for line in segments[1:]],
+                         [["h1", "plane", "9001", "smd"], ["h2", "plane", "9001", "smd"]])
+        for view in ("chains", "spi-fail", "flow-prog"):
+            self.say("show", view)
+        self.assertIn("there is no such view; did you mean paths?",
+                      self.refused("show", "pahts", code=2))
+        self.assertIn("is for paths", self.refused("show", "chains", "--state", "active", code=2))
 
     def test_mistakes_are_answered_with_what_was_meant(self):
         cases = {
@@ -249,6 +288,8 @@ class Command(unittest.TestCase):
         self.assertEqual(self.complete("weir trace g1 g"), ["g1", "g2", "g3"])
         self.assertEqual(self.complete("weir apply --dr"), ["--dry-run"])
         self.assertEqual(self.complete("weir doctor h1 h"), ["h1", "h2"])
+        self.assertEqual(self.complete("weir show pa"), ["paths"])
+        self.assertEqual(self.complete("weir show paths w"), ["web-inspect"])
         self.assertEqual(self.complete("weir get port -o y"), ["yaml"])
 
 

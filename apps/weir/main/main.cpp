@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "apps/weir/show.hpp"
 #include "apps/weir/verbs.hpp"
 #include "base/closest.hpp"
 
@@ -217,6 +218,24 @@ examples:
     explain_verb->callback([&] {
         run = [&](const Session& s) { explain(s, {where, pattern, address, limit}); };
     });
+
+    ShowOptions showing;
+    auto* show_verb =
+        app.add_subcommand("show", "what hosts know of the service plane: rules, paths, nodes …");
+    show_verb->add_option("view", showing.what, view_names())->required();
+    show_verb->add_option("name", showing.name,
+                          "only this port's rules, this chain's paths (with hops), this node …");
+    show_verb->add_option("--host", showing.host, "as this host knows it; default: all");
+    show_verb->add_option("--state", showing.state, "of paths")
+        ->check(CLI::IsMember({"all", "active", "maintenance", "failed", "avoided"}))
+        ->capture_default_str();
+    show_verb->footer(view_help() + R"(
+examples:
+  weir show rules g1
+  weir show paths web-inspect --state active
+  weir show nexthops plane --host h2
+  weir show proxy-contexts n2 -o json)");
+    show_verb->callback([&] { run = [&](const Session& s) { show(s, showing); }; });
 
     auto* drops_verb = app.add_subcommand("drops", "every packet that disappeared, by reason");
     drops_verb->add_option("host", host, "default: all");

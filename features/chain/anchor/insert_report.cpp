@@ -93,6 +93,8 @@ Value hop_rows(const std::vector<Hop>& hops, const Plane& plane, const Emit& emi
         row.set("host_id", hop.host_id);
         row.set("mac", hop.mac.text());
         row.set("action", model::enum_name(hop.action));
+        row.set("placed", is_placed(hop, plane.host_id));
+        row.set("alive", emit.health->is_up(hop.node_id));
         row.set("state", is_up(hop, plane.host_id, *emit.health) ? "up" : "down");
     }
     return out;
@@ -279,6 +281,10 @@ bool Insert::query(std::string_view what, const Tables& tables, State& state, Em
     if (what == "rules") {
         for (const CompiledRule& rule : tables.rules.rules())
             rule_row(rule, plane, state, emit, rows);
+    } else if (what.starts_with("rules.")) {
+        if (const dataplane::PortEntry* port = emit.ports->find(std::string(what.substr(6))))
+            for (const std::uint32_t rule : tables.rules.of_port(port->index))
+                rule_row(tables.rules.rules()[rule], plane, state, emit, rows);
     } else if (what == "chains") {
         for (const Chain& chain : plane.chains) chain_row(chain, plane, state, emit, rows);
     } else if (what == "paths") {

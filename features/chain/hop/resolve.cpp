@@ -173,15 +173,4 @@ void Resolve::run(dataplane::Burst& burst, const Tables& plane, State& state,
     }
 }
 
-void Resolve::counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
-    sink.add("weir_service_legs_total", {{"way", "local"}}, state.legs_local);
-    sink.add("weir_service_legs_total", {{"way", "remote"}}, state.legs_remote);
-    sink.add("weir_service_copies_total", {{"result", "sent"}}, state.copies);
-    sink.add("weir_service_copies_total", {{"result", "lost"}}, state.copies_lost);
-    sink.add("weir_service_hops_skipped_total", {{"reason", "flow"}}, state.skipped);
-    sink.add("weir_service_hops_skipped_total", {{"reason", "down"}}, state.fail_skipped);
-    sink.add("weir_service_frames_segmented_total", {}, state.segmented);
-    state.reports.counters(sink, name);
-}
-
 }  // namespace weir::chain

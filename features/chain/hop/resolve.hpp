@@ -41,6 +41,9 @@ struct Resolve {
     static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
                     dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
+    // "next-hops" and "segments" of the service plane (spec §12.2).
+    static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
+                      model::Value& rows);
 };
 static_assert(dataplane::Stage<Resolve>);
 
