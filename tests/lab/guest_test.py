@@ -56,6 +56,14 @@ class GuestTest(unittest.TestCase):
         self.assertFalse(refused.ok)
         self.assertIn("Couldn't connect", refused.error)
 
+    def test_a_capture_has_all_that_passed_though_tcpdump_had_no_time_yet(self):
+        path = self.lab.folder / "late.pcap"
+        capture = Capture(self.lab, self.b.space, "eth0", path, "-Q in udp port 9", bytes_each=128)
+        capture.daemon.signal(signal.SIGSTOP)
+        self.a.send_udp(self.b.ip4, 9, count=1000)
+        capture.daemon.signal(signal.SIGCONT)
+        self.assertEqual(len(capture.stop()), 1000)
+
     def test_download(self):
         download = self.a.download(at(self.b.ip4, path="/slow"))
         download.must_grow(10000)

@@ -11,6 +11,8 @@ from .raw import Frame, parse
 from .wait import wait_until
 
 ROOM_KIB = 32 << 10  # for what tcpdump does not read at once
+# What tcpdump says on SIGUSR1: packets it has read, packets the kernel has had for it.
+_COUNTS = re.compile(r"(\d+) packets? captured, (\d+) packets? received by filter")
 
 
 class Capture:
@@ -21,11 +23,11 @@ class Capture:
         self.path = path
         command = ["tcpdump", "-n", "-U", "--immediate-mode", "-Z", "root", "-B", str(ROOM_KIB),
                    "-s", str(bytes_each), "-i", interface, "-w", str(path)] + match.split()
-        self._daemon = lab.start(f"tcpdump-{path.stem}", command, space)
+        self.daemon = lab.start(f"tcpdump-{path.stem}", command, space)
 
         def listening() -> bool:
-            self._daemon.must_run()
-            return "listening on" in self._daemon.output()
+            self.daemon.must_run()
+            return "listening on" in self.daemon.output()
         wait_until("tcpdump listens", listening)
 
     def frames(self) -> list[Frame]:
@@ -33,13 +35,28 @@ class Capture:
         return read_pcap(self.path)
 
     def stop(self) -> list[Frame]:
-        if self._daemon.running():
-            self._daemon.signal(signal.SIGINT)
-            self._daemon.wait(10)
-        told = re.search(r"(\d+) packets? dropped by kernel", self._daemon.output())
+        """Everything that has passed until now."""
+        if self.daemon.running():
+            self._read_on()
+            self.daemon.signal(signal.SIGINT)
+            self.daemon.wait(10)
+        told = re.search(r"(\d+) packets? dropped by kernel", self.daemon.output())
         if not told or int(told[1]):
-            raise CommandFailed(self._daemon.command, 0, self._daemon.output())
+            raise CommandFailed(self.daemon.command, 0, self.daemon.output())
         return self.frames()
+
+    def _read_on(self) -> None:
+        """Until tcpdump has read what the kernel has for it: where it ends, that is lost, and not
+        counted as such."""
+        def counts() -> list[tuple[int, int]]:
+            return [(int(read), int(had)) for read, had in _COUNTS.findall(self.daemon.output())]
+        before = len(counts())
+
+        def told() -> list[tuple[int, int]]:
+            self.daemon.signal(signal.SIGUSR1)
+            return counts()[before:]
+        wait_until("tcpdump tells what there is", told)
+        wait_until("tcpdump has read it", lambda: told()[-1][0] >= told()[0][1], 60)
 
 
 def read_pcap(path: Path) -> list[Frame]:
