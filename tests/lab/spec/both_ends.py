@@ -1,4 +1,4 @@
-"""Scenarios 15 and 16: service rules at both ends of a connection."""
+"""Scenarios 14 to 16: service rules at the called guest, and at both ends of a connection."""
 from weirlab.guest import at
 from weirlab.raw import ACK, SYN
 from weirlab.t0 import GUESTS
@@ -7,6 +7,35 @@ from weirlab.wait import wait_until
 from .case import Scenario
 
 SERVICED = 6
+
+
+class DestinationAnchor(Scenario):
+    nodes = ("n1",)
+
+    @classmethod
+    def prepare(cls):
+        cls.g2.serve_http()
+        cls.t0.redirect("g1", "g2", chain="c2", direction="in", applied_to_ports=["g2"])
+
+    def test_the_called_guests_host_is_the_anchor_of_both_directions(self):
+        there, back = self.connection()
+        self.assertEqual(sorted(self.hops(there)), [
+            ("h1", "h2", 5001), ("h2", "h3", 9001), ("h3", "h2", 9001)])
+        self.assertEqual(sorted(self.hops(back)), [
+            ("h2", "h1", 5001), ("h2", "h3", 9001), ("h3", "h2", 9001)])
+        for legs, ingress, reverse in ((there, True, False), (back, False, True)):
+            for leg in legs:
+                if leg.smd:
+                    self.assertEqual(("at_ingress" in leg.smd.flags, "reverse" in leg.smd.flags,
+                                      leg.smd.anchor_host), (ingress, reverse, 2))
+        self.assertEqual([(v["d"], v["tcp_flags"]) for v in self.visits_of(self.syn)
+                          if v["tcp_flags"] & SYN], [(0, SYN), (1, SYN | ACK)])
+        # Without the rule nobody is an anchor.
+        self.weir.call("DELETE", "/v1/service-rule/redirect")
+        self.weir.wait()
+        there, back = self.connection()
+        self.assertEqual(self.hops(there + back), [("h1", "h2", 5001), ("h2", "h1", 5001)])
+        self.assertEqual(self.visits_of(self.syn), [])
 
 
 class BothEnds(Scenario):

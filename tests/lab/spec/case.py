@@ -59,6 +59,12 @@ class Scenario(unittest.TestCase):
                 return syns[0]
         raise AssertionError("five handshakes in a row had packets that were sent again")
 
+    def visits_of(self, syn: Frame) -> list[dict]:
+        """What aware nodes saw of the connection that this SYN opened."""
+        end = f":{syn.src_port}"
+        return [visit for node in self.t0.fabric.aware.values() for visit in node.visits()
+                if any(word.endswith(end) for word in visit["tuple"].split())]
+
     def connection(self, source="g1", target="g2") -> tuple[list[Leg], list[Leg]]:
         """One web request; the legs of its SYN and of the SYN-ACK, in the order they were made."""
         self.syn: Frame = self.fetch_once(source, target)

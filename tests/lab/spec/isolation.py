@@ -38,13 +38,15 @@ class L2Contexts(Scenario):
             self.assertEqual(leg.inner.payload, b"%05d" % (leg.inner.src_port - 10000))
 
 
-class WrongSide(Scenario):
+class RawSides(Scenario):
     raw_nodes = True
 
     @classmethod
     def prepare(cls):
         cls.t0.redirect("g1", "g2", protocol="udp", port=7)
 
+
+class WrongSide(RawSides):
     def test_forward_packet_on_the_left_is_dropped_and_named(self):
         left, right = self.t0.raw_nodes["n2"]
         packet = udp_frame(G2[1], G1[1], G1[2], G2[2], 10000, 7, b"x")
@@ -54,6 +56,24 @@ class WrongSide(Scenario):
             left.send(at_node.raw)
             wait_until("it is dropped", lambda: self.weir.drops("h4").get("WRONG_SIDE") == 1)
             right.send(at_node.raw)  # where it belongs
+            arrived = g2.expect("packet at g2", lambda f: f.dst_port == 7)
+            self.assertEqual(arrived.raw, packet)
+            self.assertFalse([f for f in g2.drain() if f.dst_port == 7])
+
+
+class LostContext(RawSides):
+    """A node that does not keep the tag: nothing else tells whose packet it is."""
+
+    def test_packet_with_another_tag_is_dropped_and_named(self):
+        left, right = self.t0.raw_nodes["n2"]
+        packet = udp_frame(G2[1], G1[1], G1[2], G2[2], 10000, 7, b"x")
+        with self.t0.at_guest("g1") as g1, self.t0.at_guest("g2") as g2:
+            g1.send(packet)
+            at_node = left.expect("packet at n2", lambda f: f.dst_port == 7)
+            tag = int.from_bytes(at_node.raw[14:16], "big")
+            right.send(at_node.raw[:14] + (tag ^ 1).to_bytes(2, "big") + at_node.raw[16:])
+            wait_until("it is dropped", lambda: self.weir.drops("h4").get("NO_CONTEXT") == 1)
+            right.send(at_node.raw)
             arrived = g2.expect("packet at g2", lambda f: f.dst_port == 7)
             self.assertEqual(arrived.raw, packet)
             self.assertFalse([f for f in g2.drain() if f.dst_port == 7])
@@ -102,6 +122,11 @@ class GuestCannotInject(Scenario):
             g1.send(udp_frame(G2[1], G1[1], G1[2], G2[2], 9, 4242, b"marker"))
             g2.expect("marker", lambda f: f.dst_port == 4242)
         self.assertEqual(self.plane_counters(), before)
+        # From the underlay, where hosts speak to each other, the same does move them.
+        outside = [self.t0.fabric.hosts[host].links()["under0"]["address"] for host in ("h3", "h4")]
+        self.t0.fabric.intruder().send(tunnel_frame(*outside, TEP["h4"], TEP["h3"], SVNI, inner,
+                                                    smd_option(smd)))
+        wait_until("a host counts it", lambda: self.plane_counters() != before)
 
 
 class SpoofedMetadata(Scenario):
@@ -148,3 +173,17 @@ class SpoofedMetadata(Scenario):
         self.inject("UNKNOWN_TEP", good, source="10.0.0.99")
         self.assertEqual(self.t0.aware("n1").visits(), [])
         self.assertTrue(self.weir.hosts["h3"].running())
+
+    def test_without_a_lie_it_is_taken(self):
+        inner = tcp_frame(nmac("n1"), nmac("n2"), G1[2], G2[2], 4000, 80, SYN)
+
+        def arrived() -> int:
+            return self.weir.counters(["h3"])["weir_service_arrivals_total", "node"]
+        before = arrived()
+        path = next(p for p in self.weir.ask("h3", "insert.paths")
+                    if p["forward"][0]["node"] == "n1")
+        good = changed(self.GOOD, sci=path["sci"], spi=path["spi"], path_epoch=path["epoch"],
+                       si=len(path["forward"]), initial_si=len(path["forward"]))
+        self.intruder.send(tunnel_frame(self.h3, self.h4, TEP["h4"], TEP["h3"], SVNI, inner,
+                                        smd_option(good)))
+        wait_until("it is for a node of h3", lambda: arrived() == before + 1)
