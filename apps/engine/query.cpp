@@ -75,6 +75,8 @@ Value insertion_value(const flow::Table& flows, const flow::FlowPair& pair) {
     v.set("path_epoch", std::uint32_t{d.path_epoch});
     v.set("skip", pair_of(std::uint32_t{d.skip[0]}, std::uint32_t{d.skip[1]}));
     v.set("flow_tag", d.flow_tag);
+    v.set("ruled_sci", std::uint32_t{d.ruled_sci});
+    v.set("offloaded_packets", d.offloaded_packets);
     v.set("handle", flows.make_handle(pair));
     return v;
 }

@@ -33,12 +33,13 @@ public:
         return at == all.end() ? nothing : *at;
     }
     std::string host_of(const std::string& node) {
-        if (nodes_.empty()) {
-            const Value answer = session_.get("/v1/service-node");
-            for (const Value& one : answer["items"].items())
-                nodes_[one["name"].as_text()] = one["host"].as_text();
-        }
-        return nodes_[node];
+        return nodes()[node].host;
+    }
+    // Its number where no node has it.
+    std::string node_name(std::uint64_t id) {
+        for (const auto& [name, node] : nodes())
+            if (node.id == id) return name;
+        return std::to_string(id);
     }
     std::uint64_t applied(const std::string& host) {
         if (hosts_.is_null()) hosts_ = session_.get("/v1/hosts")["items"];
@@ -48,9 +49,22 @@ public:
     }
 
 private:
+    struct Node {
+        std::uint64_t id = 0;
+        std::string host;
+    };
+    std::map<std::string, Node>& nodes() {
+        if (nodes_.empty()) {
+            const Value answer = session_.get("/v1/service-node");
+            for (const Value& one : answer["items"].items())
+                nodes_[one["name"].as_text()] = {one["id"].as_uint(), one["host"].as_text()};
+        }
+        return nodes_;
+    }
+
     const Session& session_;
     std::map<std::string, Value> answers_;
-    std::map<std::string, std::string> nodes_;
+    std::map<std::string, Node> nodes_;
     Value hosts_;
 };
 
@@ -96,11 +110,20 @@ Value hop_values(Known& known, const Value& hops, std::uint64_t skipped) {
     return out;
 }
 
-// What nodes ordered, as it stands in the flow's record.
-Value orders_in(const Value& insertion) {
-    Value out = Value::object();
-    for (const char* key : {"skip", "flow_tag", "orders", "ruled_sci", "offloaded_packets"})
-        if (insertion.find(key)) out.set(key, insertion[key]);
+// What nodes ordered for the flow and still stands, order by order.
+Value orders_for(const Session& session, Known& known, const Value& flow) {
+    const Value answer = session.ask(
+        flow["host"].as_text(),
+        question("orders.flow-prog." + std::to_string(flow["id"].as_uint())));
+    Value out = Value::array();
+    for (const Value& one : answer["rows"].items()) {
+        const bool ended = !one["forward"].as_bool() && !one["reverse"].as_bool();
+        if (ended || one["flow_handle"] != flow["insertion"]["handle"]) continue;
+        Value& row = out.push(Value::object());
+        row.set("node", known.node_name(one["issuer"].as_uint()));
+        for (const char* key : {"order", "forward", "reverse", "parameter"}) row.set(key, one[key]);
+        if (!one["whole_life"].as_bool()) row.set("left_s", one["left_s"]);
+    }
     return out;
 }
 
@@ -119,7 +142,10 @@ Value explain_flow(const Session& session, Known& known, const Value& flow) {
     out.set("path_selection", chain["path_selection"]);
     out.set("spi", insertion["spi"]);
     out.set("verdict", insertion["verdict"]);
-    out.set("orders", orders_in(insertion));
+    out.set("orders", orders_for(session, known, flow));
+    for (const char* key : {"flow_tag", "offloaded_packets"}) out.set(key, insertion[key]);
+    if (const std::uint64_t ruled = insertion["ruled_sci"].as_uint(); ruled != 0)
+        out.set("ruled_chain", known.find(host, "insert.chains", "sci", ruled)["name"]);
     const Value& path = known.find(host, "insert.paths", "spi", insertion["spi"].as_uint());
     const auto skip = [&](std::size_t way) {
         return insertion["skip"].size() == 2 ? insertion["skip"].items()[way].as_uint() : 0;
@@ -181,6 +207,29 @@ void print_why(const Value& why) {
     std::fputs(table.text().c_str(), stdout);
 }
 
+// "n1: flow_drop there and back"
+std::string order_text(const Value& order) {
+    const std::string& name = order["order"].as_text();
+    std::string out = order["node"].as_text() + ": " + name;
+    if (name == "path_change" || name == "chain_change" || name == "set_tag")
+        out += " " + text_of(order["parameter"]);
+    else
+        out += !order["reverse"].as_bool()   ? " there"
+               : !order["forward"].as_bool() ? " back"
+                                             : " there and back";
+    return order["left_s"].is_null() ? out : out + ", " + text_of(order["left_s"]) + " s left";
+}
+
+void print_orders(const Value& flow) {
+    const char* title = "orders of nodes";
+    for (const Value& order : flow["orders"].items()) {
+        std::printf("  %-18s %s\n", title, order_text(order).c_str());
+        title = "";
+    }
+    if (!flow["ruled_chain"].is_null())
+        std::printf("  %-18s %s\n", "chain of the rules", text_of(flow["ruled_chain"]).c_str());
+}
+
 // What becomes of the flow when its path fails: "rebalance, hold 16 packets for 50 ms, block".
 std::string on_failure(const Value& flow) {
     std::string out = flow["rebalance"].as_bool() ? "rebalance, " : "";
@@ -206,7 +255,7 @@ void print_flow(const Value& flow) {
     line("chain", text_of(flow["chain"]) + ", on failure " + on_failure(flow));
     line("path", text_of(flow["path"]) + ", SPI " + text_of(flow["spi"]) + ", epoch " +
                      text_of(flow["insertion"]["path_epoch"]));
-    line("orders of nodes", text_of(flow["orders"]));
+    print_orders(flow);
     print_hops("hops there", flow["forward"]);
     print_hops("hops back", flow["reverse"]);
     if (!flow["why"].is_null()) print_why(flow["why"]);

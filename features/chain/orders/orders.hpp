@@ -61,7 +61,7 @@ struct Orders {
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
     static bool save(dataplane::PortSave&, const Tables&, State&, dataplane::Emit&);
     static Status restore(const dataplane::PortRestore&, const Tables&, State&, dataplane::Emit&);
-    // "flow-prog": what stands, order by order.
+    // "flow-prog": what stands, order by order; "flow-prog.ID" for the flow of this id.
     static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
                       model::Value& rows);
 };

@@ -1,3 +1,5 @@
+#include <charconv>
+
 #include "features/chain/orders/order_effects.hpp"
 #include "features/chain/orders/order_words.hpp"
 #include "features/chain/orders/orders.hpp"
@@ -25,10 +27,19 @@ void Orders::counters(const Tables&, const State& state, dataplane::CounterSink&
 
 bool Orders::query(std::string_view what, const Tables&, State& state, dataplane::Emit& emit,
                    model::Value& rows) {
-    if (what != "flow-prog") return false;
+    constexpr std::string_view one_flow = "flow-prog.";
+    const bool of_one = what.starts_with(one_flow);
+    std::uint64_t flow_id = 0;
+    if (of_one) {
+        const char* end = what.data() + what.size();
+        const auto [at, error] = std::from_chars(what.data() + one_flow.size(), end, flow_id);
+        if (error != std::errc() || at != end) return false;
+    } else if (what != "flow-prog") {
+        return false;
+    }
     std::size_t left = most_rows;
     state.book.go_round(state.book.capacity(), [&](const Order& o) {
-        if (left == 0) return;
+        if (left == 0 || (of_one && o.flow_id != flow_id)) return;
         --left;
         model::Value& row = rows.push(model::Value::object());
         row.set("flow_handle", std::uint64_t{o.handle});
@@ -39,6 +50,7 @@ bool Orders::query(std::string_view what, const Tables&, State& state, dataplane
         row.set("reverse", (o.scope & ctrl_reverse) != 0);
         row.set("parameter", o.parameter);
         row.set("sequence", o.sequence);
+        row.set("whole_life", o.until_ns == 0);
         row.set("left_s", o.until_ns > emit.now_ns ? (o.until_ns - emit.now_ns) / 1'000'000'000
                                                    : std::uint64_t{0});
     });

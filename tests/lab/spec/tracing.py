@@ -63,8 +63,8 @@ class Trace(Scenario):
     def test_4_explain_says_why(self):
         download = self.g1.download(at(self.g2.ip4, path="/slow"))
         download.must_grow(10_000)
-        flow = json.loads(self.weir.command("explain", "g1", "--service", "tcp/80", "-o",
-                                            "json"))[0]
+        flow = self.explained()
+        self.assertEqual(flow["orders"], [])
         self.assertEqual((flow["rule"], flow["chain"], flow["port"]), ("redirect", "c1", "g1"))
         self.assertEqual([hop["node"] for hop in flow["forward"]], ["n1", "n2"])
         self.assertEqual([hop["node"] for hop in flow["reverse"]], ["n2", "n1"])
@@ -79,7 +79,26 @@ class Trace(Scenario):
         said = self.weir.command("explain", "g1", "--service", "tcp/80")
         for words in ("rule", "redirect", "n1", "n2", "why this path", "number"):
             self.assertIn(words, said)
+        self.check_orders_are_named(flow["src_port"])
         download.daemon.stop()
+
+    def explained(self) -> dict:
+        """The one flow that goes on: requests and traces before it have their records yet."""
+        flows = json.loads(self.weir.command("explain", "g1", "--service", "tcp/80", "-o", "json"))
+        return next(flow for flow in flows if flow["state"] == "established")
+
+    def check_orders_are_named(self, source_port: int) -> None:
+        """n1 ends the flow: who ordered what stands in the flow's explanation."""
+        n1 = self.t0.aware("n1")
+        n1.set_rules(f"pass tcp {source_port} order drop")
+        flow = wait_until("the order is explained",
+                          lambda: (f := self.explained())["orders"] and f, 30)
+        self.assertEqual(flow["orders"], [{"node": "n1", "order": "flow_drop", "forward": True,
+                                           "reverse": True, "parameter": 0}])
+        self.assertEqual(flow["verdict"], ["drop", "drop"])
+        self.assertIn("n1: flow_drop there and back",
+                      self.weir.command("explain", "g1", "--service", "tcp/80"))
+        n1.set_rules("")
 
     def traced_to_hung_node(self) -> dict | None:
         """A node that does not answer is soon on no path any more; nothing if that was quicker."""
