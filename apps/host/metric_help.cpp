@@ -129,6 +129,7 @@ constexpr Help helps[] = {
     {"weir_service_node_orders_total", "Orders of each node, by what its proxy made of them."},
     {"weir_service_node_packets_total", "Packets given to and taken from each node."},
     {"weir_service_node_questions_total", "Heartbeats sent to each node."},
+    {"weir_service_node_refused_total", "Frames of each node that its proxy refused, by reason."},
     {"weir_service_node_slow", "1 if packets take longer through the node than its limit allows."},
     {"weir_service_node_unreturned_total", "Packets each node did not give back within a second."},
     {"weir_service_node_up", "1 if packets pass the node."},

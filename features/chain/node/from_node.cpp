@@ -310,6 +310,7 @@ void FromNode::State::arrange(const NodeTable& table, std::uint64_t now_ns) {
     keep(slow, SlowWatch{});
     keep(slow_from_ns, now_ns);
     keep(answers, std::uint64_t{0});
+    keep(refusals, Refusals{});
     rates = {};
     orders.clear_counters();
     ids = {};
@@ -327,7 +328,9 @@ void FromNode::run(dataplane::Burst& burst, const Tables& table, State& state,
         const Exit why = !place  ? Exit::not_a_node
                          : ready ? from::receive(*p, *place, work)
                                  : Exit::no_context;
-        if (why != from::goes_on) exits.take(*p, why);
+        if (why == from::goes_on) continue;
+        if (place) state.refusals[place->node].add(static_cast<std::size_t>(why));
+        exits.take(*p, why);
     }
 }
 
@@ -352,6 +355,8 @@ void count_latency(const std::string& metric, const std::string& node, const Lat
 void FromNode::counters(const Tables& table, const State& state, dataplane::CounterSink& sink) {
     if (state.digest != table.digest) return;
     state.orders.counters(table, sink);
+    for (std::size_t n = 0; n < table.nodes.size(); ++n)
+        from::count_refusals(table.nodes[n].name, state.refusals[n], sink);
     for (std::size_t n = 0; n < table.nodes.size(); ++n) {
         const std::string& node = table.nodes[n].name;
         sink.add("weir_service_node_answers_total", {{"node", node}}, state.answers[n]);

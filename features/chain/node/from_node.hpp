@@ -4,6 +4,7 @@
 
 #include "features/chain/node/node_memory.hpp"
 #include "features/chain/node/node_table.hpp"
+#include "features/chain/node/refusals.hpp"
 #include "features/chain/node/slow_watch.hpp"
 #include "features/chain/orders/node_orders.hpp"
 
@@ -58,6 +59,7 @@ struct FromNode {
         std::array<std::uint64_t, max_local_nodes> slow_from_ns{};  // 0: said how it fares
         std::uint64_t slow_told_ns = 0;  // when operators heard of slow nodes last
         std::array<std::uint64_t, max_local_nodes> answers{};
+        std::array<Refusals, max_local_nodes> refusals{};
         std::array<std::uint32_t, max_local_nodes> ids{};  // of the nodes of the arrays above,
         std::uint64_t digest = 0;                          // and of the table of these
         NodeOrders orders;
@@ -110,5 +112,6 @@ struct FromNode {
                     model::Value& rows);
 };
 static_assert(dataplane::Stage<FromNode>);
+static_assert(FromNode::exit_names.size() <= Refusals::most_reasons);
 
 }  // namespace weir::chain

@@ -99,6 +99,46 @@ TEST(FromNode, TheLastIndexBecomesZeroEitherWay) {
     }
 }
 
+// Whoever lies is named: by a counter, and to operators, but not with every packet.
+TEST(FromNode, ANodeThatMisbehavesIsNamed) {
+    World w;
+    const auto lie = [&](std::uint32_t number) {
+        return w.give_back(with_nsh(echoed(w.deliver(number, aware_port)),
+                                    [](net::Nsh& nsh) { nsh.smd.spi ^= 1; }),
+                           aware_port);
+    };
+    const auto told = [&] {
+        return std::ranges::count_if(w.machine.events, [](const std::string& e) {
+            return e.find("node-misbehaves") != std::string::npos;
+        });
+    };
+    w.engine.tick();
+    ASSERT_EQ(told(), 0);
+    ASSERT_EQ(lie(1), "IMMUTABLE_TAMPER");
+    w.engine.tick();
+    ASSERT_EQ(told(), 1);
+    EXPECT_EQ(w.machine.events.back(),
+              R"({"event":"node-misbehaves","node":"n1","node_id":1,)"
+              R"("reason":"IMMUTABLE_TAMPER","packets":1})");
+    for (std::uint32_t number = 2; number < 7; ++number) lie(number);
+    w.engine.tick();
+    EXPECT_EQ(told(), 1);
+    w.engine.now_ns += refusals_told_every_ns;
+    w.engine.tick();
+    EXPECT_EQ(told(), 2);
+    EXPECT_NE(w.machine.events.back().find(R"("packets":5)"), std::string::npos);
+    Frame chatter = guest_frame(1);  // what kernels say of themselves is no lie
+    EXPECT_EQ(w.give_back(chatter, left_port), "NO_CONTEXT");
+    w.engine.now_ns += refusals_told_every_ns;
+    w.engine.tick();
+    EXPECT_EQ(told(), 2);
+    Collected counted;
+    FromNode::counters(*w.engine.from_tables, w.engine.workers[0]->from, counted);
+    EXPECT_EQ(counted.values["weir_service_node_refused_total node=n1 reason=IMMUTABLE_TAMPER"],
+              6u);
+    EXPECT_EQ(counted.values["weir_service_node_refused_total node=n6 reason=NO_CONTEXT"], 1u);
+}
+
 // SEC-9, one change after the other.
 const std::pair<const char*, std::function<void(net::Nsh&)>> tampering[] = {
     {"moved", [](net::Nsh& n) { n.smd.moved = true; }},

@@ -65,6 +65,11 @@ bool restore_tags(Packet& p, const FlowContext& context);
 // answer in the other end's name, or a connection of its own in the client's. Null: neither.
 FlowContext* begun_by_node(Packet& p, bool reverse, const NodeTable::Place& place, Work& work);
 
+// Events about nodes that do what no honest one does (refusals.cpp), and what was refused of one.
+void tell_refusals(const NodeTable& table, FromNode::State& state, Emit& emit);
+void count_refusals(const std::string& node, const Refusals& refusals,
+                    dataplane::CounterSink& sink);
+
 // Frames of nodes without service metadata.
 Exit from_l2(Packet& p, const NodeTable::Place& place, Work& work);
 Exit from_l3(Packet& p, const NodeTable::Place& place, Work& work);

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "features/chain/node/from_node.hpp"
+#include "features/chain/node/from_node_work.hpp"
 #include "features/chain/node/node_watch.hpp"
 
 // Limits of latency: who keeps to them is judged by each worker, from the packets it timed.
@@ -31,6 +31,7 @@ void tell(Emit& emit, const LocalNode& node, const SlowWatch& watch, bool again)
 // finds it slow.
 void FromNode::tick(const Tables& table, State& state, dataplane::Exits<Exit>&, Emit& emit) {
     state.arrange(table, emit.now_ns);
+    from::tell_refusals(table, state, emit);
     // What an engine before this one found, of packets that are gone, counts for nobody's load.
     const bool bound = state.binding.follow(table, true);
     const bool again = emit.now_ns - state.slow_told_ns >= tell_again_ns;
