@@ -65,6 +65,7 @@ constexpr Help helps[] = {
     {"weir_insertion_rule_lookups_total", "Flows looked up in the service rules."},
     {"weir_insertion_translations_total",
      "Further addresses and ports that flows got from nodes that translate."},
+    {"weir_limit_hits_total", "Times something found no room in a bounded table, by table."},
     {"weir_neighbour_announcements_total",
      "Frames that said where a guest is now that has moved to this host."},
     {"weir_neighbour_answers_total", "ARP and ND questions of guests answered here."},

@@ -310,6 +310,12 @@ bool Plane::in_span(std::uint32_t svni, std::uint32_t host) const {
     return span->second.empty() || std::ranges::binary_search(span->second, host);
 }
 
+bool Plane::is_on_segment(std::uint32_t svni, const net::Smd& smd) const {
+    if (const Chain* known = chain(smd.sci)) return known->svni == svni;
+    const Path* path = next_hops.path(svni, smd);
+    return path && path->sci == smd.sci;
+}
+
 std::shared_ptr<const Plane> compile_plane(const CompileInput& input,
                                            const std::shared_ptr<const Plane>& previous) {
     auto plane = std::make_shared<Plane>();

@@ -101,6 +101,12 @@ public:
     bool knows(std::uint32_t svni, const net::Smd& smd) const {
         return look(key(svni, smd, any_epoch)) != nullptr;
     }
+    // The path itself, whatever index and epoch the packet carries. Null: nobody knows it here.
+    const Path* path(std::uint32_t svni, net::Smd smd) const {
+        smd.si = 1;  // every path has it, in both directions
+        const NextHop* last = look(key(svni, smd, any_epoch));
+        return last ? last->path : nullptr;
+    }
     std::size_t size() const { return size_; }
 
 private:
@@ -156,6 +162,9 @@ struct Plane {
 
     const Chain* chain(std::uint32_t sci) const;
     bool in_span(std::uint32_t svni, std::uint32_t host) const;
+    // Whether a packet of the service segment can be on a chain of it (R1, SEC-5). Of a chain that
+    // is gone from here, paths stand until the last packet has come back.
+    bool is_on_segment(std::uint32_t svni, const net::Smd& smd) const;
     // Null: the node is on no way.
     const Move* move(std::uint32_t node_id) const {
         const auto at = std::ranges::lower_bound(moves, node_id, {}, &Move::node_id);

@@ -128,7 +128,8 @@ private:
                              words[0] == "expect" || words[0] == "forget-arrivals";
         if (!follows)
             if (std::string why = nothing_left(); !why.empty()) return why;
-        return (this->*verb->second)(line, words);
+        std::string why = (this->*verb->second)(line, words);
+        return why.empty() ? std::exchange(world_.complaint, {}) : why;
     }
 
     // Frames that reached somebody and were not expected.
@@ -370,7 +371,6 @@ private:
         collect();
         return {};
     }
-    // "node n1 aware [decrements] [drop=8080] [wrong-side] [corrupts] [rewrites=81]"
     std::string node(const std::string&, const std::vector<std::string>& words) {
         return set_node(world_.nodes[words.at(1)], words);
     }

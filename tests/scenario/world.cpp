@@ -241,6 +241,11 @@ void World::give_to_node(const chain::ServiceNode& node, std::size_t vnic, const
     NodeModel& model = nodes[node.name];
     const auto told = model.neighbours.size();
     const auto back = through_node(model, place, vnic, frame);
+    if (back && back->vnic >= node.vnics.size()) {
+        complaint = "service-node " + node.name + " has one port and is no bump in the wire: say "
+                    "\"node " + node.name + " aware\" before a frame reaches it";
+        return;
+    }
     if (back) host(place_of(node)).receive(node.vnics[back->vnic].name, back->frame, now_ns_);
     if (model.neighbours.size() == told) return;
     for (const auto& [from, waited] : std::exchange(model.waiting, {}))

@@ -77,6 +77,7 @@ public:
     std::vector<Sent> take_delivered() { return std::exchange(delivered_, {}); }
     std::vector<Sent> take_underlay() { return std::exchange(underlay_, {}); }
     std::map<std::string, NodeModel> nodes;                  // by service node name
+    std::string complaint;  // what a story left out, met in the middle of things; empty: nothing
     std::set<std::string> cut_hosts;                         // their underlay link is down
     std::set<std::pair<std::string, std::string>> cut_ways;  // from, to: nothing passes
     // A fault of the wire, by sending host: where else a frame arrives, and how; empty: none.

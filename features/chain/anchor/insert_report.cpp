@@ -235,6 +235,9 @@ void rule_row(const CompiledRule& rule, const Plane& plane, Insert::State& state
 
 void Insert::counters(const Tables& tables, const State& state, CounterSink& sink) {
     sink.add("weir_insertion_fragmented_total", {}, state.fragmented);
+    sink.add("weir_limit_hits_total", {{"table", "failed_paths"}}, state.drains.refused);
+    sink.add("weir_limit_hits_total", {{"table", "waiting"}}, state.waiting.full);
+    sink.add("weir_limit_hits_total", {{"table", "waiting_of_port"}}, state.waiting.port_full);
     for (std::size_t i = 0; i < state.ports.size() / 2 && i < tables.port_names.size(); ++i) {
         if (tables.port_names[i].empty()) continue;
         count_port(tables.port_names[i], "egress", state.ports[2 * i], sink);

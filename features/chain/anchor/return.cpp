@@ -30,14 +30,14 @@ struct Work {
 
     Exit run(Packet& p) {
         const net::Smd& smd = p.smd;
-        const Chain* chain = plane.chain(smd.sci);
-        if (smd.anchor_host != plane.host_id || smd.si != 0 || (chain && chain->svni != p.vni) ||
+        if (smd.anchor_host != plane.host_id || smd.si != 0 ||
             net::destination_mac(p) != net::service_plane_mac(plane.host_id))
             return Exit::not_anchor;
         const PortEntry* port = emit.ports->at(smd.anchor_port & 0xffffff);
         if (!port || port->anchor_id() != smd.anchor_port || port->vni != smd.tenant_vni ||
             port->role != dataplane::PortRole::guest)
             return Exit::stale_anchor;
+        if (!plane.is_on_segment(p.vni, smd)) return Exit::not_anchor;
         net::set_macs(p, smd.original_dst, smd.original_src);
         if (net::parse(p) != net::ParseError::none) return Exit::tuple_changed;
         state.ttl[smd.ttl & 63] += 1;
@@ -87,6 +87,8 @@ struct Work {
         Return::PortCounters& counters = state.ports[2 * port.index + p.smd.at_ingress];
         ++counters.returned;
         if (!p.flow) {
+            // The path alone does not say that packets of this host were ever on it.
+            if (!plane.chain(p.smd.sci)) return Exit::not_anchor;
             ++counters.no_record;
             return goes_on;
         }

@@ -16,7 +16,7 @@ namespace weir::chain {
 struct Return {
     static constexpr std::string_view name = "return";
     enum class Exit : std::uint8_t {
-        not_anchor,     // meant for another host, or not on the service segment of its chain
+        not_anchor,     // meant for another host, not on its chain's segment, or of none
         stale_anchor,   // the port is gone, or another one has its index
         tuple_changed,  // a node without the right to do so changed addresses or ports
         count_

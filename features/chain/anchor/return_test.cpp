@@ -110,6 +110,35 @@ TEST_F(ReturnTest, RefusesOtherPlanes) {
     EXPECT_EQ(give_back(p), Return::Exit::not_anchor);
 }
 
+// Neither is a chain that nobody knows here, on whatever segment and with whatever flow (SEC-5).
+TEST_F(ReturnTest, RefusesUnknownChains) {
+    for (const std::uint32_t svni : {9001u, 9002u}) {
+        Packet& p = returning(CallPoint::egress);
+        p.vni = svni;
+        p.smd.sci = 77;
+        EXPECT_EQ(give_back(p), Return::Exit::not_anchor) << svni;
+    }
+}
+
+// Of a chain that is gone here the paths stand until the last packet has come back; they let in
+// what belongs to a flow of this host.
+TEST_F(ReturnTest, TakesBackWhatIsOnItsWayWhenTheChainGoes) {
+    Packet& p = returning(CallPoint::egress);
+    Packet& elsewhere = returning(CallPoint::egress, 4001);
+    Packet& unknown = returning(CallPoint::egress, 4002);
+    model::Snapshot before, after = remote_path();
+    plan(remote_path(), "h1", before);
+    after.erase<ServiceRule>("web");
+    host.apply(after, before);
+    ASSERT_EQ(host.returns->plane->chain(1), nullptr);
+    EXPECT_EQ(give_back(p), passed);
+    ASSERT_EQ(host.entered(Context::source), &p);
+    elsewhere.vni = 9002;
+    EXPECT_EQ(give_back(elsewhere), Return::Exit::not_anchor);
+    host.flows.erase(*host.flows.at_handle(unknown.smd.flow_handle));
+    EXPECT_EQ(give_back(unknown), Return::Exit::not_anchor);
+}
+
 TEST_F(ReturnTest, RefusesPortsThatAreGone) {  // R2
     const auto with = [&](auto&& change) {
         Packet& p = returning(CallPoint::egress);

@@ -286,9 +286,9 @@ std::uint32_t ShortWay::svni_of(const Packet& from_node) const {
 ShortWay::Anchor ShortWay::find_anchor(const Packet& p, std::uint32_t svni, std::uint32_t strip,
                                        const QuickFrame& frame) const {
     const net::Smd& smd = p.smd;
-    const Chain* chain = tables_.plane->chain(smd.sci);
     const PortEntry* port = emit_.ports->at(smd.anchor_port & 0xffffff);
-    if ((chain && chain->svni != svni) || !port || port->anchor_id() != smd.anchor_port ||
+    if (!tables_.plane->is_on_segment(svni, smd) || !port ||
+        port->anchor_id() != smd.anchor_port ||
         port->vni != smd.tenant_vni || port->role != dataplane::PortRole::guest || port->foreign ||
         emit_.flows->worker_of(smd.flow_handle) != emit_.worker || Symmetry::watches(smd))
         return {};

@@ -28,14 +28,22 @@ bool has_path(std::uint64_t outage, const Plane& plane, const dataplane::HealthB
 
 WaitingRoom::Taken WaitingRoom::take(Packet& p, const Chain& chain, std::uint64_t outage,
                                      std::uint8_t call_point_bit, Emit& emit) {
-    std::size_t mine = 0;
-    held_.each([&](const Held& held) { mine += held.what.flow_id == p.flow->id; });
+    const std::uint32_t index = dataplane::context_port(p);
+    std::size_t mine = 0, of_port = 0;
+    held_.each([&](const Held& held) {
+        mine += held.what.flow_id == p.flow->id;
+        of_port += held.what.port == index;
+    });
     if (mine >= chain.hold_packets) return Taken::flow_full;
-    const dataplane::PortEntry* port = emit.ports->at(dataplane::context_port(p));
+    const dataplane::PortEntry* port = emit.ports->at(index);
     const auto context = static_cast<dataplane::Context>(p.context);
     const WaitingPacket what{outage, p.flow->id, emit.flows->slot(*p.flow),
-                             port ? port->incarnation : 0, context};
-    if (!held_.hold(p, 0, what, emit)) return mine == 0 ? Taken::no_room : Taken::flow_full;
+                             index,  port ? port->incarnation : 0, context};
+    const bool port_has_its_share = of_port >= places_of_port;
+    if (port_has_its_share || !held_.hold(p, 0, what, emit)) {
+        ++(port_has_its_share ? port_full : full);
+        return mine == 0 ? Taken::no_room : Taken::flow_full;
+    }
     p.hand.call_points_done = static_cast<std::uint8_t>(p.hand.call_points_done & ~call_point_bit);
     return Taken::yes;
 }

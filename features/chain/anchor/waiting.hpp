@@ -14,7 +14,8 @@ struct WaitingPacket {
     std::uint64_t outage = 0;   // Outages::key()
     std::uint64_t flow_id = 0;  // its flow's record; the packet goes if that is gone
     std::uint32_t flow_slot = 0;
-    std::uint32_t incarnation = 0;  // of the port whose context it is in
+    std::uint32_t port = 0;         // whose context it is in,
+    std::uint32_t incarnation = 0;  // and which of that number
     dataplane::Context context = dataplane::Context::source;
 };
 
@@ -23,9 +24,12 @@ enum class WaitEnd : std::uint8_t { served, late, gone };
 
 class WaitingRoom {
 public:
-    static constexpr std::size_t places = 256;  // of a worker
+    static constexpr std::size_t places = 256;                // of a worker,
+    static constexpr std::size_t places_of_port = places / 2;  // of which one port has at most
 
     Outages outages;
+    // Packets that found no place, for all being taken and for their port having its share.
+    std::uint64_t full = 0, port_full = 0;
 
     enum class Taken : std::uint8_t { yes, flow_full, no_room };
     // `call_point_bit` is taken off the packet, so that the stage looks at it again.

@@ -35,6 +35,12 @@ bool fits(const Snapshot& intent, const ServiceChain& chain,
     return true;
 }
 
+// What only sees copies decides nothing, up or down (CT-11).
+bool is_tap(const Snapshot& intent, const model::Ref<ServiceProfile>& ref) {
+    const ServiceProfile* profile = intent.find(ref);
+    return profile && profile->action == HopAction::copy;
+}
+
 // Up, not about to leave, and with a share of new flows.
 bool is_eligible(const ServiceNode& node, const Snapshot& reported) {
     if (node.maintenance || node.weight == 0) return false;
@@ -52,7 +58,8 @@ std::map<std::uint32_t, std::size_t> uses_of(const Snapshot& reported, const std
 }
 
 // The nodes in turn, each as often as its weight says; of equal ones that on the host where the
-// packets are, then the lower number. Empty: a service has none left.
+// packets are, then the lower number. Empty: a service has none left. Where no tap is well any will
+// do.
 std::vector<std::uint32_t> pick(const Snapshot& intent, const Snapshot& reported,
                                 const ServiceChain& chain, std::string_view host) {
     const auto uses = uses_of(reported, chain.name);
@@ -61,16 +68,19 @@ std::vector<std::uint32_t> pick(const Snapshot& intent, const Snapshot& reported
     for (const auto& ref : chain.forward) {
         const ServiceProfile* profile = intent.find(ref);
         const ServiceNode* best = nullptr;
-        std::tuple<double, bool, std::uint32_t> best_rank;
+        std::tuple<bool, double, bool, std::uint32_t> best_rank;
         for (const auto& row : intent.all<ServiceNode>()) {
             const ServiceNode& node = row.second;
             if (!profile || node.service != profile->service ||
-                node.service_segment != chain.service_segment || !is_eligible(node, reported) ||
+                node.service_segment != chain.service_segment ||
                 std::ranges::find(out, node.id) != out.end())
                 continue;
+            const bool well = is_eligible(node, reported);
+            if (!well && !is_tap(intent, ref)) continue;
             const auto used = uses.find(node.id);
             const double turns = used == uses.end() ? 0 : static_cast<double>(used->second);
-            const std::tuple rank{(turns + 1) / node.weight, node.host.name != at, node.id};
+            const std::tuple rank{!well, (turns + 1) / std::max<double>(node.weight, 1),
+                                  node.host.name != at, node.id};
             if (best && rank >= best_rank) continue;
             best = &node;
             best_rank = rank;
@@ -142,23 +152,28 @@ bool prune(const Snapshot& intent, const ServiceChain& chain, Snapshot& reported
     return any || too_many;
 }
 
-bool is_eligible(const Snapshot& intent, const Snapshot& reported, const Nodes& nodes) {
-    return std::ranges::all_of(nodes, [&](std::uint32_t id) {
-        const ServiceNode* node = node_of(intent, id);
-        return node && is_eligible(*node, reported);
-    });
+bool is_eligible(const Snapshot& intent, const Snapshot& reported, const ServiceChain& chain,
+                 const Nodes& nodes) {
+    if (nodes.size() != chain.forward.size()) return false;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        const ServiceNode* node = node_of(intent, nodes[i]);
+        if (!node || (!is_tap(intent, chain.forward[i]) && !is_eligible(*node, reported)))
+            return false;
+    }
+    return true;
 }
 
 // Room for one more of the host: of what it has, the oldest whose nodes take no new flows goes.
 // False: all that it has is good.
-bool make_room(const Snapshot& intent, Snapshot& reported, const ServicePathWanted& wanted) {
+bool make_room(const Snapshot& intent, Snapshot& reported, const ServiceChain& chain,
+               const ServicePathWanted& wanted) {
     std::map<std::uint64_t, const ServicePathWanted*> own;
     for (const auto& row : reported.all<ServicePathWanted>())
         if (row.second.chain == wanted.chain && row.second.host == wanted.host)
             own.emplace(row.second.number, &row.second);
     if (own.size() < most_of_host) return true;
     for (const auto& [number, one] : own) {
-        if (is_eligible(intent, reported, one->nodes)) continue;
+        if (is_eligible(intent, reported, chain, one->nodes)) continue;
         return erase(reported, {one->name});
     }
     return false;
@@ -175,7 +190,7 @@ Nodes shared(const Snapshot& intent, Snapshot& reported, const ServiceChain& cha
     const std::pair<const Nodes, Combination>* best = nullptr;
     const std::pair<const Nodes, Combination>* worst = nullptr;
     for (const auto& one : combinations) {
-        if (!is_eligible(intent, reported, one.first)) {
+        if (!is_eligible(intent, reported, chain, one.first)) {
             if (!worst || one.second.oldest < worst->second.oldest) worst = &one;
         } else if (!one.second.is_asked && (!best || one.second.hosts < best->second.hosts)) {
             best = &one;
@@ -216,7 +231,7 @@ bool answer(const model::Value& event, std::string_view host, const Snapshot& in
             return row.second.chain == wanted.chain && row.second.host == wanted.host &&
                    row.second.nodes == wanted.nodes;
         });
-    if (!is_new || !make_room(intent, reported, wanted)) return pruned;
+    if (!is_new || !make_room(intent, reported, *chain, wanted)) return pruned;
     wanted.number = next_number(reported);
     wanted.name = name_of(wanted, chain->sci);
     reported.put(std::move(wanted));

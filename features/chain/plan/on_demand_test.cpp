@@ -87,6 +87,23 @@ TEST_F(OnDemand, WhoIsDownOrLeavesIsNotPicked) {
     EXPECT_EQ(count(), 1u);
 }
 
+// CT-11: where no tap is well there is a path all the same, and it makes room for no other.
+TEST_F(OnDemand, ADeadTapTakesNoPathAway) {
+    test::edit<ServiceProfile>(intent, "fw-default",
+                               [](ServiceProfile& p) { p.action = HopAction::copy; });
+    set_state("n3", 3, NodeState::down);
+    EXPECT_TRUE(ask("h1"));
+    EXPECT_EQ(last()[0], 1u) << "one that is well first";
+    set_state("n1", 1, NodeState::down);
+    test::edit<ServiceNode>(intent, "n3", [](ServiceNode& n) { n.weight = 0; });
+    EXPECT_TRUE(ask("h2"));
+    EXPECT_EQ(static_paths(whole()).at("c1").size(), 2u);
+    test::edit<ServiceChain>(intent, "c1", [](ServiceChain& c) { c.max_static_paths = 2; });
+    ask("h3");
+    ask("h4");
+    EXPECT_EQ(count(), 4u) << "they are shared, none goes";
+}
+
 TEST_F(OnDemand, OnlyThatHostPutsFlowsOnIt) {
     ask("h1");
     ask("h2");

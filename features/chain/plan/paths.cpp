@@ -124,10 +124,12 @@ std::vector<PathHop> own_reverse(const Work& work, const std::vector<std::uint32
     return hops;
 }
 
-// The product of the shares, so that each node gets its part whatever its neighbours weigh.
-std::uint32_t weight_of(const Work& work, const std::vector<std::uint32_t>& forward) {
+// The product of the shares, so that each node gets its part whatever its neighbours weigh. What
+// only sees copies has none (CT-11).
+std::uint32_t weight_of(const Work& work, const std::vector<PathHop>& forward) {
     double weight = 10000;
-    for (std::uint32_t id : forward) weight *= work.nodes.at(id)->weight / 100.0;
+    for (const PathHop& hop : forward)
+        if (hop.action != HopAction::copy) weight *= work.nodes.at(hop.node_id)->weight / 100.0;
     if (weight == 0) return 0;
     return static_cast<std::uint32_t>(std::clamp(std::round(weight), 1.0, 4294967295.0));
 }
@@ -167,7 +169,6 @@ ServicePath make_path(const Work& work, const std::vector<std::uint32_t>& forwar
     path.sci = work.chain.sci;
     path.svni = work.svni;
     path.failure_policy = work.chain.failure_policy;
-    path.weight = weight_of(work, forward);
     for (std::size_t i = 0; i < forward.size(); ++i)
         if (const ServiceProfile* profile = work.intent.find(work.chain.forward[i]))
             path.forward.push_back(make_hop(work, *work.nodes.at(forward[i]), *profile));
@@ -176,8 +177,11 @@ ServicePath make_path(const Work& work, const std::vector<std::uint32_t>& forwar
     } else {
         path.reverse = own_reverse(work, forward);
     }
+    path.weight = weight_of(work, path.forward);
     for (const auto* hops : {&path.forward, &path.reverse})
-        for (const PathHop& hop : *hops) add_maintenance(work, path, *work.nodes.at(hop.node_id));
+        for (const PathHop& hop : *hops)
+            if (hop.action != HopAction::copy)
+                add_maintenance(work, path, *work.nodes.at(hop.node_id));
     path.epoch = epoch_of(path);
     return path;
 }

@@ -167,6 +167,27 @@ TEST(StaticPaths, NodesInMaintenanceMarkTheirPaths) {
         EXPECT_EQ(path.maintenance, path.forward[1].node_id == 2) << path.name;
 }
 
+// CT-11: whatever befalls a tap, the originals go on as before.
+TEST(StaticPaths, TapsDecideNothing) {
+    model::Snapshot intent = test::two_services();
+    test::edit<ServiceProfile>(intent, "ids-default",
+                               [](ServiceProfile& p) { p.action = HopAction::copy; });
+    const auto before = paths_of(intent, "c1");
+    test::edit<ServiceNode>(intent, "n2", [](ServiceNode& n) {
+        n.maintenance = true;
+        n.drain_s = 5;
+        n.weight = 0;
+    });
+    EXPECT_EQ(paths_of(intent, "c1"), before);
+    test::edit<ServiceProfile>(intent, "ids-default",
+                               [](ServiceProfile& p) { p.action = HopAction::redirect; });
+    EXPECT_NE(paths_of(intent, "c1"), before);
+    for (const ServicePath& path : paths_of(intent, "c1")) {
+        EXPECT_EQ(path.maintenance, path.forward[1].node_id == 2) << path.name;
+        EXPECT_EQ(path.weight == 0, path.forward[1].node_id == 2) << path.name;
+    }
+}
+
 TEST(StaticPaths, NamesOfLongChainsStayNames) {
     model::Snapshot intent = test::two_services();
     const std::string longest(limits::max_name_bytes, 'x');

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "features/chain/feature.hpp"
+#include "features/chain/node/node_table.hpp"
 #include "features/chain/plan/validate_tuple.hpp"
 #include "features/chain/resources.hpp"
 
@@ -72,6 +73,11 @@ private:
             fail("vnics", one ? "an aware or gwlb node has one port"
                               : "needs two ports: left and right, in this order");
         for (std::size_t i = 0; i < node.vnics.size(); ++i) check_vnic(node, i);
+        // A host would refuse the whole revision (§10.5).
+        if (++nodes_of_host_[node.host.name] == max_local_nodes + 1)
+            fail("host", "host " + node.host.name + " would have more than " +
+                             std::to_string(max_local_nodes) +
+                             " service nodes; place this one on another host");
         const model::ServiceSegment* plane = intent_.find(node.service_segment);
         if (plane && !plane->hosts.empty() &&
             std::ranges::find(plane->hosts, node.host) == plane->hosts.end())
@@ -280,6 +286,7 @@ private:
     std::vector<Error> errors_;
     std::map<std::uint32_t, std::string> node_ids_, scis_, rule_ids_;
     std::map<std::string, std::string> vnics_;
+    std::map<std::string, std::size_t> nodes_of_host_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "features/chain/feature.hpp"
+#include "features/chain/node/node_table.hpp"
 #include "features/chain/testing/test_intent.hpp"
 
 namespace weir::chain {
@@ -292,6 +293,17 @@ std::string case_name(const ::testing::TestParamInfo<Case>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Intent, Refused, ::testing::ValuesIn(cases), case_name);
+
+TEST(Validation, AHostHasAsManyNodesAsItCanHold) {
+    model::Snapshot intent = test::two_services();  // two of them on h3
+    for (std::uint32_t id = 100; id < 100 + max_local_nodes - 2; ++id)
+        test::add_node(intent, id, "h3", "fw", NodeMode::aware);
+    EXPECT_THAT(validate(intent), IsEmpty());
+    test::add_node(intent, 999, "h3", "fw", NodeMode::aware);
+    expect_error(intent, "service-node/n999", "host", "host h3 would have more than 64");
+    test::add_node(intent, 99, "h4", "fw", NodeMode::aware);
+    EXPECT_EQ(validate(intent).size(), 1u) << "other hosts have room";
+}
 
 TEST(PortRange, ReadsPortsAndRangesOnly) {
     EXPECT_EQ(PortRange::parse("80").value(), (PortRange{80, 80}));
