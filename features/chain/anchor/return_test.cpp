@@ -97,14 +97,19 @@ TEST_F(ReturnTest, RefusesWhatIsNotOurs) {  // R1
               Return::Exit::not_anchor);
 }
 
-TEST_F(ReturnTest, RefusesOtherPlanes) {
+// A second service segment beside that of the chain.
+model::Snapshot two_planes() {
     model::Snapshot intent = remote_path();
     model::ServiceSegment other;
     other.name = "other";
     other.svni = 9002;
     other.underlay_trusted = true;
     intent.put(other);
-    host.apply(intent);
+    return intent;
+}
+
+TEST_F(ReturnTest, RefusesOtherPlanes) {
+    host.apply(two_planes());
     Packet& p = returning(CallPoint::egress);
     p.vni = 9002;
     EXPECT_EQ(give_back(p), Return::Exit::not_anchor);
@@ -112,6 +117,7 @@ TEST_F(ReturnTest, RefusesOtherPlanes) {
 
 // Neither is a chain that nobody knows here, on whatever segment and with whatever flow (SEC-5).
 TEST_F(ReturnTest, RefusesUnknownChains) {
+    host.apply(two_planes());
     for (const std::uint32_t svni : {9001u, 9002u}) {
         Packet& p = returning(CallPoint::egress);
         p.vni = svni;
@@ -123,11 +129,12 @@ TEST_F(ReturnTest, RefusesUnknownChains) {
 // Of a chain that is gone here the paths stand until the last packet has come back; they let in
 // what belongs to a flow of this host.
 TEST_F(ReturnTest, TakesBackWhatIsOnItsWayWhenTheChainGoes) {
+    host.apply(two_planes());
     Packet& p = returning(CallPoint::egress);
     Packet& elsewhere = returning(CallPoint::egress, 4001);
     Packet& unknown = returning(CallPoint::egress, 4002);
-    model::Snapshot before, after = remote_path();
-    plan(remote_path(), "h1", before);
+    model::Snapshot before, after = two_planes();
+    plan(after, "h1", before);
     after.erase<ServiceRule>("web");
     host.apply(after, before);
     ASSERT_EQ(host.returns->plane->chain(1), nullptr);

@@ -170,21 +170,20 @@ TEST(StaticPaths, NodesInMaintenanceMarkTheirPaths) {
 // CT-11: whatever befalls a tap, the originals go on as before.
 TEST(StaticPaths, TapsDecideNothing) {
     model::Snapshot intent = test::two_services();
-    test::edit<ServiceProfile>(intent, "ids-default",
-                               [](ServiceProfile& p) { p.action = HopAction::copy; });
-    const auto before = paths_of(intent, "c1");
     test::edit<ServiceNode>(intent, "n2", [](ServiceNode& n) {
         n.maintenance = true;
         n.drain_s = 5;
         n.weight = 0;
     });
-    EXPECT_EQ(paths_of(intent, "c1"), before);
-    test::edit<ServiceProfile>(intent, "ids-default",
-                               [](ServiceProfile& p) { p.action = HopAction::redirect; });
-    EXPECT_NE(paths_of(intent, "c1"), before);
-    for (const ServicePath& path : paths_of(intent, "c1")) {
-        EXPECT_EQ(path.maintenance, path.forward[1].node_id == 2) << path.name;
-        EXPECT_EQ(path.weight == 0, path.forward[1].node_id == 2) << path.name;
+    for (const HopAction action : {HopAction::copy, HopAction::redirect}) {
+        test::edit<ServiceProfile>(intent, "ids-default",
+                                   [=](ServiceProfile& p) { p.action = action; });
+        for (const ServicePath& path : paths_of(intent, "c1")) {
+            const bool counts = action == HopAction::redirect && path.forward[1].node_id == 2;
+            EXPECT_EQ(path.maintenance, counts) << path.name;
+            EXPECT_EQ(path.drain_s, counts ? 5u : 0u) << path.name;
+            EXPECT_EQ(path.weight == 0, counts) << path.name;
+        }
     }
 }
 
