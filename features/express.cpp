@@ -110,8 +110,7 @@ void Express::prepare(const Plane::Tables& tables) {
     plane_.begin_burst({&Plane::Worker::table<chain::Insert>(tables),
                         &Plane::Worker::table<chain::Resolve>(tables),
                         &Plane::Worker::table<chain::FromNode>(tables),
-                        &Plane::Worker::table<chain::ToNode>(tables),
-                        Service::bit_of<overlay::Encap>()});
+                        &Plane::Worker::table<chain::ToNode>(tables)});
 }
 
 void Express::enter(std::span<Packet*> packets, std::uint32_t from, std::uint32_t to) {

@@ -117,6 +117,7 @@ private:
     void act_on_plane(Places places);
     chain::ShortWay::Arrived arrived_of(const Lane& lane) const;
     bool leave_leg(Lane& lane);
+    void leave_host(net::Packet& p);
     bool take_from_plane(Lane& lane, chain::ShortWay::Next next);
     bool enter_plane(const Lane& lane, chain::CallPoint point);
     bool leave_node(Lane& lane);
@@ -192,6 +193,13 @@ private:
     };
     std::array<Sender, 64> senders_{};
     std::array<Origin, 64> origins_{};
+    // How a service segment's packets leave, for the program of `ticket`: the last one's.
+    struct Form {
+        std::uint64_t ticket = 0;
+        std::uint32_t svni = 0;
+        bool nsh = false, is_signed = false;
+    };
+    Form form_;
 };
 
 }  // namespace weir::features

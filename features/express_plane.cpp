@@ -37,6 +37,7 @@ bool Express::enter_plane(const Lane& lane, CallPoint point) {
         ++pipeline_.state<overlay::Decap>().guest_packets;
     }
     plane_.enter(p, at, lane.frame);
+    if (plane_.leaves_host()) leave_host(p);
     ++plane_packets_;
     return true;
 }
@@ -145,10 +146,32 @@ bool Express::leave_leg(Lane& lane) {
 // False: its node sent more than it may; nothing has changed.
 bool Express::take_from_plane(Lane& lane, ShortWay::Next next) {
     Packet& p = *lane.packet;
-    if (lane.end == 0) return plane_.take_back(p, lane.strip, next, lane.frame);
+    if (lane.end == 0) {
+        if (!plane_.take_back(p, lane.strip, next, lane.frame)) return false;
+        if (plane_.leaves_host()) leave_host(p);
+        return true;
+    }
     ++pipeline_.state<overlay::Decap>().service_packets;
     plane_.take_arrived(p, arrived_of(lane), next, lane.frame);
     return true;
+}
+
+// Into the tunnel, behind a header that others have had; else to the tunnel's own stage.
+void Express::leave_host(Packet& p) {
+    if (form_.ticket != emit_.ticket || form_.svni != p.vni) {
+        const auto* segment = emit_.ports->segment(p.vni);
+        form_ = {emit_.ticket, p.vni, segment && segment->nsh, !segment || segment->signed_legs};
+    }
+    overlay::Encap::State& encap = pipeline_.state<overlay::Encap>();
+    const overlay::TunnelHeader* header =
+        encap.headers.find(p.tunnel_peer, emit_.ticket, neighbour_changes_, emit_.now_ns);
+    if (!header || form_.is_signed || emit_.ports->underlay_port == net::no_port ||
+        p.headroom < overlay::quick_leg_room ||
+        p.length + overlay::quick_leg_overhead(form_.nsh) > emit_.ports->underlay_mtu)
+        return emit_.start(p, dataplane::Context::service, Service::bit_of<overlay::Encap>());
+    overlay::push_quick_leg(p, *header, form_.nsh, p.hash);
+    ++encap.service_packets;
+    emit_.forward(p, emit_.ports->underlay_port);
 }
 
 // Its services are done: on behind the insertion point, as part two of the flow's program says.

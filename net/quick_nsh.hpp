@@ -3,6 +3,7 @@
 
 #include "net/bytes.hpp"
 #include "net/nsh.hpp"
+#include "net/smd_codec.hpp"
 
 namespace weir::net {
 
@@ -44,6 +45,23 @@ inline bool read_quick_nsh(const std::uint8_t* nsh, Smd& smd, std::uint32_t& coo
     smd.flow_tag = load32(nsh + 36);
     cookie = load32(nsh + 40);
     return true;
+}
+
+// What push_nsh() writes with metadata of type 2 and no order, in nsh_md2_bytes.
+inline void write_quick_nsh(std::uint8_t* nsh, const Smd& smd, std::uint32_t cookie) {
+    constexpr std::uint32_t base = nsh_md2_bytes / 4 << 16 | 2u << 8 | 3u;  // MD type 2, Ethernet
+    constexpr std::uint32_t context = std::uint32_t{nsh_class} << 16 | nsh_context << 8 | 32u;
+    store32(nsh, base | unsigned{smd.oam} << 29 | (smd.ttl & 0x3fu) << 22);
+    store32(nsh + 4, smd.spi << 8 | smd.si);
+    store32(nsh + 8, context);
+    store32(nsh + 12, std::uint32_t{smd_flags(smd)} << 16 | smd.initial_si << 8 | smd.skip_mask);
+    store32(nsh + 16, smd.sci << 8 | smd.path_epoch);
+    store32(nsh + 20, smd.tenant_vni << 8);
+    store32(nsh + 24, smd.anchor_host);
+    store32(nsh + 28, smd.anchor_port);
+    store32(nsh + 32, smd.flow_handle);
+    store32(nsh + 36, smd.flow_tag);
+    store32(nsh + 40, cookie);
 }
 
 }  // namespace weir::net

@@ -99,6 +99,26 @@ TEST(QuickNsh, AgreesWithTheCodecWhateverTheBitsAre) {
     EXPECT_GT(taken, 50'000);
 }
 
+TEST(QuickNsh, IsWrittenAsByTheCodec) {
+    Random random(5);
+    for (int i = 0; i < 10'000; ++i) {
+        Nsh nsh = usual(random);
+        nsh.smd.oam = random() & 1;
+        nsh.smd.returning = random() & 1;
+        nsh.smd.copy = random() & 1;
+        nsh.smd.live_query = random() & 1;
+        nsh.smd.live_ack = random() & 1;
+        nsh.smd.trace = random() & 1;
+        nsh.smd.moved = random() & 1;
+        nsh.smd.reserved = static_cast<std::uint8_t>(random() % 32);
+        std::vector<std::uint8_t> written(nsh_md2_bytes);
+        write_quick_nsh(written.data(), nsh.smd, nsh.cookie);
+        std::vector<std::uint8_t> wanted = encoded(nsh);
+        wanted.resize(nsh_md2_bytes);
+        ASSERT_EQ(written, wanted);
+    }
+}
+
 TEST(QuickNsh, LeavesWhatIsNotUsual) {
     const std::vector<void (*)(Nsh&)> changes = {
         [](Nsh& n) { n.smd.live_query = true; }, [](Nsh& n) { n.smd.live_ack = true; },

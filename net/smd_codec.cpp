@@ -22,13 +22,6 @@ std::uint32_t joined(std::uint32_t high24, std::uint8_t low8) {
 
 }  // namespace
 
-std::uint16_t smd_flags(const Smd& smd) {
-    unsigned flags = (smd.version & 3u) << 14 | (smd.reserved & 0x1fu);
-    unsigned bit = 13;
-    for (bool Smd::*member : flag_members) flags |= static_cast<unsigned>(smd.*member) << bit--;
-    return static_cast<std::uint16_t>(flags);
-}
-
 void set_smd_flags(Smd& smd, std::uint16_t flags) {
     smd.version = static_cast<std::uint8_t>(flags >> 14);
     smd.reserved = flags & 0x1f;

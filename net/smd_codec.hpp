@@ -15,7 +15,13 @@ void encode(const Smd&, std::span<std::uint8_t, smd_bytes>);
 Smd decode(std::span<const std::uint8_t, smd_bytes>);
 
 // The flag half of word 0 (Ver … Rsvd), shared by the SMD option and the NSH mapping (HD-3).
-std::uint16_t smd_flags(const Smd&);
+inline std::uint16_t smd_flags(const Smd& smd) {
+    return static_cast<std::uint16_t>(
+        (smd.version & 3u) << 14 | unsigned{smd.oam} << 13 | unsigned{smd.reverse} << 12 |
+        unsigned{smd.at_ingress} << 11 | unsigned{smd.returning} << 10 | unsigned{smd.copy} << 9 |
+        unsigned{smd.live_query} << 8 | unsigned{smd.live_ack} << 7 | unsigned{smd.trace} << 6 |
+        unsigned{smd.moved} << 5 | (smd.reserved & 0x1fu));
+}
 void set_smd_flags(Smd&, std::uint16_t flags);
 
 // What an SMD may not say, in the order of SEC-6 (service-plane §10.2).

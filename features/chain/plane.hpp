@@ -107,6 +107,10 @@ public:
         const NextHop* last = look(key(svni, smd, any_epoch));
         return last ? last->path : nullptr;
     }
+    // What find() looks for, as one number; 0: no path can have it.
+    static std::uint64_t number_of(std::uint32_t svni, const net::Smd& smd) {
+        return key(svni, smd, smd.path_epoch);
+    }
     std::size_t size() const { return size_; }
 
 private:

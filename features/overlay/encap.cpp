@@ -78,11 +78,10 @@ bool push_outer(Packet& p, const dataplane::Peer& peer, const net::Mac& to, cons
     return net::push_outer(p, way, net::outer_source_port(p.hash), outer_ttl);
 }
 
-// For the flow's next packets; a header with options is its packet's own.
+// For the next packets to that peer.
 void keep_header(const Packet& p, std::uint32_t peer, const NeighbourCache::Found& found,
                  std::uint32_t changes, Encap::State& state, const Emit& emit) {
-    constexpr std::uint32_t geneve_at = net::outer_bytes_ip4;
-    if (p.headers.family != net::Family::ip4 || p.data[geneve_at] != 0) return;
+    if (p.headers.family != net::Family::ip4) return;
     const std::uint64_t until_ns = found.learned_ns + refresh_ns;
     if (state.headers.find(peer, emit.ticket, changes, emit.now_ns)) return;
     state.headers.keep(p.data, {peer, changes, emit.ticket, until_ns});
@@ -132,7 +131,7 @@ void Encap::run(dataplane::Burst& burst, const Tables& tables, State& state,
             exits.take(*p, Exit::mtu);
             continue;
         }
-        if (!service) keep_header(*p, peer->host_id, found, changes, state, emit);
+        keep_header(*p, peer->host_id, found, changes, state, emit);
         emit.transmit(*p, emit.ports->underlay_port);
     }
 }

@@ -17,6 +17,7 @@ static_assert(inner_at == TunnelHeader::bytes);
 void TunnelHeader::copy(const std::uint8_t* packet, const Validity& validity) {
     std::memcpy(header_.data(), packet, bytes);
     validity_ = validity;
+    header_[geneve_at] = header_[geneve_at + 1] = 0;  // options are their packet's own
     std::uint8_t* ip = header_.data() + ip_at;
     net::store16(ip + 2, 0);
     net::store16(ip + 10, 0);

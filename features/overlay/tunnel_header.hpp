@@ -24,7 +24,7 @@ public:
         std::uint64_t until_ns = 0;
     };
 
-    // Takes the header off a finished packet with a Geneve header without options.
+    // Takes the header off a finished packet; options of its Geneve header stay behind.
     void copy(const std::uint8_t* packet, const Validity& validity);
     bool fits(std::uint32_t peer, std::uint64_t ticket, std::uint32_t changes,
               std::uint64_t now_ns) const {

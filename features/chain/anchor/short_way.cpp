@@ -42,6 +42,57 @@ void ShortWay::make_ready() {
     may_deliver_ = states_.to_node.binding.follow(tables_.to_node->nodes, true);
     may_take_back_ = may_deliver_ && from.digest == tables_.nodes->digest &&
                      from.binding.follow(*tables_.nodes, true);
+    for (Step& step : steps_) step.number = 0;
+    on_path_.path = nullptr;
+    chain_sci_ = 0;
+    rule_counters_ = nullptr;
+}
+
+void ShortWay::look_at_origin(std::uint32_t port) {
+    const NodeTable::Place* place = tables_.nodes->at(port);
+    origin_ = {port, place, place ? &tables_.nodes->nodes[place->node] : nullptr};
+}
+
+const Path* ShortWay::path_of(const flow::InsertionDecision& record) {
+    if (on_path_.path && on_path_.sci == record.sci && on_path_.spi == record.spi)
+        return on_path_.path;
+    const Chain* chain = tables_.plane->chain(record.sci);
+    on_path_ = {record.sci, record.spi, chain ? chain->path(record.spi) : nullptr, nullptr};
+    return on_path_.path;
+}
+
+// Plane::is_on_segment(), of the chain that was asked for last without a search.
+bool ShortWay::is_of_segment(const net::Smd& smd, std::uint32_t svni) {
+    if (chain_sci_ == smd.sci && smd.sci != 0) return chain_svni_ == svni;
+    const Chain* chain = tables_.plane->chain(smd.sci);
+    if (!chain) return tables_.plane->is_on_segment(svni, smd);
+    chain_sci_ = smd.sci;
+    chain_svni_ = chain->svni;
+    return chain_svni_ == svni;
+}
+
+// What resolve_step() makes of a packet whose flow skips nothing.
+const ShortWay::Step& ShortWay::step_of(const net::Smd& smd, std::uint32_t svni) {
+    const std::uint64_t number = NextHopTable::number_of(svni, smd);
+    Step& known = steps_[(number * 0x9e3779b97f4a7c15ull >> 61) % steps_.size()];
+    if (known.number == number && number != 0) [[likely]]
+        return known;
+    net::Smd usual = smd;
+    usual.skip_mask = 0;
+    usual.ttl = initial_ttl;
+    const ResolveStep step = resolve_step(usual, svni, *tables_.plane, *emit_.health);
+    // A node on its way to another host: the stages know where it is (MB-9).
+    known = {};
+    known.number = number;
+    known.usual = step.what == Resolved::forward && step.fail_skipped == 0 &&
+                  step.stale == StaleReason::none && step.hop->moving_to == 0;
+    if (!known.usual) return known;
+    known.host = step.hop->host_id;
+    known.mac = step.hop->mac;
+    if (known.host != tables_.plane->host_id) return known;
+    known.place = tables_.to_node->nodes.at(step.hop->port[smd.reverse]);
+    known.usual = known.place != nullptr;
+    return known;
 }
 
 // Into the service plane.
@@ -57,8 +108,7 @@ bool ShortWay::is_usual(Packet& p, const Entrance& at) {
         record.failed_paths_generation != generation_ || record.orders_of(reverse) != 0 ||
         record.verdict[reverse] != flow::ServiceVerdict::redirect || record.skip[reverse] != 0)
         return false;
-    const Chain* chain = tables_.plane->chain(record.sci);
-    path_ = chain ? chain->path(record.spi) : nullptr;
+    path_ = path_of(record);
     if (!path_ || path_->epoch != record.path_epoch || at.ip_bytes > path_->mtu[reverse])
         return false;
     reverse_ = reverse;
@@ -76,43 +126,43 @@ void ShortWay::enter(Packet& p, const Entrance& at, const QuickFrame& frame) {
     port.bytes += p.length;
     ++port.ct_hit;
     ++port.redirected;
-    Insert::PathCounters& path = states_.insert.paths[path_number(*path_)];
-    ++path.packets[reverse_];
-    path.bytes[reverse_] += p.length;
-    Insert::RuleCounters& rule = states_.insert.rules[rule_id_];
-    ++rule.packets;
-    rule.bytes += p.length;
+    if (on_path_.path != path_ || !on_path_.counters)
+        on_path_ = {path_->sci, path_->spi, path_, &states_.insert.paths[path_number(*path_)]};
+    ++on_path_.counters->packets[reverse_];
+    on_path_.counters->bytes[reverse_] += p.length;
+    if (!rule_counters_ || rule_counted_ != rule_id_) {
+        rule_counters_ = &states_.insert.rules[rule_id_];
+        rule_counted_ = rule_id_;
+    }
+    ++rule_counters_->packets;
+    rule_counters_->bytes += p.length;
     p.vni = path_->svni;
     go_on(p, frame);
 }
 
 ShortWay::Next ShortWay::find_next(Packet& p, std::uint32_t svni, std::uint32_t bytes,
                                    std::uint32_t headroom) {
-    const std::uint32_t this_host = tables_.plane->host_id;
-    const ResolveStep step = resolve_step(p.smd, svni, *tables_.plane, *emit_.health);
-    if (step.skipped != 0 || step.fail_skipped != 0 || step.stale != StaleReason::none)
-        return Next::unusual;
+    net::Smd& smd = p.smd;
     place_ = nullptr;
-    if (step.what == Resolved::to_anchor) {
-        host_ = p.smd.anchor_host;
-        if (host_ == this_host) return Next::anchor;
+    if (smd.si == 0) {
+        if (!turn_to_anchor(smd)) return Next::unusual;
+        host_ = smd.anchor_host;
+        if (host_ == tables_.plane->host_id) return Next::anchor;
         next_mac_ = net::service_plane_mac(host_);
         return Next::on;
     }
-    // A node on its way to another host: the stages know where it is (MB-9).
-    if (step.what != Resolved::forward || step.hop->moving_to != 0) return Next::unusual;
-    host_ = step.hop->host_id;
-    if (host_ != this_host) {
-        next_mac_ = step.hop->mac;
-        return Next::on;
-    }
-    const NodeTable& nodes = tables_.to_node->nodes;
-    place_ = nodes.at(step.hop->port[p.smd.reverse]);
-    return place_ && fits(nodes.nodes[place_->node], p, bytes, headroom) ? Next::on : Next::unusual;
+    if (skips_hop(smd)) return Next::unusual;
+    const Step& step = step_of(smd, svni);
+    if (!step.usual || !spend_ttl(smd)) return Next::unusual;
+    place_ = step.place;
+    host_ = step.host;
+    next_mac_ = step.mac;
+    return !place_ || fits(*place_, p, bytes, headroom) ? Next::on : Next::unusual;
 }
 
-bool ShortWay::fits(const LocalNode& node, const Packet& p, std::uint32_t bytes,
+bool ShortWay::fits(const NodeTable::Place& place, const Packet& p, std::uint32_t bytes,
                     std::uint32_t headroom) const {
+    const LocalNode& node = tables_.to_node->nodes.nodes[place.node];
     if (node.frozen_for != 0) return false;
     if (node.mode == NodeMode::aware)
         return node.metadata == NshMetadata::type2 &&
@@ -120,10 +170,9 @@ bool ShortWay::fits(const LocalNode& node, const Packet& p, std::uint32_t bytes,
                headroom >= net::nsh_md2_bytes + net::ethernet_bytes;
     if (!node.has_vlan_contexts()) return false;
     const LocalNode::Vnic& vnic = node.vnics[p.smd.reverse ? 1 : 0];
-    const NodeTable& nodes = tables_.to_node->nodes;
-    const auto n = static_cast<std::size_t>(&node - nodes.nodes.data());
     return vnic.port != net::no_port && bytes - net::ethernet_bytes <= vnic.mtu &&
-           headroom >= net::vlan_bytes && states_.to_node.binding.contexts(n).has_room(p.smd);
+           headroom >= net::vlan_bytes &&
+           states_.to_node.binding.contexts(place.node).has_room(p.smd);
 }
 
 void ShortWay::go_on(Packet& p, const QuickFrame& frame) {
@@ -132,9 +181,18 @@ void ShortWay::go_on(Packet& p, const QuickFrame& frame) {
     p.ctrl_count = 0;
     p.oam = false;
     p.hash = frame.hash;
-    if (!place_) return leave_host(p);
-    ++states_.resolve.legs_local;
-    give_to_node(p, frame);
+    leaves_host_ = place_ == nullptr;
+    if (!leaves_host_) {
+        ++states_.resolve.legs_local;
+        return give_to_node(p, frame);
+    }
+    ++states_.resolve.legs_remote;
+    const LocalVnic* vnic = tables_.plane->vnic(p.hand.port);
+    net::set_macs(p, next_mac_, vnic ? vnic->mac : net::service_plane_mac(tables_.plane->host_id));
+    p.tunnel_peer = host_;
+    p.destination_port = net::no_port;
+    p.flow = nullptr;
+    p.program = nullptr;
 }
 
 void ShortWay::give_to_node(Packet& p, const QuickFrame& frame) {
@@ -143,18 +201,6 @@ void ShortWay::give_to_node(Packet& p, const QuickFrame& frame) {
     if (why == ToNode::Exit::count_) return;
     states_.to_node_exits.note(why);
     emit_.release(p);
-}
-
-// The tunnel's own stage is all that is left.
-void ShortWay::leave_host(Packet& p) {
-    ++states_.resolve.legs_remote;
-    const LocalVnic* vnic = tables_.plane->vnic(p.hand.port);
-    net::set_macs(p, next_mac_, vnic ? vnic->mac : net::service_plane_mac(tables_.plane->host_id));
-    p.tunnel_peer = host_;
-    p.destination_port = net::no_port;
-    p.flow = nullptr;
-    p.program = nullptr;
-    emit_.start(p, dataplane::Context::service, tables_.tunnel);
 }
 
 // From another host.
@@ -178,9 +224,8 @@ ShortWay::Next ShortWay::look_at_arrived(Packet& p, const Arrived& arrived) {
         return Next::unusual;
     const NodeTable& nodes = tables_.to_node->nodes;
     place_ = nodes.at(next->hop->port[smd.reverse]);
-    const bool usual = place_ && fits(nodes.nodes[place_->node], p, arrived.bytes,
-                                      p.headroom + arrived.strip);
-    return usual ? Next::on : Next::unusual;
+    return place_ && fits(*place_, p, arrived.bytes, p.headroom + arrived.strip) ? Next::on
+                                                                                : Next::unusual;
 }
 
 void ShortWay::take_arrived(Packet& p, const Arrived& arrived, Next next, const QuickFrame& frame) {
@@ -189,6 +234,7 @@ void ShortWay::take_arrived(Packet& p, const Arrived& arrived, Next next, const 
     net::set_macs(p, p.smd.original_dst, p.smd.original_src);
     p.vni = p.hand.vni = arrived.svni;
     p.hand.source_port = net::no_port;
+    leaves_host_ = false;
     if (next == Next::anchor) {
         ++states_.arrive.returning;
         return;
@@ -207,17 +253,16 @@ void ShortWay::take_arrived(Packet& p, const Arrived& arrived, Next next, const 
 bool ShortWay::read_returned(Packet& p, QuickFrame& frame, std::uint32_t& strip) {
     if (!is_ready_) make_ready();
     if (!may_take_back_) return false;
-    const NodeTable::Place* place = tables_.nodes->at(p.hand.port);
-    if (!place) return false;
-    const LocalNode& node = tables_.nodes->nodes[place->node];
-    if (node.mode == NodeMode::aware) return read_aware(p, *place, frame, strip);
-    return node.has_vlan_contexts() && read_l2(p, *place, frame, strip);
+    const Origin& from = origin_of(p);
+    if (!from.place) return false;
+    if (from.node->mode == NodeMode::aware) return read_aware(p, from, frame, strip);
+    return from.node->has_vlan_contexts() && read_l2(p, from, frame, strip);
 }
 
-bool ShortWay::tells_flow(const Packet& p, QuickFrame& frame) const {
-    const NodeTable::Place* place = tables_.nodes->at(p.hand.port);
-    if (!place || p.length < net::ethernet_bytes + net::nsh_md2_bytes) return false;
-    const LocalNode& node = tables_.nodes->nodes[place->node];
+bool ShortWay::tells_flow(const Packet& p, QuickFrame& frame) {
+    const Origin& from = origin_of(p);
+    if (!from.place || p.length < net::ethernet_bytes + net::nsh_md2_bytes) return false;
+    const LocalNode& node = *from.node;
     const std::uint16_t type = net::load16(p.data + 12);
     std::uint32_t strip = net::vlan_bytes;
     if (node.mode == NodeMode::aware) {
@@ -231,9 +276,9 @@ bool ShortWay::tells_flow(const Packet& p, QuickFrame& frame) const {
     return net::read_quick(p.data + strip, p.length - strip, frame);
 }
 
-bool ShortWay::read_aware(Packet& p, const NodeTable::Place& place, QuickFrame& frame,
-                          std::uint32_t& strip) const {
-    const LocalNode& node = tables_.nodes->nodes[place.node];
+bool ShortWay::read_aware(Packet& p, const Origin& from, QuickFrame& frame,
+                          std::uint32_t& strip) {
+    const LocalNode& node = *from.node;
     constexpr std::uint32_t in_front = net::ethernet_bytes + net::nsh_md2_bytes;
     std::uint32_t cookie_back = 0;
     if (node.metadata != NshMetadata::type2 || p.length < in_front + net::ethernet_bytes ||
@@ -245,15 +290,15 @@ bool ShortWay::read_aware(Packet& p, const NodeTable::Place& place, QuickFrame& 
     p.smd.original_src = net::Mac::from(inner + 6);
     const std::uint8_t before = p.smd.si;
     if (node.can_decrement_si) p.smd.si = static_cast<std::uint8_t>(before + 1);
-    if (cookie(states_.from_node.binding.secret(place.node), p.smd, false) != cookie_back)
-        return false;
+    const NodeSecret& secret = states_.from_node.binding.secret(from.place->node);
+    if (states_.to_node.cookies.of(secret, p.smd, false) != cookie_back) return false;
     p.smd.si = static_cast<std::uint8_t>(p.smd.si - 1);
     strip = in_front;
     return net::read_quick(inner, p.length - in_front, frame);
 }
 
-bool ShortWay::read_l2(Packet& p, const NodeTable::Place& place, QuickFrame& frame,
-                       std::uint32_t& strip) const {
+bool ShortWay::read_l2(Packet& p, const Origin& from, QuickFrame& frame, std::uint32_t& strip) {
+    const NodeTable::Place& place = *from.place;
     if (p.hand.dispatched != 0 || p.length < net::ethernet_bytes + net::vlan_bytes ||
         net::load16(p.data + 12) != net::ethertype_vlan)
         return false;
@@ -274,21 +319,15 @@ bool ShortWay::read_l2(Packet& p, const NodeTable::Place& place, QuickFrame& fra
 }
 
 ShortWay::Next ShortWay::look_further(Packet& p, std::uint32_t strip) {
-    const LocalNode& from = tables_.nodes->nodes[tables_.nodes->at(p.hand.port)->node];
     if (states_.from_node.orders.proxies.is_carrying()) return Next::unusual;
-    return find_next(p, from.svni, p.length - strip, p.headroom + strip);
-}
-
-std::uint32_t ShortWay::svni_of(const Packet& from_node) const {
-    return tables_.nodes->nodes[tables_.nodes->at(from_node.hand.port)->node].svni;
+    return find_next(p, origin_of(p).node->svni, p.length - strip, p.headroom + strip);
 }
 
 ShortWay::Anchor ShortWay::find_anchor(const Packet& p, std::uint32_t svni, std::uint32_t strip,
-                                       const QuickFrame& frame) const {
+                                       const QuickFrame& frame) {
     const net::Smd& smd = p.smd;
     const PortEntry* port = emit_.ports->at(smd.anchor_port & 0xffffff);
-    if (!tables_.plane->is_on_segment(svni, smd) || !port ||
-        port->anchor_id() != smd.anchor_port ||
+    if (!is_of_segment(smd, svni) || !port || port->anchor_id() != smd.anchor_port ||
         port->vni != smd.tenant_vni || port->role != dataplane::PortRole::guest || port->foreign ||
         emit_.flows->worker_of(smd.flow_handle) != emit_.worker || Symmetry::watches(smd))
         return {};
@@ -304,8 +343,8 @@ ShortWay::Anchor ShortWay::find_anchor(const Packet& p, std::uint32_t svni, std:
 }
 
 bool ShortWay::take_back(Packet& p, std::uint32_t strip, Next next, const QuickFrame& frame) {
-    const NodeTable::Place& place = *tables_.nodes->at(p.hand.port);
-    const LocalNode& node = tables_.nodes->nodes[place.node];
+    const NodeTable::Place& place = *origin_of(p).place;
+    const LocalNode& node = *origin_of(p).node;
     from::Work work{*tables_.nodes, states_.from_node, emit_};
     if (!from::within_rate(place, work)) return false;
     if (node.mode == NodeMode::aware) {
@@ -320,6 +359,7 @@ bool ShortWay::take_back(Packet& p, std::uint32_t strip, Next next, const QuickF
     p.vni = p.hand.vni = node.svni;
     p.hand.source_port = net::no_port;
     add_one(states_.from_node.binding.tally(place.node).returned[p.smd.reverse ? 1 : 0]);
+    leaves_host_ = false;
     if (next == Next::on) go_on(p, frame);
     else ++states_.resolve.legs_local;
     return true;

@@ -2,12 +2,6 @@
 
 namespace weir::chain {
 
-bool spend_ttl(net::Smd& smd) {
-    if (smd.ttl <= 1) return false;
-    --smd.ttl;
-    return true;
-}
-
 ResolveStep resolve_step(net::Smd& smd, std::uint32_t svni, const Plane& plane,
                          const dataplane::HealthBoard& health) {
     ResolveStep step;
@@ -16,15 +10,12 @@ ResolveStep resolve_step(net::Smd& smd, std::uint32_t svni, const Plane& plane,
         return step;
     };
     for (;;) {
-        while (smd.si > 0 && (smd.skip_mask >> ((smd.initial_si - smd.si) & 7) & 1) != 0) {
+        while (smd.si > 0 && skips_hop(smd)) {
             --smd.si;
             ++step.skipped;
         }
-        if (smd.si == 0) {
-            if (!spend_ttl(smd)) return done(Resolved::ttl_expired);
-            smd.returning = true;
-            return done(Resolved::to_anchor);
-        }
+        if (smd.si == 0)
+            return done(turn_to_anchor(smd) ? Resolved::to_anchor : Resolved::ttl_expired);
         const NextHop* next = plane.next_hops.find(svni, smd);
         if (!next) {
             const bool other_epoch = plane.next_hops.knows(svni, smd);

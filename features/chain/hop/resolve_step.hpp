@@ -36,6 +36,22 @@ ResolveStep resolve_step(net::Smd& smd, std::uint32_t svni, const Plane& plane,
                          const dataplane::HealthBoard& health);
 
 // One leg less; false if the packet must die.
-bool spend_ttl(net::Smd& smd);
+inline bool spend_ttl(net::Smd& smd) {
+    if (smd.ttl <= 1) return false;
+    --smd.ttl;
+    return true;
+}
+
+// Past the last service: the leg to the anchor. False if the packet must die.
+inline bool turn_to_anchor(net::Smd& smd) {
+    if (!spend_ttl(smd)) return false;
+    smd.returning = true;
+    return true;
+}
+
+// Whether the flow skips the hop whose turn it is.
+inline bool skips_hop(const net::Smd& smd) {
+    return (smd.skip_mask >> ((smd.initial_si - smd.si) & 7) & 1) != 0;
+}
 
 }  // namespace weir::chain

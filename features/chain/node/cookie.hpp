@@ -19,4 +19,20 @@ NodeSecret node_secret(std::uint64_t seed, std::uint32_t node_id);
 // packet whose way through the node is being timed; both kinds are valid.
 std::uint32_t cookie(const NodeSecret&, const net::Smd& sent, bool timed);
 
+// One worker's cookies of late, each as cookie() would say: a packet that comes back needs the one
+// that it was given.
+class Cookies {
+public:
+    std::uint32_t of(const NodeSecret& secret, const net::Smd& sent, bool timed);
+
+private:
+    struct alignas(64) Entry {
+        std::array<std::uint64_t, 5> hashed{};
+        NodeSecret secret{};
+        std::uint32_t cookie = 0;
+        bool used = false;
+    };
+    std::array<Entry, 1024> entries_{};
+};
+
 }  // namespace weir::chain

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <memory>
+#include <random>
 #include <set>
 
 namespace weir::chain {
@@ -74,6 +76,23 @@ TEST(Cookie, TimedPacketsAndOtherNodesDiffer) {
               cookie(node_secret(0x0123456789abcdefull, 4), packet(), false));
     EXPECT_NE(cookie(secret, packet(), false), cookie(node_secret(1, 3), packet(), false));
     EXPECT_NE(secret[0], secret[1]);
+}
+
+TEST(Cookies, AreThoseOfTheHashWhateverWasAskedBefore) {
+    std::mt19937 random(1);
+    const auto cookies = std::make_unique<Cookies>();
+    const NodeSecret secrets[] = {secret, node_secret(0x0123456789abcdefull, 4), {}};
+    for (int i = 0; i < 50'000; ++i) {
+        net::Smd smd = i % 100 == 0 ? net::Smd{} : packet();
+        smd.flow_handle = static_cast<std::uint32_t>(random() % 3000);
+        smd.si = static_cast<std::uint8_t>(random() % 3);
+        smd.ttl ^= static_cast<std::uint8_t>(random() % 2);
+        smd.original_src.bytes[5] = static_cast<std::uint8_t>(random() % 2);
+        smd.reverse = random() % 2;
+        const NodeSecret& key = secrets[random() % 3];
+        const bool timed = random() % 8 == 0;
+        ASSERT_EQ(cookies->of(key, smd, timed), cookie(key, smd, timed));
+    }
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "net/gwlb.hpp"
 #include "net/hash.hpp"
 #include "net/nsh.hpp"
+#include "net/quick_nsh.hpp"
 #include "net/wire.hpp"
 
 namespace weir::chain {
@@ -127,22 +128,24 @@ Exit to_aware(Packet& p, const NodeTable::Place& place, Work& work) {
         static_cast<std::uint32_t>(fixed ? net::nsh_md1_bytes : net::nsh_md2_bytes);
     if (p.length + nsh_bytes > vnic.mtu) return Exit::mtu;
     if (p.headroom < nsh_bytes + net::ethernet_bytes) return Exit::bad_frame;
-    net::Nsh nsh;
+    const FlowContext* context = nullptr;
+    if (fixed && !(context = remember_by_cookie(p, place, ContextOf::direction, work)))
+        return without_context(p, work);
+    p.smd.returning = p.smd.live_ack = false;
+    p.smd.live_query = take_query(node, slot, work.emit.now_ns);
     if (fixed) {
-        const FlowContext* context = remember_by_cookie(p, place, ContextOf::direction, work);
-        if (!context) return without_context(p, work);
+        net::Nsh nsh;
         nsh.md_type = net::MdType::fixed;
+        nsh.smd = p.smd;
         nsh.cookie = context->cookie;
-    }
-    nsh.smd = p.smd;
-    nsh.smd.returning = nsh.smd.live_ack = false;
-    nsh.smd.live_query = take_query(node, slot, work.emit.now_ns);
-    if (!fixed) {
+        net::push_nsh(p, nsh);
+    } else {
         std::uint64_t& from_ns = work.state.time_from_ns[place.node];
         const bool timed = !p.smd.copy && take_timing(p, slot, from_ns, work.emit.now_ns);
-        nsh.cookie = cookie(work.state.binding.secret(place.node), nsh.smd, timed);
+        const std::uint32_t cookie =
+            work.state.cookies.of(work.state.binding.secret(place.node), p.smd, timed);
+        net::write_quick_nsh(p.prepend(net::nsh_md2_bytes), p.smd, cookie);
     }
-    net::push_nsh(p, nsh);
     net::push_ethernet(p, vnic.mac, work.tables.nodes.proxy_mac, net::ethertype_nsh);
     if (p.smd.trace) {
         slot.trace.store(std::uint64_t{p.hand.trace_id} << 32 | p.hand.trace_collector,

@@ -43,6 +43,7 @@ struct ToNode {
     };
     struct State {
         NodeBinding binding;
+        Cookies cookies;
         std::array<std::uint64_t, max_local_nodes> time_from_ns{};  // when to time another packet
         std::uint64_t skipped = 0;  // hops left out because the proxy had no context (ALLOW)
         std::uint64_t segmented = 0;
