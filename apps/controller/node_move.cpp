@@ -201,7 +201,8 @@ Status NodeMove::restore(const Value& state) {
     return {};
 }
 
-// Whether the devices of all of its ports are up at the new host.
+// Whether the devices of all of its ports are up at the new host, and somebody at their other end:
+// what is sent before that is lost.
 Result<bool> NodeMove::has_ports(const ServiceNode& node) {
     Value question = Value::object();
     question.set("what", "host-ports");
@@ -210,7 +211,8 @@ Result<bool> NodeMove::has_ports(const ServiceNode& node) {
     std::size_t running = 0;
     for (const Value& row : (*ports)["rows"].items())
         for (const auto& ref : node.vnics)
-            running += row["name"].as_text() == ref.name && row["state"].as_text() == "running";
+            running += row["name"].as_text() == ref.name && row["state"].as_text() == "running" &&
+                       row["link"].as_text() == "up";
     return running == node.vnics.size();
 }
 

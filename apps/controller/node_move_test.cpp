@@ -75,6 +75,7 @@ protected:
             Value& row = rows.push(Value::object());
             row.set("name", "p1");
             row.set("state", is_plugged ? "running" : "gone");
+            row.set("link", has_link ? "up" : "link_down");
         }
         return body;
     }
@@ -110,7 +111,7 @@ protected:
         };
     }
 
-    bool arrives = true, is_plugged = true;
+    bool arrives = true, is_plugged = true, has_link = true;
     int parts = 0;
     std::string failing, refusing;
     std::vector<std::string> phases;
@@ -239,6 +240,18 @@ TEST_F(NodeMoveTest, AMachineThatNobodyMovesStaysWhereItIs) {
     ASSERT_TRUE(begin());
     expect_undone("host/h2: the devices of the node's ports did not come up there in time");
     EXPECT_GE(ground->elapsed(), std::chrono::seconds(30));
+}
+
+TEST_F(NodeMoveTest, NothingIsSentToAMachineWhoseLinkIsNotUpYet) {
+    has_link = false;
+    int looks = 0;
+    ground->answer = [&](const std::string& what) {
+        if (what == "h2 host-ports") has_link = ++looks == 3;
+        return answer(what);
+    };
+    ASSERT_TRUE(begin());
+    EXPECT_EQ(moved()["state"].as_text(), "done");
+    EXPECT_EQ(looks, 3);
 }
 
 TEST_F(NodeMoveTest, AHostThatDoesNotSayItHasTheNodeUndoesIt) {

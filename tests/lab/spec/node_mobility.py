@@ -78,7 +78,8 @@ class NodeMigration(NodeMoving):
         stream.stop()
         lost = stream.sent - len(stream.received)
         print(f"frozen for {done['frozen_ms']:.0f} ms, {lost} of {stream.sent} datagrams lost; "
-              f"relayed: {self.relayed('waiting')} that waited, {self.relayed('late')} late")
+              f"relayed: {self.relayed('waiting')} that waited, {self.relayed('late')} late; "
+              f"dropped: {self.weir.drops()}")
         self.assertLess(done["frozen_ms"], 3000 * SLOWNESS)
         self.assertLess(lost / rate, 3.0 * SLOWNESS, "seconds of traffic")
         self.assertEqual(self.spis(), before, "the path is the same")
