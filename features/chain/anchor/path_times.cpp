@@ -79,6 +79,7 @@ void PathTimes::sent(std::uint64_t path, const WatchedPacket& packet, std::uint6
     timed.since_ns.store(0, std::memory_order_release);
     timed.flow_handle.store(packet.flow_handle, std::memory_order_relaxed);
     timed.reverse.store(packet.reverse ? 1u : 0u, std::memory_order_relaxed);
+    timed.mark.store(packet.mark, std::memory_order_relaxed);
     timed.since_ns.store(now_ns, std::memory_order_release);
 }
 
@@ -93,6 +94,7 @@ void PathTimes::returned(std::uint64_t path, const WatchedPacket& packet, std::u
     std::uint64_t since = timed.since_ns.load(std::memory_order_acquire);
     if (since == 0 || timed.flow_handle.load(std::memory_order_relaxed) != packet.flow_handle ||
         timed.reverse.load(std::memory_order_relaxed) != (packet.reverse ? 1u : 0u) ||
+        timed.mark.load(std::memory_order_relaxed) != packet.mark ||
         !timed.since_ns.compare_exchange_strong(since, 0, std::memory_order_acq_rel))
         return;
     // Workers tell the time by themselves.

@@ -8,6 +8,7 @@
 #include "dataplane/stage.hpp"
 #include "features/chain/node/loss_watch.hpp"
 #include "features/chain/node/slow_watch.hpp"
+#include "features/chain/packet_mark.hpp"
 #include "net/packet.hpp"
 
 // How long packets take from their anchor through a path and back, and how many do not come back:
@@ -30,9 +31,10 @@ struct WatchedPacket {
     // Of a super-frame, as it may come back in pieces or in others than it went; 1 of others; 0 of
     // later fragments, as nodes may put datagrams together.
     std::uint32_t segments = 1;
+    std::uint16_t mark = 0;
 };
 inline WatchedPacket watched(const net::Packet& p) {
-    WatchedPacket out{p.smd.flow_handle, p.smd.reverse};
+    WatchedPacket out{p.smd.flow_handle, p.smd.reverse, 1, frame_mark(p)};
     if (p.headers.fragment == net::Fragment::later) {
         out.segments = 0;
     } else if ((p.flags & net::packet_super_frame) && p.segment_bytes != 0 &&
@@ -47,14 +49,14 @@ inline WatchedPacket watched(const net::Packet& p) {
 // worker of a flow writes its part, and so do those where packets of the flow come back.
 struct PathTimesMemory {
     static constexpr std::string_view pool_name = "path-times";
-    static constexpr std::uint32_t layout_version = 1;
+    static constexpr std::uint32_t layout_version = 2;
     static constexpr std::size_t paths = 256, under_way = 1024;  // of a worker
     using Number = std::atomic<std::uint64_t>;
 
     struct UnderWay {
         Number since_ns{0};  // 0: none
         std::atomic<std::uint32_t> flow_handle{0};
-        std::atomic<std::uint32_t> reverse{0};
+        std::atomic<std::uint16_t> reverse{0}, mark{0};
     };
     struct Time {
         Number path{0};  // SVNI << 24 | SPI; 0: free

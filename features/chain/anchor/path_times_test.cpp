@@ -125,6 +125,18 @@ TEST(PathWatch, PathsThatAreGoneMakeRoomForOthers) {
     EXPECT_EQ(watch.at(1), one);
 }
 
+TEST_F(PathTimesTest, ThePacketThatComesBackIsTheOneThatWent) {
+    const auto marked = [](std::uint16_t mark) { return WatchedPacket{100, false, 1, mark}; };
+    for (std::uint16_t i = 1; i <= 200; ++i) {  // a packet each 10 us, 50 of them on the way
+        sender.sent(7, marked(i), second + i * 10 * us);
+        if (i > 50)
+            receiver.returned(7, marked(static_cast<std::uint16_t>(i - 50)), 0,
+                              second + i * 10 * us + us);
+    }
+    EXPECT_EQ(sender.find(7)->timed, 3u);
+    EXPECT_EQ(sender.find(7)->sum_ns, 3 * 501 * us);
+}
+
 TEST(WatchedPacket, CountsPiecesOfSuperFramesAndOneOfADatagram) {
     net::Packet p;
     p.smd.flow_handle = 5;

@@ -352,7 +352,8 @@ bool ShortWay::take_back(Packet& p, std::uint32_t strip, Next next, const QuickF
     } else {
         const auto vlan = static_cast<std::uint16_t>(net::load16(p.data + 14) & 0x0fff);
         from::leave_context(
-            *states_.from_node.binding.contexts(place.node).find(vlan, emit_.now_ns), place, work);
+            *states_.from_node.binding.contexts(place.node).find(vlan, emit_.now_ns), p, place,
+            work);
         std::uint16_t tci = 0;
         net::pop_vlan(p, tci);
     }

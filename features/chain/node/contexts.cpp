@@ -96,8 +96,7 @@ void Contexts::recover(std::uint32_t epoch) {
             continue;
         }
         context.hash = hash_of(context.smd);
-        context.inside = 0;
-        context.sampled_ns = 0;
+        context.sampled_ns = 0;  // what is inside stays so: less than there is would be worse
         std::uint16_t& bucket = bucket_of(context.hash);
         context.next_in_bucket = bucket;
         bucket = vlan;

@@ -48,6 +48,7 @@ struct Context {
     std::uint16_t older = no_vlan, newer = no_vlan;  // in the list of its age
     ContextAge age = ContextAge::finished;
     std::uint8_t live = 0;  // written last on insert, first on removal
+    std::uint16_t sample_mark = 0;  // of the delivery that is timed; 0: nothing else was inside
 };
 
 struct ContextSlab {

@@ -158,7 +158,6 @@ void FlowContexts::recover() {
             push_free(id);
             continue;
         }
-        context.inside = 0;
         context.sampled_ns = 0;
         std::uint32_t& bucket = bucket_of(context.hash);
         context.next_in_bucket = bucket;

@@ -51,6 +51,7 @@ struct FlowContext {
     ContextAge age = ContextAge::finished;
     std::uint8_t answered = 0;  // a node that opens connections has opened one for this
     std::uint8_t live = 0;      // written last on insert, first on removal
+    std::uint16_t sample_mark = 0;  // of the delivery that is timed; 0: nothing else was inside
 
     bool knows(bool reverse) const { return (known >> (reverse ? 1 : 0) & 1) != 0; }
     net::Smd& of(bool reverse) { return smd[reverse ? 1 : 0]; }

@@ -11,7 +11,7 @@
 namespace weir::chain::from {
 void take_back(Packet& p, FlowContext& context, bool reverse, const NodeTable::Place& place,
                Work& work) {
-    leave_context(context, place, work);
+    leave_context(context, p, place, work);
     p.smd = context.of(reverse);
     p.smd.si = static_cast<std::uint8_t>(p.smd.si - 1);
     p.hand.trace_id = context.trace_id;
@@ -109,7 +109,7 @@ Exit from_l2_by_tag(Packet& p, const NodeTable::Place& place, Work& work) {
         net::destination_mac(p) != context->smd.original_dst)
         return Exit::wrong_source;
     if (context->smd.copy) return Exit::copy_return;
-    leave_context(*context, place, work);
+    leave_context(*context, p, place, work);
     std::uint16_t tci = 0;
     net::pop_vlan(p, tci);
     p.smd = context->smd;

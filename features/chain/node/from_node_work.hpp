@@ -1,5 +1,6 @@
 #pragma once
 #include "features/chain/node/from_node.hpp"
+#include "features/chain/packet_mark.hpp"
 
 // What the parts of FromNode share. Not for others.
 namespace weir::chain::from {
@@ -42,10 +43,13 @@ bool within_rate(const NodeTable::Place& place, Work& work);
 // answered. Nothing: the frame is more than that, look on.
 std::optional<Exit> take_link_talk(Packet& p, const NodeTable::Place& place, Work& work);
 
+// `p`: the guest's frame, with the tag of its context or without.
 template <class AnyContext>
-void leave_context(AnyContext& context, const NodeTable::Place& place, Work& work) {
+void leave_context(AnyContext& context, const Packet& p, const NodeTable::Place& place,
+                   Work& work) {
     if (context.inside != 0) --context.inside;
     if (context.sampled_ns == 0) return;
+    if (context.sample_mark != 0 && context.sample_mark != frame_mark(p)) return;
     work.state.time(place.node, context.sampled_ns, work.emit.now_ns);
     context.sampled_ns = 0;
 }

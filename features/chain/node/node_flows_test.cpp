@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <random>
 
 #include "features/chain/node/from_node.hpp"
@@ -188,6 +189,26 @@ TEST(FromNode, LatencySurvivesLostPackets) {
     w.engine.now_ns += 5 * 1000;
     ASSERT_EQ(w.give_back(echoed(timed), aware_port), goes_on);
     EXPECT_EQ(w.engine.workers[0]->from.latency[0].count[3], 1u);  // below 8 µs
+}
+
+// One of many packets that are inside a bump in the wire, which drops some.
+TEST(FromNode, LatencyIsThatOfThePacketItselfWithOthersInside) {
+    World w;
+    std::deque<Frame> inside;
+    for (std::uint32_t i = 0; i < 2000; ++i, w.engine.now_ns += ms) {
+        net::FrameBuilder f;
+        f.eth(peer_mac, guest_mac).ip("192.168.10.11", "192.168.10.12");
+        inside.push_back(w.deliver(f.tcp(10'007, 80, 0x10, i * 100).payload(20).build(), smd_of(7),
+                                   left_port));
+        if (inside.size() <= 300) continue;
+        if (i % 50 != 0) {
+            ASSERT_EQ(w.give_back(inside.front(), right_port), goes_on);
+        }
+        inside.pop_front();
+    }
+    const Latency& latency = w.engine.workers[0]->from.latency[1];
+    EXPECT_GE(latency.total, 4u);
+    EXPECT_EQ(latency.count[latency_bucket(300 * ms)], latency.total);
 }
 
 TEST(FromNode, TracedPacketsStayTraced) {

@@ -30,13 +30,15 @@ constexpr bool is_watched(std::uint64_t timed_ns) {
 
 // Whether a node keeps to its limit: judges what was counted in five seconds, by the 99th
 // percentile, rounded up to the bucket's end. Two windows in a row above the limit and the node is
-// slow, two below and it is not any more. Windows with few packets say nothing, but a slow node
-// that half a minute passes without them is given another chance. Pure.
+// slow, two below and it is not any more. Windows with few packets say nothing, unless they are few
+// because they took so long: one at a time is timed. A slow node that half a minute passes without
+// them is given another chance. Pure.
 class SlowWatch {
 public:
     using Counts = std::array<std::uint64_t, latency_buckets>;
     static constexpr std::uint64_t window_ns = 5'000'000'000;
-    static constexpr std::uint64_t least = 50;  // packets in a window
+    static constexpr std::uint64_t least = 50;  // packets in a window,
+    static constexpr std::uint64_t least_us = window_ns / 1000 / 4;  // or what they took together
     enum class Change : std::uint8_t { none = 0, slow, fast };
 
     // `counts`: all there have been; less than before: they were counted anew. Call it often;
@@ -83,9 +85,12 @@ private:
         return false;
     }
     std::uint64_t percentile(const Counts& counts) const {
-        std::uint64_t total = 0, below = 0;
-        for (std::size_t i = 0; i < counts.size(); ++i) total += counts[i] - before_[i];
-        if (total < least) return 0;
+        std::uint64_t total = 0, below = 0, took_us = 0;
+        for (std::size_t i = 0; i < counts.size(); ++i) {
+            total += counts[i] - before_[i];
+            took_us += (counts[i] - before_[i]) * (std::uint64_t{1} << i) / 2;  // at least
+        }
+        if (total < least && took_us < least_us) return 0;
         for (std::size_t i = 0; i < counts.size(); ++i) {
             below += counts[i] - before_[i];
             if (below * 100 >= total * 99) return std::uint64_t{1} << i;

@@ -63,6 +63,17 @@ TEST(SlowWatch, FewPacketsSayNothing) {
     EXPECT_FALSE(node.watch.slow());
 }
 
+// One packet at a time is timed: there are few of a node that keeps each for 400 ms.
+TEST(SlowWatch, FewPacketsThatTookLongSayEnough) {
+    Node node;
+    EXPECT_EQ(node.window(12, 400'000), Change::none);
+    EXPECT_EQ(node.window(12, 400'000), Change::slow);
+    EXPECT_EQ(node.window(12, 400'000), Change::none);
+    Node hardly_used;
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(hardly_used.window(2, 400'000), Change::none);
+    EXPECT_FALSE(hardly_used.watch.slow());
+}
+
 TEST(SlowWatch, ASlowNodeThatGetsNothingAnyMoreIsGivenAnotherChance) {
     Node node;
     node.window(100, 5000);

@@ -7,6 +7,7 @@
 #include "features/chain/node/header_mark.hpp"
 #include "features/chain/node/slow_watch.hpp"
 #include "features/chain/node/to_node_work.hpp"
+#include "features/chain/packet_mark.hpp"
 #include "features/chain/planned.hpp"
 #include "features/chain/resources.hpp"
 #include "net/bytes.hpp"
@@ -86,10 +87,14 @@ Exit without_context(Packet& p, Work& work) {
     return sent;
 }
 
+// One packet of a context at a time is timed. With others inside it is known by its mark when it
+// comes back; alone it need not be, so that nodes which change everything are timed too.
 template <class AnyContext>
 void time_context(AnyContext& context, const Packet& p, std::uint64_t now_ns) {
-    if (context.inside == 0 && context.sampled_ns == 0)
+    if (context.sampled_ns == 0 || now_ns - context.sampled_ns >= timing_limit_ns) {
         context.sampled_ns = timed_at(p.smd, now_ns);
+        context.sample_mark = context.inside == 0 ? std::uint16_t{0} : frame_mark(p);
+    }
     if (context.inside != 0xffff) ++context.inside;
 }
 

@@ -195,6 +195,10 @@ class RawPort:
     def close(self) -> None:
         self._socket.close()
 
+    def fileno(self) -> int:
+        """For select()."""
+        return self._socket.fileno()
+
     def send(self, raw: bytes) -> None:
         self._socket.send(raw)
 
