@@ -1,5 +1,6 @@
 #include "apps/controller/controller.hpp"
 
+#include <chrono>
 #include <condition_variable>
 
 #include "apps/controller/api.hpp"
@@ -38,6 +39,12 @@ bool take_report(std::span<const features::Feature> features, const model::Value
     return is_changed;
 }
 
+std::uint64_t seconds_since_1970() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now);
+    return static_cast<std::uint64_t>(seconds.count());
+}
+
 void tick(HostTable& hosts, const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any stopped;
@@ -69,9 +76,11 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
     };
     const ReportTaker take = [features, controller = &c](const model::Value& event,
                                                          const std::string& host) {
+        model::Value heard = event;
+        heard.set("heard_s", seconds_since_1970());
         const auto report = [&](model::Snapshot& reported) {
             const auto now = controller->intent_->current();
-            return take_report(features, event, host, now->intent, reported);
+            return take_report(features, heard, host, now->intent, reported);
         };
         const Status status = controller->intent_->report(report, "report of host/" + host);
         if (!status) log::error("report.not_stored", {{"why", status.error().text()}});

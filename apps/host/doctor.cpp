@@ -13,6 +13,7 @@
 #include <fstream>
 #include <thread>
 
+#include "apps/host/link_news.hpp"
 #include "apps/host/shell.hpp"
 #include "base/limits.hpp"
 
@@ -119,11 +120,8 @@ void examine_port(const HostPort& port, std::vector<Finding>& findings) {
 void examine_underlay(Shell& shell, std::vector<Finding>& findings) {
     const HostPort* underlay = shell.ports().find("underlay");
     if (!underlay || !underlay->device) return;
-    std::uint32_t largest = 0;
-    for (const auto& [name, port] : shell.ports().all())
-        if (&port != underlay && port.spec.device.mtu > largest) largest = port.spec.device.mtu;
-    const std::uint32_t needed = largest + limits::tunnel_headroom_bytes;
-    const std::uint32_t have = underlay->device->mtu();
+    const auto [have, needed] = underlay_mtu(shell.ports().all());
+    const std::uint32_t largest = needed - limits::tunnel_headroom_bytes;
     if (have >= needed) return findings.push_back(fine("underlay MTU", std::to_string(have)));
     findings.push_back({Level::problem, "underlay MTU",
                         std::to_string(have) + " is below " + std::to_string(needed),

@@ -13,6 +13,7 @@
 #include "apps/host/control_loop.hpp"
 #include "apps/host/controller_link.hpp"
 #include "apps/host/host_config.hpp"
+#include "apps/host/link_news.hpp"
 #include "apps/host/agent_sockets.hpp"
 #include "apps/host/local_server.hpp"
 #include "apps/host/queries.hpp"
@@ -82,6 +83,7 @@ struct HostProgram::Core {
     std::unique_ptr<ports::MbufPool> pool;
     std::unique_ptr<VaultMemory> memory;
     std::unique_ptr<Shell> shell;
+    LinkNews links;
     std::unique_ptr<LocalServer> server;
     std::unique_ptr<AgentSockets> agents;
     std::unique_ptr<ControllerLink> link;
@@ -257,7 +259,11 @@ void HostProgram::run() {
     log::info("host.ready",
               {{"revision", core.planned.revision}, {"workers", core.options.workers}});
     notify("READY=1\nSTATUS=revision " + std::to_string(core.planned.revision));
-    core.loop.run(look_around_interval, [&] { core.shell->look_around(); });
+    core.loop.run(look_around_interval, [&] {
+        core.shell->look_around();
+        core.links.look(core.shell->ports().all(), monotonic_ns(),
+                        [&](const std::string& json) { core.shell->event(json); });
+    });
     notify("STOPPING=1");
 }
 

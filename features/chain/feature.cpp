@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "features/chain/node/load.hpp"
 #include "features/chain/planned.hpp"
 #include "features/chain/resources.hpp"
 #include "model/registry.hpp"
@@ -26,7 +25,7 @@ constexpr features::Order order_of_paths[] = {{"service-path", "service-path-use
 }  // namespace
 
 const features::Feature feature{"chain", add_kinds,      validate,     plan,
-                                report,  order_of_paths, waiting_rules, answer};
+                                nullptr, order_of_paths, waiting_rules, answer};
 
 // Rules of a chain none of whose paths is ready: its flows would meet the failure policy.
 std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
@@ -74,69 +73,6 @@ std::vector<model::ResourceKey> nodes_of_lingering_paths(
             out.push_back({"service-segment", node->service_segment.name});
     }
     return out;
-}
-
-namespace {
-
-// How busy a node is, as its own host says (PS-6). A change of state is another matter.
-bool report_load(const model::Value& event, model::Snapshot& reported) {
-    const std::string& name = event["node"].as_text();
-    const ServiceNodeStatus* before = reported.find<ServiceNodeStatus>(name);
-    const auto load =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(event["load"].as_uint(), whole_load));
-    const auto id = static_cast<std::uint32_t>(event["node_id"].as_uint());
-    if (before && before->node_id != id) before = nullptr;  // of another node of that name
-    ServiceNodeStatus status = before ? *before : ServiceNodeStatus();
-    if (name.empty() || id == 0 || status.load == load) return false;
-    status.name = name;
-    status.node_id = id;
-    status.load = load;
-    reported.put(std::move(status));
-    return true;
-}
-
-// Only the host that a node is on its way to can say that it is there (MB-9).
-bool report_arrival(const model::Value& event, std::string_view host, model::Snapshot& reported) {
-    const ServiceNodeMove* move = reported.find<ServiceNodeMove>(event["node"].as_text());
-    if (!move || move->phase != MovePhase::arriving || move->to != host ||
-        event["number"].as_uint() != move->number)
-        return false;
-    ServiceNodeMove arrived = *move;
-    arrived.phase = MovePhase::arrived;
-    reported.put(std::move(arrived));
-    return true;
-}
-
-}  // namespace
-
-// A node's own host says whether packets pass it (spec service-plane LV-7) and whether it is slow;
-// everybody else learns of it with the next plan. Reports about an unchanged state change nothing.
-bool report(const model::Value& event, std::string_view host, model::Snapshot& reported) {
-    const std::string& what = event["event"].as_text();
-    if (what == "node-load") return report_load(event, reported);
-    if (what == "node-arrived") return report_arrival(event, host, reported);
-    const bool lives = what == "node-up" || what == "node-down";
-    const bool keeps_time = what == "node-slow" || what == "node-fast";
-    const bool keeps_packets = what == "node-lossy" || what == "node-whole";
-    const std::string& name = event["node"].as_text();
-    const auto id = static_cast<std::uint32_t>(event["node_id"].as_uint());
-    if ((!lives && !keeps_time && !keeps_packets) || name.empty() || id == 0) return false;
-    const ServiceNodeStatus* before = reported.find<ServiceNodeStatus>(name);
-    ServiceNodeStatus status = before && before->node_id == id ? *before : ServiceNodeStatus{};
-    status.name = name;
-    status.node_id = id;
-    if (lives) status.state = what == "node-up" ? NodeState::up : NodeState::down;
-    if (keeps_time) status.slow = what == "node-slow";
-    if (keeps_packets) status.lossy = what == "node-lossy";
-    const bool is_new = !before || before->node_id != id;
-    // Nothing is wrong with a node that nothing was said of.
-    if (is_new && !lives && !status.slow && !status.lossy) return false;
-    if (!is_new && before->state == status.state && before->slow == status.slow &&
-        before->lossy == status.lossy)
-        return false;
-    status.generation = before ? before->generation + 1 : 1;
-    reported.put(std::move(status));
-    return true;
 }
 
 void add_kinds(model::Registry& registry) {

@@ -15,7 +15,9 @@ std::vector<model::ResourceKey> nodes_of_lingering_paths(
     const model::Snapshot& left, std::span<const model::ResourceKey> lingering);
 std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
                                               std::span<const model::ResourceKey> held);
-bool report(const model::Value& event, std::string_view host, model::Snapshot& reported);
+// The part of `answer` that is about nodes: what hosts say of them (plan/node_status.cpp).
+bool answer_about_node(const model::Value& event, std::string_view host,
+                       const model::Snapshot& intent, model::Snapshot& reported);
 bool answer(const model::Value& event, std::string_view host, const model::Snapshot& intent,
             model::Snapshot& reported);
 

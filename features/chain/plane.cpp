@@ -44,6 +44,10 @@ Hop make_hop(const CompileInput& input, const LocalPorts& local, const PathHop& 
     hop.host_id = planned.host_id;
     hop.mac = planned.mac;
     hop.action = planned.action;
+    hop.liveness = planned.liveness_support;
+    hop.can_decrement_si = planned.can_decrement_si;
+    const auto* status = input.snapshot.find<ServiceNodeStatus>(planned.node);
+    hop.attached = !status || status->node_id != planned.node_id || status->attached;
     const auto ports = local.find(planned.node_id);
     if (ports != local.end()) {  // whatever the path says yet: it may have come here (MB-9)
         hop.host_id = input.ports.host_id;

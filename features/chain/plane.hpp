@@ -26,6 +26,9 @@ struct Hop {
     HopAction action = HopAction::redirect;
     std::uint8_t privileges = 0;  // of its service, bits by Privilege
     bool reachable = true;        // its host has a tunnel endpoint that this host knows
+    bool attached = true;         // its ports have links, as its host says (LV-3)
+    bool liveness = false;        // it answers when it is asked whether it lives
+    bool can_decrement_si = false;
     // If the node is here: the port that packets of [forward, reverse] go to.
     std::array<std::uint32_t, 2> port{net::no_port, net::no_port};
     std::uint32_t moving_to = 0;  // host that the node is on its way to, if it is not this one
@@ -191,10 +194,11 @@ struct Plane {
 std::shared_ptr<const Plane> compile_plane(const dataplane::CompileInput& input,
                                            const std::shared_ptr<const Plane>& previous);
 
-// Whether packets can be given to the node at all, were it up: a tunnel to its host, or its port
-// here. Which port that is, is this host's own affair.
+// Whether packets can be given to the node at all, were it up: its machine is there, and a tunnel
+// to its host, or its port here. Which port that is, is this host's own affair.
 inline bool is_placed(const Hop& hop, std::uint32_t this_host) {
-    return hop.reachable && (hop.host_id != this_host || hop.port[0] != net::no_port);
+    return hop.reachable && hop.attached &&
+           (hop.host_id != this_host || hop.port[0] != net::no_port);
 }
 
 // Whether the node may be given packets now.

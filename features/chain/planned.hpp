@@ -136,6 +136,8 @@ struct ServiceNodeStatus {
     bool slow = false;
     bool lossy = false;
     std::uint32_t load = 0;
+    bool attached = true;
+    std::vector<std::string> ports_without_link;
 
     static constexpr auto schema() {
         using namespace model;
@@ -151,7 +153,11 @@ struct ServiceNodeStatus {
             field(&ServiceNodeStatus::lossy, "lossy",
                   "It keeps more packets than its limit allows."),
             field(&ServiceNodeStatus::load, "load",
-                  "How much of what it can take it is given, in thousandths.", 0, 1000));
+                  "How much of what it can take it is given, in thousandths.", 0, 1000),
+            field(&ServiceNodeStatus::attached, "attached",
+                  "All its ports have a device with a link; else it is on no usable path."),
+            field(&ServiceNodeStatus::ports_without_link, "ports_without_link",
+                  "Names of those that have none."));
     }
 };
 

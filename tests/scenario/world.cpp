@@ -263,7 +263,8 @@ void World::release(const std::string& name) {
 
 // The controller's part: what a host reports reaches every host with the next plan.
 void World::on_event(const std::string& host, const std::string& json) {
-    const auto event = model::parse_json(json);
+    auto event = model::parse_json(json);
+    if (event) event->set("heard_s", now_ns_ / 1'000'000'000);
     if (event && features::take_report(*event, host, intent_, reported_)) replan_ = true;
 }
 

@@ -93,6 +93,9 @@ Value hop_rows(const std::vector<Hop>& hops, const Plane& plane, const Emit& emi
         row.set("host_id", hop.host_id);
         row.set("mac", hop.mac.text());
         row.set("action", model::enum_name(hop.action));
+        row.set("liveness", hop.liveness);
+        row.set("can_decrement_si", hop.can_decrement_si);
+        row.set("attached", hop.attached);
         row.set("placed", is_placed(hop, plane.host_id));
         row.set("alive", emit.health->is_up(hop.node_id));
         row.set("state", is_up(hop, plane.host_id, *emit.health) ? "up" : "down");

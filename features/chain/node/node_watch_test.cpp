@@ -142,12 +142,12 @@ TEST(NodeWatch, AnEngineSaysOnceHowItsNodesFare) {
 }
 
 TEST(NodeWatch, WhatAnEngineSaysSetsTheControllerRight) {
-    model::Snapshot reported;
+    model::Snapshot intent = node_intent(), reported;
     const auto tell = [&](const std::string& what, const std::string& more = "", int id = 1) {
         const auto event = model::parse_json(R"({"event":")" + what +
                                              R"(","node":"n1","node_id":)" + std::to_string(id) +
                                              more + "}");
-        return report(*event, "h3", reported);
+        return answer(*event, "h3", intent, reported);
     };
     EXPECT_FALSE(tell("node-whole"));
     EXPECT_FALSE(tell("node-fast"));
@@ -164,6 +164,7 @@ TEST(NodeWatch, WhatAnEngineSaysSetsTheControllerRight) {
     ASSERT_NE(status, nullptr);
     EXPECT_FALSE(status->lossy || status->slow);
     EXPECT_EQ(status->load, 0u);
+    test::edit<ServiceNode>(intent, "n1", [](ServiceNode& node) { node.id = 9; });
     EXPECT_TRUE(tell("node-load", R"(,"load":500)", 9));
     EXPECT_EQ(reported.find<ServiceNodeStatus>("n1")->node_id, 9u) << "another node of that name";
 }

@@ -45,7 +45,8 @@ bool is_tap(const Snapshot& intent, const model::Ref<ServiceProfile>& ref) {
 bool is_eligible(const ServiceNode& node, const Snapshot& reported) {
     if (node.maintenance || node.weight == 0) return false;
     const auto* status = reported.find<ServiceNodeStatus>(node.name);
-    return !status || (status->state == NodeState::up && !status->slow && !status->lossy);
+    return !status || (status->state == NodeState::up && status->attached && !status->slow &&
+                       !status->lossy);
 }
 
 // How many paths pass each node, of what the chain has already.
@@ -213,7 +214,8 @@ std::uint64_t next_number(const Snapshot& reported) {
 
 bool answer(const model::Value& event, std::string_view host, const Snapshot& intent,
             Snapshot& reported) {
-    if (event["event"].as_text() != "path-wanted") return false;
+    if (event["event"].as_text() != "path-wanted")
+        return answer_about_node(event, host, intent, reported);
     const ServiceChain* chain = intent.find<ServiceChain>(event["chain"].as_text());
     ServicePathWanted wanted;
     wanted.host = host;

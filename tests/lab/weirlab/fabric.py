@@ -110,11 +110,15 @@ class Fabric:
     def aware_node(self, name: str, host: str, mac: str, **options) -> ExampleNode:
         """Weir's end is port-<name>."""
         space = self.lab.namespace(name)
+        self.plug_aware(name, host, mac, space)
+        self.aware[name] = ExampleNode(self.lab, space, **options)
+        return self.aware[name]
+
+    def plug_aware(self, name: str, host: str, mac: str, space: Namespace) -> None:
+        """The cable between the node and port-<name> of its host."""
         self._plug(host, f"port-{name}", space, "eth0", WIRE_MTU)
         space.no_kernel_addresses("eth0")
         space.up("eth0", WIRE_MTU, mac)
-        self.aware[name] = ExampleNode(self.lab, space, **options)
-        return self.aware[name]
 
     def l2_node(self, name: str, host: str) -> BumpInTheWire:
         space = self.lab.namespace(name)

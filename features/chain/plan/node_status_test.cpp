@@ -1,0 +1,115 @@
+#include <gtest/gtest.h>
+
+#include "features/chain/feature.hpp"
+#include "features/chain/planned.hpp"
+#include "features/chain/testing/test_intent.hpp"
+#include "model/value.hpp"
+
+namespace weir::chain {
+namespace {
+
+using model::Value;
+
+// n1 on h3, n3 on h1, n6 (l2, two ports) on h3.
+struct NodeStatusTest : ::testing::Test {
+    Value event(const char* what, const char* node, std::uint32_t id) {
+        Value made = Value::object();
+        made.set("event", what);
+        made.set("node", node);
+        made.set("node_id", id);
+        made.set("heard_s", now_s);
+        return made;
+    }
+    bool says(const char* host, const char* what, const char* node = "n1", std::uint32_t id = 1) {
+        return answer(event(what, node, id), host, intent, reported);
+    }
+    bool link(const char* host, const char* port, bool up) {
+        Value made = Value::object();
+        made.set("event", "port-link");
+        made.set("port", port);
+        made.set("up", up);
+        return answer(made, host, intent, reported);
+    }
+    const ServiceNodeStatus* of(const char* node) {
+        return reported.find<ServiceNodeStatus>(node);
+    }
+
+    model::Snapshot intent = test::two_services(), reported;
+    std::uint64_t now_s = 0;
+};
+
+TEST_F(NodeStatusTest, OnlyWhoHasTheNodeSpeaksOfIt) {
+    EXPECT_FALSE(says("h1", "node-down"));
+    EXPECT_FALSE(says("h4", "node-load"));
+    EXPECT_EQ(of("n1"), nullptr);
+    EXPECT_TRUE(says("h3", "node-down"));
+    EXPECT_FALSE(says("h1", "node-up")) << "nor does anybody else make it well";
+    EXPECT_EQ(of("n1")->state, NodeState::down);
+    EXPECT_FALSE(says("h3", "node-up", "n1", 9)) << "another number: another node";
+    EXPECT_FALSE(says("h3", "node-down", "nobody", 1));
+}
+
+TEST_F(NodeStatusTest, WhileANodeIsOnItsWayBothEndsSpeak) {
+    ServiceNodeMove move;
+    move.name = "n1";
+    move.node_id = 1;
+    move.from = "h3";
+    move.to = "h4";
+    reported.put(move);
+    EXPECT_TRUE(says("h4", "node-down"));
+    EXPECT_TRUE(says("h3", "node-up"));
+    EXPECT_FALSE(says("h1", "node-down"));
+    EXPECT_FALSE(link("h3", "n1", false)) << "its ports are taken away there: that is no failure";
+    reported.erase<ServiceNodeMove>("n1");
+    EXPECT_FALSE(says("h4", "node-down"));
+}
+
+TEST_F(NodeStatusTest, GenerationsGrowWithTheNumberNotWithTheName) {
+    for (const char* what : {"node-up", "node-down", "node-up", "node-down"})
+        EXPECT_TRUE(says("h3", what));
+    const std::uint64_t last = of("n1")->generation;
+    EXPECT_EQ(last, 4u);
+    // Another node takes its number: hosts remember the last generation by that.
+    ServiceNode successor = *intent.find<ServiceNode>("n1");
+    intent.erase<ServiceNode>("n1");
+    successor.name = "n1b";
+    intent.put(successor);
+    EXPECT_TRUE(says("h3", "node-up", "n1b"));
+    EXPECT_GT(of("n1b")->generation, last);
+    EXPECT_EQ(of("n1"), nullptr) << "a node that is gone has no state";
+}
+
+TEST_F(NodeStatusTest, AControllerThatRemembersNothingIsAheadOfTheOneBeforeIt) {
+    now_s = 1'700'000'000;
+    for (int i = 0; i < 100; ++i) {
+        says("h3", "node-up");
+        says("h3", "node-down");
+    }
+    const std::uint64_t last = of("n1")->generation;
+    reported = {};
+    ++now_s;
+    EXPECT_TRUE(says("h3", "node-up"));
+    EXPECT_GT(of("n1")->generation, last);
+}
+
+TEST_F(NodeStatusTest, ANodeWhosePortHasNoLinkIsNotAttached) {
+    EXPECT_FALSE(link("h3", "n1", true)) << "nothing was wrong with it";
+    EXPECT_FALSE(link("h1", "n1", false)) << "the port is on another host";
+    EXPECT_TRUE(link("h3", "n1", false));
+    EXPECT_FALSE(link("h3", "n1", false));
+    EXPECT_FALSE(of("n1")->attached);
+    EXPECT_EQ(of("n1")->state, NodeState::up) << "that is another matter";
+    EXPECT_TRUE(link("h3", "n1", true));
+    EXPECT_TRUE(of("n1")->attached);
+    EXPECT_TRUE(link("h3", "n6-left", false));
+    EXPECT_TRUE(link("h3", "n6-right", false));
+    EXPECT_TRUE(link("h3", "n6-left", true));
+    EXPECT_FALSE(of("n6")->attached) << "both sides are needed";
+    EXPECT_EQ(of("n6")->ports_without_link, std::vector<std::string>{"n6-right"});
+    EXPECT_TRUE(link("h3", "n6-right", true));
+    EXPECT_TRUE(of("n6")->attached);
+    EXPECT_FALSE(link("h1", "g1", false)) << "no node's";
+}
+
+}  // namespace
+}  // namespace weir::chain
