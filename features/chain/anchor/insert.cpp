@@ -416,6 +416,7 @@ void Insert::tick(const Tables& tables, State& state, dataplane::Exits<Exit>& ex
     emit.health->expire_paths(emit.now_ns);
     emit.health->overloads().recover(emit.now_ns);
     state.drains.look(*tables.plane, *emit.health, emit.now_ns);
+    tell_path_news(*tables.plane, state, emit);
 }
 
 void Insert::leave(State& state, dataplane::Exits<Exit>&, Emit& emit) {

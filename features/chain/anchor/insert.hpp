@@ -39,6 +39,9 @@ struct Insert {
         "NO_ACTIVE_PATH", "MTU",        "VERDICT_DROP",    "VERDICT_RESET",
         "FAILURE_RESET",  "QUEUE_FULL", "insert.hold_gone"};
 
+    // What operators were told last of a path or chain: is there a way?
+    enum class Told : std::uint8_t { nothing, good, bad };
+
     // Of one port at one call point (TM-1). Packets of flows without services are counted until the
     // stage is off their path.
     struct PortCounters {
@@ -65,10 +68,19 @@ struct Insert {
         // What orders of nodes keep from the chain's services (CT-10): all, dropped, some of them.
         std::array<std::uint64_t, 3> offloaded_packets{}, offloaded_bytes{};
         std::uint64_t asked = 0, asked_ns = 0;  // for a path, where they come on demand; when last
+        std::uint64_t told_ns = 0, differs_ns = 0;  // 0: never; it is as was told
+        Told told = Told::nothing;
     };
     struct PathCounters {
         std::uint64_t new_flows = 0, switched_in = 0, switched_out = 0;
         std::array<std::uint64_t, 2> packets{}, bytes{};  // forward, reverse
+        Told told = Told::nothing;
+    };
+    struct News {  // of worker 0
+        std::uint64_t looked_ns = 0;
+        const Plane* plane = nullptr;  // as it was then, with
+        std::uint32_t generation = 0;  // the health board
+        bool pending = false;          // something is to be told later
     };
     struct State {
         State();
@@ -84,6 +96,7 @@ struct Insert {
         std::uint32_t logged = 0;
         PathTimes times;                 // of watched flows
         PathWatch watch;                 // against the limits of their chains
+        News news;                       // of paths and chains, for operators
         void open(const dataplane::OpenInput& input) {
             book.open(input);
             times.open(input);
@@ -116,5 +129,7 @@ static_assert(dataplane::Stage<Insert>);
 
 // Part of its tick: events of paths above their chain's limits, and what new flows avoid.
 void watch_paths(const Plane& plane, Insert::State& state, dataplane::Emit& emit);
+// … and of paths and chains that cannot be used any more, or can again.
+void tell_path_news(const Plane& plane, Insert::State& state, dataplane::Emit& emit);
 
 }  // namespace weir::chain
