@@ -47,6 +47,7 @@ void add_segments(const model::Snapshot& snapshot, Topology& out) {
         entry.mtu = segment.mtu;
         entry.service = true;
         entry.nsh = segment.encap == model::ServiceEncap::nsh;
+        entry.l3 = segment.transport == model::ServiceTransport::l3;
         entry.signed_legs = !segment.auth_keys.empty();
     }
 }

@@ -43,6 +43,7 @@ struct SegmentEntry {
     std::uint32_t mtu = 1500;
     bool service = false;           // plane type (spec service-plane SEC-1)
     bool nsh = false;               // service: metadata travels as NSH (HD-3)
+    bool l3 = false;                // service: legs carry guests' frames as they are (DP-23)
     bool signed_legs = false;       // service: hosts sign what they send each other
     bool learns = false;            // some port learns its addresses: unknown ones are asked for
     std::uint32_t router = net::no_port;  // index into Topology::routers

@@ -96,7 +96,7 @@ const Express::Origin* Express::origin_of(const overlay::QuickTunnel& tunnel) {
         return &origin;
     const auto* segment = emit_.ports->segment(tunnel.vni);
     const auto peer = emit_.ports->peer_by_address.find(tunnel.from);
-    if (!segment || !segment->service || segment->signed_legs ||
+    if (!segment || !segment->service || segment->l3 || segment->signed_legs ||
         peer == emit_.ports->peer_by_address.end() || !plane_.in_span(tunnel.vni, peer->second))
         return nullptr;
     origin = {tunnel.from, emit_.ticket, tunnel.vni, segment->nsh};

@@ -117,6 +117,13 @@ constexpr auto enum_names(ServiceEncap) {
         {{ServiceEncap::smd_option, "smd_option"}, {ServiceEncap::nsh, "nsh"}}};
 }
 
+// What a leg between hosts shows (DP-22, DP-23).
+enum class ServiceTransport : std::uint8_t { l2 = 1, l3 };
+constexpr auto enum_names(ServiceTransport) {
+    return std::array<std::pair<ServiceTransport, std::string_view>, 2>{
+        {{ServiceTransport::l2, "l2"}, {ServiceTransport::l3, "l3"}}};
+}
+
 enum class AuthAlgorithm : std::uint8_t { hmac_sha256_128 = 1 };
 constexpr auto enum_names(AuthAlgorithm) {
     return std::array<std::pair<AuthAlgorithm, std::string_view>, 1>{
@@ -149,6 +156,7 @@ struct ServiceSegment {
     std::string name;
     std::uint32_t svni = 0;
     ServiceEncap encap = ServiceEncap::smd_option;
+    ServiceTransport transport = ServiceTransport::l2;
     std::vector<Ref<Host>> hosts;
     std::uint16_t mtu = 1700;
     std::vector<AuthKey> auth_keys;
@@ -166,6 +174,10 @@ struct ServiceSegment {
                   "Number of the service segment on the wire; unlike every VNI.", 1, 0xffffff)
                 .required(),
             field(&ServiceSegment::encap, "encap", "How service metadata travels."),
+            field(&ServiceSegment::transport, "transport",
+                  "What a packet is on its way between hosts. l2: a frame from hop to hop, with "
+                  "MAC addresses of the plane; l3: the guest's frame as it is, whose next hop is "
+                  "known by path, index and direction alone."),
             field(&ServiceSegment::hosts, "hosts", "Hosts that take part; empty: all.")
                 .count(0, 4096),
             field(&ServiceSegment::mtu, "mtu", "Largest IP packet on the plane.", 576, 9200)

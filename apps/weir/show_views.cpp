@@ -46,7 +46,8 @@ const std::vector<View>& views() {
           {"DIRECTION", "direction"}, {"ANCHOR", "anchor_host"}, {"FLOW HANDLE", "flow_handle"},
           {"IDLE MS", "idle_ms"}}},
         {"segments", "resolve.segments", "name", "service segments of a host",
-         {{"SEGMENT", "name"}, {"SVNI", "svni"}, {"ENCAP", "encap"}, {"SIGNED", "signed"},
+         {{"SEGMENT", "name"}, {"SVNI", "svni"}, {"ENCAP", "encap"},
+          {"TRANSPORT", "transport"}, {"SIGNED", "signed"},
           {"MTU", "mtu"}, {"HOST IDS", "host_ids"}, {"PORTS", "ports"}, {"CHAINS", "chains"},
           {"ANCHORED", "paths_anchored"}, {"PASSING", "paths_passing"}}},
     };

@@ -102,7 +102,10 @@ public:
     }
     // Whether the path is known with this index, under whatever epoch: why find() found nothing.
     bool knows(std::uint32_t svni, const net::Smd& smd) const {
-        return look(key(svni, smd, any_epoch)) != nullptr;
+        return of_any_epoch(svni, smd) != nullptr;
+    }
+    const NextHop* of_any_epoch(std::uint32_t svni, const net::Smd& smd) const {
+        return look(key(svni, smd, any_epoch));
     }
     // The path itself, whatever index and epoch the packet carries. Null: nobody knows it here.
     const Path* path(std::uint32_t svni, net::Smd smd) const {

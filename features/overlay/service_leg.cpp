@@ -29,6 +29,15 @@ bool push_nsh_frame(Packet& p) {
     return true;
 }
 
+// DP-23: nothing of the plane's addresses; who is next follows from the metadata. The guests' own
+// are where they always are. Control packets have no guest's frame: they stay as they are.
+net::Smd without_addresses(Packet& p) {
+    net::Smd smd = p.smd;
+    net::set_macs(p, smd.original_dst, smd.original_src);
+    smd.original_dst = smd.original_src = {};
+    return smd;
+}
+
 // All that a leg may put in front of a packet with so many orders: outer headers, Geneve with the
 // metadata or NSH, AUTH, TRACE and the orders.
 constexpr std::uint32_t most_headers(std::uint32_t orders) {
@@ -66,10 +75,13 @@ Packet* with_headroom(const Packet& p, dataplane::Emit& emit) {
 
 bool push_service_leg(Packet& p, const dataplane::SegmentEntry* segment, Signer& signer) {
     const bool nsh = segment && segment->nsh;
+    const bool l3 = segment && segment->l3 && !p.oam && !p.smd.oam;
     net::GeneveHeader header;
     header.vni = p.vni;
     header.oam = p.oam;
-    if (!nsh) header.smd = &p.smd;
+    net::Smd smd = p.smd;
+    if (l3 && !nsh) smd = without_addresses(p);
+    if (!nsh) header.smd = &smd;
     std::copy_n(p.ctrl.begin(), p.ctrl_count, header.ctrl.begin());
     header.ctrl_count = p.ctrl_count;
     const net::SmdTrace trace{p.hand.trace_id, p.hand.trace_collector};

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Acceptance scenarios of spec service-plane §11: spec_service_plane.py NUMBER [PROFILE].
 
-PROFILE: how packets of the service segment travel: plain, signed or nsh."""
+PROFILE: how packets of the service segment travel: plain, signed, nsh or l3."""
 import sys
 import unittest
 
@@ -58,7 +58,8 @@ SCENARIOS = {
 
 
 KEY = {"id": 1, "secret": "5a" * 32}
-PROFILES = {"plain": {}, "signed": {"auth_keys": [KEY]}, "nsh": {"encap": "nsh"}}
+PROFILES = {"plain": {}, "signed": {"auth_keys": [KEY]}, "nsh": {"encap": "nsh"},
+            "l3": {"transport": "l3"}}
 
 
 def main() -> int:

@@ -15,6 +15,12 @@ using Exit = Arrive::Exit;
 
 constexpr Exit goes_on = Exit::count_;
 
+// How the packet came.
+struct Leg {
+    std::uint32_t peer = 0;  // host
+    bool l3 = false;         // with the guests' addresses
+};
+
 // SEC-6, in its order.
 Exit check_metadata(const Packet& p) {
     switch (net::check_smd(p.smd)) {
@@ -57,13 +63,31 @@ Exit relay(Packet& p, const Hop& hop, Arrive::State& state, dataplane::Emit& emi
     return goes_on;
 }
 
+Leg take_leg(Packet& p, const dataplane::Emit& emit) {
+    const dataplane::SegmentEntry* segment = emit.ports->segment(p.vni);
+    const Leg leg{p.tunnel_peer, segment && segment->l3};
+    if (leg.l3 && !segment->nsh) {  // NSH has shown them already
+        p.smd.original_dst = net::destination_mac(p);
+        p.smd.original_src = net::source_mac(p);
+    }
+    return leg;
+}
+
+// DP-23: the addresses of an L3 leg are the guests'. From here on the packet has those of the
+// plane, like one that came by an L2 leg from `peer`.
+void take_addresses(Packet& p, const net::Mac& to, std::uint32_t peer) {
+    net::set_macs(p, to, net::service_plane_mac(peer));
+}
+
 // The node that the packet's index is for must be of this host, and the one it was addressed to.
-Exit find_node(Packet& p, const Plane& plane, Arrive::State& state, dataplane::Emit& emit) {
+Exit find_node(Packet& p, const Leg& leg, const Plane& plane, Arrive::State& state,
+               dataplane::Emit& emit) {
     const NextHop* next = plane.next_hops.find(p.vni, p.smd);
     if (!next)
         return plane.next_hops.knows(p.vni, p.smd) ? Exit::bad_epoch : Exit::no_next_hop;
     const Hop& hop = *next->hop;
     const std::uint32_t port = hop.port[p.smd.reverse];
+    if (leg.l3) take_addresses(p, hop.mac, leg.peer);
     if (net::destination_mac(p) != hop.mac) return Exit::wrong_node;
     if (hop.moving_to != 0 && follows_node(hop, plane, state, emit.now_ns)) [[unlikely]]
         return relay(p, hop, state, emit);
@@ -87,7 +111,8 @@ Exit take_arrival(const Packet& p, const net::Mac& mac, const Plane& plane, Arri
     return goes_on;
 }
 
-// CP-6: tables differ between hosts. In the name of the node that the packet was addressed to.
+// CP-6: tables differ between hosts. In the name of the node that the packet was addressed to, by
+// its MAC address or, on L3 legs, its place on the path.
 void report(const Packet& p, Exit why, const Plane& plane, Arrive::State& state,
             dataplane::Emit& emit) {
     const StaleReason reason = why == Exit::no_next_hop ? StaleReason::no_entry
@@ -98,6 +123,9 @@ void report(const Packet& p, Exit why, const Plane& plane, Arrive::State& state,
     for (const LocalVnic& vnic : plane.vnics)
         if (vnic.node_id != 0 && vnic.mac == to)
             return report_stale(p, {reason, vnic.node_id, 0}, state.reports, emit);
+    const NextHop* meant = plane.next_hops.of_any_epoch(p.vni, p.smd);
+    if (meant && meant->hop->host_id == plane.host_id)
+        report_stale(p, {reason, meant->hop->node_id, 0}, state.reports, emit);
 }
 
 }  // namespace
@@ -122,14 +150,17 @@ void Arrive::run(dataplane::Burst& burst, const Tables& plane, State& state,
                 continue;
             }
         } else if (why == goes_on) {
+            const Leg leg = take_leg(*p, emit);
             p->tunnel_peer = net::no_port;
             emit.note(*p, "spi", p->smd.spi);
             emit.note(*p, "si", p->smd.si);
             emit.note(*p, "d", p->smd.reverse ? 1 : 0);
             if (p->smd.returning) {
                 ++state.returning;
+                if (leg.l3)
+                    take_addresses(*p, net::service_plane_mac(plane.host_id), leg.peer);
             } else {
-                why = find_node(*p, plane, state, emit);
+                why = find_node(*p, leg, plane, state, emit);
             }
         }
         if (why == goes_on) continue;

@@ -53,6 +53,7 @@ void segment_row(const dataplane::SegmentEntry& segment, const Plane& plane, Val
     row.set("name", segment.name);
     row.set("svni", segment.vni);
     row.set("encap", segment.nsh ? "nsh" : "smd");
+    row.set("transport", segment.l3 ? "l3" : "l2");
     row.set("signed", segment.signed_legs);
     row.set("mtu", segment.mtu);
     Value& hosts = row.set("host_ids", Value::array());
