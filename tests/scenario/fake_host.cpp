@@ -62,16 +62,18 @@ FakeHost::FakeHost(std::string name, std::uint32_t workers, std::uint32_t flows)
 }
 
 FakeHost::~FakeHost() {
-    for (weir_engine* engine : engines()) end(engine);
+    for (weir_engine* engine : engines()) {
+        leave(engine);
+        api_.destroy(engine);
+    }
     for (auto& box : inbox_)
         for (net::Packet* p : box) free_packet(p);
     free_handed_over();
     WEIR_CHECK(in_use_ == 0, "packets were lost: neither sent nor dropped");
 }
 
-void FakeHost::end(weir_engine* engine) {
+void FakeHost::leave(weir_engine* engine) {
     for (std::uint32_t w = 0; w < inbox_.size(); ++w) api_.leave(engine, w);
-    api_.destroy(engine);
 }
 
 void FakeHost::free_handed_over() {
@@ -88,8 +90,9 @@ void FakeHost::lose_pools(const std::string& names_with) {
 
 void FakeHost::restart_engine() {
     if (engine_) {
+        leave(engine_);
         add_exits(exits_of_past_engines_);
-        end(engine_);
+        api_.destroy(engine_);
         free_handed_over();  // it was a kill: nothing goes on
     }
     std::string error;

@@ -96,7 +96,7 @@ private:
     std::vector<weir_engine*> engines() const;
     weir_engine* owner_of(std::uint32_t port) const;
     void run(std::uint32_t worker, net::Packet* p, std::uint64_t now_ns);
-    void end(weir_engine* engine);
+    void leave(weir_engine* engine);
     void free_handed_over();
     void start_second_engine();
     void move_port(std::uint32_t index);

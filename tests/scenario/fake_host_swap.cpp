@@ -53,8 +53,9 @@ void FakeHost::swap_engine(const std::vector<std::string>& port_names) {
     if (moved_.size() < ports_.size()) return;
     weir_engine* const stays = std::exchange(second_, nullptr);
     moved_.clear();
+    leave(engine_);
     add_exits(exits_of_past_engines_);
-    end(std::exchange(engine_, stays));
+    api_.destroy(std::exchange(engine_, stays));
     run_pending(now_ns_);
 }
 

@@ -85,7 +85,7 @@ void Stub::tick(const Tables&, State& state, dataplane::Exits<Exit>&, Emit& emit
 
 void Stub::leave(State& state, dataplane::Exits<Exit>& exits, Emit& emit) {
     for (std::size_t i = 0; i < state.count; ++i) {
-        exits.note(Exit::hold_full);
+        exits.note(Exit::hold_gone);
         emit.release(*state.held[i]);
     }
     state.count = 0;

@@ -18,10 +18,11 @@ struct Stub {
         moved_twice,  // another stub has sent it on already
         ttl_expired,
         hold_full,    // more come back to a frozen port than can be kept
+        hold_gone,    // they waited for it, and the engine went
         count_
     };
-    static constexpr std::array<std::string_view, 3> exit_names = {"MOVED_TWICE", "TTL_EXPIRED",
-                                                                   "stub.hold_full"};
+    static constexpr std::array<std::string_view, 4> exit_names = {
+        "MOVED_TWICE", "TTL_EXPIRED", "stub.hold_full", "stub.hold_gone"};
 
     struct State {
         static constexpr std::size_t capacity = 512;  // of a worker

@@ -125,9 +125,11 @@ std::uint32_t flow_context_owner(std::uint32_t id, std::uint32_t workers) {
     return owner < workers ? owner : workers;
 }
 
-FlowContexts::FlowContexts(FlowContextMemory& memory, std::uint32_t worker, std::uint32_t workers)
+FlowContexts::FlowContexts(FlowContextMemory& memory, RenumberedMemory& renumbered,
+                           std::uint32_t worker, std::uint32_t workers)
     : memory_(&memory),
       part_(&memory.parts[worker]),
+      renumbered_(&renumbered.parts[worker]),
       first_(1 + worker * share_of(workers)),
       count_(share_of(workers)),
       of_node_(max_flow_contexts_of_node / workers),
@@ -139,6 +141,7 @@ void FlowContexts::clear() {
     part_->shares = {};
     part_->touched = 0;
     part_->free = no_context_id;
+    renumbered_->count = 0;
     part_->workers = workers_;
 }
 
@@ -177,8 +180,65 @@ void FlowContexts::claim(std::uint8_t node, std::uint32_t epoch) {
 
 FlowContext* FlowContexts::find(std::uint32_t id, std::uint8_t node, std::uint64_t now_ns) {
     if (id < first_ || id >= first_ + count_) return nullptr;
-    FlowContext& context = at(id);
-    return context.live && context.node == node && !is_over(context, now_ns) ? &context : nullptr;
+    FlowContext* context = &at(id);
+    if (!context->live || context->node != node) {
+        const RenumberedMemory::One* one = renumbered(id, node, now_ns);
+        if (!one) return nullptr;
+        context = &at(one->is);
+    }
+    return context->live && context->node == node && !is_over(*context, now_ns) ? context : nullptr;
+}
+
+const RenumberedMemory::One* FlowContexts::renumbered(std::uint32_t was, std::uint8_t node,
+                                                      std::uint64_t now_ns) {
+    bool any = false;
+    if (renumbered_->count > RenumberedMemory::most) renumbered_->count = 0;  // damaged
+    for (std::uint32_t i = 0; i < renumbered_->count; ++i) {
+        const RenumberedMemory::One& one = renumbered_->ones[i];
+        if (!is_current(one, now_ns)) continue;
+        any = true;
+        if (one.was == was && one.node == node) return &one;
+    }
+    if (!any) renumbered_->count = 0;
+    return nullptr;
+}
+
+bool FlowContexts::is_named(const FlowContext& context, std::uint32_t cookie,
+                            std::uint64_t now_ns) {
+    if (context.cookie == cookie) return true;
+    const RenumberedMemory::One* one = renumbered(id_of_cookie(cookie), context.node, now_ns);
+    return one && one->is == id_of(context) && one->cookie == cookie;
+}
+
+// What is over makes room.
+void FlowContexts::note_renumbered(std::uint32_t was, std::uint32_t is, std::uint64_t now_ns) {
+    const FlowContext& context = at(is);
+    const RenumberedMemory::One fresh{
+        was,          is, context.cookie, part_->shares[context.node].epoch, now_ns + renumbered_ns,
+        context.node};
+    std::uint32_t& count = renumbered_->count;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        RenumberedMemory::One& one = renumbered_->ones[i];
+        if (is_current(one, now_ns)) continue;
+        one = fresh;
+        return;
+    }
+    if (count < RenumberedMemory::most) renumbered_->ones[count++] = fresh;
+}
+
+// No packet carries this number for a context that has another's place.
+bool FlowContexts::move_aside(std::uint32_t id, std::uint8_t node, ContextOf of,
+                              std::uint64_t now_ns) {
+    const FlowContext aside = at(id);
+    if (!aside.live || aside.node != node) return false;
+    remove(id);
+    if (!unlink_free(id)) return false;
+    const FlowContext* moved = add(aside, of, now_ns);
+    for (std::uint32_t i = 0; moved && i < renumbered_->count; ++i)
+        if (RenumberedMemory::One& one = renumbered_->ones[i];
+            one.is == id && one.node == node && is_current(one, now_ns))
+            one.is = id_of(*moved);
+    return true;
 }
 
 FlowContext* FlowContexts::find(const net::Tuple& tuple, bool reverse, std::uint8_t node,
@@ -255,11 +315,14 @@ FlowContext& FlowContexts::link(std::uint32_t id, const FlowContext& context, Co
     return fresh;
 }
 
-bool FlowContexts::put(std::uint32_t id, const FlowContext& context, ContextOf of) {
+bool FlowContexts::put(std::uint32_t id, const FlowContext& context, ContextOf of,
+                       std::uint64_t now_ns) {
     if (id < first_ || id >= first_ + count_) return false;
     if (part_->shares[context.node].used >= of_node_) return false;
     if (id - first_ < part_->touched) {
-        if (at(id).live || !unlink_free(id)) return false;
+        const bool has_room = at(id).live ? move_aside(id, context.node, of, now_ns)
+                                          : unlink_free(id);
+        if (!has_room) return false;
     } else {
         for (; first_ + part_->touched < id; ++part_->touched) {
             at(first_ + part_->touched).live = 0;
@@ -283,9 +346,13 @@ bool FlowContexts::holds(const FlowContext& context, ContextOf of) const {
     return false;
 }
 
-FlowContext* FlowContexts::add(const FlowContext& context, ContextOf of, std::uint64_t now_ns) {
+FlowContext* FlowContexts::add(const FlowContext& context, ContextOf of, std::uint64_t now_ns,
+                               std::uint32_t was) {
     const std::uint32_t id = take(context.node, now_ns);
-    return id == no_context_id ? nullptr : &link(id, context, of);
+    if (id == no_context_id) return nullptr;
+    FlowContext& added = link(id, context, of);
+    if (was != no_context_id) note_renumbered(was, id, now_ns);
+    return &added;
 }
 
 // A free number, or one whose time has passed, or that of the node's connection closed longest ago.
@@ -302,11 +369,16 @@ std::uint32_t FlowContexts::take(std::uint8_t node, std::uint64_t now_ns) {
             return no_context_id;
         remove(oldest);
     }
-    if (part_->free == no_context_id) return first_ + part_->touched++;
-    const std::uint32_t id = part_->free;
-    part_->free = at(id).next_in_bucket;
-    if (part_->free != no_context_id) at(part_->free).older = no_context_id;
-    return id;
+    // Not one that packets of the node still carry for another context.
+    std::uint32_t id = part_->free;
+    while (id != no_context_id && renumbered(id, node, now_ns)) id = at(id).next_in_bucket;
+    if (id != no_context_id && unlink_free(id)) return id;
+    if (part_->touched >= count_) return no_context_id;
+    id = first_ + part_->touched++;
+    if (!renumbered(id, node, now_ns)) return id;
+    at(id).live = 0;
+    push_free(id);
+    return no_context_id;
 }
 
 void FlowContexts::push_free(std::uint32_t id) {

@@ -81,6 +81,30 @@ struct FlowContextMemory {
     std::array<FlowContext, max_flow_contexts + 1> contexts{};
 };
 
+// Contexts that came from another host (spec service-plane MB-8) under numbers that other nodes
+// have here. Packets that were inside then carry the former number: for a while, both name the
+// context.
+struct RenumberedMemory {
+    static constexpr std::string_view pool_name = "service-renumbered";
+    static constexpr std::uint32_t layout_version = 1;
+    static constexpr std::size_t most = 1024;  // of a worker; what is beyond loses such packets
+
+    struct One {
+        std::uint32_t was = no_context_id, is = no_context_id;
+        std::uint32_t cookie = 0;  // then
+        std::uint32_t epoch = 0;   // of the node's slot
+        std::uint64_t until_ns = 0;
+        std::uint8_t node = 0;
+    };
+    struct alignas(64) Part {
+        std::uint32_t count = 0;
+        std::array<One, most> ones{};
+    };
+    std::array<Part, limits::max_workers> parts{};
+};
+// As long as late packets are relayed.
+inline constexpr std::uint64_t renumbered_ns = 10'000'000'000;
+
 // Which worker owns a number; `workers` itself for numbers that nobody owns.
 std::uint32_t flow_context_owner(std::uint32_t id, std::uint32_t workers);
 
@@ -101,7 +125,8 @@ public:
     };
 
     FlowContexts() = default;
-    FlowContexts(FlowContextMemory& memory, std::uint32_t worker, std::uint32_t workers);
+    FlowContexts(FlowContextMemory& memory, RenumberedMemory& renumbered, std::uint32_t worker,
+                 std::uint32_t workers);
 
     // Links anew what stands there, e.g. after a kill; empties what was divided differently.
     // Changes nothing that a packet could tell, so every engine may do it once, on its worker.
@@ -112,17 +137,22 @@ public:
     // The context of the packet, made if need be and overwritten with its metadata. No context: the
     // node's or the worker's share is full, or `taken`.
     Refreshed refresh(const Delivery&, std::uint64_t now_ns);
-    // Null: none of this node, aged, or another worker's.
+    // By the number it has, or had where it came from. Null: none of this node, aged, or another
+    // worker's.
     FlowContext* find(std::uint32_t id, std::uint8_t node, std::uint64_t now_ns);
+    // Whether the context is given out with this cookie, or was where it came from.
+    bool is_named(const FlowContext& context, std::uint32_t cookie, std::uint64_t now_ns);
     FlowContext* find(const net::Tuple& tuple, bool reverse, std::uint8_t node,
                       std::uint64_t now_ns);
-    // A context of another host under its number, as the newest of its age. False: the number is
-    // another worker's, or taken, or the node has its share.
-    bool put(std::uint32_t id, const FlowContext& context, ContextOf of);
+    // A context of another host under its number, as the newest of its age. One of the same node
+    // that has this number for want of its own gets another. False: the number is another
+    // worker's, or another node's, or the node has its share.
+    bool put(std::uint32_t id, const FlowContext& context, ContextOf of, std::uint64_t now_ns);
     // Whether it is there already, under whatever number.
     bool holds(const FlowContext& context, ContextOf of) const;
-    // As put(), under any number; null: no room.
-    FlowContext* add(const FlowContext& context, ContextOf of, std::uint64_t now_ns);
+    // As put(), under any number; null: no room. `was`: the number it is known by as well.
+    FlowContext* add(const FlowContext& context, ContextOf of, std::uint64_t now_ns,
+                     std::uint32_t was = no_context_id);
     // Calls visit(number, context) for live ones of the node among so many numbers from this one
     // on; returns where there may be more behind these, 0: nowhere. All workers can be asked with
     // the same number: go on with the smallest that is not 0.
@@ -184,9 +214,18 @@ private:
     void append(std::uint32_t id);
     void unlink(std::uint32_t id);
     void remove(std::uint32_t id);
+    bool is_current(const RenumberedMemory::One& one, std::uint64_t now_ns) const {
+        return now_ns < one.until_ns && one.node < max_local_nodes &&
+               one.is - first_ < count_ && one.epoch == part_->shares[one.node].epoch;
+    }
+    const RenumberedMemory::One* renumbered(std::uint32_t was, std::uint8_t node,
+                                            std::uint64_t now_ns);
+    void note_renumbered(std::uint32_t was, std::uint32_t is, std::uint64_t now_ns);
+    bool move_aside(std::uint32_t id, std::uint8_t node, ContextOf of, std::uint64_t now_ns);
 
     FlowContextMemory* memory_ = nullptr;
     FlowContextMemory::Part* part_ = nullptr;
+    RenumberedMemory::Part* renumbered_ = nullptr;
     std::uint32_t first_ = 1, count_ = 0, of_node_ = 0;
     std::uint32_t workers_ = 1;
 };

@@ -46,11 +46,12 @@ struct Bed {
         void operator()(FlowContextMemory* memory) const { std::free(memory); }
     };
     std::unique_ptr<FlowContextMemory, Free> memory;
+    std::unique_ptr<RenumberedMemory> renumbered = std::make_unique<RenumberedMemory>();
     FlowContexts contexts;
 
     explicit Bed(std::uint32_t worker = 0, std::uint32_t workers = 1)
         : memory(static_cast<FlowContextMemory*>(std::calloc(1, sizeof(FlowContextMemory)))),
-          contexts(*memory, worker, workers) {
+          contexts(*memory, *renumbered, worker, workers) {
         contexts.recover();
         contexts.claim(3, 1);
         contexts.claim(4, 1);
@@ -71,6 +72,65 @@ struct Bed {
         return c ? contexts.id_of(*c) : no_context_id;
     }
 };
+
+FlowContext of_another_host(std::uint32_t number, std::uint8_t node = 3) {
+    FlowContext out;
+    out.node = node;
+    out.known = 1;
+    out.smd[0] = smd_of(number);
+    out.tuple = tuple_of(number);
+    out.used_ns = start;
+    out.cookie = context_cookie({1, 2}, number, 9);
+    return out;
+}
+
+// MB-9: packets that are inside a node carry the numbers of the host it came from. Numbers 1 and 2
+// are another node's here.
+TEST(FlowContexts, AreFoundByTheNumberThatTheyHadElsewhere) {
+    Bed bed;
+    ASSERT_EQ(bed.id(ContextOf::direction, 101, false, start, 4), 1u);
+    ASSERT_EQ(bed.id(ContextOf::direction, 102, false, start, 4), 2u);
+    const auto handle = [&](std::uint32_t id, std::uint64_t now = start) {
+        const FlowContext* found = bed.contexts.find(id, 3, now);
+        return found ? found->smd[0].flow_handle & 0xffff : 0;
+    };
+    ASSERT_FALSE(bed.contexts.put(1, of_another_host(1), ContextOf::direction, start));
+    FlowContext* first = bed.contexts.add(of_another_host(1), ContextOf::direction, start, 1);
+    ASSERT_TRUE(first);
+    EXPECT_EQ(bed.contexts.id_of(*first), 3u);
+    // Whose number that was comes later: what has its place makes room, for nobody carries it yet.
+    EXPECT_TRUE(bed.contexts.put(3, of_another_host(3), ContextOf::direction, start));
+    EXPECT_EQ(handle(3), 3u);
+    EXPECT_EQ(handle(1), 1u) << "packets inside are not another flow's, and not lost";
+    EXPECT_EQ(handle(4), 1u);
+    EXPECT_EQ(bed.contexts.find(1, 4, start)->smd[0].flow_handle & 0xffff, 101u);
+    EXPECT_EQ(bed.contexts.size(3), 2u);
+    // The cookie that they carry counts as well, for this context alone.
+    FlowContext& moved = *bed.contexts.find(4, 3, start);
+    const std::uint32_t carried = std::exchange(moved.cookie, 77);
+    EXPECT_TRUE(bed.contexts.is_named(moved, carried, start));
+    EXPECT_TRUE(bed.contexts.is_named(moved, 77, start));
+    EXPECT_FALSE(bed.contexts.is_named(moved, carried + 1, start));
+    EXPECT_FALSE(bed.contexts.is_named(*bed.contexts.find(3, 3, start), carried, start));
+    // As long as they may come, nobody else of the node gets the number.
+    bed.contexts.claim(4, 2);
+    EXPECT_EQ(bed.id(ContextOf::direction, 50), 2u) << "that was nobody's";
+    EXPECT_EQ(bed.id(ContextOf::direction, 51), 5u);
+    EXPECT_EQ(handle(1), 1u);
+    const std::uint64_t later = start + renumbered_ns;
+    EXPECT_EQ(handle(1, later), 0u);
+    EXPECT_EQ(bed.id(ContextOf::direction, 52, false, later), 1u);
+    EXPECT_EQ(handle(1, later), 52u);
+}
+
+TEST(FlowContexts, AnotherNodeInThePlaceOfTheMovedOneIsNotTakenForIt) {
+    Bed bed;
+    bed.id(ContextOf::direction, 101, false, start, 4);
+    ASSERT_TRUE(bed.contexts.add(of_another_host(1), ContextOf::direction, start, 1));
+    EXPECT_TRUE(bed.contexts.find(1, 3, start));
+    bed.contexts.claim(3, 2);
+    EXPECT_FALSE(bed.contexts.find(1, 3, start));
+}
 
 TEST(FlowContexts, AreOneForADirectionOrAFlowOrATuple) {
     Bed bed;
@@ -187,12 +247,12 @@ TEST(FlowContexts, SurviveAKillAndForgetAnotherDivision) {
     for (std::uint32_t i = 0; i < 100; ++i) ids.insert(bed.id(ContextOf::tuple, i));
     FlowContext* torn = bed.contexts.find(tuple_of(50), false, 3, start);
     torn->live = 0;  // it was being written
-    FlowContexts next(*bed.memory, 0, 1);
+    FlowContexts next(*bed.memory, *bed.renumbered, 0, 1);
     next.recover();
     EXPECT_EQ(next.size(3), 99u);
     for (std::uint32_t i = 0; i < 100; ++i)
         EXPECT_EQ(next.find(tuple_of(i), false, 3, start) != nullptr, i != 50) << i;
-    FlowContexts half(*bed.memory, 0, 2);
+    FlowContexts half(*bed.memory, *bed.renumbered, 0, 2);
     half.recover();
     EXPECT_EQ(half.size(3), 0u);
     EXPECT_EQ(half.find(tuple_of(1), false, 3, start), nullptr);

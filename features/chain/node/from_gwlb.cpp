@@ -112,7 +112,8 @@ Exit from_gwlb(Packet& p, const NodeTable::Place& place, Work& work) {
     Exit why = Exit::no_context;
     FlowContext* context = find_by_number(p, id_of_cookie(view.gwlb.cookie), place, why, work);
     if (!context) return why;
-    if (context->cookie != view.gwlb.cookie) return Exit::immutable_tamper;
+    if (!work.state.binding.flow_contexts().is_named(*context, view.gwlb.cookie, work.emit.now_ns))
+        return Exit::immutable_tamper;
     return take_back_inner(p, view, *context, place, work);
 }
 

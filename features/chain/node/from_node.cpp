@@ -129,7 +129,8 @@ Exit take_fixed_order_alone(Packet& p, net::NshView& view, const NodeTable::Plac
     Exit why = Exit::no_context;
     FlowContext* context = find_by_number(p, id_of_cookie(view.nsh.cookie), place, why, work);
     if (!context) return why;
-    if (context->cookie != view.nsh.cookie) return Exit::immutable_tamper;
+    if (!work.state.binding.flow_contexts().is_named(*context, view.nsh.cookie, work.emit.now_ns))
+        return Exit::immutable_tamper;
     view.nsh.smd = context->of(context->knows(true));
     why = order_of_frame(p, place, view, work);
     return why != goes_on ? why : work.end(p);
@@ -152,7 +153,8 @@ Exit from_aware_fixed(Packet& p, const net::NshView& view, const NodeTable::Plac
     Exit why = Exit::no_context;
     FlowContext* context = find_by_number(p, id_of_cookie(view.nsh.cookie), place, why, work);
     if (!context) return why;
-    if (context->cookie != view.nsh.cookie) return Exit::immutable_tamper;
+    if (!work.state.binding.flow_contexts().is_named(*context, view.nsh.cookie, work.emit.now_ns))
+        return Exit::immutable_tamper;
     const bool reverse = context->knows(true);
     const net::Smd& sent = context->of(reverse);
     if (net::Mac::from(view.inner.data()) != sent.original_dst ||

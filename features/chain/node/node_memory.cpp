@@ -48,9 +48,12 @@ void NodeBinding::open(const dataplane::OpenInput& input) {
     flow_memory_ = static_cast<FlowContextMemory*>(
         input.pool(FlowContextMemory::pool_name, sizeof(FlowContextMemory),
                    FlowContextMemory::layout_version, fresh));
-    if (!flow_memory_) memory_ = nullptr;
+    renumbered_ = static_cast<RenumberedMemory*>(
+        input.pool(RenumberedMemory::pool_name, sizeof(RenumberedMemory),
+                   RenumberedMemory::layout_version, fresh));
+    if (!flow_memory_ || !renumbered_) memory_ = nullptr;
     if (!memory_) return;
-    flow_contexts_ = FlowContexts(*flow_memory_, worker_, workers_);
+    flow_contexts_ = FlowContexts(*flow_memory_, *renumbered_, worker_, workers_);
     std::uint64_t none = 0;
     memory_->seed.compare_exchange_strong(none, draw_seed(), std::memory_order_acq_rel);
 }

@@ -193,6 +193,7 @@ private:
     std::array<NodeSecret, max_local_nodes> secrets_{};
     std::array<Contexts, max_local_nodes> contexts_{};
     FlowContextMemory* flow_memory_ = nullptr;
+    RenumberedMemory* renumbered_ = nullptr;
     FlowContexts flow_contexts_;
 };
 

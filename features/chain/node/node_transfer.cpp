@@ -115,16 +115,18 @@ void take_flows(const SavedNode& in, const NodeSlot& slot, ToNode::State& state,
     for (const SavedFlowContext* one : ours) {
         const FlowContext context = fresh(*one, number, now_ns);
         if (contexts.holds(context, in.context_of())) continue;  // it came a second time
-        if (contexts.put(one->id, context, in.context_of())) ++out.taken;
+        if (contexts.put(one->id, context, in.context_of(), now_ns)) ++out.taken;
         else others.push_back(one);
     }
     for (const SavedFlowContext* one : others) {
-        if (!contexts.add(fresh(*one, number, now_ns), in.context_of(), now_ns)) {
+        const bool numbered = in.context_of() != ContextOf::tuple;
+        if (!contexts.add(fresh(*one, number, now_ns), in.context_of(), now_ns,
+                          numbered ? one->id : no_context_id)) {
             ++out.lost;
             continue;
         }
         ++out.taken;
-        if (in.context_of() != ContextOf::tuple) ++out.renumbered;
+        if (numbered) ++out.renumbered;
     }
 }
 

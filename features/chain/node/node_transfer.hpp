@@ -27,7 +27,7 @@ Result<SavedPart> save_node(const ToNode::Tables&, ToNode::State&, std::string_v
 
 struct RestoredPart {
     std::uint32_t taken = 0;       // contexts that this worker owns now
-    std::uint32_t renumbered = 0;  // of these, under another number: packets inside are lost
+    std::uint32_t renumbered = 0;  // of these, under another number than they had
     std::uint32_t lost = 0;        // contexts that found no place
 };
 

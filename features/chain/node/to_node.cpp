@@ -116,9 +116,14 @@ FlowContext* remember(Packet& p, const NodeTable::Place& place, ContextOf of, Wo
 FlowContext* remember_by_cookie(Packet& p, const NodeTable::Place& place, ContextOf of,
                                 Work& work) {
     FlowContext* context = remember(p, place, of, work);
-    if (context && context->cookie == 0)
-        context->cookie = context_cookie(work.state.binding.secret(place.node),
-                                         work.state.binding.flow_contexts().id_of(*context),
+    if (!context) return nullptr;
+    const std::uint32_t id = work.state.binding.flow_contexts().id_of(*context);
+    // One that came from another host may have another number here. A mark has its number beside
+    // the cookie.
+    const bool is_former = id_of_cookie(context->cookie) != id &&
+                           work.tables.nodes.nodes[place.node].contexts != NodeContexts::mark;
+    if (context->cookie == 0 || is_former)
+        context->cookie = context_cookie(work.state.binding.secret(place.node), id,
                                          std::uint64_t{p.smd.flow_handle} << 32 ^ p.smd.spi ^
                                              std::uint64_t{p.smd.anchor_host} << 16);
     return context;
@@ -436,7 +441,7 @@ void look_after_waiting(Work& work, dataplane::Exits<Exit>& exits) {
 
 void ToNode::leave(State& state, dataplane::Exits<Exit>& exits, Emit& emit) {
     for (std::size_t i = 0; i < state.waits; ++i) {
-        exits.note(Exit::queue_full);
+        exits.note(Exit::hold_gone);
         emit.release(*state.waiting[i].packet);
     }
     state.waits = 0;

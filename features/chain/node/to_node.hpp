@@ -73,10 +73,12 @@ struct ToNode {
         bad_frame,  // cannot be given the form that the node needs (DP-25), or no room in front
         queue_full,  // more wait for a node that moves than there is room for, or for too long
         ttl_expired,  // after the node, to the host it went to
+        hold_gone,    // they waited for a node that moves, and the engine went
         count_
     };
-    static constexpr std::array<std::string_view, 5> exit_names = {
-        "MTU", "CTX_FULL", "to_node.bad_frame", "QUEUE_FULL", "TTL_EXPIRED"};
+    static constexpr std::array<std::string_view, 6> exit_names = {
+        "MTU",        "CTX_FULL",    "to_node.bad_frame",
+        "QUEUE_FULL", "TTL_EXPIRED", "to_node.hold_gone"};
 
     static Result<std::shared_ptr<const Tables>> compile(
         const dataplane::CompileInput&, const std::shared_ptr<const Tables>& previous);
