@@ -271,12 +271,15 @@ Result<std::uint64_t> Engine::take_port(const weir_port_info& info, bool attache
     for (AttachedPort& port : ports)  // the name may have had another index before
         if (std::string_view(port.info.name) == info.name) port = no_attached_port();
     ports[info.index] = {info, *scope, attached};
-    if (attached) {
-        moved_.erase(info.name);  // it may have been away
-        end_pass(info.index);
-    }
+    const MovedPorts::Known before = moved_.all();
+    if (attached) moved_.erase(info.name);  // it may have been away
     auto ticket = rebuild(snapshot_, ports);
-    if (ticket) ports_ = std::move(ports);
+    if (!ticket) {
+        moved_.put_back(before);
+        return ticket;
+    }
+    ports_ = std::move(ports);
+    if (attached) end_pass(info.index);
     return ticket;
 }
 
@@ -300,20 +303,27 @@ std::uint64_t Engine::detach(std::uint32_t port) {
     AttachedPort* entry = port_of(port);
     if (!entry) return 0;
     const std::uint32_t scope = entry->scope;
-    *entry = no_attached_port();
-    end_pass(port);
+    const AttachedPort attached = std::exchange(*entry, no_attached_port());
+    const MovedPorts::Known before = moved_.all();
     moved_.erase_if([&](const dataplane::MovedPort& one) {
         return one.index == port && one.to_host == net::no_port;  // frozen, and not to move
     });
-    auto ticket = rebuild(snapshot_, ports_, scope);
-    return ticket ? *ticket : 0;
+    const auto ticket = rebuild(snapshot_, ports_, scope);
+    if (!ticket) {
+        *entry = attached;
+        moved_.put_back(before);
+        return 0;
+    }
+    end_pass(port);
+    return *ticket;
 }
 
 std::uint64_t Engine::quiesce(std::uint32_t port) {
     AttachedPort* entry = port_of(port);
     if (!entry) return 0;
-    entry->attached = false;
-    auto ticket = rebuild(snapshot_, ports_);
+    const bool was_attached = std::exchange(entry->attached, false);
+    const auto ticket = rebuild(snapshot_, ports_);
+    if (!ticket) entry->attached = was_attached;
     return ticket ? *ticket : 0;
 }
 

@@ -156,4 +156,10 @@ void MovedPorts::erase_if(const std::function<bool(const MovedPort&)>& wanted) {
     for (const std::string& name : names) erase(name);
 }
 
+void MovedPorts::put_back(const Known& before) {
+    const Known then = before;  // it may be a view of what changes here
+    erase_if([](const MovedPort&) { return true; });
+    for (const MovedPort& one : then) add(one);
+}
+
 }  // namespace weir::engine

@@ -27,7 +27,10 @@ public:
     // Takes over what is there. Returns how much of it was damaged, and is forgotten.
     std::size_t open(OpenPool open_pool);
 
-    const std::vector<dataplane::MovedPort>& all() const { return moved_; }
+    using Known = std::vector<dataplane::MovedPort>;
+    const Known& all() const { return moved_; }
+    // What all() was, where a change came to nothing.
+    void put_back(const Known& before);
     // Instead of what was known of a port of that name, or of the first one where there is no room.
     void add(dataplane::MovedPort port);
     void erase(std::string_view name);

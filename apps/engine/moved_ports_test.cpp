@@ -76,6 +76,24 @@ TEST_F(MovedPortsTest, TheNextEngineKnowsWhatThisOneDid) {
     EXPECT_TRUE(last.all().empty());
 }
 
+TEST_F(MovedPortsTest, AChangeThatCameToNothingLeavesNoTrace) {
+    MovedPorts ports;
+    again(ports);
+    ports.add(moved("g1", 3));
+    ports.add(moved("g2", 1));
+    const MovedPorts::Known before = ports.all();
+    ports.add(moved("g1", 0, net::no_port));  // frozen: instead of what was known of it
+    ports.erase("g2");
+    ports.put_back(before);
+    ASSERT_EQ(ports.all().size(), 2u);
+    EXPECT_EQ(ports.all()[0].to_host, 2u);
+    EXPECT_EQ(ports.all()[0].handle(2), 1001u);
+    EXPECT_EQ(ports.all()[1].name, "g2");
+    MovedPorts next;
+    EXPECT_EQ(again(next), 0u);
+    EXPECT_EQ(next.all().size(), 2u) << "for the next engine neither";
+}
+
 TEST_F(MovedPortsTest, MemoryOfAnotherLayoutIsNotTakenForThis) {
     MovedPorts first;
     again(first);

@@ -206,14 +206,14 @@ Result<std::uint64_t> Engine::forward(const weir_port_move& move, std::string_vi
                                   [](const auto& a, const auto& b) { return a.first == b.first; });
     map->erase(map->begin(), kept.base());
     const std::string name = port->name;
+    const MovedPorts::Known before = moved_.all();
     moved_.add({name, port->index, port->anchor_id(), port->vni, port->mac, move.to_host,
                 move.to_anchor, move.until_ns, std::move(map)});
     const bool stays = move.to_host == net::no_port;  // nobody knows yet: it is only frozen
     const std::uint64_t ticket = stays ? quiesce(move.port) : detach(move.port);
     if (ticket != 0) return ticket;
-    moved_.erase(name);
-    return Error{Errc::internal, "port " + name, "",
-                 "could not be given up"};
+    moved_.put_back(before);
+    return Error{Errc::internal, "port " + name, "", "could not be given up"};
 }
 
 }  // namespace weir::engine

@@ -38,7 +38,8 @@ Value prepare(PortMoves& moves, const std::string& port, const Value& request) {
     return answer;
 }
 
-// All blobs, or those before the first that is refused: none of that one's records are in.
+// All blobs, or those before the first that a worker refuses: of that one, workers before it have
+// their share. Whoever leads the move gives it up then, and all of it goes.
 Value load(PortMoves& moves, const std::string& port, const Value& request) {
     std::string handles;
     for (const Value& text : request["blobs"].items()) {
