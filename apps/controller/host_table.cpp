@@ -92,6 +92,7 @@ void HostTable::replan(const std::string& name) {
     if (found == hosts_.end()) return;
     plan(name, found->second);
     found->second.settled = 0;
+    found->second.refused.reset();  // that was another plan
     advance_all();
 }
 
@@ -121,11 +122,37 @@ bool HostTable::is_connected(const std::string& host) const {
     return found != hosts_.end() && found->second.session && found->second.has_said_hello;
 }
 
-bool HostTable::has_plan(const std::string& host) const {
+Result<bool> HostTable::runs(const std::string& host, std::uint64_t revision) const {
     const std::lock_guard lock(mutex_);
     const auto found = hosts_.find(host);
-    return found != hosts_.end() && found->second.has_said_hello && !found->second.in_flight &&
-           found->second.settled == state_->revision;
+    if (found == hosts_.end()) return false;
+    const Host& one = found->second;
+    if (one.refused && one.refused->revision >= revision)
+        return Error{Errc::unavailable, "host/" + host, {},
+                     "refused it: " + one.refused->error.text()};
+    return one.has_said_hello && one.settled >= revision;
+}
+
+Result<bool> HostTable::has_plan(const std::string& host) const {
+    std::uint64_t newest = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        newest = state_->revision;
+        const auto found = hosts_.find(host);
+        if (found != hosts_.end() && found->second.in_flight) return false;
+    }
+    return runs(host, newest);
+}
+
+std::string HostTable::why_late(const std::string& host) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = hosts_.find(host);
+    if (found == hosts_.end() || !found->second.session) return "it is not connected";
+    const Host& one = found->second;
+    if (!one.has_said_hello) return "it has not said what it runs";
+    if (one.in_flight) return "it has not answered";
+    if (one.held.empty()) return "it is not its turn";
+    return "other hosts are not ready for " + one.held.front().text();
 }
 
 void HostTable::advance_all() {
@@ -259,6 +286,7 @@ void HostTable::take(const std::string& name, Host& host, rest::Applied applied)
 
 void HostTable::take(const std::string& name, Host& host, rest::Refused refused) {
     if (!host.in_flight || host.in_flight->target != refused.revision) return;
+    const bool is_former = host.in_flight->plan != host.plans;
     host.in_flight.reset();
     log::warn("host.refused_revision", {{"host", name},
                                         {"revision", refused.revision},
@@ -266,7 +294,7 @@ void HostTable::take(const std::string& name, Host& host, rest::Refused refused)
     model::Value details = reason_of(refused.error.text());
     details.set("revision", refused.revision);
     events_.add("host.refused_revision", name, details);
-    host.refused = std::move(refused);
+    if (!is_former) host.refused = std::move(refused);
     advance(host);
 }
 

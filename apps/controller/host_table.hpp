@@ -66,8 +66,11 @@ public:
     // The host's plan as it would be then.
     model::Snapshot plan_if(const std::string& host, const std::string& port) const;
     bool is_connected(const std::string& host) const;
-    // It runs its part of the newest revision, nothing held back.
-    bool has_plan(const std::string& host) const;
+    // Whether it runs its part of this revision or a later one, nothing held back; of the newest
+    // one. Errors: unavailable, with the reason, if it refused that.
+    Result<bool> runs(const std::string& host, std::uint64_t revision) const;
+    Result<bool> has_plan(const std::string& host) const;
+    std::string why_late(const std::string& host) const;
     const model::Registry& registry() const { return registry_; }
 
     std::uint64_t resyncs() const;  // hellos answered with a difference that was not empty

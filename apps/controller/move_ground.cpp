@@ -1,6 +1,5 @@
 #include "apps/controller/move_ground.hpp"
 
-#include <algorithm>
 #include <future>
 #include <memory>
 #include <utility>
@@ -29,14 +28,13 @@ Result<Value> HostGround::ask(const std::string& host, Value question) {
 
 bool HostGround::is_connected(const std::string& host) const { return hosts_.is_connected(host); }
 
-bool HostGround::runs(const std::string& host, std::uint64_t revision) const {
-    const auto statuses = hosts_.statuses();
-    return std::ranges::any_of(statuses, [&](const HostStatus& status) {
-        return status.name == host && status.is_connected && status.applied >= revision;
-    });
+Result<bool> HostGround::runs(const std::string& host, std::uint64_t revision) const {
+    return hosts_.runs(host, revision);
 }
 
-bool HostGround::has_plan(const std::string& host) const { return hosts_.has_plan(host); }
+Result<bool> HostGround::has_plan(const std::string& host) const { return hosts_.has_plan(host); }
+
+std::string HostGround::why_late(const std::string& host) const { return hosts_.why_late(host); }
 
 void HostGround::expect_arrival(const std::string& port, const std::string& host) {
     hosts_.expect_arrival(port, host);

@@ -26,10 +26,13 @@ public:
     // Waits for the host's answer, for some seconds at most; what it calls an error is one here.
     virtual Result<model::Value> ask(const std::string& host, model::Value question) = 0;
     virtual bool is_connected(const std::string& host) const = 0;
-    // The host runs its part of this revision or a later one, nothing held back.
-    virtual bool runs(const std::string& host, std::uint64_t revision) const = 0;
-    // It runs its part of the newest revision, expected arrivals included.
-    virtual bool has_plan(const std::string& host) const = 0;
+    // Whether the host runs its part of this revision or a later one, nothing held back. Errors: it
+    // will not, as it refused it.
+    virtual Result<bool> runs(const std::string& host, std::uint64_t revision) const = 0;
+    // As to the newest revision, expected arrivals included.
+    virtual Result<bool> has_plan(const std::string& host) const = 0;
+    // Why it does not yet, for people.
+    virtual std::string why_late(const std::string& host) const = 0;
     virtual void expect_arrival(const std::string& port, const std::string& host) = 0;
     virtual void forget_arrival(const std::string& port) = 0;
     virtual model::Snapshot plan_if(const std::string& host, const std::string& port) const = 0;
@@ -52,8 +55,9 @@ public:
 
     Result<model::Value> ask(const std::string& host, model::Value question) override;
     bool is_connected(const std::string& host) const override;
-    bool runs(const std::string& host, std::uint64_t revision) const override;
-    bool has_plan(const std::string& host) const override;
+    Result<bool> runs(const std::string& host, std::uint64_t revision) const override;
+    Result<bool> has_plan(const std::string& host) const override;
+    std::string why_late(const std::string& host) const override;
     void expect_arrival(const std::string& port, const std::string& host) override;
     void forget_arrival(const std::string& port) override;
     model::Snapshot plan_if(const std::string& host, const std::string& port) const override;

@@ -100,7 +100,7 @@ void MoveJob::end(const Status& status) {
     const std::lock_guard lock(mutex_);
     if (!status) errors_.push_back(status.error());
     state_ = status ? "done" : "failed";
-    is_over_ = true;
+    is_over_ = is_final_ = true;
     is_waiting_ = false;
     changed_.notify_all();
 }
@@ -112,6 +112,13 @@ Status MoveJob::stopped() const {
     return {};
 }
 
+Status MoveJob::commit() {
+    const Status status = stopped();
+    const std::lock_guard lock(mutex_);
+    is_final_ = true;
+    return status;
+}
+
 bool MoveJob::was_told(std::chrono::milliseconds within) {
     std::unique_lock lock(mutex_);
     ground_.rest(lock, changed_, within,
@@ -121,7 +128,7 @@ bool MoveJob::was_told(std::chrono::milliseconds within) {
 
 void MoveJob::rest(std::chrono::milliseconds span) {
     std::unique_lock lock(mutex_);
-    ground_.rest(lock, changed_, span, [&] { return (is_cancelled_ && !is_over_) || is_left_; });
+    ground_.rest(lock, changed_, span, [&] { return (is_cancelled_ && !is_final_) || is_left_; });
 }
 
 Status MoveJob::go_on() {
@@ -137,6 +144,7 @@ Status MoveJob::go_on() {
 Status MoveJob::cancel() {
     const std::lock_guard lock(mutex_);
     if (is_over_) return error(Errc::conflict, "its move is over: " + state_);
+    if (is_final_) return error(Errc::conflict, "it has moved: there is no way back");
     is_cancelled_ = true;
     changed_.notify_all();
     return {};

@@ -40,6 +40,8 @@ public:
 
     // What its leader hears. An error: it is to end.
     Status stopped() const;
+    // From now on there is no way back: nobody can cancel it. An error: somebody did before.
+    Status commit();
     // Somebody said that it should go on, now or within so long.
     bool was_told(std::chrono::milliseconds within);
     // Waits, unless it is to end.
@@ -65,7 +67,7 @@ private:
     std::string state_;
     std::vector<Error> errors_;
     model::Value progress_ = model::Value::object();
-    bool is_waiting_ = false, is_told_ = false, is_cancelled_ = false;
+    bool is_waiting_ = false, is_told_ = false, is_cancelled_ = false, is_final_ = false;
     bool is_left_ = false, is_over_ = false, is_free_ = false;
 };
 

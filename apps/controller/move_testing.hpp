@@ -51,7 +51,7 @@ public:
         : MoveGround(kinds, wanted, log) {}
 
     // Set before the move begins; called on the leader's thread.
-    std::set<std::string> away;                   // hosts that are not connected
+    std::set<std::string> away, refuses;          // hosts: not connected; that say no to plans
     std::function<bool(const std::string&)> runs_newest = [](const auto&) { return true; };
     std::function<Result<Value>(const std::string& what)> answer;  // "h1 host-move-save"
     std::function<void()> while_resting = [] {};
@@ -69,8 +69,15 @@ public:
         return answer(what);
     }
     bool is_connected(const std::string& host) const override { return !away.contains(host); }
-    bool runs(const std::string& host, std::uint64_t) const override { return runs_newest(host); }
-    bool has_plan(const std::string& host) const override { return runs_newest(host); }
+    Result<bool> runs(const std::string& host, std::uint64_t) const override {
+        return has_plan(host);
+    }
+    Result<bool> has_plan(const std::string& host) const override {
+        if (refuses.contains(host))
+            return Error{Errc::unavailable, "host/" + host, {}, "refused it: too much"};
+        return runs_newest(host);
+    }
+    std::string why_late(const std::string&) const override { return "it has not answered"; }
     void expect_arrival(const std::string& port, const std::string& host) override {
         const std::lock_guard lock(mutex_);
         arrivals_[port] = host;
@@ -152,7 +159,8 @@ protected:
         ASSERT_TRUE(file) << file.error().text();
         auto made = std::make_unique<MoodyStore>(std::move(*file));
         store = made.get();
-        auto opened = Intent::open(registry, std::move(made), [](const auto&) {});
+        auto opened = Intent::open(registry, std::move(made),
+                                   [this](const auto& state) { on_change(*state); });
         ASSERT_TRUE(opened) << opened.error().text();
         intent = std::move(*opened);
         events = std::make_unique<EventLog>();
@@ -204,6 +212,8 @@ protected:
         for (const Value& event : events->after(0, 1000)) types.push_back(event["type"].as_text());
         return types;
     }
+
+    std::function<void(const State&)> on_change = [](const State&) {};  // of the intent, or reports
 
     std::string dir;
     model::Registry registry;

@@ -118,8 +118,9 @@ Status Moves::make_room(const Key& key) {
         return Error{Errc::limit, "moves", {},
                      "no more than " + std::to_string(max_at_once) + " at once"};
     for (const Key& over : free) {
+        std::thread& ended = moves_[over].thread;
+        if (ended.joinable()) ended.join();  // its stack goes; what became of it stays
         if (over != key && remembered < max_moves) continue;
-        moves_[over].thread.join();
         moves_.erase(over);
     }
     return {};

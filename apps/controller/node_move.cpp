@@ -95,11 +95,13 @@ Status NodeMove::fit() {
 Status NodeMove::steps() {
     tell("started");
     if (Status ready = be(MovePhase::announced, {move_.to, move_.from}); !ready) return ready;
+    job_.be("announced");
     const Time since = ground_.now();
     if (Status frozen = be(MovePhase::frozen, {move_.from}); !frozen) return frozen;
     if (!order_.without_state)
         if (Status state = carry(); !state) return state;
     if (Status kept = job_.keep_as(carried); !kept) return kept;
+    job_.be("frozen");  // whoever hears that may move the machine
     return hand_over(since);
 }
 
@@ -108,7 +110,9 @@ Status NodeMove::hand_over(Time since) {
     if (Status plugged = wait_for_ports(); !plugged) return plugged;
     if (move_.phase == MovePhase::frozen)  // a controller before this one may have come further
         if (Status expected = be(MovePhase::arriving, {}); !expected) return expected;
+    job_.be("arriving");
     if (Status there = wait_for_node(); !there) return there;
+    if (Status wanted = job_.commit(); !wanted) return wanted;
     const Status settled = settle();
     const double ms = std::chrono::duration<double, std::milli>(ground_.now() - since).count();
     job_.measure("frozen_ms", ms);
@@ -140,18 +144,23 @@ Status NodeMove::put_phase(MovePhase phase) {
     return job_.keep_as(std::string(model::enum_name(phase)), put);
 }
 
-// The next phase, until these hosts know of it.
+// The next phase, until these hosts have taken it.
 Status NodeMove::be(MovePhase phase, const std::vector<std::string>& hosts) {
     if (Status stored = put_phase(phase); !stored) return stored;
-    job_.be(std::string(model::enum_name(phase)));
     const std::uint64_t revision = ground_.intent.current()->revision;
     const Time until = ground_.now() + apply_patience;
-    const auto is_ready = [&](const std::string& host) { return ground_.runs(host, revision); };
-    while (!std::ranges::all_of(hosts, is_ready)) {
-        if (Status stopped = job_.stopped(); !stopped) return stopped;
-        if (ground_.now() > until)
-            return error(Errc::unavailable, "the hosts did not take the next step in time");
-        job_.rest(look_again);
+    for (const std::string& host : hosts) {
+        for (;;) {
+            const Result<bool> runs = ground_.runs(host, revision);
+            if (!runs) return runs.error();
+            if (*runs) break;
+            if (Status stopped = job_.stopped(); !stopped) return stopped;
+            if (ground_.now() > until)
+                return Error{Errc::unavailable, "host/" + host, {},
+                             "did not take the step " + std::string(model::enum_name(phase)) +
+                                 " in time: " + ground_.why_late(host)};
+            job_.rest(look_again);
+        }
     }
     return {};
 }
@@ -302,7 +311,7 @@ MoveOrder move_of_node(NodeMoveOrder order) {
     return {std::move(record), [order = std::move(order)](MoveGround& ground, MoveJob& job) {
                 job.measure("frozen_ms", 0);
                 for (const char* what : {"contexts", "renumbered", "lost"}) job.set(what, 0);
-                job.be("announced");
+                job.be("starting");
                 return std::make_unique<NodeMove>(ground, job, order);
             }};
 }

@@ -200,19 +200,62 @@ TEST_F(NodeMoveTest, AHostWithAsManyNodesAsItCanTakesNoMore) {
 TEST_F(NodeMoveTest, HostsThatDoNotTakeTheFirstStepUndoIt) {
     ground->runs_newest = [](const std::string& host) { return host != "h2"; };
     ASSERT_TRUE(begin());
-    expect_undone("service-node/n1: the hosts did not take the next step in time");
+    expect_undone(
+        "host/h2: did not take the step announced in time: it has not answered");
     EXPECT_TRUE(ground->asked().empty());
     EXPECT_GE(ground->elapsed(), std::chrono::seconds(15));
 }
 
+// Whoever hears "frozen" moves the machine.
 TEST_F(NodeMoveTest, AnOldHostThatDoesNotFreezeItUndoesIt) {
     ground->runs_newest = [this](const std::string&) {
         const auto state = intent->current();
         return state->reported.find<ServiceNodeMove>("n1")->phase == MovePhase::announced;
     };
+    std::set<std::string> said;
+    ground->while_resting = [&] {
+        said.insert(moves->status(Subject::service_node, "n1")["state"].as_text());
+    };
     ASSERT_TRUE(begin());
-    expect_undone("service-node/n1: the hosts did not take the next step in time");
+    expect_undone("host/h1: did not take the step frozen in time: it has not answered");
     EXPECT_TRUE(ground->asked().empty()) << "what is not frozen is not carried";
+    EXPECT_EQ(said, std::set<std::string>{"announced"});
+}
+
+TEST_F(NodeMoveTest, FrozenIsSaidWhenAllIsCarried) {
+    std::vector<std::string> said;
+    ground->answer = [&](const std::string& what) {
+        said.push_back(what + ": " +
+                       moves->status(Subject::service_node, "n1")["state"].as_text());
+        return answer(what);
+    };
+    ASSERT_TRUE(begin());
+    EXPECT_EQ(moved()["state"].as_text(), "done");
+    const std::vector<std::string> wanted = {
+        "h1 save-service-node: announced", "h2 restore-service-node: announced",
+        "h1 save-service-node: announced", "h2 restore-service-node: announced",
+        "h2 host-ports: frozen"};
+    EXPECT_EQ(said, wanted);
+}
+
+TEST_F(NodeMoveTest, AHostThatRefusesAStepIsNotWaitedFor) {
+    ground->refuses = {"h1"};
+    ASSERT_TRUE(begin());
+    expect_undone("host/h1: refused it: too much");
+    EXPECT_LT(ground->elapsed(), std::chrono::seconds(1));
+}
+
+TEST_F(NodeMoveTest, WhatIsThereCannotBeCancelled) {
+    const auto cancelled = std::make_shared<Status>();
+    on_change = [this, cancelled](const State& state) {  // its leader is about to say "done"
+        if (state.intent.find<ServiceNode>("n1")->host.name == "h2" && *cancelled)
+            *cancelled = moves->cancel(Subject::service_node, "n1");
+    };
+    ASSERT_TRUE(begin());
+    EXPECT_EQ(moved()["state"].as_text(), "done");
+    ASSERT_FALSE(*cancelled);
+    EXPECT_EQ(cancelled->error().message, "it has moved: there is no way back");
+    EXPECT_EQ(where(), "h2");
 }
 
 TEST_F(NodeMoveTest, WhateverAHostRefusesIsUndone) {
@@ -307,11 +350,11 @@ TEST_F(NodeMoveTest, AStoreThatFailsEndsItBeforeItBegins) {
 }
 
 TEST_F(NodeMoveTest, ItCanBeCancelledUntilItIsThere) {
-    for (const char* state : {"announced", "frozen", "arriving"}) {
+    for (const char* state : {"starting", "frozen", "arriving"}) {
         SCOPED_TRACE(state);
         parts = 0;
         is_plugged = std::string(state) == "arriving";
-        const bool is_told = std::string(state) != "announced";
+        const bool is_told = std::string(state) != "starting";
         ground->runs_newest = [is_told](const std::string&) { return is_told; };
         cancel_when(state);
         ASSERT_TRUE(eventually([&] { return begin().ok(); }));

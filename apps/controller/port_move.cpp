@@ -170,13 +170,17 @@ Status PortMove::prepare() {
     job_.be("prepare");
     ground_.expect_arrival(order_.port, order_.to);
     is_prepared_ = true;
-    while (!ground_.has_plan(order_.to)) {
+    for (;;) {
+        const Result<bool> has_plan = ground_.has_plan(order_.to);
+        if (!has_plan) return has_plan.error();
+        if (*has_plan) break;
         if (Status stopped = job_.stopped(); !stopped) return stopped;
         if (!ground_.is_connected(order_.to))
             return Error{Errc::unavailable, "host/" + order_.to, {}, "went away"};
         if (ground_.now() - begun > apply_patience)
             return Error{Errc::unavailable, "host/" + order_.to, {},
-                         "did not apply the port's plan in time"};
+                         "did not apply the port's plan in time: " +
+                             ground_.why_late(order_.to)};
         job_.rest(look_again);
     }
     Value question = moving(order_.port);
@@ -279,6 +283,7 @@ Status PortMove::wait_frozen() {
 Status PortMove::hand_over() {
     job_.be("activate");
     if (Status last = pass(true); !last) return last;
+    if (Status wanted = job_.commit(); !wanted) return wanted;
     if (Status active = activate(); !active) return active;
     is_there_ = true;
     const double ms = ms_since(frozen_at_);
@@ -408,6 +413,7 @@ Status PortMove::resume() {
         return there;
     if ((*found)["state"].as_text() != "here") return ended;
     is_there_ = true;
+    (void)job_.commit();  // whatever was wanted of it
     if (freeze_again()) send_on();
     return conclude();
 }

@@ -212,6 +212,23 @@ TEST_F(ArrivingPlan, IsThereBeforeThePortIsPrepared) {
     EXPECT_TRUE(had_port);
 }
 
+TEST_F(ArrivingPlan, ADestinationThatRefusesItIsNotWaitedFor) {
+    const auto begun = std::chrono::steady_clock::now();
+    destination->refuses = true;
+    ASSERT_EQ(move(R"({"to":"h4","force":true})").status, 200);
+    const Value status = finished();
+    EXPECT_EQ(status["state"].as_text(), "failed");
+    const Value error = status["errors"].items().at(0);
+    EXPECT_EQ(error["object"].as_text(), "host/h4");
+    EXPECT_EQ(error["message"].as_text(),
+              "refused it: port/g1: mtu: too large for this host");
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(14));
+    EXPECT_FALSE(was_asked("h4 host-move-prepare"));
+    destination->refuses = false;
+    ASSERT_EQ(move(R"({"to":"h4","force":true})").status, 200);
+    EXPECT_EQ(finished()["state"].as_text(), "done") << "it was not for ever";
+}
+
 // Where a controller ends in the middle, and another one follows it; time is virtual.
 class PortMoveRecovery : public MoveTest {
 protected:
