@@ -78,6 +78,13 @@ model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& r
     return out;
 }
 
+bool remember(const Occasion& occasion, model::Snapshot& reported) {
+    bool changed = false;
+    for (const Feature& feature : all())
+        if (feature.remember) changed |= feature.remember(occasion, reported);
+    return changed;
+}
+
 bool take_report(const model::Value& event, std::string_view host, const model::Snapshot& intent,
                  model::Snapshot& reported) {
     bool changed = false;

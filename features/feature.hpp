@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,14 @@ struct Order {
     // Whether others rely on this host having `first/name` of its plan. Pure.
     bool (*relied_upon)(const model::Snapshot& plan, const std::string& name,
                         std::string_view host);
+};
+
+// A change of what operators want is about to be made, or time goes on and nothing is changed.
+struct Occasion {
+    const model::Snapshot& before;  // what operators wanted until now
+    const model::Snapshot& intent;  // and what they want
+    std::uint64_t now_s = 0;        // since 1970
+    bool is_start = false;          // of a controller: hosts may know more than it does
 };
 
 // What a feature gives to everybody who is not a worker: its words, its checks, its plan.
@@ -41,6 +50,13 @@ struct Feature {
     // As `report`, where the answer to `host` depends on what operators want. Pure.
     bool (*answer)(const model::Value& event, std::string_view host, const model::Snapshot& intent,
                    model::Snapshot& reported) = nullptr;
+    // Which of the resources in `left` (a host runs them, its plan has them no more) must stay as
+    // long as `lingering` of them do for other hosts' sake (Order). Null: none. Pure.
+    std::vector<model::ResourceKey> (*keeps)(
+        const model::Snapshot& left, std::span<const model::ResourceKey> lingering) = nullptr;
+    // Keeps in `reported` what operators took away and hosts need for a while; true if that
+    // changed. What stands there is planned like what operators want. Null: nothing. Pure.
+    bool (*remember)(const Occasion&, model::Snapshot& reported) = nullptr;
 };
 
 // All features, in the order of features/all.hpp.
@@ -49,6 +65,9 @@ std::span<const Feature> all();
 // What `host` needs to know: the plans of all features for what operators want and hosts report.
 model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& reported,
                          std::string_view host);
+
+// Has every feature remember; true if `reported` changed and hosts should be planned again.
+bool remember(const Occasion& occasion, model::Snapshot& reported);
 
 // Gives the event to every feature; true if `reported` changed and hosts should be planned again.
 bool take_report(const model::Value& event, std::string_view host, const model::Snapshot& intent,

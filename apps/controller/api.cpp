@@ -183,16 +183,13 @@ Value shown(const model::Kind& kind, const model::Snapshot& snapshot, const std:
 
 }  // namespace
 
-// What operators declared and what hosts reported, in one list by name.
+// What operators declared, or what Weir made. What they deleted is not shown as theirs, though it
+// may be kept for a while (features::Feature::remember).
 Response Api::collection(const model::Kind& kind) const {
     const auto state = intent_.current();
-    std::map<std::string, const model::Snapshot*> where;
-    for (std::string& name : kind.names(state->intent)) where[std::move(name)] = &state->intent;
-    for (std::string& name : kind.names(state->reported)) where[std::move(name)] = &state->reported;
+    const model::Snapshot& from = kind.is_made_by_weir() ? state->reported : state->intent;
     Value items = Value::array();
-    for (const auto& [name, snapshot] : where) {
-        items.push(shown(kind, *snapshot, name));
-    }
+    for (const std::string& name : kind.names(from)) items.push(shown(kind, from, name));
     Value out;
     out.set("revision", state->revision);
     out.set("items", std::move(items));
@@ -201,13 +198,9 @@ Response Api::collection(const model::Kind& kind) const {
 
 Response Api::one(const model::Kind& kind, const std::string& name) const {
     const auto state = intent_.current();
-    for (const model::Snapshot* snapshot : {&state->reported, &state->intent}) {
-        if (!kind.contains(*snapshot, name)) continue;
-        return json(shown(kind, *snapshot, name));
-    }
-    std::vector<std::string> names = kind.names(state->intent);
-    for (std::string& reported : kind.names(state->reported)) names.push_back(std::move(reported));
-    std::string why = "there is no such resource" + did_you_mean(name, names);
+    const model::Snapshot& from = kind.is_made_by_weir() ? state->reported : state->intent;
+    if (kind.contains(from, name)) return json(shown(kind, from, name));
+    std::string why = "there is no such resource" + did_you_mean(name, kind.names(from));
     if (!kind.shown_by().empty()) why = "no store holds it: see " + std::string(kind.shown_by());
     return no_such(std::string(kind.name()) + "/" + name, why);
 }

@@ -7,7 +7,6 @@
 #include "apps/controller/node_move.hpp"
 #include "apps/controller/port_move.hpp"
 #include "base/log.hpp"
-#include "features/chain/feature.hpp"
 
 namespace weir::controller {
 namespace {
@@ -45,13 +44,35 @@ std::uint64_t seconds_since_1970() {
     return static_cast<std::uint64_t>(seconds.count());
 }
 
-void tick(HostTable& hosts, const std::stop_token& stop) {
+bool remember(std::span<const features::Feature> features, const features::Occasion& occasion,
+              model::Snapshot& reported) {
+    bool is_changed = false;
+    for (const features::Feature& feature : features)
+        if (feature.remember != nullptr) is_changed |= feature.remember(occasion, reported);
+    return is_changed;
+}
+
+// Time goes on: what was remembered may be over.
+void pass_time(std::span<const features::Feature> features, Intent& intent, bool is_start) {
+    const auto report = [&](model::Snapshot& reported) {
+        const auto now = intent.current();
+        const features::Occasion occasion{now->intent, now->intent, seconds_since_1970(), is_start};
+        return remember(features, occasion, reported);
+    };
+    if (const Status status = intent.report(report, "time"); !status)
+        log::warn("time.not_stored", {{"why", status.error().text()}});
+}
+
+void tick(std::span<const features::Feature> features, Intent& intent, HostTable& hosts,
+          const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any stopped;
     std::unique_lock lock(mutex);
     while (!stopped.wait_for(lock, stop, std::chrono::milliseconds(250),
-                             [&] { return stop.stop_requested(); }))
+                             [&] { return stop.stop_requested(); })) {
+        pass_time(features, intent, false);
         hosts.tick();
+    }
 }
 
 }  // namespace
@@ -87,13 +108,17 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
         return status.ok();
     };
     c.hosts_ = std::make_unique<HostTable>(c.registry_, plan, take, c.events_,
-                                             Rollout(features, options.rollout,
-                                                     chain::nodes_of_lingering_paths));
+                                             Rollout(features, options.rollout));
     HostTable* const hosts = c.hosts_.get();
     auto intent = Intent::open(c.registry_, std::move(options.store),
-                               [hosts](auto state) { hosts->publish(std::move(state)); });
+                               [hosts](auto state) { hosts->publish(std::move(state)); },
+                               [features](const auto& before, const auto& after, auto& reported) {
+                                   return remember(
+                                       features, {before, after, seconds_since_1970()}, reported);
+                               });
     if (!intent) return intent.error();
     c.intent_ = std::move(*intent);
+    pass_time(features, *c.intent_, true);
     forget_unrecorded_node_moves(*c.intent_);
     c.moves_ = std::make_unique<Moves>(std::make_unique<HostGround>(*c.intent_, *hosts, c.events_));
     c.moves_->recover([](const model::Move& record) {
@@ -116,7 +141,10 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
         });
     if (!server) return server.error();
     c.server_ = std::move(*server);
-    c.ticker_ = std::jthread([hosts](const std::stop_token& stop) { tick(*hosts, stop); });
+    c.ticker_ = std::jthread(
+        [features, intent = c.intent_.get(), hosts](const std::stop_token& stop) {
+            tick(features, *intent, *hosts, stop);
+        });
     log::info("controller.started", {{"revision", c.intent_->current()->revision},
                                      {"resources", c.intent_->current()->intent.size()}});
     return made;

@@ -261,8 +261,8 @@ TEST_F(HostsTest, WhatOneHostReportsReachesEveryHostAndOutlivesTheController) {
     h1->link().send_event(event);
     ASSERT_TRUE(has_applied("h2", 2));
     ASSERT_NE(h2->snapshot().find<model::Segment>("heard"), nullptr);
-    EXPECT_EQ(get("/v1/segment/heard")["vni"].as_uint(), 9u);
-    EXPECT_EQ(get("/v1/segment")["items"].size(), 2u);
+    EXPECT_EQ(h2->snapshot().find<model::Segment>("heard")->vni, 9u);
+    EXPECT_EQ(get("/v1/segment")["items"].size(), 1u) << "that is what operators wrote";
     EXPECT_EQ(apply(segment("web", 1), "?prune=true")["changes"].size(), 0u)
         << "what hosts report is not the operator's to prune";
     h1->link().send_event(event);
@@ -292,7 +292,11 @@ TEST_F(HostsTest, WhatHappenedWhileTheControllerWasAwayIsToldInOrderWhenItIsBack
     ASSERT_TRUE(h1->down.take());
     for (std::uint64_t vni = 2; vni <= 100; ++vni) h1->tell("segment-heard", "heard", vni);
     start();
-    ASSERT_TRUE(eventually([&] { return get("/v1/segment/heard")["vni"].as_uint() == 100; }));
+    ASSERT_TRUE(eventually([&] {
+        const model::Snapshot told_to_h1 = h1->snapshot();
+        const auto* heard = told_to_h1.find<model::Segment>("heard");
+        return heard && heard->vni == 100;
+    }));
     EXPECT_EQ(revision(), 100u) << "every one of them, once";
     const auto told = [&] {
         const Value events = get("/v1/events?limit=1000");

@@ -45,16 +45,18 @@ void fill_secrets(const model::Registry& registry, const model::Snapshot& stored
 }  // namespace
 
 Intent::Intent(const model::Registry& registry, std::unique_ptr<cluster::Store> store,
-               Listener listener)
+               Listener listener, Remember remember)
     : registry_(registry),
       store_(std::move(store)),
       listener_(std::move(listener)),
+      remember_(std::move(remember)),
       current_(std::make_shared<State>()) {}
 
 Result<std::unique_ptr<Intent>> Intent::open(const model::Registry& registry,
                                              std::unique_ptr<cluster::Store> store,
-                                             Listener listener) {
-    std::unique_ptr<Intent> intent(new Intent(registry, std::move(store), std::move(listener)));
+                                             Listener listener, Remember remember) {
+    std::unique_ptr<Intent> intent(new Intent(registry, std::move(store), std::move(listener),
+                                              std::move(remember)));
     if (auto status = intent->load(); !status) return status.error();
     intent->listener_(intent->current_);
     return intent;
@@ -142,6 +144,7 @@ Outcome Intent::change(const Edit& edit, const ApplyOptions& options) {
     }
     outcome.changes = model::changes(registry_, before->intent, candidate.intent);
     if (outcome.changes.empty() || options.dry_run) return outcome;
+    if (remember_) remember_(before->intent, candidate.intent, candidate.reported);
     if (auto status = commit(*before, std::move(candidate), options.note); !status) {
         outcome.failure = Outcome::Failure::store;
         outcome.errors = {status.error()};

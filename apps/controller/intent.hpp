@@ -48,12 +48,16 @@ public:
     using Listener = std::function<void(std::shared_ptr<const State>)>;
     // Changes what is reported; true if anything is different then.
     using Report = std::function<bool(model::Snapshot& reported)>;
+    // What of a change must be remembered in `reported` (features::Feature); true if anything is
+    // different then.
+    using Remember = std::function<bool(const model::Snapshot& before,
+                                        const model::Snapshot& intent, model::Snapshot& reported)>;
 
     // `listener` hears of every new state, in order, before the change is answered.
     // Errors: those of the store; invalid if what it holds cannot be read by this program.
     static Result<std::unique_ptr<Intent>> open(const model::Registry& registry,
                                                 std::unique_ptr<cluster::Store> store,
-                                                Listener listener);
+                                                Listener listener, Remember remember = {});
 
     std::shared_ptr<const State> current() const;
 
@@ -66,7 +70,7 @@ public:
 private:
     using Edit = std::function<Outcome::Failure(model::Snapshot& candidate, model::Errors&)>;
     Intent(const model::Registry& registry, std::unique_ptr<cluster::Store> store,
-           Listener listener);
+           Listener listener, Remember remember);
     Status load();
     Outcome change(const Edit& edit, const ApplyOptions& options);
     Status commit(const State& before, State candidate, const std::string& note);
@@ -74,6 +78,7 @@ private:
     const model::Registry& registry_;
     const std::unique_ptr<cluster::Store> store_;
     const Listener listener_;
+    const Remember remember_;
     std::mutex change_mutex_;  // one change at a time
     mutable std::mutex mutex_;
     std::shared_ptr<const State> current_;

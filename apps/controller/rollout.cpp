@@ -153,9 +153,12 @@ void Rollout::keep_what_is_used(const Order& order, const Standing& host, Time n
 
 void Rollout::keep_what_lingers_on(const Standing& host, const std::vector<ResourceKey>& lingering,
                                    Target& target) const {
-    if (lingering.empty() || keeps_ == nullptr) return;
-    for (const ResourceKey& key : keeps_(host.left, lingering))
-        if (!host.planned.contains(key)) keep_running(host, key, target.digests);
+    if (lingering.empty()) return;
+    for (const features::Feature& feature : features_) {
+        if (feature.keeps == nullptr) continue;
+        for (const ResourceKey& key : feature.keeps(host.left, lingering))
+            if (!host.planned.contains(key)) keep_running(host, key, target.digests);
+    }
 }
 
 Rollout::Target Rollout::target(Standing& host, Time now) {

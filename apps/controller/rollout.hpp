@@ -38,13 +38,8 @@ class Rollout {
 public:
     using Time = std::chrono::steady_clock::time_point;
 
-    // Which of the resources in `left` must stay on a host as long as `lingering` of them do.
-    using Keeps = std::vector<model::ResourceKey> (*)(
-        const model::Snapshot& left, std::span<const model::ResourceKey> lingering);
-
-    Rollout(std::span<const features::Feature> features, RolloutTimes times,
-            Keeps keeps = nullptr)
-        : features_(features), times_(times), keeps_(keeps) {}
+    Rollout(std::span<const features::Feature> features, RolloutTimes times)
+        : features_(features), times_(times) {}
 
     // The host is to run `plan` from now on. Between leave() and join().
     static void replace_plan(const model::Registry& registry, Standing& host, model::Snapshot plan);
@@ -86,7 +81,6 @@ private:
 
     const std::span<const features::Feature> features_;
     const RolloutTimes times_;
-    const Keeps keeps_;
     std::map<Key, Tally> tallies_;
     std::vector<Key> left_;  // whose last user may have gone, between leave() and join()
 };

@@ -211,8 +211,12 @@ std::vector<ResourceKey> groups_stay(const model::Snapshot& left,
     return out;
 }
 
+const features::Feature keeping{
+    "keeping", model::add_core_kinds, testing::accept, testing::plan_all, nullptr,
+    orders,    groups_wait,           nullptr,         groups_stay};
+
 TEST_F(RolloutTest, WhatLingersKeepsWhatItNeeds) {
-    rollout.emplace(std::span(&feature, 1), times, groups_stay);
+    rollout.emplace(std::span(&keeping, 1), times);
     plan(anchor, {"segment/a", "router/a"});
     plan(hop, {"segment/a", "group/a", "group/b"});
     apply(hop), apply(anchor);
@@ -237,7 +241,7 @@ TEST_F(RolloutTest, WithoutSuchANeedOnlyTheFirstLingers) {
 }
 
 TEST_F(RolloutTest, WhatIsPlannedAnewIsNotKeptAsItWas) {
-    rollout.emplace(std::span(&feature, 1), times, groups_stay);
+    rollout.emplace(std::span(&keeping, 1), times);
     plan(anchor, {"segment/a", "router/a"});
     plan(hop, {"segment/a", "group/a"});
     apply(hop), apply(anchor);

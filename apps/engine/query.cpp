@@ -298,7 +298,7 @@ Value Engine::stage_query(Worker& worker, const Program& program, const Value& r
     const std::size_t dot = what.find('.');
     Value answer = Value::object();
     bool found = false;
-    if (what == "agents") {
+    if (what == "agents" || what == "files") {
         Value& rows = answer.set("rows", Value::array());
         Plane::Parts::for_each([&]<class S>() {
             if constexpr (requires {

@@ -17,6 +17,7 @@
 #include "apps/host/agent_sockets.hpp"
 #include "apps/host/local_server.hpp"
 #include "apps/host/queries.hpp"
+#include "apps/host/told_files.hpp"
 #include "apps/host/vault_memory.hpp"
 #include "base/log.hpp"
 #include "model/json.hpp"
@@ -86,6 +87,7 @@ struct HostProgram::Core {
     LinkNews links;
     std::unique_ptr<LocalServer> server;
     std::unique_ptr<AgentSockets> agents;
+    std::unique_ptr<ToldFiles> files;
     std::unique_ptr<ControllerLink> link;
     model::Snapshot planned;
     std::uint64_t lost_by_link = 0;  // events, as counted so far
@@ -144,6 +146,7 @@ Status HostProgram::Core::start_serving() {
         return loop.call([&] { return answer(request); });
     };
     agents = std::make_unique<AgentSockets>(options.run_dir + "/agents", ask);
+    files = std::make_unique<ToldFiles>(options.run_dir);
     follow_agents();
     const std::string socket =
         options.socket.empty() ? options.run_dir + "/host.sock" : options.socket;
@@ -229,12 +232,14 @@ model::Value HostProgram::Core::answer(const model::Value& request) {
     return answer;
 }
 
-// Sockets for those who may speak to what this revision runs.
+// Sockets for those who may speak to what this revision runs, files for those who read of it.
 void HostProgram::Core::follow_agents() {
     if (!agents) return;
     model::Value question = model::Value::object();
     question.set("what", "agents");
     agents->follow(answer_query(*shell, question)["rows"]);
+    question.set("what", "files");
+    files->follow(answer_query(*shell, question)["rows"]);
 }
 
 // The file if there is one, else (or if it is wrong) what ran last.

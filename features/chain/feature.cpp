@@ -24,8 +24,16 @@ constexpr features::Order order_of_paths[] = {{"service-path", "service-path-use
 
 }  // namespace
 
-const features::Feature feature{"chain", add_kinds,      validate,     plan,
-                                nullptr, order_of_paths, waiting_rules, answer};
+const features::Feature feature{"chain",
+                                add_kinds,
+                                validate,
+                                plan,
+                                nullptr,
+                                order_of_paths,
+                                waiting_rules,
+                                answer,
+                                nodes_of_lingering_paths,
+                                remember_leaving_nodes};
 
 // Rules of a chain none of whose paths is ready: its flows would meet the failure policy.
 std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
@@ -50,18 +58,24 @@ std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
     return out;
 }
 
-// Packets that took a path before it was given up are still on their way through its nodes.
+// Packets that took a path before it was given up are still on their way through its nodes, which
+// must know what to do with them.
 std::vector<model::ResourceKey> nodes_of_lingering_paths(
     const model::Snapshot& left, std::span<const model::ResourceKey> lingering) {
-    std::set<std::string> nodes;
+    std::set<std::string> nodes, profiles;
     for (const model::ResourceKey& key : lingering) {
         const ServicePath* path =
             key.kind == "service-path" ? left.find<ServicePath>(key.name) : nullptr;
         if (!path) continue;
         for (const auto* hops : {&path->forward, &path->reverse})
-            for (const PathHop& hop : *hops) nodes.insert(hop.node);
+            for (const PathHop& hop : *hops) {
+                nodes.insert(hop.node);
+                profiles.insert(hop.profile);
+            }
     }
     std::vector<model::ResourceKey> out;
+    for (const std::string& name : profiles)
+        if (left.find<ServiceProfile>(name)) out.push_back({"service-profile", name});
     for (const std::string& name : nodes) {
         const ServiceNode* node = left.find<ServiceNode>(name);
         if (!node) continue;
@@ -87,6 +101,7 @@ void add_kinds(model::Registry& registry) {
     registry.add<ServicePathWanted>();
     registry.add<ServiceNodeStatus>();
     registry.add<ServiceNodeMove>();
+    registry.add<ServiceNodeLeaving>();
 }
 
 }  // namespace weir::chain

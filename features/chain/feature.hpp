@@ -9,8 +9,7 @@ extern const features::Feature feature;
 void add_kinds(model::Registry& registry);
 std::vector<Error> validate(const model::Snapshot& intent);
 void plan(const model::Snapshot& intent, std::string_view host, model::Snapshot& out);
-// Which of the resources in `left` (a host runs them, its plan has them no more) must stay as long
-// as `lingering` of them do for other hosts' sake: nodes of these paths, with their ports. Pure.
+// Nodes of the paths that linger, with their ports; what they are to do there.
 std::vector<model::ResourceKey> nodes_of_lingering_paths(
     const model::Snapshot& left, std::span<const model::ResourceKey> lingering);
 std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,
@@ -20,5 +19,7 @@ bool answer_about_node(const model::Value& event, std::string_view host,
                        const model::Snapshot& intent, model::Snapshot& reported);
 bool answer(const model::Value& event, std::string_view host, const model::Snapshot& intent,
             model::Snapshot& reported);
+// Nodes that operators deleted (plan/leaving.cpp).
+bool remember_leaving_nodes(const features::Occasion& occasion, model::Snapshot& reported);
 
 }  // namespace weir::chain

@@ -24,6 +24,7 @@ struct PathHop {
     std::uint32_t host_id = 0;
     std::string rack;
     net::Mac mac;
+    std::string profile;
     HopAction action = HopAction::redirect;
     NodeMode mode = NodeMode::aware;
     bool can_decrement_si = false;
@@ -41,6 +42,7 @@ struct PathHop {
             field(&PathHop::host_id, "host_id", "Number of that host."),
             field(&PathHop::rack, "rack", "Where that host stands."),
             field(&PathHop::mac, "mac", "Address of the node on the service plane."),
+            field(&PathHop::profile, "profile", "What the node is to do there (OBJ-4)."),
             field(&PathHop::action, "action", "Whether packets or copies go there."),
             field(&PathHop::mode, "mode", "How the node is given packets."),
             field(&PathHop::can_decrement_si, "can_decrement_si",
@@ -187,6 +189,29 @@ struct ServiceNodeMove {
             field(&ServiceNodeMove::phase, "phase",
                   "announced: its ports are prepared; frozen: it gets no packets; arriving: its "
                   "new host waits for its ports; arrived: they are up."));
+    }
+};
+
+// A node that operators have deleted, and that is still needed: the node and those of its ports
+// that the intent has no more are kept beside this record.
+struct ServiceNodeLeaving {
+    std::string name;
+    std::uint32_t node_id = 0;
+    LeavingPhase phase = LeavingPhase::draining;
+    std::uint64_t until_s = 0;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return made_resource(
+            "service-node-leaving",
+            "A service node that was deleted and is not gone yet. Made by Weir.", "",
+            key(&ServiceNodeLeaving::name, "name", "Name of the node."),
+            field(&ServiceNodeLeaving::node_id, "node_id", "Number of the node.", 1, 0xffffffff),
+            field(&ServiceNodeLeaving::phase, "phase",
+                  "draining: new flows avoid it, flows on it stay; gone: it has no path any more, "
+                  "packets that are under way still pass."),
+            field(&ServiceNodeLeaving::until_s, "until_s",
+                  "When that ends, in seconds since 1970."));
     }
 };
 

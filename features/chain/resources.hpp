@@ -197,8 +197,8 @@ struct ServiceNode {
                   "is lossy. A firewall's verdicts count as well. 0: no limit.",
                   0, 1000),
             field(&ServiceNode::drain_s, "drain_s",
-                  "How long flows may stay on the node in maintenance; then they get other paths. "
-                  "0: for ever.",
+                  "How long flows may stay on the node in maintenance, and when it is deleted; "
+                  "then they get other paths. 0: in maintenance for ever, deleted not at all.",
                   0, 86400)
                 .unit("s"),
             field(&ServiceNode::orders_from_uid, "orders_from_uid",

@@ -122,6 +122,13 @@ constexpr auto enum_names(MovePhase) {
                                     {arrived, "arrived"}}};
 }
 
+// How far a node is that operators have deleted.
+enum class LeavingPhase : std::uint8_t { draining = 1, gone };
+constexpr auto enum_names(LeavingPhase) {
+    using enum LeavingPhase;
+    return EnumNames<LeavingPhase, 2>{{{draining, "draining"}, {gone, "gone"}}};
+}
+
 // When the paths of a chain are made (PS-9, PS-10).
 enum class PathMode : std::uint8_t { planned = 1, on_demand };
 constexpr auto enum_names(PathMode) {

@@ -53,9 +53,10 @@ void FakeHost::swap_engine(const std::vector<std::string>& port_names) {
     if (moved_.size() < ports_.size()) return;
     weir_engine* const stays = std::exchange(second_, nullptr);
     moved_.clear();
-    leave(engine_);
     add_exits(exits_of_past_engines_);
-    api_.destroy(std::exchange(engine_, stays));
+    weir_engine* const goes = std::exchange(engine_, stays);
+    leave(goes);  // what waits there goes to the one that stays
+    api_.destroy(goes);
     run_pending(now_ns_);
 }
 

@@ -38,13 +38,19 @@ std::string World::put(const std::vector<model::Document>& documents) {
     model::put_documents(registry_, documents, next, errors);
     if (errors.empty()) errors = model::validate(registry_, next);
     if (!errors.empty()) return errors.list().front().text();
-    intent_ = std::move(next);
-    return publish();
+    return change(std::move(next));
 }
 
 std::string World::erase(const std::string& kind, const std::string& name) {
     const model::Kind* found = registry_.kind(kind);
-    if (!found || !found->erase(intent_, name)) return kind + "/" + name + ": there is none";
+    model::Snapshot next = intent_;
+    if (!found || !found->erase(next, name)) return kind + "/" + name + ": there is none";
+    return change(std::move(next));
+}
+
+std::string World::change(model::Snapshot next) {
+    features::remember({intent_, next, now_s()}, reported_);
+    intent_ = std::move(next);
     return publish();
 }
 
@@ -151,6 +157,7 @@ std::string World::trace(const std::string& port, const std::string& packet) {
 
 // What waits for an answer of the underlay goes on now; a chain may wait once at each of its hosts.
 void World::tick() {
+    if (features::remember({intent_, intent_, now_s()}, reported_)) publish();
     for (int round = 0; round < 12; ++round) {
         for (auto& [name, fake] : hosts_) fake->tick(now_ns_);
         if (!settle()) return;
@@ -216,17 +223,19 @@ void World::route(const Sent& sent) {
         }
         return;
     }
-    const auto* port = intent_.find<model::Port>(sent.port);
+    const auto* port = known<model::Port>(sent.port);
     if (port && port->service_segment) on_node_port(sent);
     else delivered_.push_back(sent);
 }
 
 void World::on_node_port(const Sent& sent) {
-    for (const auto& [name, node] : intent_.all<chain::ServiceNode>()) {
-        for (std::size_t i = 0; i < node.vnics.size(); ++i) {
-            if (node.vnics[i].name != sent.port || sent.host != place_of(node)) continue;
-            give_to_node(node, i, sent.frame);
-            return;
+    for (const model::Snapshot* from : {&intent_, &reported_}) {
+        for (const auto& [name, node] : from->all<chain::ServiceNode>()) {
+            for (std::size_t i = 0; i < node.vnics.size(); ++i) {
+                if (node.vnics[i].name != sent.port || sent.host != place_of(node)) continue;
+                give_to_node(node, i, sent.frame);
+                return;
+            }
         }
     }
 }
@@ -234,7 +243,7 @@ void World::on_node_port(const Sent& sent) {
 void World::give_to_node(const chain::ServiceNode& node, std::size_t vnic, const Frame& frame) {
     NodePlace place{node.mode, {}, node.proxy_addresses, {}};
     for (std::size_t i = 0; i < node.vnics.size(); ++i)
-        if (const auto* port = intent_.find(node.vnics[i])) {
+        if (const auto* port = known<model::Port>(node.vnics[i].name)) {
             place.macs[i] = port->mac;
             place.addresses[i] = port->addresses;
         }
@@ -253,7 +262,7 @@ void World::give_to_node(const chain::ServiceNode& node, std::size_t vnic, const
 }
 
 void World::release(const std::string& name) {
-    const auto* node = intent_.find<chain::ServiceNode>(name);
+    const auto* node = known<chain::ServiceNode>(name);
     WEIR_CHECK(node != nullptr, "the scenario releases a node that is not there");
     for (const auto& [vnic, frame] : std::exchange(nodes[name].held, {}))
         give_to_node(*node, vnic, frame);

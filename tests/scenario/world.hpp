@@ -91,7 +91,15 @@ public:
     std::set<std::string> without_underlay;  // they have no underlay device
 
 private:
+    std::string change(model::Snapshot next);
     std::string publish();
+    std::uint64_t now_s() const { return now_ns_ / 1'000'000'000; }
+    // As operators want it, or as they did until they deleted it.
+    template <class R>
+    const R* known(const std::string& name) const {
+        const R* found = intent_.find<R>(name);
+        return found ? found : reported_.find<R>(name);
+    }
     std::vector<std::string> ports_of(const model::Snapshot& plan, const std::string& host) const;
     bool settle();
     void tick();

@@ -5,6 +5,7 @@
 
 #include "features/chain/node/from_node_work.hpp"
 #include "features/chain/node/neighbour_answer.hpp"
+#include "features/chain/node/profile_map.hpp"
 #include "net/checksum.hpp"
 #include "net/ethernet.hpp"
 #include "net/hash.hpp"
@@ -289,12 +290,21 @@ void NodeRate::refill(std::uint64_t given_now, std::uint64_t now_ns) {
     tokens = std::min(most, tokens + 12 * delivered + elapsed * base / second_ns);
 }
 
-Result<std::shared_ptr<const NodeTable>> FromNode::compile(
+Result<std::shared_ptr<const FromNode::Tables>> FromNode::compile(
     const dataplane::CompileInput& input, const std::shared_ptr<const Tables>& previous) {
-    auto table = compile_nodes(input);
-    if (!table) return table.error();
-    if (previous && *previous == *table) return std::shared_ptr(previous);
-    return std::shared_ptr<const Tables>(std::make_shared<Tables>(*std::move(table)));
+    auto nodes = compile_nodes(input);
+    if (!nodes) return nodes.error();
+    Tables table{*std::move(nodes), {}};
+    const auto maps = profile_maps(input.snapshot);
+    for (const LocalNode& node : table.nodes) {
+        if (node.vnics[0].foreign) continue;
+        const auto map = maps.find(node.name);
+        table.told.push_back({node.name, profile_map_text(input.snapshot, node.name,
+                                                          map == maps.end() ? ProfileMap()
+                                                                            : map->second)});
+    }
+    if (previous && *previous == table) return std::shared_ptr(previous);
+    return std::shared_ptr<const Tables>(std::make_shared<Tables>(std::move(table)));
 }
 
 void FromNode::State::arrange(const NodeTable& table, std::uint64_t now_ns) {

@@ -1,6 +1,8 @@
 #pragma once
 #include <array>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "features/chain/node/node_memory.hpp"
 #include "features/chain/node/node_table.hpp"
@@ -49,7 +51,15 @@ struct NodeRate {
 // (DP-16 … DP-18, §10.4). Liveness answers end here.
 struct FromNode {
     static constexpr std::string_view name = "from_node";
-    using Tables = NodeTable;
+    struct Tables : NodeTable {
+        // For each node whose first port is this engine's, what its manager is to know (OBJ-4).
+        struct Told {
+            std::string node, profiles;
+            friend bool operator==(const Told&, const Told&) = default;
+        };
+        std::vector<Told> told;
+        friend bool operator==(const Tables&, const Tables&) = default;
+    };
     struct State {
         NodeBinding binding;
         std::array<std::array<NodeRate, 2>, max_local_nodes> rates{};  // by node and side
@@ -107,7 +117,8 @@ struct FromNode {
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
     // "agents": the nodes whose agents may give orders here; "from_node.order": an order
-    // of such an agent (dataplane/queries.md). False: another question.
+    // of such an agent; "files": what nodes' managers are to know (dataplane/queries.md). False:
+    // another question.
     static bool ask(const model::Value& question, const Tables&, State&, dataplane::Emit&,
                     model::Value& rows);
 };

@@ -139,6 +139,15 @@ void list_agents(const NodeTable& table, Value& rows) {
     }
 }
 
+void list_files(const FromNode::Tables& table, Value& rows) {
+    for (const FromNode::Tables::Told& one : table.told) {
+        Value& row = rows.push(Value::object());
+        row.set("folder", "nodes");
+        row.set("name", one.node);
+        row.set("text", one.profiles);
+    }
+}
+
 }  // namespace
 
 bool FromNode::ask(const Value& question, const Tables& table, State& state, Emit& emit,
@@ -146,6 +155,10 @@ bool FromNode::ask(const Value& question, const Tables& table, State& state, Emi
     const std::string& what = question["what"].as_text();
     if (what == "agents") {
         if (emit.worker == 0) list_agents(table, rows);
+        return true;
+    }
+    if (what == "files") {
+        if (emit.worker == 0) list_files(table, rows);
         return true;
     }
     if (what != "from_node.order") return false;

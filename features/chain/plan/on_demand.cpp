@@ -21,13 +21,21 @@ const ServiceNode* node_of(const Snapshot& intent, std::uint32_t id) {
     return nullptr;
 }
 
+// A node that was deleted keeps its flows for a while.
+const ServiceNode* leaving_node_of(const Snapshot& reported, std::uint32_t id) {
+    const ServiceNode* node = node_of(reported, id);
+    const auto* leaving = node ? reported.find<ServiceNodeLeaving>(node->name) : nullptr;
+    return leaving && leaving->phase == LeavingPhase::draining ? node : nullptr;
+}
+
 // Whether the nodes still realise the chain, hop by hop.
-bool fits(const Snapshot& intent, const ServiceChain& chain,
+bool fits(const Snapshot& intent, const Snapshot& reported, const ServiceChain& chain,
           const std::vector<std::uint32_t>& nodes) {
     if (nodes.size() != chain.forward.size()) return false;
     for (std::size_t i = 0; i < nodes.size(); ++i) {
         const ServiceProfile* profile = intent.find(chain.forward[i]);
         const ServiceNode* node = node_of(intent, nodes[i]);
+        if (!node) node = leaving_node_of(reported, nodes[i]);
         if (!profile || !node || node->service != profile->service ||
             node->service_segment != chain.service_segment)
             return false;
@@ -137,7 +145,7 @@ bool prune(const Snapshot& intent, const ServiceChain& chain, Snapshot& reported
     std::vector<std::string> gone;
     for (const auto& [name, wanted] : reported.all<ServicePathWanted>())
         if (wanted.chain == chain.name && (intent.find<model::Host>(wanted.host) == nullptr ||
-                                           !fits(intent, chain, wanted.nodes)))
+                                           !fits(intent, reported, chain, wanted.nodes)))
             gone.push_back(name);
     const bool any = erase(reported, gone);
     auto combinations = combinations_of(reported, chain.name, {});

@@ -87,6 +87,7 @@ PathHop make_hop(const Work& work, const ServiceNode& node, const ServiceProfile
     hop.node = node.name;
     hop.node_id = node.id;
     hop.mac = node_mac(node.id);
+    hop.profile = profile.name;
     hop.action = profile.action;
     hop.mode = node.mode;
     hop.mtu = mtu_of(work.intent, node);
@@ -206,6 +207,12 @@ std::vector<std::uint32_t> node_ids(const ServicePath& path) {
     return ids;
 }
 
+// It was deleted, and its flows have had their time.
+bool is_gone(const Snapshot& intent, const std::string& node) {
+    const auto* leaving = intent.find<ServiceNodeLeaving>(node);
+    return leaving && leaving->phase == LeavingPhase::gone;
+}
+
 void number_paths(std::vector<ServicePath*>& paths) {
     std::ranges::sort(paths, [](const ServicePath* a, const ServicePath* b) {
         return std::pair(a->sci, node_ids(*a)) < std::pair(b->sci, node_ids(*b));
@@ -242,7 +249,7 @@ std::map<std::string, std::vector<ServicePath>> static_paths(const Snapshot& int
         if (!plane) continue;
         Work work{intent, chain, plane->svni, {}};
         for (const auto& row : intent.all<ServiceNode>())
-            if (row.second.service_segment == chain.service_segment)
+            if (row.second.service_segment == chain.service_segment && !is_gone(intent, row.first))
                 work.nodes.emplace(row.second.id, &row.second);
         for (const auto& combination : chain.paths == PathMode::on_demand
                                            ? wanted_combinations(work)
