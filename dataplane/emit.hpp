@@ -135,6 +135,7 @@ public:
     std::uint64_t renewals() const { return renewals_; }
     // What Hot::program names; null: nothing any more.
     const ActionProgram* program(std::uint32_t number) const { return programs_.get(number); }
+    std::uint32_t program_generation() const { return programs_.generation(); }
 
     // At most 1000 ICMP errors and resets a second and worker (RFC 1812 §4.3.2.8).
     bool may_send_icmp() {

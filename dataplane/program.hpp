@@ -64,6 +64,8 @@ public:
     void open() { entries_.resize(capacity); }
     // The number of this program; never 0.
     std::uint32_t put(const ActionProgram& program);
+    // Numbers of another generation than this may be forgotten.
+    std::uint32_t generation() const { return generation_; }
     // Null: it is forgotten.
     const ActionProgram* get(std::uint32_t number) const {
         const Entry& entry = entries_[number % capacity];

@@ -4,16 +4,13 @@
 #include <bit>
 #include <cstring>
 
-#include "base/check.hpp"
 #include "base/prefetch.hpp"
 #include "dataplane/dispatch.hpp"
-#include "dataplane/enter.hpp"
 #include "dataplane/overhead.hpp"
 #include "features/express_route.hpp"
 #include "flow/table_look.hpp"
 #include "flow/tcp.hpp"
 #include "flow/tcp_quick.hpp"
-#include "net/parse.hpp"
 
 namespace weir::features {
 namespace {
@@ -27,13 +24,25 @@ using net::QuickFrame;
 
 constexpr std::uint16_t dhcp_server_port = 67;
 
+constexpr std::uint64_t mac_mask = 0xffff'ffff'ffff;
+constexpr std::uint64_t nobody = 1;  // no frame comes from a multicast address
+constexpr std::uint64_t ip4_behind_mac = std::uint64_t{0x0008} << 48;  // as the machine reads it
+constexpr std::uint64_t ip6_behind_mac = std::uint64_t{0xdd86} << 48;
+
+// Out of line: what IPv4 needs stays in registers.
+[[gnu::noinline]] bool read_ip6(const std::uint8_t* frame, std::uint32_t length, QuickFrame& out) {
+    return net::detail::quick_ip6(frame, length, out);
+}
+
+std::uint64_t word_at(const std::uint8_t* bytes) {
+    return net::detail::load_raw<std::uint64_t>(bytes);
+}
 bool is_unicast(const std::uint8_t* frame) {
     return ((frame[0] | frame[6]) & 1) == 0;
 }
-
 // `mac`: in a frame, with more than two bytes behind it.
 std::uint64_t mac_bits(const std::uint8_t* mac) {
-    return net::detail::load_raw<std::uint64_t>(mac) & 0xffffffffffff;
+    return word_at(mac) & mac_mask;
 }
 std::uint64_t mac_bits(const net::Mac& mac) {
     std::array<std::uint8_t, 8> room{};
@@ -48,7 +57,7 @@ bool track(flow::FlowPair& pair, std::uint8_t direction, const std::uint8_t* hea
     return flow::read_tcp(header, bytes, segment) && flow::track(pair, direction, segment).pass();
 }
 
-bool is_tcp(const QuickFrame& frame) {
+inline bool is_tcp(const QuickFrame& frame) {
     return frame.tuple.proto == net::proto_tcp;
 }
 
@@ -91,7 +100,8 @@ void Express::prepare(const Plane::Tables& tables) {
     const dataplane::Topology& topology = *emit_.ports;
     ports_ = topology.ports.data();
     port_count_ = static_cast<std::uint32_t>(topology.ports.size());
-    if (reaches_ticket_ != emit_.ticket) look_at_reaches();
+    if (reaches_ticket_ != emit_.ticket || crossings_generation_ != emit_.program_generation())
+        look_at_reaches();
     inlet_ = {};
     const std::uint32_t overhead = dataplane::tunnel_overhead(topology);
     tunnel_mtu_ = topology.underlay_port != net::no_port && topology.underlay_mtu > overhead
@@ -116,12 +126,11 @@ void Express::prepare(const Plane::Tables& tables) {
 void Express::enter(std::span<Packet*> packets, std::uint32_t from, std::uint32_t to) {
     for (std::uint32_t i = from; i < to; ++i) {
         Packet& p = *packets[i];
-        if (p.hand.port != inlet_.index) look_at_inlet(p.hand.port);
-        lanes_[i].packet = &p;
-        const Way way = inlet_.role == PortRole::guest      ? enter_from_guest(lanes_[i])
-                        : inlet_.role == PortRole::underlay ? enter_from_tunnel(lanes_[i])
-                        : inlet_.role == PortRole::service  ? enter_from_node(lanes_[i])
-                                                            : Way::slow;
+        Lane& lane = lanes_[i];
+        lane.packet = &p;
+        if (p.hand.port != inlet_.index) [[unlikely]]
+            look_at_inlet(p.hand.port);
+        const Way way = inlet_.role == PortRole::guest ? enter_from_guest(lane) : enter_else(lane);
         if (way == Way::joined) [[likely]]
             continue;
         if (way == Way::on_plane) {
@@ -133,27 +142,48 @@ void Express::enter(std::span<Packet*> packets, std::uint32_t from, std::uint32_
     }
 }
 
+// From where no guest is.
+Express::Way Express::enter_else(Lane& lane) {
+    return inlet_.role == PortRole::underlay  ? enter_from_tunnel(lane)
+           : inlet_.role == PortRole::service ? enter_from_node(lane)
+                                              : Way::slow;
+}
+
 void Express::look_at_inlet(std::uint32_t index) {
     const PortEntry* port = emit_.ports->at(index);
-    inlet_ = {index, port ? port->role : PortRole::none, port, 0, 0};
+    inlet_ = {index, port ? port->role : PortRole::none, port, nobody, 0};
     if (inlet_.role != PortRole::guest) return;
-    inlet_.mac = mac_bits(port->mac);
+    if (!port->mac.is_multicast()) inlet_.mac = mac_bits(port->mac);
     inlet_.seed = emit_.flows->scope_seed(port->scope, port->vni);
 }
 
 inline Express::Way Express::enter_from_guest(Lane& lane) {
     Packet& p = *lane.packet;
-    if (!net::read_quick(p.data, p.length, lane.frame)) return Way::slow;
-    if (!is_plain(p) || !is_unicast(p.data) ||
-        (mac_bits(p.data + 6) != inlet_.mac && inlet_.port->spoof_guard)) {
-        slow_leaving_.add(lane.frame);
-        return Way::slow;
-    }
-    if (emit_.workers != 1 && send_to_owner(p, lane.frame)) return Way::taken;
+    if (p.length < net::quick_bytes) return Way::slow;
+    // The MAC it comes from and the type behind it, as they should be.
+    const std::uint64_t differs = word_at(p.data + 6) ^ inlet_.mac;
+    const bool as_always = is_fresh(p) && (p.data[0] & 1) == 0;
+    const bool read = as_always && differs == ip4_behind_mac
+                          ? net::read_quick_ip4(p.data, p.length, lane.frame)
+                      : as_always && differs == ip6_behind_mac
+                          ? read_ip6(p.data, p.length, lane.frame)
+                          : read_from_guest(lane);
+    if (!read) return Way::slow;
+    if (shared_ && send_to_owner(p, lane.frame)) return Way::taken;
     lane.port = inlet_.port;
     lane.strip = 0;
-    emit_.flows->begin(lane.probe, inlet_.seed, lane.frame.tuple, lane.frame.hash);
+    emit_.flows->begin(lane.probe, inlet_.seed, lane.frame.hash);
     return Way::joined;
+}
+
+// The same for any frame. False: it takes the stages.
+bool Express::read_from_guest(Lane& lane) {
+    const Packet& p = *lane.packet;
+    if (!net::read_quick(p.data, p.length, lane.frame)) return false;
+    const bool own = mac_bits(p.data + 6) == inlet_.mac;
+    if (is_plain(p) && is_unicast(p.data) && (own || !inlet_.port->spoof_guard)) return true;
+    slow_leaving_.add(lane.frame);
+    return false;
 }
 
 Express::Way Express::enter_from_tunnel(Lane& lane) {
@@ -169,12 +199,12 @@ Express::Way Express::enter_from_tunnel(Lane& lane) {
         slow_reaching_.add(lane.frame);
         return Way::slow;
     }
-    if (emit_.workers != 1 && send_to_owner(p, lane.frame)) return Way::taken;
+    if (shared_ && send_to_owner(p, lane.frame)) return Way::taken;
     lane.port = port;
     lane.strip = tunnel.inner;
     lane.end = tunnel.end;
     emit_.flows->begin(lane.probe, emit_.flows->scope_seed(port->scope, port->vni),
-                       lane.frame.tuple, lane.frame.hash);
+                       lane.frame.hash);
     return Way::joined;
 }
 
@@ -211,31 +241,41 @@ const PortEntry* Express::guest_behind(std::uint32_t vni, const std::uint8_t* fr
 }
 
 void Express::fetch(Places places) {
-    for (; places != 0; places &= places - 1)
-        emit_.flows->fetch(lanes_[static_cast<unsigned>(std::countr_zero(places))].probe, false);
+    flow::Table& flows = *emit_.flows;
+    for (Lane* lane = first_of(places); places != 0; places = next_of(places, lane))
+        flows.fetch(lane->probe, lane->frame.upward, false, lane->hit);
 }
 
 void Express::find(Places places) {
-    for (; places != 0; places &= places - 1) {
-        Lane& lane = lanes_[static_cast<unsigned>(std::countr_zero(places))];
-        const flow::Table::Hit hit = emit_.flows->answer(
-            lane.probe, lane.port->scope, lane.port->vni, lane.frame.tuple, lane.frame.hash);
-        lane.hit = hit;
-        if (hit && is_tcp(lane.frame)) emit_.flows->fetch_peer(hit);
+    flow::Table& flows = *emit_.flows;
+    for (Lane* lane = first_of(places); places != 0; places = next_of(places, lane)) {
+        const PortEntry& port = *lane->port;
+        if (!flows.confirm(lane->hit, port.scope, port.vni, lane->frame.tuple)) [[unlikely]] {
+            lane->hit = flows.answer(lane->hit, lane->query());
+            if (!lane->hit) continue;
+        }
+        if (is_tcp(lane->frame)) lane->peer = flows.fetch_peer(lane->hit);
     }
 }
 
 void Express::act(Places places) {
-    for (; places != 0; places &= places - 1) {
-        const auto place = static_cast<unsigned>(std::countr_zero(places));
-        Lane& lane = lanes_[place];
-        Slow& slow = lane.strip != 0 ? slow_reaching_ : slow_leaving_;
-        if (!slow.has(lane.frame) && (lane.strip != 0 ? reach_guest(lane) : leave_guest(lane)))
+    for (Lane* lane = first_of(places); places != 0; places = next_of(places, lane)) {
+        const flow::Table::Hit hit = lane->hit;
+        if (hit && flow::Table::keeps_line(*hit.pair, hit.direction) && lane->strip == 0 &&
+            !slow_leaving_.has(lane->frame) && cross(*lane)) [[likely]]
             continue;
-        if (!lane.hit && lane.strip == 0 && !slow.has(lane.frame) && refuse(lane)) continue;
-        slow.add(lane.frame);
-        stays_ |= Places{1} << place;
+        if (!act_on(*lane)) stays_ |= Places{1} << (lane - lanes_.data());
     }
+}
+
+// False: the stages must. Where new flows are opened too: no call for that.
+[[gnu::always_inline]] inline bool Express::act_on(Lane& lane) {
+    Slow& slow = lane.strip != 0 ? slow_reaching_ : slow_leaving_;
+    if (slow.has(lane.frame)) return false;
+    if (lane.strip != 0 ? reach_guest(lane) : leave_guest(lane)) return true;
+    if (!lane.hit && lane.strip == 0 && refuse(lane)) return true;
+    slow.add(lane.frame);
+    return false;
 }
 
 // What left a guest for another one of this host whose record is not fused with the sender's.
@@ -343,16 +383,6 @@ bool Express::take_first(const Lane& lane, std::uint32_t bytes, bool outgoing) {
     return true;
 }
 
-// The first packet of a flow that the guest may not begin.
-bool Express::refuse(const Lane& lane) {
-    Packet& p = *lane.packet;
-    if (!first_.refuse({*lane.port, lane.frame, p.data + lane.frame.l4, p.length, true}))
-        return false;
-    p.slot = net::no_slot;
-    emit_.drop(p);
-    return true;
-}
-
 // What Track does for a packet that passed.
 inline void Express::count(const Lane& lane, Followed followed, std::uint32_t bytes) {
     flow::FlowPair& pair = *lane.hit.pair;
@@ -369,10 +399,7 @@ inline void Express::count(const Lane& lane, Followed followed, std::uint32_t by
 }
 
 inline bool Express::leave_guest(Lane& lane) {
-    if (lane.hit && lane.hit.pair->partner != 0) {
-        if (cross(lane)) return true;
-        emit_.flows->cut(*lane.hit.pair);
-    }
+    if (lane.hit) emit_.flows->cut(*lane.hit.pair);  // it cannot cross
     Packet& p = *lane.packet;
     const QuickFrame& q = lane.frame;
     const ActionProgram* program = way_of(lane, true);
@@ -392,6 +419,15 @@ inline bool Express::leave_guest(Lane& lane) {
     return true;
 }
 
+inline const Express::Crossing* Express::crossing_of(flow::FlowPair& pair, std::uint8_t direction,
+                                                     const PortEntry& from) {
+    const flow::Hot& own = pair.hot[direction];
+    Crossing& known = crossings_[own.program % crossings_.size()];
+    if (known.number == own.program && known.era == own.era() && known.from == &from) [[likely]]
+        return &known;
+    return find_crossing(pair, direction, from, known);
+}
+
 // From the sender's record straight to the receiver's port: the two records are fused. What held
 // when they were (see fuse()) holds until they are cut, and is not asked again.
 inline bool Express::cross(Lane& lane) {
@@ -399,31 +435,20 @@ inline bool Express::cross(Lane& lane) {
     const std::uint8_t direction = lane.hit.direction;
     flow::FlowPair& pair = *lane.hit.pair;
     flow::Hot& own = pair.hot[direction];
-    if (own.engine != emit_.engine) return false;
-    const ActionProgram* program = emit_.program(own.program);
-    const flow::FlowPair* partner = emit_.flows->partner(pair, direction);
-    if (!program || !partner) return false;
-    const Reach reach = reaches_[program->egress_port % reaches_.size()];
+    const Crossing* way = crossing_of(pair, direction, *lane.port);
     Packet& p = *lane.packet;
-    if (own.epoch != lane.port->epoch || program->reach_epoch != reach.epoch) [[unlikely]] {
-        program = reach.epoch == 0 ? nullptr
-                                   : lead_on(pair, direction, *lane.port, reach.epoch);
-        if (!program) return false;
-    }
-    if (reach.epoch == 0 || q.l3_end - net::ethernet_bytes > program->mtu ||
-        (program->routed && q.ttl(p.data) <= 1) ||
-        (reach.learns && q.tuple.src_port == dhcp_server_port) ||
+    if (!way || q.l3_end > way->longest || (way->program.routed && q.ttl(p.data) <= 1) ||
+        (way->learns && q.tuple.src_port == dhcp_server_port) ||
         !flow::keeps_idle_time(own, direction, is_tcp(q), lane.port->timeouts))
         return false;
-    if (is_tcp(q) &&
-        !flow::follow_steady(own, partner->hot[direction ^ 1], p.data + q.l4, q.l3_end - q.l4))
+    if (is_tcp(q) && !flow::follow_steady(own, *lane.peer, p.data + q.l4, q.l3_end - q.l4))
         return false;
     ++own.packets;
     own.bytes += p.length;
     own.last_seen_ns = emit_.now_ns;
     ++crossed_;
-    route(p, *program, q);
-    emit_.forward(p, program->egress_port);
+    route(p, way->program, q);
+    emit_.forward(p, way->program.egress_port);
     return true;
 }
 
@@ -460,18 +485,6 @@ bool Express::reach_guest(Lane& lane) {
     ++pipeline_.state<switching::Deliver>().delivered;
     emit_.forward(p, port.index);
     return true;
-}
-
-// The guest that sent it is done with it; the stages of its receiver begin.
-void Express::reach_guest_by_stages(Lane& lane) {
-    Packet& p = *lane.packet;
-    const std::uint32_t source = p.hand.source_port;
-    p.clear_scratch();
-    const net::ParseError error = net::parse(p);
-    WEIR_CHECK(error == net::ParseError::none, "what was read quickly can be read");
-    p.hash = lane.frame.hash;
-    p.source_port = source;
-    dataplane::enter_destination(p, *lane.port, emit_);
 }
 
 }  // namespace weir::features

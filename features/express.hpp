@@ -35,6 +35,7 @@ public:
     Express(dataplane::Emit& emit, Plane::Worker& pipeline)
         : emit_(emit),
           pipeline_(pipeline),
+          shared_(emit.workers != 1),
           first_(emit, pipeline),
           plane_(emit, {pipeline.state<chain::Insert>(), pipeline.state<chain::Arrive>(),
                         pipeline.state<chain::Resolve>(), pipeline.state<chain::ToNode>(),
@@ -60,9 +61,13 @@ private:
     struct alignas(128) Lane {
         net::Packet* packet = nullptr;
         const dataplane::PortEntry* port = nullptr;
-        flow::FlowPair* sender = nullptr;  // the record it has passed, on its way to the next one
-        flow::Table::Hit hit;
         flow::Table::Probe probe;
+        flow::Table::Hit hit;
+        union {
+            // TCP, while it has a record to pass: the line of the side that it goes to.
+            const flow::Hot* peer = nullptr;
+            flow::FlowPair* sender;  // on its way to the next record: the one it has passed
+        };
         std::uint32_t strip = 0;  // from the underlay: tunnel headers still in front of the frame
         std::uint32_t end = 0;    // … and where the tunnel packet ends; 0: not from the underlay
         bool goes_on = false;     // the direction gets a program with this packet
@@ -86,6 +91,7 @@ private:
     private:
         std::uint64_t flows_ = 0;  // a bit for each, by hash
     };
+    static_assert(sizeof(Lane) == 128);
     enum class Way : std::uint8_t { taken, joined, on_plane, slow };
 
     // A host of a service segment without keys, for the program of `ticket`.
@@ -95,12 +101,24 @@ private:
         std::uint32_t svni = 0;
         bool nsh = false;  // the segment's form between hosts
     };
+    // What the program of a fused flow says to packets of a port, with all that was looked up for
+    // it.
+    struct alignas(128) Crossing {
+        const dataplane::PortEntry* from = nullptr;
+        std::uint64_t era = 0;  // Hot::era() of its flows
+        std::uint32_t number = dataplane::ProgramStore::none;
+        std::uint32_t longest = 0;  // largest QuickFrame::l3_end
+        bool learns = false;        // the receiver's port, addresses from what DHCP says
+        dataplane::ActionProgram program;
+    };
 
     void prepare(const Plane::Tables& tables);
     void enter(std::span<net::Packet*> packets, std::uint32_t from, std::uint32_t to);
     void look_at_reaches();
     void look_at_inlet(std::uint32_t index);
     Way enter_from_guest(Lane& lane);
+    bool read_from_guest(Lane& lane);
+    Way enter_else(Lane& lane);
     Way enter_from_tunnel(Lane& lane);
     Way enter_from_node(Lane& lane);
     Way enter_from_leg(Lane& lane, const overlay::QuickTunnel& tunnel);
@@ -110,9 +128,23 @@ private:
     bool send_to_owner(net::Packet& p, const net::QuickFrame& frame);
     const dataplane::PortEntry* guest_behind(std::uint32_t vni, const std::uint8_t* frame);
 
+    Lane* first_of(Places& places) {
+        const int skipped = std::countr_zero(places);
+        places = places >> skipped % limits::max_burst;
+        return &lanes_[static_cast<unsigned>(skipped) % limits::max_burst];
+    }
+    // Of those that are left; nearly always the very next one.
+    static Places next_of(Places places, Lane*& lane) {
+        do {
+            places >>= 1;
+            ++lane;
+        } while ((places & 1) == 0 && places != 0);
+        return places;
+    }
     void fetch(Places places);
     void find(Places places);
     void act(Places places);
+    bool act_on(Lane& lane);
     void reach_guests();
     void act_on_plane(Places places);
     chain::ShortWay::Arrived arrived_of(const Lane& lane) const;
@@ -137,6 +169,10 @@ private:
     bool leave_guest(Lane& lane);
     bool leave_by_tunnel(Lane& lane, const dataplane::ActionProgram& program);
     bool cross(Lane& lane);
+    const Crossing* crossing_of(flow::FlowPair& pair, std::uint8_t direction,
+                                const dataplane::PortEntry& from);
+    const Crossing* find_crossing(flow::FlowPair& pair, std::uint8_t direction,
+                                  const dataplane::PortEntry& from, Crossing& room);
     bool reach_guest(Lane& lane);
     void reach_guest_by_stages(Lane& lane);
     void fuse(const Lane& lane);
@@ -148,6 +184,7 @@ private:
 
     dataplane::Emit& emit_;
     Plane::Worker& pipeline_;
+    const bool shared_;  // there are other workers, who may own a packet's flow
     First first_;
     chain::ShortWay plane_;
     const dataplane::PortEntry* ports_ = nullptr;  // of the running program
@@ -168,6 +205,9 @@ private:
     };
     std::array<Reach, std::bit_ceil(limits::max_ports)> reaches_{};
     std::uint64_t reaches_ticket_ = ~std::uint64_t{0};
+    // By program's number, the last ones; for `reaches_ticket_` and this generation of numbers.
+    std::array<Crossing, 16> crossings_{};
+    std::uint32_t crossings_generation_ = 0;
     std::array<Lane, limits::max_burst> lanes_;  // by place in the burst
     Places joined_ = 0, stays_ = 0;
     Places on_plane_ = 0;  // those of `joined_` that nodes gave back, or other hosts for the plane

@@ -43,6 +43,27 @@ void Express::look_at_reaches() {
         if (const PortEntry* port = guest_at(i))
             reaches_[i] = {reach_epoch(*port), port->learn_addresses};
     reaches_ticket_ = emit_.ticket;
+    crossings_.fill({});
+    crossings_generation_ = emit_.program_generation();
+}
+
+// Looks at all that holds for every packet of the flow's direction, and makes a note of it in
+// `room`. Null: the two must not stay fused.
+const Express::Crossing* Express::find_crossing(flow::FlowPair& pair, std::uint8_t direction,
+                                                const PortEntry& from, Crossing& room) {
+    flow::Hot& own = pair.hot[direction];
+    if (own.engine != emit_.engine) return nullptr;
+    const ActionProgram* program = emit_.program(own.program);
+    if (!program) return nullptr;
+    const Reach reach = reaches_[program->egress_port % reaches_.size()];
+    if (reach.epoch == 0) return nullptr;
+    if (own.epoch != from.epoch || program->reach_epoch != reach.epoch) {
+        program = lead_on(pair, direction, from, reach.epoch);
+        if (!program) return nullptr;
+    }
+    room = {&from,        own.era(),     own.program, program->mtu + net::ethernet_bytes,
+            reach.learns, *program};
+    return &room;
 }
 
 // Sender's and receiver's record have both let a packet pass: from now on one look-up does, until

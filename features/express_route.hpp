@@ -1,4 +1,7 @@
 #pragma once
+#include <cstddef>
+#include <cstdint>
+
 #include "dataplane/program.hpp"
 #include "net/bytes.hpp"
 #include "net/checksum.hpp"
@@ -7,12 +10,27 @@
 // What the parts of Express share. Not for others.
 namespace weir::features {
 
+// Nothing in a hand-over says more than where the packet came from. Looked at in words, so that it
+// may be false where is_plain() is true.
+inline bool is_fresh(const net::Packet& p) {
+    using net::HandOver;
+    static_assert(offsetof(HandOver, version) == 0 && offsetof(HandOver, recirculations) == 3 &&
+                  offsetof(HandOver, serviced_anchor) == 16 && offsetof(HandOver, trace_id) == 28);
+    const auto* hand = reinterpret_cast<const std::uint8_t*>(&p.hand);
+    constexpr std::uint32_t only_version = HandOver{}.version;
+    return p.flags == 0 && net::detail::load_raw<std::uint32_t>(hand) == only_version &&
+           (net::detail::load_raw<std::uint64_t>(hand + 16) |
+            net::detail::load_raw<std::uint64_t>(hand + 24)) == 0;
+}
+
 // As a device gave it to us, or its worker handed it over.
 inline bool is_plain(const net::Packet& p) {
     const net::HandOver& hand = p.hand;
     static_assert(static_cast<int>(net::Entry::receive) == 0);
-    return (p.flags | static_cast<std::uint32_t>(hand.entry) | hand.trace_id | hand.recirculations |
-            hand.fragment_known | hand.serviced_flags | hand.call_points_done) == 0;
+    return is_fresh(p) ||
+           (p.flags | static_cast<std::uint32_t>(hand.entry) | hand.trace_id |
+            hand.recirculations | hand.fragment_known | hand.serviced_flags |
+            hand.call_points_done) == 0;
 }
 
 inline void lower_ttl(std::uint8_t* frame, const net::QuickFrame& q) {

@@ -11,6 +11,18 @@ void Index::clear() {
     header_->free_buckets = header_->made_buckets = 0;
 }
 
+// None of the first eight entries of `bucket` has the tag.
+std::uint32_t Index::first_of_row(const Bucket* bucket, std::uint16_t tag) const {
+    if (bucket->tag[8] == 0) [[likely]]
+        return no_index;
+    while (true) {
+        const std::uint32_t hits = hits_in(*bucket, tag);
+        if (hits != 0) return bucket->ref[static_cast<unsigned>(std::countr_zero(hits))];
+        if (bucket->next == 0) return no_index;
+        bucket = &buckets_[bucket->next];
+    }
+}
+
 bool Index::has_room(Place place) const {
     const Bucket* bucket = &main_bucket(place);
     std::uint32_t row = 1;

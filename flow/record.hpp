@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "net/packet.hpp"
 
@@ -121,8 +122,20 @@ struct alignas(64) Hot {
     std::uint8_t reserved0 = 0;
     std::uint16_t burst = 0;  // burst that found this direction last; see Table::begin_burst
     std::uint16_t reserved1 = 0;
+
+    // Epoch and engine, for one comparison with era_of().
+    std::uint64_t era() const {
+        std::uint64_t both;
+        std::memcpy(&both, reinterpret_cast<const std::byte*>(this) + era_at, sizeof both);
+        return both;
+    }
+    static constexpr std::size_t era_at = 4;
 };
 static_assert(sizeof(Hot) == 64);
+static_assert(offsetof(Hot, epoch) == Hot::era_at && offsetof(Hot, engine) == Hot::era_at + 4);
+inline std::uint64_t era_of(std::uint32_t epoch, std::uint32_t engine) {
+    return std::uint64_t{engine} << 32 | epoch;
+}
 
 // Both directions of one flow, inserted and removed together. Index = slot, stable for its life.
 struct alignas(64) FlowPair {

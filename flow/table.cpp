@@ -70,16 +70,25 @@ void Table::find_bulk(std::span<const Query> queries, std::span<Hit> hits) {
     WEIR_CHECK(queries.size() <= limits::max_burst && hits.size() >= queries.size(),
                "a burst and room for its answers");
     std::array<Probe, limits::max_burst> probes;
-    for (std::size_t i = 0; i < queries.size(); ++i) {
-        const Query& query = queries[i];
-        begin(probes[i], scope_seed(query.scope, query.vni), *query.tuple, query.hash);
-    }
     for (std::size_t i = 0; i < queries.size(); ++i)
-        fetch(probes[i], queries[i].tuple->proto == net::proto_tcp);
+        begin(probes[i], scope_seed(queries[i].scope, queries[i].vni), queries[i].hash);
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+        const net::Tuple& tuple = *queries[i].tuple;
+        fetch(probes[i], net::runs_upward(tuple), tuple.proto == net::proto_tcp, hits[i]);
+    }
     for (std::size_t i = 0; i < queries.size(); ++i) {
         const Query& query = queries[i];
-        hits[i] = answer(probes[i], query.scope, query.vni, *query.tuple, query.hash);
+        if (!confirm(hits[i], query.scope, query.vni, *query.tuple))
+            hits[i] = answer(hits[i], query);
     }
+}
+
+// Nobody has the tag, or another one had it first, or an alias.
+Table::Hit Table::answer(Hit found, const Query& query) {
+    if (found.pair == nullptr && found.direction != unsure) return {};
+    const Hit hit = look(query);
+    mark(hit);
+    return hit;
 }
 
 void Table::begin_burst() {

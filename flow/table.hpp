@@ -112,19 +112,20 @@ public:
     // is inserted in between is not found, what was removed neither. Leaves fused records fused.
     struct Probe {
         const Bucket* bucket = nullptr;
-        std::uint32_t ref = no_index;
         std::uint16_t tag = 0;
-        bool upward = false;
     };
     std::uint64_t scope_seed(std::uint32_t scope, std::uint32_t vni) const {
         return seed_of(header_->seed, scope, vni);
     }
     // Fetches the bucket. `seed`: scope_seed() of whose tuple it is. Fills a Probe that is there:
     // g++ copies a returned one by words that overlap, and the processor waits for the first.
-    void begin(Probe& probe, std::uint64_t seed, const net::Tuple& tuple, std::uint32_t hash) const;
-    void fetch(Probe& probe, bool both) const;  // … the record: one hot line of it, or both
-    Hit answer(const Probe& probe, std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple,
-               std::uint32_t hash);
+    void begin(Probe& probe, std::uint64_t seed, std::uint32_t hash) const;
+    // … the record: one hot line of it, or both. `upward`: net::runs_upward() of the tuple.
+    // What the tag says of the answer; to be confirmed.
+    void fetch(const Probe& probe, bool upward, bool both, Hit& hit) const;
+    // Whether what fetch() found is the answer. If not, answer() has it.
+    bool confirm(Hit found, std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple);
+    Hit answer(Hit found, const Query& query);
 
     // Records found from here to the next call are not evicted, so that a packet of this burst
     // never holds a record that another packet of it had replaced.
@@ -182,7 +183,7 @@ public:
     // Fuses the records of two guests of one host that see the same packets: those of `direction`
     // leave `sender`'s guest and reach `receiver`'s. From then on each keeps only the hot line of
     // what its own guest sends (Hot counters, times and TCP numbers), and the partner's line of the
-    // other direction waits; whoever gets a record from this table by any other way than answer()
+    // other direction waits; whoever gets a record from this table by any other way than fetch()
     // and find_bulk() gets it cut from its partner and whole. False, and nothing done, unless
     // may_fuse(): both agree about the connection and neither is fused.
     bool fuse(FlowPair& sender, FlowPair& receiver, std::uint8_t direction);
@@ -191,17 +192,23 @@ public:
         if (pair.partner != 0) [[unlikely]]
             cut_fused(pair);
     }
-    // Asks for the line of the side that a packet of `hit` goes to, wherever it is kept.
-    void fetch_peer(Hit hit) const {
+    // The line of the side that a packet of `hit` goes to, wherever it is kept. As long as
+    // keeps_line() or, where there is no partner, the record lives.
+    const Hot* fetch_peer(Hit hit) const {
         const std::uint32_t partner = hit.pair->partner;
         const FlowPair* keeper = partner != 0 ? &records_[partner & partner_slot] : hit.pair;
-        prefetch(&keeper->hot[hit.direction ^ 1]);
+        const Hot* peer = &keeper->hot[hit.direction ^ 1];
+        prefetch(peer);
+        return peer;
     }
-    // The partner of a record, if they are fused and the record keeps the line of `direction`.
+    // Whether a record is fused with another and keeps the line of `direction`.
+    static bool keeps_line(const FlowPair& pair, std::uint8_t direction) {
+        static_assert(partner_stale_line == 1u << 29 && partner_fused == 1u << 30);
+        return (pair.partner >> 29) + direction == 3;
+    }
+    // That other record; null: none.
     FlowPair* partner(const FlowPair& pair, std::uint8_t direction) const {
-        constexpr std::uint32_t mask = partner_fused | partner_stale_line;
-        const std::uint32_t wanted = partner_fused | (direction == 0 ? partner_stale_line : 0);
-        return (pair.partner & mask) == wanted ? &records_[pair.partner & partner_slot] : nullptr;
+        return keeps_line(pair, direction) ? &records_[pair.partner & partner_slot] : nullptr;
     }
 
     // Removes what has been idle for its time. Looks at no more than `budget` timers.
@@ -282,6 +289,7 @@ private:
     }
     Hit match(std::uint32_t ref, const Query& query, bool upward) const;
     Hit look(const Query& query) const;
+    static constexpr std::uint8_t unsure = 2;  // a direction of fetch() that only look() can tell
     Hit look(const Query& query, Place place, bool upward) const;
     void mark(Hit hit);
     void cut_fused(FlowPair& pair);

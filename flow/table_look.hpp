@@ -2,6 +2,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstring>
+#if defined(__SSE4_1__)
+#include <smmintrin.h>
+#endif
 
 #include "base/prefetch.hpp"
 #include "flow/table.hpp"
@@ -12,24 +15,50 @@ namespace weir::flow {
 
 namespace detail {
 
-// Whether `tuple`, or its reverse, is `stored`. Which way is asked for changes with every packet,
-// so it moves addresses and takes no branch.
-inline bool same(const net::Tuple& stored, const net::Tuple& tuple, bool reversed) {
+inline std::uint64_t word_at(const void* at, std::size_t offset) {
+    std::uint64_t value;
+    std::memcpy(&value, static_cast<const std::byte*>(at) + offset, sizeof value);
+    return value;
+}
+
+// Of one tuple's addresses and, turned, those of the other, whether both are the same. `turn`: 0,
+// or 16 for turned. Which way is asked for changes with every packet, so it moves addresses and
+// takes no branch.
+inline bool same_addresses(const net::Tuple& stored, const net::Tuple& tuple, std::size_t turn) {
+#if defined(__SSE4_1__)
+    const auto load = [](const void* at, std::size_t offset) {
+        return _mm_loadu_si128(
+            reinterpret_cast<const __m128i*>(static_cast<const std::byte*>(at) + offset));
+    };
+    const __m128i differs =
+        _mm_or_si128(_mm_xor_si128(load(&stored, 0), load(&tuple, turn)),
+                     _mm_xor_si128(load(&stored, 16), load(&tuple, 16 - turn)));
+    return _mm_testz_si128(differs, differs) != 0;
+#else
+    return ((word_at(&stored, 0) ^ word_at(&tuple, turn)) |
+            (word_at(&stored, 8) ^ word_at(&tuple, turn + 8)) |
+            (word_at(&stored, 16) ^ word_at(&tuple, 16 - turn)) |
+            (word_at(&stored, 24) ^ word_at(&tuple, 24 - turn))) == 0;
+#endif
+}
+
+// Whether `tuple`, or its reverse, is `stored`. `reversed`: 0 or 1.
+inline bool same(const net::Tuple& stored, const net::Tuple& tuple, std::size_t reversed) {
     static_assert(sizeof(net::Tuple) == 40 && offsetof(net::Tuple, dst) == 16 &&
                   offsetof(net::Tuple, src_port) == 32);
-    const auto word = [](const void* at, std::size_t offset) {
-        std::uint64_t value;
-        std::memcpy(&value, static_cast<const std::byte*>(at) + offset, sizeof value);
-        return value;
-    };
-    const std::size_t first = reversed ? 16 : 0, second = 16 - first;
-    const std::uint64_t rest = word(&tuple, 32);
+    const std::size_t turn = reversed * 16;
+    const std::uint64_t rest = word_at(&tuple, 32);
     const auto ports = static_cast<std::uint32_t>(rest);
-    const std::uint64_t turned = (rest ^ ports) | std::rotl(ports, static_cast<int>(first));
-    return ((word(&stored, 0) ^ word(&tuple, first)) |
-            (word(&stored, 8) ^ word(&tuple, first + 8)) |
-            (word(&stored, 16) ^ word(&tuple, second)) |
-            (word(&stored, 24) ^ word(&tuple, second + 8)) | (word(&stored, 32) ^ turned)) == 0;
+    const std::uint64_t turned = (rest ^ ports) | std::rotl(ports, static_cast<int>(turn));
+    return word_at(&stored, 32) == turned && same_addresses(stored, tuple, turn);
+}
+
+// Whether `key` is that of the scope, the VNI, and the tuple or its reverse.
+inline bool same(const Key& key, std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple,
+                 std::size_t reversed) {
+    static_assert(offsetof(Key, vni) == 4 && offsetof(Key, tuple) == 8);
+    return word_at(&key, 0) == (std::uint64_t{vni} << 32 | scope) &&
+           same(key.tuple, tuple, reversed);
 }
 
 }  // namespace detail
@@ -60,44 +89,39 @@ inline void Table::mark(Hit hit) {
     if (hit.pair != nullptr) hit.pair->hot[hit.direction].burst = header_->burst;
 }
 
-inline void Table::begin(Probe& probe, std::uint64_t seed, const net::Tuple& tuple,
-                         std::uint32_t hash) const {
+inline void Table::begin(Probe& probe, std::uint64_t seed, std::uint32_t hash) const {
     const Place place = place_of(seed, hash);
     probe.bucket = index_.fetch(place);
     probe.tag = place.tag;
-    probe.upward = net::runs_upward(tuple);
 }
 
-// The first entry with the right tag is nearly always the one.
-inline void Table::fetch(Probe& probe, bool both) const {
-    probe.ref = index_.first(probe.bucket, probe.tag);
-    if (probe.ref == no_index) [[unlikely]]
-        return;
-    if ((probe.ref & alias_bit) != 0) [[unlikely]] {
-        prefetch(&aliases_[probe.ref & ref_slot]);
+// The first entry with the right tag is nearly always the one. An alias is found as nobody's and
+// looked for again.
+inline void Table::fetch(const Probe& probe, bool upward, bool both, Hit& hit) const {
+    const std::uint32_t ref = index_.first(probe.bucket, probe.tag);
+    if (static_cast<std::int32_t>(ref) < 0) [[unlikely]] {
+        static_assert((no_index & alias_bit) != 0);
+        hit.pair = nullptr;
+        hit.direction = ref == no_index ? 0 : unsure;
+        if (ref != no_index) prefetch(&aliases_[ref & ref_slot]);
         return;
     }
-    const FlowPair& pair = records_[probe.ref & ref_slot];
-    prefetch(&pair.key);
-    const unsigned direction = ((probe.ref & upward_bit) != 0) != probe.upward ? 1 : 0;
-    prefetch(&pair.hot[direction]);
-    if (both) prefetch(&pair.hot[direction ^ 1]);
+    const unsigned direction = (ref / upward_bit) ^ (upward ? 1u : 0u);
+    FlowPair* pair = &records_[ref & ref_slot];
+    prefetch(&pair->key);
+    prefetch(&pair->hot[direction]);
+    if (both) prefetch(&pair->hot[direction ^ 1]);
+    hit.pair = pair;
+    hit.direction = static_cast<std::uint8_t>(direction);
 }
 
-inline Table::Hit Table::answer(const Probe& probe, std::uint32_t scope, std::uint32_t vni,
-                                const net::Tuple& tuple, std::uint32_t hash) {
-    if (probe.ref == no_index) [[unlikely]]
-        return {};
-    FlowPair& pair = records_[probe.ref & ref_slot];
-    const bool turned = ((probe.ref & upward_bit) != 0) != probe.upward;
-    if ((probe.ref & alias_bit) == 0 && pair.key.scope == scope && pair.key.vni == vni &&
-        detail::same(pair.key.tuple, tuple, turned)) [[likely]] {
-        pair.hot[turned].burst = header_->burst;
-        return {&pair, turned};
-    }
-    const Hit hit = look({scope, vni, &tuple, hash});
-    mark(hit);
-    return hit;
+inline bool Table::confirm(Hit hit, std::uint32_t scope, std::uint32_t vni,
+                           const net::Tuple& tuple) {
+    if (hit.pair == nullptr || !detail::same(hit.pair->key, scope, vni, tuple, hit.direction))
+        [[unlikely]]
+        return false;
+    hit.pair->hot[hit.direction].burst = header_->burst;
+    return true;
 }
 
 }  // namespace weir::flow

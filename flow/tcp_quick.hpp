@@ -25,7 +25,7 @@ inline bool follow_steady(Hot& own, const Hot& peer, const std::uint8_t* header,
         return static_cast<std::int32_t>(to - from);
     };
     constexpr std::int32_t slack = tcp_window_slack;
-    const std::uint32_t end = net::load32(header + 4) + bytes - (header[12] >> 4) * 4u;
+    const std::uint32_t end = net::load32(header + 4) + bytes - (header[12] >> 2 & 0x3cu);
     const bool fits =
         distance(peer.acknowledged, end) >= 0 && distance(peer.window_edge, end) <= slack;
     if (fits && distance(own.sequence_end, end) > 0) own.sequence_end = end;

@@ -22,11 +22,22 @@ inline std::uint64_t multiply_fold(std::uint64_t a, std::uint64_t b) {
     return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
+// An address as two words, as the machine reads them.
+struct IpWords {
+    std::uint64_t high = 0, low = 0;
+};
+inline IpWords words_of(const std::uint8_t* address) {
+    IpWords words;
+    std::memcpy(&words.high, address, 8);
+    std::memcpy(&words.low, address + 8, 8);
+    return words;
+}
+
+inline std::uint64_t endpoint_hash(IpWords ip, std::uint16_t port) {
+    return multiply_fold(ip.high ^ hash_seed[0] ^ port * hash_seed[2], ip.low ^ hash_seed[1]);
+}
 inline std::uint64_t endpoint_hash(const Ip& ip, std::uint16_t port) {
-    std::uint64_t high, low;
-    std::memcpy(&high, ip.bytes.data(), 8);
-    std::memcpy(&low, ip.bytes.data() + 8, 8);
-    return multiply_fold(high ^ hash_seed[0] ^ port * hash_seed[2], low ^ hash_seed[1]);
+    return endpoint_hash(words_of(ip.bytes.data()), port);
 }
 
 inline std::uint32_t endpoints_hash(std::uint64_t a, std::uint64_t b, std::uint8_t proto) {
@@ -55,13 +66,15 @@ inline std::uint32_t address_hash(const Ip& src, const Ip& dst, std::uint8_t pro
 
 // Which way a tuple runs: it and its reverse answer differently, unless they are the same. Says
 // nothing else; addresses are compared as the machine reads them.
+inline bool runs_upward(detail::IpWords src, detail::IpWords dst, std::uint16_t src_port,
+                        std::uint16_t dst_port) {
+    if (src.low != dst.low) [[likely]]
+        return src.low < dst.low;
+    return src.high != dst.high ? src.high < dst.high : src_port < dst_port;
+}
 inline bool runs_upward(const Tuple& tuple) {
-    std::uint64_t src[2], dst[2];
-    std::memcpy(src, tuple.src.bytes.data(), sizeof src);
-    std::memcpy(dst, tuple.dst.bytes.data(), sizeof dst);
-    if (src[1] != dst[1]) return src[1] < dst[1];
-    if (src[0] != dst[0]) return src[0] < dst[0];
-    return tuple.src_port < tuple.dst_port;
+    return runs_upward(detail::words_of(tuple.src.bytes.data()),
+                       detail::words_of(tuple.dst.bytes.data()), tuple.src_port, tuple.dst_port);
 }
 
 // SipHash-2-4 (Aumasson, Bernstein 2012) with a 128-bit key.

@@ -23,6 +23,7 @@ bool agrees(const Frame& frame) {
     EXPECT_EQ(parse_inner(frame, headers, tuple), ParseError::none);
     EXPECT_EQ(quick.tuple, tuple);
     EXPECT_EQ(quick.hash, symmetric_hash(tuple));
+    EXPECT_EQ(quick.upward, runs_upward(tuple));
     EXPECT_EQ(quick.ip4(), headers.family == Family::ip4);
     EXPECT_EQ(quick.l4, headers.l4);
     EXPECT_EQ(quick.l3_end, headers.l3_end);

@@ -43,10 +43,10 @@ bool read_quick_tunnel(const std::uint8_t* frame, std::uint32_t length, const ne
                        QuickTunnel& out) {
     if (length < inner_at + net::ethernet_bytes || length > 0xffff) return false;
     const std::uint8_t* ip = frame + ip_at;
-    const std::uint32_t total = net::load16(ip + 2);
-    if (net::load16(frame + 12) != net::ethertype_ip4 || ip[0] != 0x45 || ip[9] != net::proto_udp ||
-        (net::load16(ip + 6) & 0x3fff) != 0 || total < inner_at - ip_at || ip_at + total > length ||
-        std::memcmp(ip + 16, own_address.data4(), 4) != 0 || !net::detail::quick_checksum_ok(ip))
+    std::uint32_t total = 0;
+    if (net::load16(frame + 12) != net::ethertype_ip4 || ip[9] != net::proto_udp ||
+        !net::detail::quick_ip4_header(ip, total) || total < inner_at - ip_at ||
+        ip_at + total > length || std::memcmp(ip + 16, own_address.data4(), 4) != 0)
         return false;
     const std::uint8_t* udp = frame + udp_at;
     if (net::load16(udp + 2) != net::udp_port_geneve || net::load16(udp + 6) != 0 ||
