@@ -48,6 +48,7 @@ Hop make_hop(const CompileInput& input, const LocalPorts& local, const PathHop& 
     hop.can_decrement_si = planned.can_decrement_si;
     const auto* status = input.snapshot.find<ServiceNodeStatus>(planned.node);
     hop.attached = !status || status->node_id != planned.node_id || status->attached;
+    hop.judged = planned.mode != NodeMode::aware || planned.liveness_support;
     const auto ports = local.find(planned.node_id);
     if (ports != local.end()) {  // whatever the path says yet: it may have come here (MB-9)
         hop.host_id = input.ports.host_id;

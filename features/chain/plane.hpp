@@ -25,6 +25,7 @@ struct Hop {
     net::Mac mac;
     HopAction action = HopAction::redirect;
     std::uint8_t privileges = 0;  // of its service, bits by Privilege
+    bool judged = true;           // somebody asks it whether it lives (LV-2, LV-3)
     bool reachable = true;        // its host has a tunnel endpoint that this host knows
     bool attached = true;         // its ports have links, as its host says (LV-3)
     bool liveness = false;        // it answers when it is asked whether it lives

@@ -103,6 +103,7 @@ TEST(Insert, LetsPacketsWithoutAFlowPass) {  // DP-5
     TestHost host(remote_path());
     Packet& p = host.tracked("g1", CallPoint::egress, test::tcp(4000, 80));
     p.flow = nullptr;
+    p.data[0] |= 1;  // to many
     host.insert(p);
     EXPECT_EQ(host.in_service(), nullptr);
     EXPECT_EQ(host.insert_state.ports[2 * host.port("g1")].bypass_l2, 1u);

@@ -6,6 +6,7 @@
 #include <random>
 #include <set>
 
+#include "features/firewall/feature.hpp"
 #include "model/registry.hpp"
 #include "net/wire.hpp"
 
@@ -241,6 +242,29 @@ TEST(FirewallCompile, RevisionFollowsContentAlone) {
     b.rules[3].enabled = true;
     b.settle();
     EXPECT_NE(a.tables()->port_epoch(0), b.tables()->port_epoch(0));
+}
+
+// What a host could not compile is refused before it gets there.
+TEST(FirewallRules, AreAsManyAsAHostCanHold) {
+    model::Snapshot intent;
+    model::Host host;
+    host.name = "h1";
+    host.id = 1;
+    intent.put(host);
+    const auto put = [&](std::uint32_t id) {
+        Rule rule;
+        rule.name = "r" + std::to_string(100000 + id);
+        rule.id = id;
+        intent.put(rule);
+    };
+    for (std::uint32_t id = 1; id < max_rules; ++id) put(id);
+    EXPECT_TRUE(feature.validate(intent).empty());
+    put(max_rules);
+    const auto errors = feature.validate(intent);
+    ASSERT_EQ(errors.size(), 1u);
+    EXPECT_EQ(errors[0].object, "firewall-rule/r165536");
+    EXPECT_EQ(errors[0].field, "applied_to");
+    EXPECT_NE(errors[0].message.find("host h1 would have more than 65535"), std::string::npos);
 }
 
 }  // namespace

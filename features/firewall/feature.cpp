@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "features/firewall/compile.hpp"
 #include "features/firewall/resources.hpp"
 #include "model/registry.hpp"
 
@@ -13,6 +14,22 @@ void add_kinds(model::Registry& registry) {
     registry.add<Rule>();
     registry.add<Settings>();
     if (!registry.kind("group")) registry.add<model::Group>();
+}
+
+void plan(const model::Snapshot& intent, std::string_view host, model::Snapshot& out);
+
+// A host would refuse the whole revision.
+void check_numbers(const model::Snapshot& intent, std::vector<Error>& errors) {
+    if (intent.all<Rule>().size() < max_rules) return;
+    for (const auto& row : intent.all<model::Host>()) {
+        model::Snapshot here;
+        plan(intent, row.first, here);
+        if (here.all<Rule>().size() < max_rules) continue;
+        errors.push_back({Errc::limit, "firewall-rule/" + here.all<Rule>().rbegin()->first,
+                          "applied_to",
+                          "host " + row.first + " would have more than " +
+                              std::to_string(max_rules - 1) + " rules"});
+    }
 }
 
 std::vector<Error> validate(const model::Snapshot& intent) {
@@ -34,6 +51,7 @@ std::vector<Error> validate(const model::Snapshot& intent) {
         if (name != "default")
             errors.push_back(
                 {Errc::invalid, "firewall-settings/" + name, "name", "must be \"default\""});
+    check_numbers(intent, errors);
     return errors;
 }
 

@@ -1,5 +1,6 @@
 #include "features/tracking/stage.hpp"
 
+#include "dataplane/is_flow.hpp"
 #include "flow/table.hpp"
 #include "flow/tcp.hpp"
 #include "net/wire.hpp"
@@ -17,12 +18,6 @@ constexpr std::uint64_t second_ns = 1'000'000'000;
 
 std::size_t guest_context(const Packet& p) {
     return static_cast<Context>(p.context) == Context::source ? 0 : 1;
-}
-
-// Multicast, broadcast and non-IP packets have no record.
-bool is_flow(const Packet& p) {
-    return p.headers.family != net::Family::none && !net::Mac::from(p.data).is_multicast() &&
-           !p.tuple.dst.is_multicast() && !p.tuple.dst.is_broadcast();
 }
 
 // The segment a record is kept under is the port's own, also for packets routed towards it.
@@ -67,7 +62,7 @@ bool related_error(Packet& p, const PortEntry& port, Emit& emit) {
     return true;
 }
 
-// A new record for the first packet of a flow; null: `why` not.
+// A new record for the first packet of a flow; null: `why` not, count_: the table is full.
 flow::FlowPair* insert(const Packet& p, const PortEntry& port, Track::State& state, Emit& emit,
                        Track::Exit& why) {
     const bool begun_by_guest = guest_context(p) == 0;
@@ -75,10 +70,13 @@ flow::FlowPair* insert(const Packet& p, const PortEntry& port, Track::State& sta
     if (begun_by_guest && Track::is_over_rate(state, port, emit)) return nullptr;
     why = Track::Exit::over_limit;
     if (!Track::has_room(state, port, emit)) return nullptr;
-    why = Track::Exit::table_full;
+    why = Track::Exit::count_;
     flow::FlowPair* pair = emit.flows->insert({port.scope, port.vni, p.tuple}, p.hash, emit.now_ns,
                                               nullptr, port.timeouts);
-    if (!pair) return nullptr;
+    if (!pair) {
+        state.full_ns = emit.now_ns;
+        return nullptr;
+    }
     if (begun_by_guest)
         state.ports[port.index].budget.begin(port.flow_limits, emit.workers, emit.now_ns);
     pair->initiator_outside = !begun_by_guest;
@@ -122,8 +120,13 @@ flow::Table::Hit take_alias(Packet& p, const PortEntry& port, Track::State& stat
     return {pair, direction};
 }
 
-// Finds or makes the record of a packet; what keeps it from having one, or count_. `left`: it went
-// to another worker.
+// Connections that began without a record, for want of room, go on without one.
+bool was_full(const Track::State& state, const Emit& emit) {
+    return state.full_ns != 0 && emit.now_ns - state.full_ns < second_ns;
+}
+
+// Finds or makes the record of a packet; what keeps it from having one, or count_. count_ without a
+// record: the table is full. `left`: it went to another worker.
 Track::Exit follow(Packet& p, const PortEntry& port, Track::State& state, Emit& emit, bool& left) {
     flow::TcpSegment segment;
     const bool tcp = read_segment(p, segment);
@@ -140,7 +143,8 @@ Track::Exit follow(Packet& p, const PortEntry& port, Track::State& state, Emit& 
                 left = true;
                 return Track::Exit::count_;
             }
-            if (underway && !emit.adopts()) return Track::Exit::out_of_state;
+            if (underway && !emit.adopts())
+                return was_full(state, emit) ? Track::Exit::count_ : Track::Exit::out_of_state;
             Track::Exit why{};
             hit = {insert(p, port, state, emit, why), 0};
             if (!hit) return why;
@@ -181,7 +185,7 @@ void Track::run(dataplane::Burst& burst, const Tables&, State& state, dataplane:
     for (Packet* p : burst.packets()) {
         const PortEntry& port = *emit.ports->at(dataplane::context_port(*p));
         p->flow = nullptr;
-        if (!is_flow(*p)) {
+        if (!dataplane::is_flow(*p)) {
             p->program = dataplane::own_program(*p);
             continue;
         }
@@ -195,6 +199,11 @@ void Track::run(dataplane::Burst& burst, const Tables&, State& state, dataplane:
             continue;
         }
         if (left) continue;
+        if (!p->flow) {  // Insert knows whether its services let it pass without (DP-10)
+            p->flow_is_new = false;
+            p->program = dataplane::own_program(*p);
+            continue;
+        }
         count(*p, port, emit);
         emit.note(*p, "flow", p->flow->id);
         emit.note(*p, "new", p->flow_is_new ? 1 : 0);

@@ -17,15 +17,14 @@ struct Track {
     enum class Exit : std::uint8_t {
         out_of_state,
         invalid_flags,
-        table_full,
         no_flow_for_error,
         over_rate,   // the guest begins more flows than its port's flow-limits let it
         over_limit,  // the port has as many records as they let it, and none may go
         count_
     };
-    static constexpr std::array<std::string_view, 6> exit_names = {
-        "flow.out_of_state",      "flow.invalid_flags", "flow.table_full",
-        "flow.no_flow_for_error", "flow.over_rate",     "flow.over_limit"};
+    static constexpr std::array<std::string_view, 5> exit_names = {
+        "flow.out_of_state", "flow.invalid_flags", "flow.no_flow_for_error", "flow.over_rate",
+        "flow.over_limit"};
 
     struct PortFlows {
         dataplane::FlowBudget budget;
@@ -34,6 +33,7 @@ struct Track {
     struct State {
         std::vector<PortFlows> ports = std::vector<PortFlows>(limits::max_ports);
         flow::Table* flows = nullptr;
+        std::uint64_t full_ns = 0;          // when a record found no room last
         std::uint64_t inserted_before = 0;  // Stats::inserted at the last tick
         std::uint64_t translations = 0;     // tuples that services wrote, met here first
         flow::AliasHomes* homes = nullptr;  // null: there is no memory

@@ -5,6 +5,7 @@
 
 #include "dataplane/cut.hpp"
 #include "dataplane/icmp_reply.hpp"
+#include "dataplane/is_flow.hpp"
 #include "features/chain/node/load.hpp"
 #include "features/chain/node/metadata.hpp"
 #include "features/chain/orders/order_effects.hpp"
@@ -22,7 +23,6 @@ using dataplane::Packet;
 
 constexpr std::size_t counted_rules = 4096, counted_chains = 1024, counted_paths = 8192;
 constexpr std::uint32_t max_logged_per_second = 100;
-constexpr std::uint64_t ask_again_ns = 100'000'000;
 
 std::uint64_t path_number(const Path& path) {
     return std::uint64_t{path.svni} << 24 | path.spi;
@@ -77,10 +77,11 @@ struct Work {
         const dataplane::PortEntry* port = emit.ports->at(index);
         if (!port) return;
         Insert::PortCounters& counters = state.ports[2 * index + static_cast<unsigned>(point)];
-        if (!p.flow) {  // ARP, multicast, broadcast … (DP-5)
+        if (!p.flow) {
             ++counters.packets;
             counters.bytes += p.length;
-            ++counters.bypass_l2;
+            if (dataplane::is_flow(p)) without_record(p, index, point);
+            else ++counters.bypass_l2;  // ARP, multicast, broadcast … (DP-5)
             return;
         }
         DecideInput input{tables,      *emit.health,  index, point, p,
@@ -98,6 +99,32 @@ struct Work {
         if (decided.rule && decided.rule->logged) log(*decided.rule, decided, *port, state, emit);
         note(p, decided);
         act(p, decided, *port, point);
+    }
+
+    // DP-10: the table is full of flows that stay. A chain treats the packet as where it has no
+    // path, for itself; without one it goes no further.
+    void without_record(Packet& p, std::uint32_t port, CallPoint point) {
+        const Chain* chain = chain_without_record(p, port, point);
+        emit.note(p, "service", "no room for a record");
+        if (!chain) {
+            exits.take(p, Insert::Exit::table_full);
+        } else if (chain->failure_policy == FailurePolicy::allow) {
+            ++state.ports[2 * port + static_cast<unsigned>(point)].ct_full;
+        } else {
+            if (chain->failure_policy == FailurePolicy::reset) answer_reset(p);
+            exits.take(p, Insert::Exit::ct_full);
+        }
+    }
+
+    // What has no record may be a reply (DP-11).
+    const Chain* chain_without_record(const Packet& p, std::uint32_t port, CallPoint point) {
+        if (is_exempt(p.tuple)) return nullptr;
+        const bool outgoing = point == CallPoint::egress;
+        const bool begins = p.tuple.proto == net::proto_tcp &&
+                            (p.headers.tcp_flags & (net::tcp_syn | net::tcp_ack)) == net::tcp_syn;
+        const CompiledRule* rule = tables.rules.find(port, p.tuple, outgoing);
+        if (!rule && !begins) rule = tables.rules.find(port, p.tuple.reversed(), !outgoing);
+        return rule ? tables.plane->chain(rule->sci) : nullptr;
     }
 
     void count(const Packet& p, const Decided& decided, Insert::PortCounters& counters) {
@@ -284,23 +311,14 @@ struct Work {
         dataplane::send_onward(p, *reset, emit);
     }
 
-    // PS-10: the controller picks one. Asked for where a flow has none, and where the one it got is
-    // as busy as may be; at most ten times a second.
+    // PS-10: where a flow has no path, and where the one it got is as busy as may be.
     void ask_for_path(const Decided& decided) {
         const bool busy = decided.new_on_path && decided.path->load >= spill_load;
         if (!busy && (decided.path || decided.what == Decision::pass ||
                       decided.what == Decision::foreign || decided.what == Decision::exempt ||
                       decided.what == Decision::drop || decided.what == Decision::reset))
             return;
-        Insert::ChainCounters& chain = state.chains[decided.chain->sci];
-        if (chain.asked_ns != 0 && emit.now_ns - chain.asked_ns < ask_again_ns) return;
-        chain.asked_ns = emit.now_ns;
-        ++chain.asked;
-        char text[160];
-        const int n = std::snprintf(text, sizeof text,
-                                    R"({"event":"path-wanted","chain":"%.63s","sci":%u})",
-                                    decided.chain->name.c_str(), decided.chain->sci);
-        if (n > 0) emit.event({text, std::min(static_cast<std::size_t>(n), sizeof text - 1)});
+        chain::ask_for_path(*decided.chain, state.chains[decided.chain->sci].asked, emit);
     }
 
     // False: no room.

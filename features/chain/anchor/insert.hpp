@@ -7,6 +7,7 @@
 #include "features/chain/anchor/drain.hpp"
 #include "features/chain/anchor/insert_tables.hpp"
 #include "features/chain/anchor/path_times.hpp"
+#include "features/chain/anchor/path_wanted.hpp"
 #include "features/chain/anchor/waiting.hpp"
 #include "features/chain/node/counter_map.hpp"
 #include "features/chain/orders/order_book.hpp"
@@ -33,11 +34,13 @@ struct Insert {
         failure_reset,  // the chain's failure policy, no path being usable
         queue_full,     // as many packets of the flow wait for a path as may
         hold_gone,      // its flow or port went while it waited
+        ct_full,        // there is no room for its record, and its chain does not let it pass
+        table_full,     // there is no room for its record, and it has no chain
         count_
     };
-    static constexpr std::array<std::string_view, 7> exit_names = {
-        "NO_ACTIVE_PATH", "MTU",        "VERDICT_DROP",    "VERDICT_RESET",
-        "FAILURE_RESET",  "QUEUE_FULL", "insert.hold_gone"};
+    static constexpr std::array<std::string_view, 9> exit_names = {
+        "NO_ACTIVE_PATH", "MTU",        "VERDICT_DROP",     "VERDICT_RESET",  "FAILURE_RESET",
+        "QUEUE_FULL",     "insert.hold_gone", "CT_FULL", "flow.table_full"};
 
     // What operators were told last of a path or chain: is there a way?
     enum class Told : std::uint8_t { nothing, good, bad };
@@ -49,6 +52,7 @@ struct Insert {
         std::uint64_t ct_hit = 0, ct_miss = 0, rule_lookup = 0;
         std::uint64_t redirected = 0, no_service = 0, foreign = 0, bypass_fail = 0, bypass_l2 = 0;
         std::uint64_t no_active_path = 0, midflow = 0;
+        std::uint64_t ct_full = 0;  // let pass without a record
         std::uint64_t offloaded_allow = 0, offloaded_drop = 0;  // by orders of nodes
     };
     struct RuleCounters {
@@ -67,7 +71,7 @@ struct Insert {
         std::uint64_t held_served = 0, held_late = 0, held_refused = 0;
         // What orders of nodes keep from the chain's services (CT-10): all, dropped, some of them.
         std::array<std::uint64_t, 3> offloaded_packets{}, offloaded_bytes{};
-        std::uint64_t asked = 0, asked_ns = 0;  // for a path, where they come on demand; when last
+        PathAsked asked;  // where paths come on demand
         std::uint64_t told_ns = 0, differs_ns = 0;  // 0: never; it is as was told
         Told told = Told::nothing;
     };

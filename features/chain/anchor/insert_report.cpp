@@ -1,7 +1,10 @@
+#include <map>
+
 #include "features/chain/anchor/explain_choice.hpp"
 #include "features/chain/anchor/insert.hpp"
 #include "features/chain/anchor/selection.hpp"
 #include "features/chain/hop/stale.hpp"
+#include "flow/table.hpp"
 #include "model/value.hpp"
 
 // What the insertion stage shows of itself: counters and rows (spec §12).
@@ -19,6 +22,18 @@ std::uint64_t path_number(const Path& path) {
     return std::uint64_t{path.svni} << 24 | path.spi;
 }
 
+// Bounded tables that had no room (§10.5).
+void count_limits(const Insert::State& state, CounterSink& sink) {
+    const std::pair<std::string_view, std::uint64_t> hits[] = {
+        {"chain_counters", state.chains.misses()}, {"failed_paths", state.drains.refused},
+        {"path_counters", state.paths.misses()},   {"path_times", state.times.refused()},
+        {"rule_counters", state.rules.misses()},   {"waiting", state.waiting.full},
+        {"waiting_of_port", state.waiting.port_full},
+    };
+    for (const auto& [table, count] : hits)
+        sink.add("weir_limit_hits_total", {{"table", table}}, count);
+}
+
 void count_port(const std::string& port, std::string_view point, const Insert::PortCounters& c,
                 CounterSink& sink) {
     const std::pair<std::string_view, std::uint64_t> results[] = {
@@ -28,6 +43,7 @@ void count_port(const std::string& port, std::string_view point, const Insert::P
         {"bypass_fail", c.bypass_fail},
         {"bypass_l2", c.bypass_l2},
         {"no_active_path", c.no_active_path},
+        {"ct_full", c.ct_full},
         {"offloaded_allow", c.offloaded_allow},
         {"offloaded_drop", c.offloaded_drop},
     };
@@ -123,8 +139,33 @@ void path_row(const Path& path, const Plane& plane, const Emit& emit, Value& row
     row.set("reverse", hop_rows(path.hops[1], plane, emit));
 }
 
+// Flows of this worker by the number of their path.
+std::map<std::uint64_t, std::uint64_t> active_flows(const Plane& plane, const Emit& emit) {
+    std::map<std::uint64_t, std::uint64_t> out;
+    for (const dataplane::PortEntry& port : emit.ports->ports) {
+        if (port.role != dataplane::PortRole::guest || port.foreign) continue;
+        emit.flows->for_each(port.scope, [&](const flow::FlowPair& pair) {
+            if (pair.live != flow::record_live) return;
+            const flow::InsertionDecision decision = emit.flows->insertion(pair);
+            const Chain* chain = decision.sci != 0 ? plane.chain(decision.sci) : nullptr;
+            if (chain && decision.verdict[0] == flow::ServiceVerdict::redirect)
+                ++out[std::uint64_t{chain->svni} << 24 | decision.spi];
+        });
+    }
+    return out;
+}
+
+// TM-2. A node that nobody asks counts as alive as long as it is attached.
+std::string_view liveness_of(const Chain& chain) {
+    for (const Path& path : chain.paths)
+        for (const auto& hops : path.hops)
+            for (const Hop& hop : hops)
+                if (hop.action == HopAction::redirect && !hop.judged) return "none";
+    return "judged";
+}
+
 void path_rows(const Chain& chain, const Plane& plane, Insert::State& state, const Emit& emit,
-               Value& rows) {
+               const std::map<std::uint64_t, std::uint64_t>& active, Value& rows) {
     for (const Path& path : chain.paths) {
         const Insert::PathCounters& c = state.paths.at(path_number(path));
         Value& row = rows.push(Value::object());
@@ -135,6 +176,8 @@ void path_rows(const Chain& chain, const Plane& plane, Insert::State& state, con
             row.set("watched_sent", time->sent);
             row.set("watched_returned", time->returned);
         }
+        const auto flows = active.find(path_number(path));
+        row.set("active_flows", flows == active.end() ? 0 : flows->second);
         row.set("new_flows", c.new_flows);
         row.set("switched_in", c.switched_in);
         row.set("switched_out", c.switched_out);
@@ -168,10 +211,11 @@ void chain_row(const Chain& chain, const Plane& plane, Insert::State& state, con
     row.set("hold_packets", std::uint64_t{chain.hold_packets});
     row.set("hold_ms", chain.hold_ns / 1'000'000);
     row.set("paths_made", chain.on_demand ? "on_demand" : "static");
-    row.set("asked", c.asked);
+    row.set("asked", c.asked.count);
     row.set("latency_limit_us", chain.latency_limit_us);
     row.set("loss_limit", chain.loss_limit);
     row.set("path_selection", model::enum_name(chain.path_selection));
+    row.set("liveness", liveness_of(chain));
     row.set("paths", std::uint64_t{chain.paths.size()});
     row.set("usable_paths", usable);
     row.set("flows", c.flows);
@@ -238,9 +282,7 @@ void rule_row(const CompiledRule& rule, const Plane& plane, Insert::State& state
 
 void Insert::counters(const Tables& tables, const State& state, CounterSink& sink) {
     sink.add("weir_insertion_fragmented_total", {}, state.fragmented);
-    sink.add("weir_limit_hits_total", {{"table", "failed_paths"}}, state.drains.refused);
-    sink.add("weir_limit_hits_total", {{"table", "waiting"}}, state.waiting.full);
-    sink.add("weir_limit_hits_total", {{"table", "waiting_of_port"}}, state.waiting.port_full);
+    count_limits(state, sink);
     for (std::size_t i = 0; i < state.ports.size() / 2 && i < tables.port_names.size(); ++i) {
         if (tables.port_names[i].empty()) continue;
         count_port(tables.port_names[i], "egress", state.ports[2 * i], sink);
@@ -261,7 +303,7 @@ void Insert::counters(const Tables& tables, const State& state, CounterSink& sin
                  c.bypass_engaged);
         sink.add("weir_service_chain_blocked_total", {{"chain", chain.name}}, c.blocked);
         if (chain.on_demand)
-            sink.add("weir_service_chain_asked_total", {{"chain", chain.name}}, c.asked);
+            sink.add("weir_service_chain_asked_total", {{"chain", chain.name}}, c.asked.count);
         sink.add("weir_service_chain_reset_total", {{"chain", chain.name}}, c.reset);
         const std::pair<std::string_view, std::uint64_t> waits[] = {
             {"served", c.held_served}, {"late", c.held_late}, {"refused", c.held_refused}};
@@ -294,7 +336,8 @@ bool Insert::query(std::string_view what, const Tables& tables, State& state, Em
     } else if (what == "chains") {
         for (const Chain& chain : plane.chains) chain_row(chain, plane, state, emit, rows);
     } else if (what == "paths") {
-        for (const Chain& chain : plane.chains) path_rows(chain, plane, state, emit, rows);
+        const auto active = active_flows(plane, emit);
+        for (const Chain& chain : plane.chains) path_rows(chain, plane, state, emit, active, rows);
         passing_rows(plane, emit, rows);
     } else if (what == "choice" || what.starts_with("choice.")) {
         choice_rows(what.substr(std::min<std::size_t>(what.size(), 7)), plane, emit, rows);

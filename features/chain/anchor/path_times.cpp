@@ -70,7 +70,10 @@ PathTimesMemory::UnderWay& PathTimes::place(PathTimesMemory::Part& part,
 
 void PathTimes::sent(std::uint64_t path, const WatchedPacket& packet, std::uint64_t now_ns) {
     Time* time = at(part_, path);
-    if (!time) return;
+    if (!time) {
+        refused_ += part_ != nullptr;
+        return;
+    }
     add(time->sent, packet.segments);
     PathTimesMemory::UnderWay& timed = place(*part_, packet);
     const std::uint64_t since = timed.since_ns.load(std::memory_order_relaxed);

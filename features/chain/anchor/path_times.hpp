@@ -78,6 +78,7 @@ public:
     // Of a flow of `worker`, on any worker.
     void returned(std::uint64_t path, const WatchedPacket& packet, std::uint32_t worker,
                   std::uint64_t now_ns);
+    std::uint64_t refused() const { return refused_; }  // packets of paths that found no room
     // Nothing: nothing was measured.
     std::optional<PathTime> find(std::uint64_t path) const;
     // Gives the room of paths back that `knows` has not known for a minute, and that have had no
@@ -108,6 +109,7 @@ private:
     PathTimesMemory* memory_ = nullptr;
     PathTimesMemory::Part* part_ = nullptr;
     std::size_t next_ = 0;
+    std::uint64_t refused_ = 0;
     std::array<Gone, PathTimesMemory::paths> gone_{};
 };
 

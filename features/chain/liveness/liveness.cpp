@@ -271,13 +271,19 @@ void send_publications(const Tables& tables, State& state, Emit& emit) {
 // --- judging
 // --------------------------------------------------------------------------------------
 
+// A full board says nothing; its readers take the node for one that is up.
+bool set_health(std::uint32_t node_id, bool up, State& state, Emit& emit) {
+    const auto wanted = up ? HealthBoard::State::up : HealthBoard::State::down;
+    const bool changed = emit.health->set(node_id, wanted, emit.now_ns);
+    state.unlisted += !changed && emit.health->get(node_id) == HealthBoard::State::unknown;
+    return changed;
+}
+
 // The board may be younger than the verdict, and the controller may have been away.
-void keep_telling(const LocalNode& node, const NodeSlot& slot, bool changed, std::uint64_t& told_ns,
-                  Emit& emit) {
-    const Judge::Verdict verdict = slot.judge.verdict();
-    emit.health->set(
-        node.id, verdict == Judge::Verdict::up ? HealthBoard::State::up : HealthBoard::State::down,
-        emit.now_ns);
+void keep_telling(const LocalNode& node, std::size_t n, bool changed, State& state, Emit& emit) {
+    const Judge::Verdict verdict = state.binding.slot(n).judge.verdict();
+    std::uint64_t& told_ns = state.watches[n].verdict_told_ns;
+    set_health(node.id, verdict == Judge::Verdict::up, state, emit);
     if (changed || told_ns == 0) {
         told_ns = emit.now_ns;
     } else if (emit.now_ns - told_ns >= tell_again_ns) {
@@ -295,7 +301,7 @@ void judge(const LocalNode& node, std::size_t n, const Tables& tables, State& st
         const bool changed = slot.judge.advance(emit.now_ns, what, times_of(node));
         if (changed) publish(node, slot, state, emit);
         if (slot.judge.verdict() != Judge::Verdict::unknown)
-            keep_telling(node, slot, changed, state.watches[n].verdict_told_ns, emit);
+            keep_telling(node, n, changed, state, emit);
         begin_interval(node, slot, emit);
     }
     if (node.mode == NodeMode::aware) ask_alone(node, tables.nodes, slot, emit);
@@ -309,12 +315,11 @@ void apply_statuses(const Tables& tables, State& state, Emit& emit) {
     if (emit.worker != 0 || state.status_digest == tables.status_digest) return;
     for (const Tables::Status& status : tables.statuses) {
         HeardNode* heard = state.binding.memory()->heard_of(status.node_id);
+        state.unheard += !heard;
         if (!heard || heard->status_generation.load(std::memory_order_relaxed) >= status.generation)
             continue;
         heard->status_generation.store(status.generation, std::memory_order_relaxed);
-        emit.health->set(status.node_id,
-                         status.up ? HealthBoard::State::up : HealthBoard::State::down,
-                         emit.now_ns);
+        set_health(status.node_id, status.up, state, emit);
     }
     state.status_digest = tables.status_digest;
 }
@@ -349,7 +354,7 @@ bool is_replay(const Ctrl& ctrl, AtomicU32& sequence, AtomicU64& heard_ns, std::
 
 Exit node_is_down(const Ctrl& ctrl, HeardNode& heard, State& state, Emit& emit) {
     if (is_replay(ctrl, heard.sequence, heard.message_ns, emit.now_ns)) return Exit::replay;
-    if (emit.health->set(ctrl.issuer, HealthBoard::State::down, emit.now_ns))
+    if (set_health(ctrl.issuer, false, state, emit))
         report(emit, "node-down-heard", "", ctrl.issuer);
     ++state.messages_applied;
     return Exit::count_;
@@ -412,7 +417,10 @@ Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
     if (issuer->host_id != p.tunnel_peer && issuer->moving_to != p.tunnel_peer)
         return Exit::wrong_host;
     HeardNode* heard = state.binding.memory()->heard_of(ctrl.issuer);
-    if (!heard) return Exit::unknown_issuer;
+    if (!heard) {
+        ++state.unheard;
+        return Exit::unknown_issuer;
+    }
     if (heard->host.exchange(p.tunnel_peer, std::memory_order_acq_rel) != p.tunnel_peer) {
         heard->message_ns.store(0, std::memory_order_release);
         heard->stale_ns.store(0, std::memory_order_release);

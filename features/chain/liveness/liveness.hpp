@@ -93,6 +93,7 @@ struct Liveness {
         std::uint64_t messages_sent = 0, messages_applied = 0, stale_applied = 0;
         std::uint64_t overloads_sent = 0, overloads_applied = 0;
         std::uint64_t stale_outdated = 0;  // about a version of the path that we do not use
+        std::uint64_t unheard = 0, unlisted = 0;  // nodes without room among those heard of, judged
         void open(const dataplane::OpenInput& input) { binding.open(input); }
     };
 

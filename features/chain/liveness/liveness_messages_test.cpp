@@ -250,5 +250,23 @@ TEST(LivenessStatus, NodesJudgedHereAreNobodyElsesMatter) {
     EXPECT_EQ(w.machine.health.get(aware_node), State::down);
 }
 
+// Of a node that finds no room nothing is known; that it was so is counted.
+TEST(LivenessStatus, NodesWithoutRoomAreCounted) {
+    Hearing w;
+    model::Snapshot intent = w.intent;
+    constexpr std::uint32_t more = 100;
+    for (std::uint32_t id = 2000; id < 2000 + dataplane::HealthBoard::capacity + more; ++id) {
+        ServiceNodeStatus status;
+        status.name = "x" + std::to_string(id);
+        status.node_id = id;
+        status.generation = 1;
+        intent.put(status);
+    }
+    say_status(w, intent, 2, NodeState::up, 5);
+    Collected counters;
+    Liveness::counters(*w.engine.live_tables, w.engine.workers[0]->live, counters);
+    EXPECT_GE(counters.values["weir_limit_hits_total table=nodes_heard_of"], more);
+}
+
 }  // namespace
 }  // namespace weir::chain

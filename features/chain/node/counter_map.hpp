@@ -20,8 +20,10 @@ public:
             if (e.number == 0) e.number = number;
             if (e.number == number) return e.counters;
         }
+        ++misses_;
         return others_;
     }
+    std::uint64_t misses() const { return misses_; }  // times a number found no room
     // Zeroes where nothing was counted.
     const Counters& at(std::uint64_t number) const {
         static const Counters none{};
@@ -45,6 +47,7 @@ private:
     }
     std::vector<Entry> entries_;
     Counters others_{};
+    std::uint64_t misses_ = 0;
 };
 
 }  // namespace weir::chain

@@ -92,6 +92,14 @@ struct Work {
         return newer;
     }
 
+    // The chain that its flow was to change to makes paths on demand: the node's next order finds
+    // one.
+    void want_path(const Ctrl& ctrl) {
+        if (static_cast<CtrlOp>(ctrl.op) != CtrlOp::chain_change) return;
+        const Chain* chain = plane.chain(ctrl.parameter & 0xffffff);
+        if (chain && chain->on_demand) ask_for_path(*chain, state.asked[chain->sci], emit);
+    }
+
     // CT-6 at the worker that owns the flow.
     Exit take(const OrderLetter& letter) {
         const Ctrl& ctrl = letter.ctrl;
@@ -110,6 +118,7 @@ struct Work {
             case Carried::no_room:
                 return Exit::book_full;
             case Carried::no_such_way:
+                want_path(ctrl);
                 return Exit::no_such_way;
             case Carried::no_such_chain:
                 return Exit::no_such_chain;

@@ -4,6 +4,8 @@
 #include <string_view>
 
 #include "dataplane/port_state.hpp"
+#include "features/chain/anchor/path_wanted.hpp"
+#include "features/chain/node/counter_map.hpp"
 #include "features/chain/orders/order_book.hpp"
 #include "features/chain/plane.hpp"
 
@@ -50,6 +52,7 @@ struct Orders {
         std::uint64_t embedded = 0, standalone = 0;  // as they came
         std::uint64_t handed_on = 0;                 // to the worker of the flow
         std::uint64_t expired = 0;                   // their time was over
+        CounterMap<PathAsked> asked{64};             // by chain that flows were to change to
         void open(const dataplane::OpenInput& input) { book.open(input); }
     };
 

@@ -13,7 +13,10 @@ constexpr std::size_t most_rows = 4096;
 
 }  // namespace
 
-void Orders::counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
+void Orders::counters(const Tables& plane, const State& state, dataplane::CounterSink& sink) {
+    for (const Chain& chain : plane.chains)
+        if (const std::uint64_t asked = state.asked.at(chain.sci).count; asked != 0)
+            sink.add("weir_service_chain_asked_total", {{"chain", chain.name}}, asked);
     for (std::size_t op = 1; op < order_names.size(); ++op)
         if (state.applied[op] != 0)
             sink.add("weir_orders_applied_total", {{"order", order_names[op]}}, state.applied[op]);
