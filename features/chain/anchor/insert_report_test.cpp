@@ -8,6 +8,7 @@ namespace weir::chain {
 namespace {
 
 using model::Value;
+using dataplane::Packet;
 using test::TestHost;
 
 Value ask(TestHost& host, std::string_view what) {
