@@ -237,7 +237,8 @@ private:
     struct Form {
         std::uint64_t ticket = 0;
         std::uint32_t svni = 0;
-        bool nsh = false, is_signed = false;
+        bool nsh = false;
+        bool is_other = false;  // Encap must write them
     };
     Form form_;
 };

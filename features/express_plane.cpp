@@ -160,12 +160,13 @@ bool Express::take_from_plane(Lane& lane, ShortWay::Next next) {
 void Express::leave_host(Packet& p) {
     if (form_.ticket != emit_.ticket || form_.svni != p.vni) {
         const auto* segment = emit_.ports->segment(p.vni);
-        form_ = {emit_.ticket, p.vni, segment && segment->nsh, !segment || segment->signed_legs};
+        const bool other = !segment || segment->signed_legs || segment->l3;
+        form_ = {emit_.ticket, p.vni, segment && segment->nsh, other};
     }
     overlay::Encap::State& encap = pipeline_.state<overlay::Encap>();
     const overlay::TunnelHeader* header =
         encap.headers.find(p.tunnel_peer, emit_.ticket, neighbour_changes_, emit_.now_ns);
-    if (!header || form_.is_signed || emit_.ports->underlay_port == net::no_port ||
+    if (!header || form_.is_other || emit_.ports->underlay_port == net::no_port ||
         p.headroom < overlay::quick_leg_room ||
         p.length + overlay::quick_leg_overhead(form_.nsh) > emit_.ports->underlay_mtu)
         return emit_.start(p, dataplane::Context::service, Service::bit_of<overlay::Encap>());
