@@ -56,39 +56,44 @@ constexpr Feature core = {"core", model::add_core_kinds, nothing_to_check, plan_
 
 }  // namespace
 
-std::span<const Feature> all() {
+Features all() {
     static const std::array features = {core, switching::feature, firewall::feature,
                                         chain::feature};
     return features;
 }
 
-model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& reported,
+model::Registry registry_of(Features features) {
+    model::Registry registry;
+    for (const Feature& feature : features) {
+        feature.add_kinds(registry);
+        registry.add_validator(feature.validate);
+    }
+    return registry;
+}
+
+model::Snapshot plan_for(Features features, const model::Registry& registry,
+                         const model::Snapshot& intent, const model::Snapshot& reported,
                          std::string_view host) {
-    static const model::Registry registry = [] {
-        model::Registry made;
-        for (const Feature& feature : all()) feature.add_kinds(made);
-        return made;
-    }();
     model::Snapshot whole = intent;
     for (const model::Kind* kind : registry.kinds())
         for (const std::string& name : kind->names(reported)) kind->copy(reported, name, whole);
     model::Snapshot out;
     out.revision = intent.revision;
-    for (const Feature& feature : all()) feature.plan(whole, host, out);
+    for (const Feature& feature : features) feature.plan(whole, host, out);
     return out;
 }
 
-bool remember(const Occasion& occasion, model::Snapshot& reported) {
+bool remember(Features features, const Occasion& occasion, model::Snapshot& reported) {
     bool changed = false;
-    for (const Feature& feature : all())
+    for (const Feature& feature : features)
         if (feature.remember) changed |= feature.remember(occasion, reported);
     return changed;
 }
 
-bool take_report(const model::Value& event, std::string_view host, const model::Snapshot& intent,
-                 model::Snapshot& reported) {
+bool take_report(Features features, const model::Value& event, std::string_view host,
+                 const model::Snapshot& intent, model::Snapshot& reported) {
     bool changed = false;
-    for (const Feature& feature : all()) {
+    for (const Feature& feature : features) {
         if (feature.report) changed |= feature.report(event, host, reported);
         if (feature.answer) changed |= feature.answer(event, host, intent, reported);
     }

@@ -59,18 +59,24 @@ struct Feature {
     bool (*remember)(const Occasion&, model::Snapshot& reported) = nullptr;
 };
 
-// All features, in the order of features/all.hpp.
-std::span<const Feature> all();
+using Features = std::span<const Feature>;
 
-// What `host` needs to know: the plans of all features for what operators want and hosts report.
-model::Snapshot plan_for(const model::Snapshot& intent, const model::Snapshot& reported,
+// All features, in the order of features/all.hpp.
+Features all();
+
+// Their kinds and checks.
+model::Registry registry_of(Features features);
+
+// What `host` needs to know: the features' plans for what operators want and hosts report.
+model::Snapshot plan_for(Features features, const model::Registry& registry,
+                         const model::Snapshot& intent, const model::Snapshot& reported,
                          std::string_view host);
 
 // Has every feature remember; true if `reported` changed and hosts should be planned again.
-bool remember(const Occasion& occasion, model::Snapshot& reported);
+bool remember(Features features, const Occasion& occasion, model::Snapshot& reported);
 
 // Gives the event to every feature; true if `reported` changed and hosts should be planned again.
-bool take_report(const model::Value& event, std::string_view host, const model::Snapshot& intent,
-                 model::Snapshot& reported);
+bool take_report(Features features, const model::Value& event, std::string_view host,
+                 const model::Snapshot& intent, model::Snapshot& reported);
 
 }  // namespace weir::features

@@ -11,15 +11,8 @@
 namespace weir::features::fuzz {
 
 inline const model::Registry& registry() {
-    static const model::Registry one = [] {
-        model::Registry made;
-        for (const Feature& feature : all()) {
-            feature.add_kinds(made);
-            made.add_validator(feature.validate);
-        }
-        return made;
-    }();
-    return one;
+    static const model::Registry every = registry_of(all());
+    return every;
 }
 
 inline void check_errors(const model::Errors& errors) {
@@ -45,7 +38,7 @@ inline void use(const model::Snapshot& intent) {
     check_errors(errors);
     if (!errors.empty()) return;
     for (const auto& [name, host] : intent.all<model::Host>())
-        checked_canonical(plan_for(intent, {}, name));
+        checked_canonical(plan_for(all(), registry(), intent, {}, name));
 }
 
 }  // namespace weir::features::fuzz

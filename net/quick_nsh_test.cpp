@@ -2,22 +2,16 @@
 
 #include <gtest/gtest.h>
 
-#include <random>
 #include <vector>
+
+#include "net/testing/random_smd.hpp"
 
 namespace weir::net {
 namespace {
 
+using test::Random;
+
 constexpr std::size_t inner_bytes = 20, room = 128;
-
-class Random {
-public:
-    explicit Random(unsigned seed) : engine_(seed) {}
-    std::uint32_t operator()() { return static_cast<std::uint32_t>(engine_()); }
-
-private:
-    std::mt19937 engine_;
-};
 
 // As it stands in front of a frame.
 std::vector<std::uint8_t> encoded(const Nsh& nsh) {
@@ -32,20 +26,7 @@ std::vector<std::uint8_t> encoded(const Nsh& nsh) {
 
 Nsh usual(Random& random) {
     Nsh nsh;
-    nsh.smd.spi = random() & 0xffffff;
-    nsh.smd.sci = random() & 0xffffff;
-    nsh.smd.tenant_vni = random() & 0xffffff;
-    nsh.smd.anchor_host = random();
-    nsh.smd.anchor_port = random();
-    nsh.smd.flow_handle = random();
-    nsh.smd.flow_tag = random();
-    nsh.smd.si = static_cast<std::uint8_t>(random());
-    nsh.smd.initial_si = static_cast<std::uint8_t>(random());
-    nsh.smd.skip_mask = static_cast<std::uint8_t>(random());
-    nsh.smd.path_epoch = static_cast<std::uint8_t>(random());
-    nsh.smd.ttl = static_cast<std::uint8_t>(1 + random() % 63);
-    nsh.smd.reverse = random() & 1;
-    nsh.smd.at_ingress = random() & 1;
+    nsh.smd = test::random_smd(random);
     nsh.cookie = random();
     return nsh;
 }

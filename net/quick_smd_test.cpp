@@ -2,22 +2,15 @@
 
 #include <gtest/gtest.h>
 
-#include <random>
 #include <vector>
+
+#include "net/testing/random_smd.hpp"
 
 namespace weir::net {
 namespace {
 
+using test::Random;
 using Bytes = std::vector<std::uint8_t>;
-
-class Random {
-public:
-    explicit Random(unsigned seed) : engine_(seed) {}
-    std::uint32_t operator()() { return static_cast<std::uint32_t>(engine_()); }
-
-private:
-    std::mt19937 engine_;
-};
 
 // A Geneve header as it stands between hosts.
 Bytes encoded(const Smd& smd) {
@@ -30,21 +23,8 @@ Bytes encoded(const Smd& smd) {
 }
 
 Smd usual(Random& random) {
-    Smd smd;
-    smd.spi = random() & 0xffffff;
-    smd.sci = random() & 0xffffff;
-    smd.tenant_vni = random() & 0xffffff;
-    smd.anchor_host = random();
-    smd.anchor_port = random();
-    smd.flow_handle = random();
-    smd.flow_tag = random();
-    smd.si = static_cast<std::uint8_t>(random());
-    smd.initial_si = static_cast<std::uint8_t>(random());
-    smd.skip_mask = static_cast<std::uint8_t>(random());
-    smd.path_epoch = static_cast<std::uint8_t>(random());
+    Smd smd = test::random_smd(random);
     smd.ttl = static_cast<std::uint8_t>(random() % 64);
-    smd.reverse = random() & 1;
-    smd.at_ingress = random() & 1;
     smd.returning = random() & 1;
     for (std::uint8_t& byte : smd.original_dst.bytes) byte = static_cast<std::uint8_t>(random());
     for (std::uint8_t& byte : smd.original_src.bytes) byte = static_cast<std::uint8_t>(random());
@@ -84,10 +64,14 @@ TEST(QuickSmd, AgreesWithTheCodecWhateverTheBitsAre) {
 
 TEST(QuickSmd, LeavesWhatIsNotUsual) {
     const std::vector<void (*)(Smd&)> changes = {
-        [](Smd& s) { s.oam = true; },        [](Smd& s) { s.copy = true; },
-        [](Smd& s) { s.live_query = true; }, [](Smd& s) { s.live_ack = true; },
-        [](Smd& s) { s.trace = true; },      [](Smd& s) { s.moved = true; },
-        [](Smd& s) { s.reserved = 1; },      [](Smd& s) { s.version = 1; },
+        [](Smd& s) { s.oam = true; },
+        [](Smd& s) { s.copy = true; },
+        [](Smd& s) { s.live_query = true; },
+        [](Smd& s) { s.live_ack = true; },
+        [](Smd& s) { s.trace = true; },
+        [](Smd& s) { s.moved = true; },
+        [](Smd& s) { s.reserved = 1; },
+        [](Smd& s) { s.version = 1; },
         [](Smd& s) { s.zz = 1; },
     };
     Random random(3);

@@ -11,59 +11,24 @@
 namespace weir::controller {
 namespace {
 
-// The plans of all features for what operators want and hosts report.
-model::Snapshot plan_for(const model::Registry& registry,
-                         std::span<const features::Feature> features, const State& state,
-                         std::string_view host) {
-    model::Snapshot whole = state.intent;
-    for (const model::Kind* kind : registry.kinds()) {
-        for (const std::string& name : kind->names(state.reported)) {
-            kind->copy(state.reported, name, whole);
-        }
-    }
-    model::Snapshot out;
-    out.revision = state.revision;
-    for (const features::Feature& feature : features) feature.plan(whole, host, out);
-    return out;
-}
-
-bool take_report(std::span<const features::Feature> features, const model::Value& event,
-                 const std::string& host, const model::Snapshot& intent,
-                 model::Snapshot& reported) {
-    bool is_changed = false;
-    for (const features::Feature& feature : features) {
-        if (feature.report != nullptr) is_changed |= feature.report(event, host, reported);
-        if (feature.answer != nullptr) is_changed |= feature.answer(event, host, intent, reported);
-    }
-    return is_changed;
-}
-
 std::uint64_t seconds_since_1970() {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now);
     return static_cast<std::uint64_t>(seconds.count());
 }
 
-bool remember(std::span<const features::Feature> features, const features::Occasion& occasion,
-              model::Snapshot& reported) {
-    bool is_changed = false;
-    for (const features::Feature& feature : features)
-        if (feature.remember != nullptr) is_changed |= feature.remember(occasion, reported);
-    return is_changed;
-}
-
 // Time goes on: what was remembered may be over.
-void pass_time(std::span<const features::Feature> features, Intent& intent, bool is_start) {
+void pass_time(features::Features features, Intent& intent, bool is_start) {
     const auto report = [&](model::Snapshot& reported) {
         const auto now = intent.current();
         const features::Occasion occasion{now->intent, now->intent, seconds_since_1970(), is_start};
-        return remember(features, occasion, reported);
+        return features::remember(features, occasion, reported);
     };
     if (const Status status = intent.report(report, "time"); !status)
         log::warn("time.not_stored", {{"why", status.error().text()}});
 }
 
-void tick(std::span<const features::Feature> features, Intent& intent, HostTable& hosts,
+void tick(features::Features features, Intent& intent, HostTable& hosts,
           const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any stopped;
@@ -87,13 +52,10 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
     std::unique_ptr<Controller> made(new Controller);
     Controller& c = *made;
     const auto features = options.features;
-    for (const features::Feature& feature : features) {
-        feature.add_kinds(c.registry_);
-        c.registry_.add_validator(feature.validate);
-    }
+    c.registry_ = features::registry_of(features);
     const Plan plan = [features, registry = &c.registry_](const State& state,
                                                           std::string_view host) {
-        return plan_for(*registry, features, state, host);
+        return features::plan_for(features, *registry, state.intent, state.reported, host);
     };
     const ReportTaker take = [features, controller = &c](const model::Value& event,
                                                          const std::string& host) {
@@ -101,21 +63,21 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
         heard.set("heard_s", seconds_since_1970());
         const auto report = [&](model::Snapshot& reported) {
             const auto now = controller->intent_->current();
-            return take_report(features, heard, host, now->intent, reported);
+            return features::take_report(features, heard, host, now->intent, reported);
         };
         const Status status = controller->intent_->report(report, "report of host/" + host);
         if (!status) log::error("report.not_stored", {{"why", status.error().text()}});
         return status.ok();
     };
     c.hosts_ = std::make_unique<HostTable>(c.registry_, plan, take, c.events_,
-                                             Rollout(features, options.rollout));
+                                           Rollout(features, options.rollout));
     HostTable* const hosts = c.hosts_.get();
-    auto intent = Intent::open(c.registry_, std::move(options.store),
-                               [hosts](auto state) { hosts->publish(std::move(state)); },
-                               [features](const auto& before, const auto& after, auto& reported) {
-                                   return remember(
-                                       features, {before, after, seconds_since_1970()}, reported);
-                               });
+    auto intent = Intent::open(
+        c.registry_, std::move(options.store),
+        [hosts](auto state) { hosts->publish(std::move(state)); },
+        [features](const auto& before, const auto& after, auto& reported) {
+            return features::remember(features, {before, after, seconds_since_1970()}, reported);
+        });
     if (!intent) return intent.error();
     c.intent_ = std::move(*intent);
     pass_time(features, *c.intent_, true);
@@ -125,15 +87,15 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
         return record.subject == model::MoveSubject::port ? resumed_move_of_port(record)
                                                           : resumed_move_of_node(record);
     });
-    c.api_ = std::make_unique<Api>(c.registry_, *c.intent_, *hosts, c.events_, *c.moves_,
-                                   options.token);
+    c.api_ =
+        std::make_unique<Api>(c.registry_, *c.intent_, *hosts, c.events_, *c.moves_, options.token);
     auto server = rest::Server::start(
         std::move(options.server),
         [api = c.api_.get()](const rest::Request& request, rest::Reply reply) {
             api->handle(request, std::move(reply));
         },
-        [hosts](const rest::Request& request, std::shared_ptr<rest::WatchSession> session)
-            -> Result<rest::WatchEvents> {
+        [hosts](const rest::Request& request,
+                std::shared_ptr<rest::WatchSession> session) -> Result<rest::WatchEvents> {
             if (request.route.parts != std::vector<std::string>{"v1", "watch"}) {
                 return Error{Errc::not_found, "watch", {}, "watches are opened at /v1/watch"};
             }
@@ -141,8 +103,8 @@ Result<std::unique_ptr<Controller>> Controller::start(ControllerOptions options)
         });
     if (!server) return server.error();
     c.server_ = std::move(*server);
-    c.ticker_ = std::jthread(
-        [features, intent = c.intent_.get(), hosts](const std::stop_token& stop) {
+    c.ticker_ =
+        std::jthread([features, intent = c.intent_.get(), hosts](const std::stop_token& stop) {
             tick(features, *intent, *hosts, stop);
         });
     log::info("controller.started", {{"revision", c.intent_->current()->revision},

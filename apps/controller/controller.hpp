@@ -1,6 +1,5 @@
 #pragma once
 #include <memory>
-#include <span>
 #include <string>
 #include <thread>
 
@@ -15,8 +14,8 @@ namespace weir::controller {
 
 struct ControllerOptions {
     std::unique_ptr<cluster::Store> store;
-    std::span<const features::Feature> features;  // the kinds, too, come from them
-    std::string token;  // that an administrator shows; empty: none is accepted
+    features::Features features;  // the kinds, too, come from them
+    std::string token;            // that an administrator shows; empty: none is accepted
     rest::ServerOptions server;
     RolloutTimes rollout;
 };

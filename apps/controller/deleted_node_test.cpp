@@ -27,11 +27,10 @@ constexpr const char* network = R"([
 
 class DeletedNodeTest : public ControllerTest {
 protected:
-    std::span<const features::Feature> features() override { return features::all(); }
+    features::Features features() override { return features::all(); }
     void SetUp() override {
         ControllerTest::SetUp();
-        for (const features::Feature& feature : features::all().subspan(1))
-            feature.add_kinds(registry_);
+        registry_ = features::registry_of(features::all());
         apply(network);
         h1 = host("h1");
         h3 = host("h3");
@@ -96,8 +95,9 @@ TEST_F(DeletedNodeTest, LingersWithItsPathsWhateverBecomesOfTheController) {
 
 TEST_F(DeletedNodeTest, DrainsAsItWasToldToWhateverBecomesOfTheController) {
     const std::uint32_t spi = path_of_node();
-    apply("{kind: service-node, name: n1, id: 1, service: fw, host: h3, mode: aware, "
-          "service_segment: plane, vnics: [n1], drain_s: 3600}");
+    apply(
+        "{kind: service-node, name: n1, id: 1, service: fw, host: h3, mode: aware, "
+        "service_segment: plane, vnics: [n1], drain_s: 3600}");
     delete_node();
     for (int controllers = 0; controllers < 2; ++controllers) {
         EXPECT_TRUE(has_node());

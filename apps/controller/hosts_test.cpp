@@ -41,12 +41,12 @@ TEST_F(HostsTest, HostIsNotConnectedBeforeItHasSaidWhatItRuns) {
     rest::WatchClientOptions options;
     options.target = {rest::Target::Kind::tls, "127.0.0.1", std::to_string(port_)};
     options.credentials = *authority_.issue({rest::Role::host, "h1"});
-    const auto silent = rest::WatchClient::start(
-        std::move(options), {[&](std::shared_ptr<rest::WatchSession> open) {
-                                 session = std::move(open);
-                                 opened.put(true);
-                             },
-                             [](std::string_view) {}, [](const Error&) {}});
+    const auto silent = rest::WatchClient::start(std::move(options),
+                                                 {[&](std::shared_ptr<rest::WatchSession> open) {
+                                                      session = std::move(open);
+                                                      opened.put(true);
+                                                  },
+                                                  [](std::string_view) {}, [](const Error&) {}});
     ASSERT_TRUE(silent && opened.take());
     ASSERT_TRUE(eventually([&] {
         const Value events = get("/v1/events");
@@ -140,8 +140,8 @@ TEST_F(HostsTest, RefusalIsVisibleAndTheNextRevisionIsTriedAgain) {
     bool told = false;
     const Value events = get("/v1/events");
     for (const Value& event : events["items"].items()) {
-        told |= event["type"].as_text() == "host.refused_revision" &&
-                event["host"].as_text() == "h1";
+        told |=
+            event["type"].as_text() == "host.refused_revision" && event["host"].as_text() == "h1";
     }
     EXPECT_TRUE(told);
 }
@@ -390,16 +390,17 @@ bool always(const model::Snapshot&, const std::string&, std::string_view) {
     return true;
 }
 constexpr features::Order order_of_routers[] = {{"segment", "router", always}};
-const features::Feature ordered{"ordered", model::add_core_kinds, accept,          plan_all,
+const features::Feature ordered{"ordered", model::add_core_kinds, accept, plan_all,
                                 nullptr,   order_of_routers};
 
 class OrderedHostsTest : public ControllerTest {
-    std::span<const features::Feature> features() override { return {&ordered, 1}; }
+    features::Features features() override { return {&ordered, 1}; }
 };
 
 TEST_F(OrderedHostsTest, WhatBuildsOnOthersWaitsForThemAndSaysSo) {
-    apply("[{kind: host, name: h1, id: 1, tunnel_address: 10.0.0.1},"
-          " {kind: host, name: h2, id: 2, tunnel_address: 10.0.0.2}]");
+    apply(
+        "[{kind: host, name: h1, id: 1, tunnel_address: 10.0.0.1},"
+        " {kind: host, name: h2, id: 2, tunnel_address: 10.0.0.2}]");
     const auto h1 = host("h1");
     const auto h2 = host("h2");
     ASSERT_TRUE(has_applied("h1", 1) && has_applied("h2", 1));

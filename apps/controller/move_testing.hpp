@@ -51,7 +51,7 @@ public:
         : MoveGround(kinds, wanted, log) {}
 
     // Set before the move begins; called on the leader's thread.
-    std::set<std::string> away, refuses;          // hosts: not connected; that say no to plans
+    std::set<std::string> away, refuses;  // hosts: not connected; that say no to plans
     std::function<bool(const std::string&)> runs_newest = [](const auto&) { return true; };
     std::function<Result<Value>(const std::string& what)> answer;  // "h1 host-move-save"
     std::function<void()> while_resting = [] {};
@@ -145,7 +145,7 @@ protected:
     void SetUp() override {
         char pattern[] = "/tmp/weir-moves-XXXXXX";
         dir = ::mkdtemp(pattern);
-        for (const features::Feature& feature : features::all()) feature.add_kinds(registry);
+        registry = features::registry_of(features::all());
         start();
     }
     void TearDown() override {

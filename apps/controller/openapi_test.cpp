@@ -115,7 +115,7 @@ std::string example() {
 
 class OpenApiTest : public ControllerTest {
 protected:
-    std::span<const features::Feature> features() override { return features::all(); }
+    features::Features features() override { return features::all(); }
     void SetUp() override {
         ControllerTest::SetUp();
         document_ = get("/v1/openapi.json");
@@ -136,7 +136,7 @@ TEST_F(OpenApiTest, EveryResourceOfTheExampleIsAsDescribed) {
     EXPECT_EQ(validator.why_not(outcome, schema("outcome"), "outcome"), "");
     std::size_t seen = 0;
     Value all = Value::array();
-    for (const features::Feature& feature : features::all()) feature.add_kinds(kinds_);
+    kinds_ = features::registry_of(features::all());
     for (const model::Kind* kind : kinds_.kinds()) {
         const std::string name(kind->name());
         const Value answer = get("/v1/" + name);

@@ -99,8 +99,7 @@ TEST_F(MigrationTest, StepsComeInOrderAndTheIntentFollows) {
     EXPECT_EQ(status["flows"].as_uint(), 1000u + 250 + 62 + 15);
     std::set<std::string> events;
     const Value told = get("/v1/events");
-    for (const Value& event : told["items"].items())
-        events.insert(event["type"].as_text());
+    for (const Value& event : told["items"].items()) events.insert(event["type"].as_text());
     for (const char* type : {"migration.started", "migration.frozen", "migration.done"})
         EXPECT_TRUE(events.contains(type)) << type;
 }
@@ -167,8 +166,7 @@ TEST_F(MigrationTest, ItWaitsForThoseWhoMoveTheGuestAndCanBeCancelled) {
 
 TEST_F(MigrationTest, ADestinationThatGoesAwayInTheMiddleUndoesIt) {
     ASSERT_EQ(move(R"({"to":"h4","wait_frozen":true})").status, 200);
-    ASSERT_TRUE(
-        eventually([&] { return get("/v1/moves/g1")["state"].as_text() == "frozen"; }));
+    ASSERT_TRUE(eventually([&] { return get("/v1/moves/g1")["state"].as_text() == "frozen"; }));
     destination.reset();
     ASSERT_TRUE(eventually([&] { return !host_status("h4")["connected"].as_bool(true); }));
     EXPECT_EQ(ask("POST", "/v1/moves/g1/go-on", "", "application/json").status, 200);
@@ -188,7 +186,7 @@ void plan_own(const model::Snapshot& intent, std::string_view host, model::Snaps
 constexpr features::Feature own_ports{"own_ports", model::add_core_kinds, accept, plan_own};
 
 class ArrivingPlan : public MigrationTest {
-    std::span<const features::Feature> features() override { return {&own_ports, 1}; }
+    features::Features features() override { return {&own_ports, 1}; }
 };
 
 // The revision is the same, the plan is another one: what was on its way is not it.
@@ -204,8 +202,7 @@ TEST_F(ArrivingPlan, IsThereBeforeThePortIsPrepared) {
     destination->is_stalled = true;
     ASSERT_EQ(move(R"({"to":"h4","force":true})").status, 200);
     ASSERT_TRUE(eventually([&] { return revision() == 2; })) << "the record of the move";
-    ASSERT_TRUE(
-        eventually([&] { return get("/v1/moves/g1")["state"].as_text() == "prepare"; }));
+    ASSERT_TRUE(eventually([&] { return get("/v1/moves/g1")["state"].as_text() == "prepare"; }));
     destination->is_stalled = false;
     destination->release.put(true);
     EXPECT_EQ(finished()["state"].as_text(), "done");
@@ -220,8 +217,7 @@ TEST_F(ArrivingPlan, ADestinationThatRefusesItIsNotWaitedFor) {
     EXPECT_EQ(status["state"].as_text(), "failed");
     const Value error = status["errors"].items().at(0);
     EXPECT_EQ(error["object"].as_text(), "host/h4");
-    EXPECT_EQ(error["message"].as_text(),
-              "refused it: port/g1: mtu: too large for this host");
+    EXPECT_EQ(error["message"].as_text(), "refused it: port/g1: mtu: too large for this host");
     EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(14));
     EXPECT_FALSE(was_asked("h4 host-move-prepare"));
     destination->refuses = false;
@@ -272,8 +268,7 @@ TEST_F(PortMoveRecovery, WhatWasNotActivatedIsUndoneAndSaysWhy) {
     EXPECT_TRUE(ground->asked().empty()) << "the one that ended undid nothing";
     recover();
     const Value status = moved();
-    EXPECT_EQ(why(status),
-              "port/g1: its controller ended in the middle of the move (precopy)");
+    EXPECT_EQ(why(status), "port/g1: its controller ended in the middle of the move (precopy)");
     EXPECT_EQ(where(), "h1");
     EXPECT_TRUE(ground->was_asked("h1 host-move-thaw"));
     EXPECT_TRUE(ground->was_asked("h4 host-move-abandon"));

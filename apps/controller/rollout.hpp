@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -38,8 +37,7 @@ class Rollout {
 public:
     using Time = std::chrono::steady_clock::time_point;
 
-    Rollout(std::span<const features::Feature> features, RolloutTimes times)
-        : features_(features), times_(times) {}
+    Rollout(features::Features features, RolloutTimes times) : features_(features), times_(times) {}
 
     // The host is to run `plan` from now on. Between leave() and join().
     static void replace_plan(const model::Registry& registry, Standing& host, model::Snapshot plan);
@@ -79,7 +77,7 @@ private:
     static bool lacks(const features::Order&, const Standing&, const std::string& name);
     bool is_ready(const features::Order&, const Standing&, const std::string& name) const;
 
-    const std::span<const features::Feature> features_;
+    const features::Features features_;
     const RolloutTimes times_;
     std::map<Key, Tally> tallies_;
     std::vector<Key> left_;  // whose last user may have gone, between leave() and join()

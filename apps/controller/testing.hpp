@@ -23,7 +23,9 @@ namespace weir::controller::testing {
 
 using model::Value;
 
-inline std::vector<Error> accept(const model::Snapshot&) { return {}; }
+inline std::vector<Error> accept(const model::Snapshot&) {
+    return {};
+}
 // Every host is to know everything.
 inline void plan_all(const model::Snapshot& intent, std::string_view, model::Snapshot& out) {
     const std::uint64_t revision = out.revision;
@@ -41,8 +43,8 @@ inline bool hear_segment(const Value& event, std::string_view, model::Snapshot& 
     reported.put(std::move(segment));
     return true;
 }
-inline constexpr features::Feature everything{"everything", model::add_core_kinds, accept,
-                                              plan_all, hear_segment};
+inline constexpr features::Feature everything{"everything", model::add_core_kinds, accept, plan_all,
+                                              hear_segment};
 
 // Asks again until the answer is yes.
 template <class Ask>
@@ -152,7 +154,7 @@ protected:
         model::add_core_kinds(registry_);
         start();
     }
-    virtual std::span<const features::Feature> features() { return {&everything, 1}; }
+    virtual features::Features features() { return {&everything, 1}; }
     void TearDown() override {
         controller_.reset();
         std::filesystem::remove_all(dir_);
@@ -168,10 +170,9 @@ protected:
         options.token = "secret";
         options.server.credentials = *authority_.issue({rest::Role::controller, "c1"});
         options.server.max_watch_queue_bytes = watch_queue_bytes_;
-        options.server.endpoints = {
-            {rest::Target::Kind::unix_socket, dir_ + "/sock"},
-            {rest::Target::Kind::tls, "127.0.0.1:" + std::to_string(port_)},
-            {rest::Target::Kind::plain, "127.0.0.1:0"}};
+        options.server.endpoints = {{rest::Target::Kind::unix_socket, dir_ + "/sock"},
+                                    {rest::Target::Kind::tls, "127.0.0.1:" + std::to_string(port_)},
+                                    {rest::Target::Kind::plain, "127.0.0.1:0"}};
         auto controller = Controller::start(std::move(options));
         ASSERT_TRUE(controller) << controller.error().text();
         controller_ = std::move(*controller);
@@ -216,8 +217,8 @@ protected:
         return eventually([&] { return host_status(name)["applied"].as_uint() == wanted; });
     }
     std::unique_ptr<TestHost> host(const std::string& name) {
-        return std::make_unique<TestHost>(
-            registry_, port_, *authority_.issue({rest::Role::host, name}), name);
+        return std::make_unique<TestHost>(registry_, port_,
+                                          *authority_.issue({rest::Role::host, name}), name);
     }
 
     std::string dir_;

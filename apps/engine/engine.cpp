@@ -99,9 +99,8 @@ Engine::Engine(const weir_host_vtable& host, std::string_view host_name, std::ui
     : host_(host),
       host_name_(host_name),
       instance_(instance),
-      ports_(limits::max_ports, no_attached_port()) {
-    for (const features::Feature& feature : features::all()) feature.add_kinds(registry_);
-}
+      registry_(features::registry_of(features::all())),
+      ports_(limits::max_ports, no_attached_port()) {}
 
 Engine::~Engine() {
     for (const auto& worker : workers_)

@@ -65,22 +65,12 @@ Status write_durably(const std::string& path, const std::string& text) {
 }  // namespace
 
 const model::Registry& registry() {
-    static const model::Registry one = [] {
-        model::Registry made;
-        for (const features::Feature& feature : features::all()) {
-            feature.add_kinds(made);
-            made.add_validator(feature.validate);
-        }
-        return made;
-    }();
-    return one;
+    static const model::Registry all = features::registry_of(features::all());
+    return all;
 }
 
 model::Snapshot plan_for(const model::Snapshot& intent, const std::string& host) {
-    model::Snapshot planned;
-    planned.revision = intent.revision;
-    for (const features::Feature& feature : features::all()) feature.plan(intent, host, planned);
-    return planned;
+    return features::plan_for(features::all(), registry(), intent, {}, host);
 }
 
 HostConfig config_of(const model::Snapshot& planned, const std::string& host) {

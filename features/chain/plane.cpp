@@ -44,7 +44,6 @@ Hop make_hop(const CompileInput& input, const LocalPorts& local, const PathHop& 
     hop.host_id = planned.host_id;
     hop.mac = planned.mac;
     hop.action = planned.action;
-    hop.liveness = planned.liveness_support;
     hop.can_decrement_si = planned.can_decrement_si;
     const auto* status = input.snapshot.find<ServiceNodeStatus>(planned.node);
     hop.attached = !status || status->node_id != planned.node_id || status->attached;
@@ -231,7 +230,7 @@ std::vector<Move> make_moves(const Plane& plane, const CompileInput& input) {
     std::vector<Move> moves;
     for (const auto& [name, planned] : input.snapshot.all<ServiceNodeMove>()) {
         if (moves.size() == max_moves) break;
-        Move move{planned.node_id, planned.svni,  planned.number, planned.from_id,
+        Move move{planned.node_id, planned.svni, planned.number, planned.from_id,
                   planned.to_id,   planned.name, false,          {}};
         if (move.to == plane.host_id && local.contains(move.node_id)) {
             move.present = true;

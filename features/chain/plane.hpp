@@ -28,7 +28,6 @@ struct Hop {
     bool judged = true;           // somebody asks it whether it lives (LV-2, LV-3)
     bool reachable = true;        // its host has a tunnel endpoint that this host knows
     bool attached = true;         // its ports have links, as its host says (LV-3)
-    bool liveness = false;        // it answers when it is asked whether it lives
     bool can_decrement_si = false;
     // If the node is here: the port that packets of [forward, reverse] go to.
     std::array<std::uint32_t, 2> port{net::no_port, net::no_port};
@@ -70,13 +69,13 @@ struct Chain {
     DuplicatePolicy duplicate_policy = DuplicatePolicy::once;
     bool reselect_midflow = true;
     bool repull_bypassed = false;
-    std::uint16_t hold_packets = 0;  // of a flow, that may wait for a usable path,
-    std::uint64_t hold_ns = 0;       // and how long
-    bool on_demand = false;          // paths come when they are asked for
+    std::uint16_t hold_packets = 0;      // of a flow, that may wait for a usable path,
+    std::uint64_t hold_ns = 0;           // and how long
+    bool on_demand = false;              // paths come when they are asked for
     std::uint32_t latency_limit_us = 0;  // of a path as this anchor sees it; 0: none
     std::uint32_t loss_limit = 0;        // thousandths
     bool drain = false;                  // new flows avoid paths above the limits
-    std::vector<Path> paths;  // that flows of this host may have, by SPI
+    std::vector<Path> paths;             // that flows of this host may have, by SPI
 
     const Path* path(std::uint32_t spi) const;
     // Of everything but weights, which existing flows do not care for (PS-7). Equal on all hosts
@@ -165,7 +164,7 @@ struct Plane {
     // Service segments whose messages nobody can forge (SEC-14), sorted.
     std::vector<std::uint32_t> signed_svnis;
     std::vector<Move> moves;  // of nodes, by number of the node
-    NextHopTable next_hops;  // points into `chains` and `passing`
+    NextHopTable next_hops;   // points into `chains` and `passing`
 
     Plane() = default;
     Plane(const Plane&) = delete;

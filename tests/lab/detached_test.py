@@ -42,7 +42,7 @@ class Detached(orders.Orders):
         wait_until("g1's host knows", lambda: self.weir.node_state("n1") == "down")
         hop = self.hop()
         self.assertEqual((hop["attached"], hop["placed"], hop["alive"], hop["liveness"]),
-                         (False, False, True, False))
+                         (False, False, True, "none"))
 
     def back(self) -> None:
         wait_until("n1 is attached", self.attached, 60)

@@ -25,12 +25,8 @@ std::vector<std::string> World::ports_of(const model::Snapshot& plan,
     return out;
 }
 
-World::World(std::uint32_t workers) : workers_(workers) {
-    for (const features::Feature& feature : features::all()) {
-        feature.add_kinds(registry_);
-        registry_.add_validator(feature.validate);
-    }
-}
+World::World(std::uint32_t workers)
+    : workers_(workers), registry_(features::registry_of(features::all())) {}
 
 std::string World::put(const std::vector<model::Document>& documents) {
     model::Snapshot next = intent_;
@@ -49,7 +45,7 @@ std::string World::erase(const std::string& kind, const std::string& name) {
 }
 
 std::string World::change(model::Snapshot next) {
-    features::remember({intent_, next, now_s()}, reported_);
+    features::remember(features::all(), {intent_, next, now_s()}, reported_);
     intent_ = std::move(next);
     return publish();
 }
@@ -63,8 +59,9 @@ std::string World::publish() {
         std::set<std::string> arriving;
         for (const auto& [port, moving] : moving_)
             if (moving.to == name) arriving.insert(port);
-        model::Snapshot plan = features::plan_for(features::as_if_arrived(intent_, arriving, name),
-                                                  reported_, name);
+        model::Snapshot plan =
+            features::plan_for(features::all(), registry_,
+                               features::as_if_arrived(intent_, arriving, name), reported_, name);
         features::as_they_are(intent_, arriving, plan);
         const std::string refused =
             fake->apply(model::encode_canonical(registry_, plan), revision_, ports_of(plan, name));
@@ -157,7 +154,7 @@ std::string World::trace(const std::string& port, const std::string& packet) {
 
 // What waits for an answer of the underlay goes on now; a chain may wait once at each of its hosts.
 void World::tick() {
-    if (features::remember({intent_, intent_, now_s()}, reported_)) publish();
+    if (features::remember(features::all(), {intent_, intent_, now_s()}, reported_)) publish();
     for (int round = 0; round < 12; ++round) {
         for (auto& [name, fake] : hosts_) fake->tick(now_ns_);
         if (!settle()) return;
@@ -251,8 +248,10 @@ void World::give_to_node(const chain::ServiceNode& node, std::size_t vnic, const
     const auto told = model.neighbours.size();
     const auto back = through_node(model, place, vnic, frame);
     if (back && back->vnic >= node.vnics.size()) {
-        complaint = "service-node " + node.name + " has one port and is no bump in the wire: say "
-                    "\"node " + node.name + " aware\" before a frame reaches it";
+        complaint = "service-node " + node.name +
+                    " has one port and is no bump in the wire: say "
+                    "\"node " +
+                    node.name + " aware\" before a frame reaches it";
         return;
     }
     if (back) host(place_of(node)).receive(node.vnics[back->vnic].name, back->frame, now_ns_);
@@ -274,7 +273,8 @@ void World::release(const std::string& name) {
 void World::on_event(const std::string& host, const std::string& json) {
     auto event = model::parse_json(json);
     if (event) event->set("heard_s", now_ns_ / 1'000'000'000);
-    if (event && features::take_report(*event, host, intent_, reported_)) replan_ = true;
+    if (event && features::take_report(features::all(), *event, host, intent_, reported_))
+        replan_ = true;
 }
 
 std::uint64_t World::drops(const std::string& reason) {

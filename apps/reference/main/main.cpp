@@ -29,11 +29,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     const std::string& folder = words[0];
-    model::Registry registry;
-    for (const features::Feature& feature : features::all()) {
-        feature.add_kinds(registry);
-        registry.add_validator(feature.validate);
-    }
+    const model::Registry registry = features::registry_of(features::all());
     const auto examples = openapi::read_examples(registry, {words.begin() + 1, words.end()});
     if (!examples) return fail(examples.error());
     auto pages = openapi::reference_pages(registry, *examples);

@@ -9,59 +9,59 @@ namespace {
 
 constexpr std::uint64_t second = 1'000'000'000;
 
-// One chain whose paths are in maintenance, with a deadline.
-void fill(Plane& plane, std::uint32_t paths, std::uint32_t drain_s) {
-    Chain chain;
-    chain.svni = 9001;
-    for (std::uint32_t spi = 1; spi <= paths; ++spi) {
-        Path path;
-        path.svni = 9001;
-        path.spi = spi;
-        path.maintenance = true;
-        path.drain_s = drain_s;
-        chain.paths.push_back(path);
+class DrainsTest : public ::testing::Test {
+protected:
+    // One chain whose paths are in maintenance, with a deadline.
+    void fill(std::uint32_t paths, std::uint32_t drain_s) {
+        Chain chain;
+        chain.svni = 9001;
+        for (std::uint32_t spi = 1; spi <= paths; ++spi) {
+            Path path;
+            path.svni = 9001;
+            path.spi = spi;
+            path.maintenance = true;
+            path.drain_s = drain_s;
+            chain.paths.push_back(path);
+        }
+        plane.chains.push_back(chain);
     }
-    plane.chains.push_back(chain);
-}
+    void look_at(std::uint64_t seconds) { drains.look(plane, *health, seconds * second); }
+    std::size_t failed() const { return health->failed_paths().size(); }
 
-TEST(Drains, RememberEveryDeadline) {
-    constexpr std::uint32_t paths = 600;
-    const auto health = std::make_unique<dataplane::HealthBoard>();
     Plane plane;
-    fill(plane, paths, 5);
     Drains drains;
-    drains.look(plane, *health, second);
-    drains.look(plane, *health, 5 * second);
-    EXPECT_EQ(health->failed_paths().size(), 0u);
-    drains.look(plane, *health, 6 * second);
-    EXPECT_EQ(health->failed_paths().size(), paths);
+    std::unique_ptr<dataplane::HealthBoard> health = std::make_unique<dataplane::HealthBoard>();
+};
+
+TEST_F(DrainsTest, RememberEveryDeadline) {
+    constexpr std::uint32_t paths = 600;
+    fill(paths, 5);
+    look_at(1);
+    look_at(5);
+    EXPECT_EQ(failed(), 0u);
+    look_at(6);
+    EXPECT_EQ(failed(), paths);
     EXPECT_EQ(drains.refused, 0u);
 }
 
-TEST(Drains, CountWhatFindsNoRoom) {
+TEST_F(DrainsTest, CountWhatFindsNoRoom) {
     constexpr std::uint32_t paths = 2 * dataplane::FailedPaths::capacity;
-    const auto health = std::make_unique<dataplane::HealthBoard>();
-    Plane plane;
-    fill(plane, paths, 5);
-    Drains drains;
-    drains.look(plane, *health, second);
-    drains.look(plane, *health, 6 * second);
-    EXPECT_EQ(health->failed_paths().size() + drains.refused, paths);
+    fill(paths, 5);
+    look_at(1);
+    look_at(6);
+    EXPECT_EQ(failed() + drains.refused, paths);
 }
 
-TEST(Drains, BeginAnewAfterTheMaintenance) {
-    const auto health = std::make_unique<dataplane::HealthBoard>();
-    Plane plane, whole;
-    fill(plane, 1, 5);
-    Drains drains;
-    drains.look(plane, *health, second);
-    drains.look(whole, *health, 3 * second);
+TEST_F(DrainsTest, BeginAnewAfterTheMaintenance) {
+    fill(1, 5);
+    look_at(1);
+    drains.look(Plane{}, *health, 3 * second);
     EXPECT_TRUE(drains.ones.empty());
-    drains.look(plane, *health, 5 * second);
-    drains.look(plane, *health, 9 * second);
-    EXPECT_EQ(health->failed_paths().size(), 0u);
-    drains.look(plane, *health, 10 * second);
-    EXPECT_EQ(health->failed_paths().size(), 1u);
+    look_at(5);
+    look_at(9);
+    EXPECT_EQ(failed(), 0u);
+    look_at(10);
+    EXPECT_EQ(failed(), 1u);
 }
 
 }  // namespace

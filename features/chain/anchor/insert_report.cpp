@@ -25,9 +25,9 @@ std::uint64_t path_number(const Path& path) {
 // Bounded tables that had no room (§10.5).
 void count_limits(const Insert::State& state, CounterSink& sink) {
     const std::pair<std::string_view, std::uint64_t> hits[] = {
-        {"chain_counters", state.chains.misses()}, {"failed_paths", state.drains.refused},
-        {"path_counters", state.paths.misses()},   {"path_times", state.times.refused()},
-        {"rule_counters", state.rules.misses()},   {"waiting", state.waiting.full},
+        {"chain_counters", state.chains.misses()},    {"failed_paths", state.drains.refused},
+        {"path_counters", state.paths.misses()},      {"path_times", state.times.refused()},
+        {"rule_counters", state.rules.misses()},      {"waiting", state.waiting.full},
         {"waiting_of_port", state.waiting.port_full},
     };
     for (const auto& [table, count] : hits)
@@ -109,7 +109,7 @@ Value hop_rows(const std::vector<Hop>& hops, const Plane& plane, const Emit& emi
         row.set("host_id", hop.host_id);
         row.set("mac", hop.mac.text());
         row.set("action", model::enum_name(hop.action));
-        row.set("liveness", hop.liveness);
+        row.set("liveness", hop.judged ? "asked" : "none");
         row.set("can_decrement_si", hop.can_decrement_si);
         row.set("attached", hop.attached);
         row.set("placed", is_placed(hop, plane.host_id));

@@ -12,23 +12,9 @@ namespace {
 
 using namespace test;
 
-ServiceNodeMove move_of_n1(MovePhase phase) {
-    ServiceNodeMove move;
-    move.name = "n1";
-    move.node_id = aware_node;
-    move.svni = 9001;
-    move.number = 7;
-    move.from = "h3";
-    move.to = "h4";
-    move.from_id = 3;
-    move.to_id = 4;
-    move.phase = phase;
-    return move;
-}
-
 model::Snapshot frozen_intent() {
     model::Snapshot intent = node_intent();
-    intent.put(move_of_n1(MovePhase::frozen));
+    intent.put(move_of("n1", aware_node, MovePhase::frozen));
     return intent;
 }
 

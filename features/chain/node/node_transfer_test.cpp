@@ -18,17 +18,7 @@ using namespace test;
 model::Snapshot moving_intent() {
     model::Snapshot intent = node_intent();
     edit<ServiceNode>(intent, "n6", [](ServiceNode& n) { n.contexts = NodeContexts::qinq; });
-    ServiceNodeMove move;
-    move.name = "n6";
-    move.node_id = l2_node;
-    move.svni = 9001;
-    move.number = 7;
-    move.from = "h3";
-    move.to = "h4";
-    move.from_id = 3;
-    move.to_id = 4;
-    move.phase = MovePhase::frozen;
-    intent.put(move);
+    intent.put(move_of("n6", l2_node, MovePhase::frozen));
     return intent;
 }
 
@@ -81,8 +71,8 @@ struct Transfer {
         std::uint32_t next = 0;
         for (std::uint32_t i = 0; i < from.workers(); ++i) {
             const std::uint32_t w = backwards ? from.workers() - 1 - i : i;
-            const auto part = save_node(*from.engine.to_tables, from.state(w), "n6", from_number,
-                                        now);
+            const auto part =
+                save_node(*from.engine.to_tables, from.state(w), "n6", from_number, now);
             EXPECT_TRUE(part) << part.error().text();
             if (part->next != 0) next = next == 0 ? part->next : std::min(next, part->next);
             if (!part->bytes.empty()) restore(part->bytes);
@@ -159,8 +149,8 @@ TEST(NodeTransfer, LeavesOtherNodesAlone) {
     contexts.claim(40, 1);
     std::vector<std::uint32_t> ids;
     for (std::uint32_t i = 0; i < 10; ++i) {
-        FlowContext* one = contexts.add(Transfer::context(100'000 + i, 40), ContextOf::direction,
-                                        Transfer::now);
+        FlowContext* one =
+            contexts.add(Transfer::context(100'000 + i, 40), ContextOf::direction, Transfer::now);
         ASSERT_NE(one, nullptr);
         one->inside = 1;
         one->sampled_ns = Transfer::now;

@@ -16,6 +16,13 @@ namespace {
 using model::Snapshot;
 using model::Value;
 
+// A node that operators took away still works while it drains (leaving.cpp).
+const ServiceNode* find_node(std::string_view name, const Snapshot& intent,
+                             const Snapshot& reported) {
+    const ServiceNode* node = intent.find<ServiceNode>(name);
+    return node ? node : reported.find<ServiceNode>(name);
+}
+
 // Only where a node is, or comes from or goes to, can anybody know how it fares.
 bool may_speak_of(const ServiceNode& node, std::string_view host, const Snapshot& reported) {
     const ServiceNodeMove* move = reported.find<ServiceNodeMove>(node.name);
@@ -87,38 +94,44 @@ bool note_state(const Value& event, const ServiceNode& node, Snapshot& reported)
     return is_news && keep(std::move(status), event, reported);
 }
 
-// Whether the node's port has a device with a link. A node on its way has two of each port: what
-// counts is where it is when it has arrived.
+bool has_vnic(const ServiceNode& node, const std::string& port) {
+    return std::ranges::any_of(node.vnics, [&](const auto& ref) { return ref.name == port; });
+}
+
+// The node at this host that has the port. A node on its way has two of each: what counts is where
+// it is when it has arrived.
+const ServiceNode* find_owner(const std::string& port, std::string_view host,
+                              const Snapshot& intent, const Snapshot& reported) {
+    for (const Snapshot* snapshot : {&intent, &reported})
+        for (const auto& [name, node] : snapshot->all<ServiceNode>())
+            if (node.host.name == host && has_vnic(node, port))
+                return reported.find<ServiceNodeMove>(name) ? nullptr : &node;
+    return nullptr;
+}
+
+// Whether the node's port has a device with a link.
 bool note_link(const Value& event, std::string_view host, const Snapshot& intent,
                Snapshot& reported) {
     const std::string& port = event["port"].as_text();
-    for (const auto& [name, node] : intent.all<ServiceNode>()) {
-        if (node.host.name != host || reported.find<ServiceNodeMove>(name) ||
-            std::ranges::none_of(node.vnics, [&](const auto& ref) { return ref.name == port; }))
-            continue;
-        ServiceNodeStatus status = status_of(node, reported);
-        const auto before = status.ports_without_link;
-        std::erase(status.ports_without_link, port);
-        // Ports that are not the node's any more.
-        std::erase_if(status.ports_without_link, [&](const std::string& one) {
-            return std::ranges::none_of(node.vnics,
-                                        [&](const auto& ref) { return ref.name == one; });
-        });
-        if (!event["up"].as_bool()) status.ports_without_link.push_back(port);
-        std::ranges::sort(status.ports_without_link);
-        status.attached = status.ports_without_link.empty();
-        if (status.ports_without_link == before) return false;
-        reported.put(std::move(status));
-        return true;
-    }
-    return false;
+    const ServiceNode* node = find_owner(port, host, intent, reported);
+    if (!node) return false;
+    ServiceNodeStatus status = status_of(*node, reported);
+    const auto before = status.ports_without_link;
+    std::erase_if(status.ports_without_link,
+                  [&](const std::string& one) { return one == port || !has_vnic(*node, one); });
+    if (!event["up"].as_bool()) status.ports_without_link.push_back(port);
+    std::ranges::sort(status.ports_without_link);
+    status.attached = status.ports_without_link.empty();
+    if (status.ports_without_link == before) return false;
+    reported.put(std::move(status));
+    return true;
 }
 
-// Nobody speaks of nodes that operators took away, and nobody asks.
+// Nobody speaks of nodes that are gone, and nobody asks.
 bool forget_gone(const Snapshot& intent, Snapshot& reported) {
     std::vector<std::string> gone;
     for (const auto& [name, status] : reported.all<ServiceNodeStatus>()) {
-        const ServiceNode* node = intent.find<ServiceNode>(name);
+        const ServiceNode* node = find_node(name, intent, reported);
         if (!node || node->id != status.node_id) gone.push_back(name);
     }
     for (const std::string& name : gone) reported.erase<ServiceNodeStatus>(name);
@@ -140,7 +153,7 @@ bool answer_about_node(const Value& event, std::string_view host, const Snapshot
     if (what == "port-link") return note_link(event, host, intent, reported);
     const bool is_state = is_about_state(what);
     if (!is_state && what != "node-load") return false;
-    const ServiceNode* node = intent.find<ServiceNode>(event["node"].as_text());
+    const ServiceNode* node = find_node(event["node"].as_text(), intent, reported);
     bool changed = false;
     if (node && node->id == event["node_id"].as_uint() && may_speak_of(*node, host, reported))
         changed = is_state ? note_state(event, *node, reported) : note_load(event, *node, reported);

@@ -30,9 +30,7 @@ struct NodeStatusTest : ::testing::Test {
         made.set("up", up);
         return answer(made, host, intent, reported);
     }
-    const ServiceNodeStatus* of(const char* node) {
-        return reported.find<ServiceNodeStatus>(node);
-    }
+    const ServiceNodeStatus* of(const char* node) { return reported.find<ServiceNodeStatus>(node); }
 
     model::Snapshot intent = test::two_services(), reported;
     std::uint64_t now_s = 0;
@@ -109,6 +107,26 @@ TEST_F(NodeStatusTest, ANodeWhosePortHasNoLinkIsNotAttached) {
     EXPECT_TRUE(link("h3", "n6-right", true));
     EXPECT_TRUE(of("n6")->attached);
     EXPECT_FALSE(link("h1", "g1", false)) << "no node's";
+}
+
+// The hooks of leaving nodes keep it in `reported` alone, with its drain under way.
+TEST_F(NodeStatusTest, ANodeThatOperatorsTookAwayIsHeardWhileItDrains) {
+    EXPECT_TRUE(says("h3", "node-down"));
+    reported.put(*intent.find<ServiceNode>("n1"));
+    reported.put(*intent.find<ServiceNode>("n6"));
+    intent.erase<ServiceNode>("n1");
+    intent.erase<ServiceNode>("n6");
+    says("h1", "node-up", "n3", 3);
+    ASSERT_NE(of("n1"), nullptr) << "what others say forgets nothing";
+    EXPECT_EQ(of("n1")->state, NodeState::down);
+    EXPECT_FALSE(says("h1", "node-up")) << "not its host";
+    EXPECT_TRUE(says("h3", "node-up"));
+    EXPECT_TRUE(says("h3", "node-down"));
+    EXPECT_TRUE(link("h3", "n6-left", false));
+    EXPECT_FALSE(of("n6")->attached);
+    reported.erase<ServiceNode>("n1");
+    EXPECT_TRUE(says("h1", "node-down", "n3", 3));
+    EXPECT_EQ(of("n1"), nullptr) << "gone";
 }
 
 }  // namespace

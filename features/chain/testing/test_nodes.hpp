@@ -223,6 +223,21 @@ inline model::Snapshot node_intent() {
     return intent;
 }
 
+// A node of that intent on its way to h4.
+inline ServiceNodeMove move_of(const char* name, std::uint32_t id, MovePhase phase) {
+    ServiceNodeMove move;
+    move.name = name;
+    move.node_id = id;
+    move.svni = 9001;
+    move.number = 7;
+    move.from = "h3";
+    move.to = "h4";
+    move.from_id = 3;
+    move.to_id = 4;
+    move.phase = phase;
+    return move;
+}
+
 inline dataplane::Topology node_ports(const model::Snapshot& intent) {
     dataplane::Topology out;
     out.host_name = "h3";

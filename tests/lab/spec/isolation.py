@@ -39,44 +39,41 @@ class L2Contexts(Scenario):
 
 
 class RawSides(Scenario):
+    """A node whose sides are in the test's hands: what it gives back is not what it was given."""
     raw_nodes = True
 
     @classmethod
     def prepare(cls):
         cls.t0.redirect("g1", "g2", protocol="udp", port=7)
 
-
-class WrongSide(RawSides):
-    def test_forward_packet_on_the_left_is_dropped_and_named(self):
+    def return_wrongly(self, drop: str, give_back) -> None:
+        """give_back(left, right, frame) is dropped for that reason; given back well, it arrives."""
         left, right = self.t0.raw_nodes["n2"]
         packet = udp_frame(G2[1], G1[1], G1[2], G2[2], 10000, 7, b"x")
         with self.t0.at_guest("g1") as g1, self.t0.at_guest("g2") as g2:
             g1.send(packet)
-            at_node = left.expect("packet at n2", lambda f: f.dst_port == 7)
-            left.send(at_node.raw)
-            wait_until("it is dropped", lambda: self.weir.drops("h4").get("WRONG_SIDE") == 1)
-            right.send(at_node.raw)  # where it belongs
+            at_node = left.expect("packet at n2", lambda f: f.dst_port == 7).raw
+            give_back(left, right, at_node)
+            wait_until("it is dropped", lambda: self.weir.drops("h4").get(drop) == 1)
+            right.send(at_node)
             arrived = g2.expect("packet at g2", lambda f: f.dst_port == 7)
             self.assertEqual(arrived.raw, packet)
             self.assertFalse([f for f in g2.drain() if f.dst_port == 7])
+
+
+class WrongSide(RawSides):
+    def test_forward_packet_on_the_left_is_dropped_and_named(self):
+        self.return_wrongly("WRONG_SIDE", lambda left, right, frame: left.send(frame))
 
 
 class LostContext(RawSides):
     """A node that does not keep the tag: nothing else tells whose packet it is."""
 
     def test_packet_with_another_tag_is_dropped_and_named(self):
-        left, right = self.t0.raw_nodes["n2"]
-        packet = udp_frame(G2[1], G1[1], G1[2], G2[2], 10000, 7, b"x")
-        with self.t0.at_guest("g1") as g1, self.t0.at_guest("g2") as g2:
-            g1.send(packet)
-            at_node = left.expect("packet at n2", lambda f: f.dst_port == 7)
-            tag = int.from_bytes(at_node.raw[14:16], "big")
-            right.send(at_node.raw[:14] + (tag ^ 1).to_bytes(2, "big") + at_node.raw[16:])
-            wait_until("it is dropped", lambda: self.weir.drops("h4").get("NO_CONTEXT") == 1)
-            right.send(at_node.raw)
-            arrived = g2.expect("packet at g2", lambda f: f.dst_port == 7)
-            self.assertEqual(arrived.raw, packet)
-            self.assertFalse([f for f in g2.drain() if f.dst_port == 7])
+        def with_another_tag(left, right, frame: bytes) -> None:
+            tag = int.from_bytes(frame[14:16], "big") ^ 1
+            right.send(frame[:14] + tag.to_bytes(2, "big") + frame[16:])
+        self.return_wrongly("NO_CONTEXT", with_another_tag)
 
 
 class GuestCannotInject(Scenario):
