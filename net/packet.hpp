@@ -33,8 +33,9 @@ struct HandOver {
     std::uint32_t vni = 0;           // guest segment the packet travels on
     std::uint32_t serviced_sci = 0;  // SERVICED mark (service-plane DP-27)
     std::uint32_t serviced_anchor = 0;
-    std::uint8_t serviced_flags = 0;      // 0: no mark
-    std::uint8_t call_points_done = 0;    // bit 0 egress, bit 1 ingress (si_done)
+    std::uint8_t serviced_flags = 0;  // 0: no mark
+    // Bit 0 egress, bit 1 ingress (si_done); bit 2: one let it pass without a flow record (DP-10).
+    std::uint8_t call_points_done = 0;
     std::uint16_t fragment_src_port = 0;  // ports of the first fragment, for later ones
     std::uint16_t fragment_dst_port = 0;
     std::uint8_t fragment_known = 0;

@@ -40,6 +40,12 @@ bool is_exempt(const Packet& p) {
     return (type >= first_mld && type <= net::icmp6_redirect) || type == mld2_report;
 }
 
+// Any segment of TCP but the first.
+bool may_answer(const Packet& p) {
+    return p.tuple.proto == net::proto_tcp &&
+           (p.headers.tcp_flags & (net::tcp_syn | net::tcp_ack)) != net::tcp_syn;
+}
+
 // Without allocating: this runs on a worker.
 void write_address(const net::Ip& ip, char (&out)[INET6_ADDRSTRLEN]) {
     const bool ip4 = ip.is4();
@@ -106,9 +112,18 @@ struct Judge {
                       : verdict == flow::Verdict::reject ? Firewall::Exit::rejected
                                                          : Firewall::Exit::denied);
     }
+    const CompiledRule& answered(const Packet& p, bool outgoing) const {
+        return tables.decide(dataplane::context_port(p), p.tuple.reversed(), !outgoing);
+    }
+    // The flow table is full. Nobody knows what an answer of TCP answers: it passes where its
+    // receiver may begin such a connection.
     void without_flow(Packet& p) {
         if (is_exempt(p)) return;
         const bool outgoing = static_cast<Context>(p.context) == Context::source;
+        if (may_answer(p) && answered(p, outgoing).action == Action::allow) {
+            emit.note(p, "rule", "an answer");
+            return;
+        }
         const flow::Verdict verdict = verdict_of(decide(p, p.tuple, outgoing).action);
         if (verdict != flow::Verdict::allow) deny(p, verdict, false);
     }

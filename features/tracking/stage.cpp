@@ -1,5 +1,7 @@
 #include "features/tracking/stage.hpp"
 
+#include <utility>
+
 #include "dataplane/is_flow.hpp"
 #include "flow/table.hpp"
 #include "flow/tcp.hpp"
@@ -155,9 +157,8 @@ Track::Exit follow(Packet& p, const PortEntry& port, Track::State& state, Emit& 
         const flow::TcpVerdict verdict =
             (underway ? flow::adopt_midflow : flow::track)(*p.flow, p.direction, segment).verdict;
         if (verdict == flow::TcpVerdict::pass) return Track::Exit::count_;
-        if (verdict ==
-            flow::TcpVerdict::reopen) {  // the ports of a closed connection are used again
-            emit.flows->erase(*p.flow);
+        if (verdict == flow::TcpVerdict::reopen) {  // a closed connection's ports are used again
+            emit.flows->erase(*std::exchange(p.flow, nullptr));
             continue;
         }
         if (p.flow_is_new) emit.forget(*p.flow);

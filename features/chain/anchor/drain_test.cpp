@@ -64,5 +64,17 @@ TEST_F(DrainsTest, BeginAnewAfterTheMaintenance) {
     EXPECT_EQ(failed(), 1u);
 }
 
+// Another engine takes over, with a memory of its own.
+TEST_F(DrainsTest, WhatPassedForTheLastEngineHasPassed) {
+    fill(1, 5);
+    look_at(1);
+    look_at(6);
+    EXPECT_EQ(failed(), 1u);
+    drains = {};
+    drains.look(plane, *health, 6 * second + second / 2);
+    health->expire_paths(7 * second + second / 4);
+    EXPECT_EQ(failed(), 1u) << "nobody gets its flows back for another five seconds";
+}
+
 }  // namespace
 }  // namespace weir::chain

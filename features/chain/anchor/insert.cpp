@@ -61,6 +61,9 @@ std::uint32_t ip_bytes(const Packet& p) {
     return std::min<std::uint32_t>(whole, p.headers.payload - p.headers.l3 + p.segment_bytes);
 }
 
+// In HandOver::call_points_done, behind the bits of the call points.
+constexpr std::uint8_t passed_without_record = 4;
+
 // One packet of a burst.
 struct Work {
     const InsertTables& tables;
@@ -84,8 +87,8 @@ struct Work {
             else ++counters.bypass_l2;  // ARP, multicast, broadcast … (DP-5)
             return;
         }
-        DecideInput input{tables,      *emit.health,  index, point, p,
-                          *emit.flows, emit.adopts(), &state.waiting.outages, emit.now_ns};
+        DecideInput input{tables,        *emit.health,           index,      point, p, *emit.flows,
+                          emit.adopts(), &state.waiting.outages, emit.now_ns};
         Decided decided = decide(*p.flow, input);
         if (decided.chain && decided.chain->on_demand) ask_for_path(decided);
         if (decided.what == Decision::wait) [[unlikely]] {
@@ -107,8 +110,11 @@ struct Work {
         const Chain* chain = chain_without_record(p, port, point);
         emit.note(p, "service", "no room for a record");
         if (!chain) {
-            exits.take(p, Insert::Exit::table_full);
+            // Both guests are of this host: the sender's chain has let it pass.
+            if ((p.hand.call_points_done & passed_without_record) == 0)
+                exits.take(p, Insert::Exit::table_full);
         } else if (chain->failure_policy == FailurePolicy::allow) {
+            p.hand.call_points_done |= passed_without_record;
             ++state.ports[2 * port + static_cast<unsigned>(point)].ct_full;
         } else {
             if (chain->failure_policy == FailurePolicy::reset) answer_reset(p);

@@ -142,16 +142,11 @@ void path_row(const Path& path, const Plane& plane, const Emit& emit, Value& row
 // Flows of this worker by the number of their path.
 std::map<std::uint64_t, std::uint64_t> active_flows(const Plane& plane, const Emit& emit) {
     std::map<std::uint64_t, std::uint64_t> out;
-    for (const dataplane::PortEntry& port : emit.ports->ports) {
-        if (port.role != dataplane::PortRole::guest || port.foreign) continue;
-        emit.flows->for_each(port.scope, [&](const flow::FlowPair& pair) {
-            if (pair.live != flow::record_live) return;
-            const flow::InsertionDecision decision = emit.flows->insertion(pair);
-            const Chain* chain = decision.sci != 0 ? plane.chain(decision.sci) : nullptr;
-            if (chain && decision.verdict[0] == flow::ServiceVerdict::redirect)
-                ++out[std::uint64_t{chain->svni} << 24 | decision.spi];
-        });
-    }
+    emit.flows->for_each_insertion([&](const flow::InsertionDecision& decision) {
+        const Chain* chain = decision.sci != 0 ? plane.chain(decision.sci) : nullptr;
+        if (chain && decision.verdict[0] == flow::ServiceVerdict::redirect)
+            ++out[std::uint64_t{chain->svni} << 24 | decision.spi];
+    });
     return out;
 }
 

@@ -63,10 +63,13 @@ Exit relay(Packet& p, const Hop& hop, Arrive::State& state, dataplane::Emit& emi
     return goes_on;
 }
 
+// The leg itself says what it is, whatever the segment's transport is here by now: while it is
+// changed, hosts differ. NSH has no field that would say it, and has shown the addresses already.
 Leg take_leg(Packet& p, const dataplane::Emit& emit) {
     const dataplane::SegmentEntry* segment = emit.ports->segment(p.vni);
-    const Leg leg{p.tunnel_peer, segment && segment->l3};
-    if (leg.l3 && !segment->nsh) {  // NSH has shown them already
+    const bool nsh = segment && segment->nsh;
+    const Leg leg{p.tunnel_peer, nsh ? segment->l3 : p.smd.original_dst.is_zero()};
+    if (leg.l3 && !nsh) {
         p.smd.original_dst = net::destination_mac(p);
         p.smd.original_src = net::source_mac(p);
     }
@@ -83,8 +86,7 @@ void take_addresses(Packet& p, const net::Mac& to, std::uint32_t peer) {
 Exit find_node(Packet& p, const Leg& leg, const Plane& plane, Arrive::State& state,
                dataplane::Emit& emit) {
     const NextHop* next = plane.next_hops.find(p.vni, p.smd);
-    if (!next)
-        return plane.next_hops.knows(p.vni, p.smd) ? Exit::bad_epoch : Exit::no_next_hop;
+    if (!next) return plane.next_hops.knows(p.vni, p.smd) ? Exit::bad_epoch : Exit::no_next_hop;
     const Hop& hop = *next->hop;
     const std::uint32_t port = hop.port[p.smd.reverse];
     if (leg.l3) take_addresses(p, hop.mac, leg.peer);
@@ -157,8 +159,7 @@ void Arrive::run(dataplane::Burst& burst, const Tables& plane, State& state,
             emit.note(*p, "d", p->smd.reverse ? 1 : 0);
             if (p->smd.returning) {
                 ++state.returning;
-                if (leg.l3)
-                    take_addresses(*p, net::service_plane_mac(plane.host_id), leg.peer);
+                if (leg.l3) take_addresses(*p, net::service_plane_mac(plane.host_id), leg.peer);
             } else {
                 why = find_node(*p, leg, plane, state, emit);
             }
