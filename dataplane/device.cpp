@@ -18,7 +18,6 @@ Packet* PacketPool::clone(std::uint32_t worker, const Packet& original) {
     if (!p) return nullptr;
     p->flags = original.flags;
     p->segment_bytes = original.segment_bytes;
-    p->received_ns = original.received_ns;
     p->hand = original.hand;
     return p;
 }

@@ -1,6 +1,7 @@
 #include "dataplane/emit.hpp"
 
 #include <cstring>
+#include <utility>
 
 #include "dataplane/epoch_history.hpp"
 #include "dataplane/stage.hpp"
@@ -20,7 +21,8 @@ Emit::Emit(const weir_host_vtable& host, std::uint32_t worker_index)
 }
 
 void Emit::transmit_box(Emit& e, Outbox& box) {
-    e.host_.transmit(e.host_.host, e.worker, box.to, box.packets.data(), box.count);
+    e.host_.transmit(e.host_.host, e.worker, std::exchange(box.to, net::no_port),
+                     box.packets.data(), box.count);
 }
 
 Packet* Emit::allocate() {

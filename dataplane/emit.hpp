@@ -88,7 +88,7 @@ public:
     // The same for a packet that no stage has.
     void forward(Packet& p, std::uint32_t port) {
         Outbox* box = last_box_;
-        if (box->to != port || box->count == 0) box = last_box_ = &box_of(port);
+        if (box->to != port) box = last_box_ = &box_of(port);
         append(*box, p, transmit_box);
     }
     // To the worker that owns the packet's flow; there it is received again with its hand-over.
@@ -174,7 +174,7 @@ public:
 
 private:
     struct Outbox {
-        std::uint32_t to = 0;
+        std::uint32_t to = net::no_port;  // of a port's: nobody while it is empty
         std::uint32_t count = 0;
         std::array<Packet*, limits::max_burst> packets{};
     };

@@ -25,7 +25,8 @@ using net::QuickFrame;
 constexpr std::uint16_t dhcp_server_port = 67;
 
 constexpr std::uint64_t mac_mask = 0xffff'ffff'ffff;
-constexpr std::uint64_t nobody = 1;  // no frame comes from a multicast address
+constexpr std::uint64_t nobody = 1;   // no frame comes from a multicast address
+constexpr std::uint64_t nowhere = 0;  // no hand-over begins so: its version is not 0
 constexpr std::uint64_t ip4_behind_mac = std::uint64_t{0x0008} << 48;  // as the machine reads it
 constexpr std::uint64_t ip6_behind_mac = std::uint64_t{0xdd86} << 48;
 
@@ -128,9 +129,10 @@ void Express::enter(std::span<Packet*> packets, std::uint32_t from, std::uint32_
         Packet& p = *packets[i];
         Lane& lane = lanes_[i];
         lane.packet = &p;
-        if (p.hand.port != inlet_.index) [[unlikely]]
+        if (first_word(p) != inlet_.first_word && p.hand.port != inlet_.index) [[unlikely]]
             look_at_inlet(p.hand.port);
-        const Way way = inlet_.role == PortRole::guest ? enter_from_guest(lane) : enter_else(lane);
+        const Way way = first_word(p) == inlet_.first_word ? enter_from_guest(lane, is_bare(p))
+                                                           : enter_else(lane);
         if (way == Way::joined) [[likely]]
             continue;
         if (way == Way::on_plane) {
@@ -142,32 +144,34 @@ void Express::enter(std::span<Packet*> packets, std::uint32_t from, std::uint32_
     }
 }
 
-// From where no guest is.
+// From where no guest is, or by way of another worker.
 Express::Way Express::enter_else(Lane& lane) {
     return inlet_.role == PortRole::underlay  ? enter_from_tunnel(lane)
            : inlet_.role == PortRole::service ? enter_from_node(lane)
+           : inlet_.role == PortRole::guest   ? enter_from_guest(lane, false)
                                               : Way::slow;
 }
 
 void Express::look_at_inlet(std::uint32_t index) {
     const PortEntry* port = emit_.ports->at(index);
-    inlet_ = {index, port ? port->role : PortRole::none, port, nobody, 0};
+    inlet_ = {nowhere, index, port ? port->role : PortRole::none, port, nobody, 0};
     if (inlet_.role != PortRole::guest) return;
+    inlet_.first_word = fresh_word(index);
     if (!port->mac.is_multicast()) inlet_.mac = mac_bits(port->mac);
     inlet_.seed = emit_.flows->scope_seed(port->scope, port->vni);
 }
 
-inline Express::Way Express::enter_from_guest(Lane& lane) {
+// `fresh`: as a device gave it to us, for sure.
+inline Express::Way Express::enter_from_guest(Lane& lane, bool fresh) {
     Packet& p = *lane.packet;
     if (p.length < net::quick_bytes) return Way::slow;
     // The MAC it comes from and the type behind it, as they should be.
     const std::uint64_t differs = word_at(p.data + 6) ^ inlet_.mac;
-    const bool as_always = is_fresh(p) && (p.data[0] & 1) == 0;
-    const bool read = as_always && differs == ip4_behind_mac
-                          ? net::read_quick_ip4(p.data, p.length, lane.frame)
-                      : as_always && differs == ip6_behind_mac
-                          ? read_ip6(p.data, p.length, lane.frame)
-                          : read_from_guest(lane);
+    const bool as_always = fresh && (p.data[0] & 1) == 0;
+    const bool read =
+        as_always && differs == ip4_behind_mac   ? net::read_quick_ip4(p.data, p.length, lane.frame)
+        : as_always && differs == ip6_behind_mac ? read_ip6(p.data, p.length, lane.frame)
+                                                 : read_from_guest(lane);
     if (!read) return Way::slow;
     if (shared_ && send_to_owner(p, lane.frame)) return Way::taken;
     lane.port = inlet_.port;
@@ -428,6 +432,11 @@ inline const Express::Crossing* Express::crossing_of(flow::FlowPair& pair, std::
     return find_crossing(pair, direction, from, known);
 }
 
+bool Express::may_cross(const Crossing& way, const QuickFrame& q, const std::uint8_t* frame) {
+    return (!way.program.routed || q.ttl(frame) > 1) &&
+           (!way.learns || q.tuple.src_port != dhcp_server_port);
+}
+
 // From the sender's record straight to the receiver's port: the two records are fused. What held
 // when they were (see fuse()) holds until they are cut, and is not asked again.
 inline bool Express::cross(Lane& lane) {
@@ -437,8 +446,7 @@ inline bool Express::cross(Lane& lane) {
     flow::Hot& own = pair.hot[direction];
     const Crossing* way = crossing_of(pair, direction, *lane.port);
     Packet& p = *lane.packet;
-    if (!way || q.l3_end > way->longest || (way->program.routed && q.ttl(p.data) <= 1) ||
-        (way->learns && q.tuple.src_port == dhcp_server_port) ||
+    if (!way || q.l3_end > way->longest || (!way->straight && !may_cross(*way, q, p.data)) ||
         !flow::keeps_idle_time(own, direction, is_tcp(q), lane.port->timeouts))
         return false;
     if (is_tcp(q) && !flow::follow_steady(own, *lane.peer, p.data + q.l4, q.l3_end - q.l4))
@@ -447,7 +455,8 @@ inline bool Express::cross(Lane& lane) {
     own.bytes += p.length;
     own.last_seen_ns = emit_.now_ns;
     ++crossed_;
-    route(p, way->program, q);
+    if (!way->straight) [[unlikely]]
+        route(p, way->program, q);
     emit_.forward(p, way->program.egress_port);
     return true;
 }

@@ -109,6 +109,7 @@ private:
         std::uint32_t number = dataplane::ProgramStore::none;
         std::uint32_t longest = 0;  // largest QuickFrame::l3_end
         bool learns = false;        // the receiver's port, addresses from what DHCP says
+        bool straight = false;      // neither that nor routed: nothing more to ask or to do
         dataplane::ActionProgram program;
     };
 
@@ -116,7 +117,7 @@ private:
     void enter(std::span<net::Packet*> packets, std::uint32_t from, std::uint32_t to);
     void look_at_reaches();
     void look_at_inlet(std::uint32_t index);
-    Way enter_from_guest(Lane& lane);
+    Way enter_from_guest(Lane& lane, bool fresh);
     bool read_from_guest(Lane& lane);
     Way enter_else(Lane& lane);
     Way enter_from_tunnel(Lane& lane);
@@ -169,6 +170,7 @@ private:
     bool leave_guest(Lane& lane);
     bool leave_by_tunnel(Lane& lane, const dataplane::ActionProgram& program);
     bool cross(Lane& lane);
+    static bool may_cross(const Crossing& way, const net::QuickFrame& q, const std::uint8_t* frame);
     const Crossing* crossing_of(flow::FlowPair& pair, std::uint8_t direction,
                                 const dataplane::PortEntry& from);
     const Crossing* find_crossing(flow::FlowPair& pair, std::uint8_t direction,
@@ -177,8 +179,7 @@ private:
     void reach_guest_by_stages(Lane& lane);
     void fuse(const Lane& lane);
     const dataplane::ActionProgram* lead_on(flow::FlowPair& pair, std::uint8_t direction,
-                                            const dataplane::PortEntry& from,
-                                            std::uint32_t reach);
+                                            const dataplane::PortEntry& from, std::uint32_t reach);
     std::uint32_t crossing(flow::FlowPair& sender, flow::FlowPair& receiver, std::uint8_t direction,
                            const dataplane::PortEntry& from, const dataplane::PortEntry& to);
 
@@ -191,6 +192,8 @@ private:
     std::uint32_t port_count_ = 0;
     // The port that the packet in hand came from; a burst has one, rarely more.
     struct Inlet {
+        // Hand-overs of packets that come in by it begin with this, if a guest is there.
+        std::uint64_t first_word = 0;
         std::uint32_t index = net::no_port;
         dataplane::PortRole role = dataplane::PortRole::none;
         const dataplane::PortEntry* port = nullptr;

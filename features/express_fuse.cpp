@@ -61,8 +61,10 @@ const Express::Crossing* Express::find_crossing(flow::FlowPair& pair, std::uint8
         program = lead_on(pair, direction, from, reach.epoch);
         if (!program) return nullptr;
     }
-    room = {&from,        own.era(),     own.program, program->mtu + net::ethernet_bytes,
-            reach.learns, *program};
+    room = {&from,        own.era(),
+            own.program,  program->mtu + net::ethernet_bytes,
+            reach.learns, !reach.learns && !program->routed,
+            *program};
     return &room;
 }
 

@@ -10,27 +10,33 @@
 // What the parts of Express share. Not for others.
 namespace weir::features {
 
-// Nothing in a hand-over says more than where the packet came from. Looked at in words, so that it
-// may be false where is_plain() is true.
-inline bool is_fresh(const net::Packet& p) {
+// A hand-over is looked at in words. The first one says how the packet came, and from which port.
+inline std::uint64_t first_word(const net::Packet& p) {
+    return net::detail::load_raw<std::uint64_t>(reinterpret_cast<const std::uint8_t*>(&p.hand));
+}
+// … of a packet that has just come in by this port.
+inline std::uint64_t fresh_word(std::uint32_t port) {
     using net::HandOver;
     static_assert(offsetof(HandOver, version) == 0 && offsetof(HandOver, recirculations) == 3 &&
-                  offsetof(HandOver, serviced_anchor) == 16 && offsetof(HandOver, trace_id) == 28);
+                  offsetof(HandOver, port) == 4);
+    return std::uint64_t{port} << 32 | HandOver{}.version;
+}
+// Nothing behind the first word says anything. May be false where is_plain() is true.
+inline bool is_bare(const net::Packet& p) {
+    using net::HandOver;
+    static_assert(offsetof(HandOver, serviced_anchor) == 16 && offsetof(HandOver, trace_id) == 28);
     const auto* hand = reinterpret_cast<const std::uint8_t*>(&p.hand);
-    constexpr std::uint32_t only_version = HandOver{}.version;
-    return p.flags == 0 && net::detail::load_raw<std::uint32_t>(hand) == only_version &&
-           (net::detail::load_raw<std::uint64_t>(hand + 16) |
-            net::detail::load_raw<std::uint64_t>(hand + 24)) == 0;
+    return p.flags == 0 && (net::detail::load_raw<std::uint64_t>(hand + 16) |
+                            net::detail::load_raw<std::uint64_t>(hand + 24)) == 0;
 }
 
 // As a device gave it to us, or its worker handed it over.
 inline bool is_plain(const net::Packet& p) {
     const net::HandOver& hand = p.hand;
     static_assert(static_cast<int>(net::Entry::receive) == 0);
-    return is_fresh(p) ||
-           (p.flags | static_cast<std::uint32_t>(hand.entry) | hand.trace_id |
-            hand.recirculations | hand.fragment_known | hand.serviced_flags |
-            hand.call_points_done) == 0;
+    return (first_word(p) == fresh_word(hand.port) && is_bare(p)) ||
+           (p.flags | static_cast<std::uint32_t>(hand.entry) | hand.trace_id | hand.recirculations |
+            hand.fragment_known | hand.serviced_flags | hand.call_points_done) == 0;
 }
 
 inline void lower_ttl(std::uint8_t* frame, const net::QuickFrame& q) {

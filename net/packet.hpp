@@ -103,7 +103,7 @@ inline constexpr std::uint8_t no_slot = 0xff;
 //
 // The first line belongs to shell and engine alike; the rest to the engine that holds the packet
 // and is meaningless to any other (the HandOver is what travels). Who makes a packet sets the first
-// two lines (dataplane::describe_packet), the engine that receives it the rest.
+// two lines, the engine that receives it the rest.
 struct alignas(64) Packet {
     // line 0: shell and engine
     std::uint8_t* data = nullptr;
@@ -115,8 +115,6 @@ struct alignas(64) Packet {
     std::uint32_t egress_port = no_port;  // set by tx
     std::uint32_t egress_queue = 0;
     void* owner = nullptr;  // the port library's own handle
-    std::uint64_t received_ns = 0;
-    std::uint64_t reserved0 = 0;
 
     // line 1: what travels between workers and engines
     alignas(64) HandOver hand;

@@ -65,10 +65,7 @@ std::uint32_t Worker::poll_ports() {
         Packet* burst[burst_size];
         const std::uint32_t n = view.device->receive(index_, burst, burst_size);
         if (n == 0) continue;
-        for (std::uint32_t i = 0; i < n; ++i) {
-            burst[i]->received_ns = now_ns_;
-            burst[i]->hand.port = port;
-        }
+        for (std::uint32_t i = 0; i < n; ++i) burst[i]->hand.port = port;
         tallies_.received.add(n);
         moved += n;
         run(view.engine, burst, n);

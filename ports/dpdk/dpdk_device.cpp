@@ -175,9 +175,10 @@ void DpdkDevice::refuse(Packet& p, PortDrop why) {
 
 // False: dropped and counted.
 bool DpdkDevice::fit_to_send(Packet& p) {
-    if (p.flags & net::packet_super_frame) return refuse(p, PortDrop::super_frame), false;
+    if (p.flags & net::packet_super_frame) [[unlikely]]
+        return refuse(p, PortDrop::super_frame), false;
     if (!dataplane::fits_mtu(p, mtu_)) return refuse(p, PortDrop::too_long), false;
-    if (!to_device(p) || !leave_checksum(p, *mbuf_of(p)))
+    if (!to_device(p) || (p.flags != 0 && !leave_checksum(p, *mbuf_of(p)))) [[unlikely]]
         return refuse(p, PortDrop::tx_error), false;
     return true;
 }

@@ -1,5 +1,4 @@
 #pragma once
-#include <emmintrin.h>
 #include <rte_config.h>
 #include <rte_mbuf.h>
 
@@ -26,22 +25,19 @@ inline net::Packet& packet_of(rte_mbuf& m) {
     return *reinterpret_cast<net::Packet*>(&m + 1);
 }
 
-// The descriptor's part that a fresh packet does not inherit, in whole vectors.
-inline constexpr std::size_t fresh_vectors = offsetof(net::Packet, pending) / 16;
-static_assert(offsetof(net::Packet, pending) % 16 == 0);
-extern const net::Packet fresh_packet;
-
+// The descriptor's part that a fresh packet does not inherit, field by field: a constant copied in
+// whole would be written twice where it differs.
 inline void describe(rte_mbuf& m) {
     net::Packet& p = packet_of(m);
-    auto* to = reinterpret_cast<__m128i*>(&p);
-    const auto* from = reinterpret_cast<const __m128i*>(&fresh_packet);
-    for (std::size_t i = 0; i < fresh_vectors; ++i)
-        _mm_store_si128(to + i, _mm_load_si128(from + i));
     p.data = rte_pktmbuf_mtod(&m, std::uint8_t*);
     p.length = m.data_len;
     p.headroom = std::uint32_t{m.data_off} + front_bytes;
     p.tailroom = std::uint32_t{m.buf_len} - m.data_off - m.data_len;
+    p.flags = p.segment_bytes = 0;
+    p.egress_port = net::no_port;
+    p.egress_queue = 0;
     p.owner = &m;
+    p.hand = {};
 }
 
 // Writes what the packet says about its bytes back to its mbuf, before a device takes it. Null

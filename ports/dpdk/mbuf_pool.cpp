@@ -19,8 +19,6 @@ constexpr unsigned cache_packets = 128;
 
 }  // namespace
 
-const net::Packet fresh_packet{};
-
 Result<std::unique_ptr<MbufPool>> MbufPool::create(const std::string& name, std::uint32_t packets) {
     rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), packets, cache_packets, private_bytes,
                                                 data_room, SOCKET_ID_ANY);

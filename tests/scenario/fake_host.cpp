@@ -196,7 +196,7 @@ void FakeHost::receive(const std::string& port, const Frame& frame, std::uint64_
     p->segment_bytes = offload.segment_bytes;
     p->hand = {};
     p->hand.port = index;
-    p->received_ns = now_ns_ = now_ns;
+    now_ns_ = now_ns;
     run(worker, p, now_ns);
     run_pending(now_ns);
 }
