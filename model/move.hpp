@@ -35,6 +35,7 @@ struct Move {
     std::uint32_t patience_ms = 30'000;
     std::uint32_t stub_ms = 30'000;
     std::uint32_t anchor = 0;
+    bool wait_frozen = false;
 
     static constexpr auto schema() {
         return made_resource(
@@ -56,7 +57,10 @@ struct Move {
             field(&Move::stub_ms, "stub_ms",
                   "For how long the old host sends on what comes for a port.")
                 .unit("ms"),
-            field(&Move::anchor, "anchor", "Number of the port at its new host."));
+            field(&Move::anchor, "anchor", "Number of the port at its new host."),
+            field(&Move::wait_frozen, "wait_frozen",
+                  "Of a service node: frozen, it waits until somebody says that the machine has "
+                  "moved."));
     }
 };
 

@@ -190,17 +190,21 @@ void add_verbs(Value& paths) {
     Value move = operation("Begins to move a service node to another host.", "anything");
     move.set("requestBody",
              object({{"description",
-                      "`to`, and as one likes `without_state` (what is inside it is lost) and "
-                      "`patience_ms` with its ports at the new host."},
+                      "`to`, and as one likes `without_state` (what is inside it is lost), "
+                      "`wait_frozen` and `patience_ms` with the machine and its ports at the new "
+                      "host."},
                      {"content", json_content(reference("anything"))}}));
     paths.set("/v1/node-moves/{node}",
               object({{"parameters", node},
                       {"get", operation("How the node's newest move stands.", "anything")},
                       {"post", std::move(move)}}));
-    paths.set("/v1/node-moves/{node}/cancel",
-              object({{"parameters", node},
-                      {"post", operation("Undoes a move that has not come to its end.",
-                                         "anything")}}));
+    const std::pair<const char*, const char*> node_words[] = {
+        {"go-on", "The move waits for this: the machine has moved."},
+        {"cancel", "Undoes a move that has not come to its end."},
+    };
+    for (const auto& [word, summary] : node_words)
+        paths.set("/v1/node-moves/{node}/" + std::string(word),
+                  object({{"parameters", node}, {"post", operation(summary, "anything")}}));
 }
 
 // What may be applied in JSON: one resource of any kind, a list, or a map with `resources`.

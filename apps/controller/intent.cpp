@@ -44,6 +44,12 @@ void fill_secrets(const model::Registry& registry, const model::Snapshot& stored
 
 }  // namespace
 
+Status Outcome::status() const {
+    if (ok()) return {};
+    if (errors.empty()) return Error{Errc::io, "store", {}, "did not take the change"};
+    return errors.front();
+}
+
 Intent::Intent(const model::Registry& registry, std::unique_ptr<cluster::Store> store,
                Listener listener, Remember remember)
     : registry_(registry),
@@ -123,6 +129,14 @@ Outcome Intent::erase(const model::ResourceKey& key, const ApplyOptions& options
         if (kind != nullptr) meant = did_you_mean(key.name, kind->names(candidate));
         errors.add({Errc::not_found, key.text(), {}, "there is no such resource" + meant});
         return Outcome::Failure::missing;
+    };
+    return change(edit, options);
+}
+
+Outcome Intent::edit(const Rewrite& rewrite, const ApplyOptions& options) {
+    const auto edit = [&](model::Snapshot& candidate, model::Errors& errors) {
+        if (Status done = rewrite(candidate); !done) errors.add(done.error());
+        return Outcome::Failure::invalid;
     };
     return change(edit, options);
 }

@@ -33,6 +33,7 @@ struct Outcome {
     std::vector<model::Change> changes;
 
     bool ok() const { return failure == Failure::none; }
+    Status status() const;  // the first error
 };
 
 struct ApplyOptions {
@@ -46,6 +47,8 @@ struct ApplyOptions {
 class Intent {
 public:
     using Listener = std::function<void(std::shared_ptr<const State>)>;
+    // Changes what is wanted, as it is at that moment; an error: it is to stay as it is.
+    using Rewrite = std::function<Status(model::Snapshot& intent)>;
     // Changes what is reported; true if anything is different then.
     using Report = std::function<bool(model::Snapshot& reported)>;
     // What of a change must be remembered in `reported` (features::Feature); true if anything is
@@ -63,6 +66,9 @@ public:
 
     Outcome apply(const std::vector<model::Document>& documents, const ApplyOptions& options);
     Outcome erase(const model::ResourceKey& key, const ApplyOptions& options);
+    // For what Weir itself changes: nothing that operators write meanwhile is lost. `prune` does
+    // not count.
+    Outcome edit(const Rewrite& rewrite, const ApplyOptions& options);
     Status report(const Report& report, const std::string& note);
 
     Result<std::vector<cluster::Commit>> history();

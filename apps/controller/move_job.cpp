@@ -44,9 +44,10 @@ void MoveJob::be(const std::string& state) {
 }
 
 void MoveJob::wait_as(const std::string& state) {
-    be(state);
     const std::lock_guard lock(mutex_);
+    state_ = state;
     is_waiting_ = true;
+    changed_.notify_all();
 }
 
 void MoveJob::put(const std::function<void(Move&)>& edit) {
@@ -107,16 +108,27 @@ void MoveJob::end(const Status& status) {
 
 Status MoveJob::stopped() const {
     const std::lock_guard lock(mutex_);
+    return stopped_now();
+}
+
+// Under the lock.
+Status MoveJob::stopped_now() const {
     if (is_left_) return error(Errc::unavailable, "the controller ends");
     if (is_cancelled_) return error(Errc::conflict, "the move was cancelled");
     return {};
 }
 
 Status MoveJob::commit() {
-    const Status status = stopped();
     const std::lock_guard lock(mutex_);
+    if (Status wanted = stopped_now(); !wanted) return wanted;
     is_final_ = true;
-    return status;
+    return {};
+}
+
+void MoveJob::commit_regardless() {
+    const std::lock_guard lock(mutex_);
+    is_cancelled_ = false;
+    is_final_ = true;
 }
 
 bool MoveJob::was_told(std::chrono::milliseconds within) {

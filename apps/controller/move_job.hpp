@@ -40,8 +40,11 @@ public:
 
     // What its leader hears. An error: it is to end.
     Status stopped() const;
-    // From now on there is no way back: nobody can cancel it. An error: somebody did before.
+    // From now on there is no way back: nobody can cancel it. An error: somebody did before, or it
+    // is left to the next controller; nothing is final then.
     Status commit();
+    // It has moved, as turns out: whoever cancelled it came too late.
+    void commit_regardless();
     // Somebody said that it should go on, now or within so long.
     bool was_told(std::chrono::milliseconds within);
     // Waits, unless it is to end.
@@ -59,6 +62,7 @@ public:
 
 private:
     Error error(Errc code, std::string why) const;
+    Status stopped_now() const;
 
     MoveGround& ground_;
     mutable std::mutex mutex_;

@@ -21,7 +21,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds apply_patience{15'000};
 constexpr milliseconds relay_time{11'000};  // the old host relays for 10 s, then it is over
-constexpr milliseconds look_again{10};
+constexpr milliseconds look_again{10}, look_round{200};
 // In the record, beside the phases: all that the old host remembers is at the new one.
 constexpr const char* carried = "carried";
 
@@ -41,6 +41,7 @@ public:
 private:
     using Time = MoveGround::Time;
 
+    Status wait_frozen();
     Status hand_over(Time since);
     Status be(MovePhase phase, const std::vector<std::string>& hosts);
     Status put_phase(MovePhase phase);
@@ -101,12 +102,29 @@ Status NodeMove::steps() {
     if (!order_.without_state)
         if (Status state = carry(); !state) return state;
     if (Status kept = job_.keep_as(carried); !kept) return kept;
-    job_.be("frozen");  // whoever hears that may move the machine
     return hand_over(since);
+}
+
+// Whoever hears "frozen" may move the machine. Where somebody said that he will, interfaces that
+// are up at the new host already do not mean that it is there.
+Status NodeMove::wait_frozen() {
+    if (!job_.record().wait_frozen) {
+        job_.be("frozen");
+        return {};
+    }
+    job_.wait_as("frozen");
+    for (const Time until = ground_.now() + order_.patience; !job_.was_told(look_round);) {
+        if (Status stopped = job_.stopped(); !stopped) return stopped;
+        if (ground_.now() > until) return error(Errc::unavailable, "nobody said that it has moved");
+    }
+    job_.put([](model::Move& record) { record.wait_frozen = false; });
+    return job_.keep();  // the next controller need not be told again
 }
 
 // From when the old host has nothing left that the new one needs.
 Status NodeMove::hand_over(Time since) {
+    if (move_.phase == MovePhase::frozen)
+        if (Status moved = wait_frozen(); !moved) return moved;
     if (Status plugged = wait_for_ports(); !plugged) return plugged;
     if (move_.phase == MovePhase::frozen)  // a controller before this one may have come further
         if (Status expected = be(MovePhase::arriving, {}); !expected) return expected;
@@ -261,26 +279,25 @@ Status NodeMove::wait_for_node() {
 
 // The intent says where it is now; its paths stay as they are.
 Status NodeMove::settle() {
-    const auto state = ground_.intent.current();
-    const auto* node = state->intent.find<ServiceNode>(move_.name);
-    if (node == nullptr) return deleted();
-    std::vector<model::Document> documents;
-    for (const auto& ref : node->vnics) {
-        Value fields = ground_.registry.kind("port")->encode(state->intent, ref.name);
-        fields.set("host", move_.to);
-        documents.push_back({"port", std::move(fields)});
-    }
-    Value fields = ground_.registry.kind("service-node")->encode(state->intent, move_.name);
-    fields.set("host", move_.to);
-    const std::string home = node->home ? node->home.name : move_.from;
-    fields.set("home", home);
-    documents.push_back({"service-node", std::move(fields)});
+    const auto say_where = [this](model::Snapshot& intent) -> Status {
+        const auto* found = intent.find<ServiceNode>(move_.name);
+        if (!found) return deleted();
+        ServiceNode node = *found;
+        for (const auto& ref : node.vnics) {
+            const auto* vnic = intent.find(ref);
+            if (!vnic) continue;  // then the intent is refused as a whole
+            model::Port port = *vnic;
+            port.host = move_.to;
+            intent.put(std::move(port));
+        }
+        node.host = move_.to;
+        if (!node.home) node.home = move_.from;
+        intent.put(std::move(node));
+        return {};
+    };
     ApplyOptions options;
     options.note = "move of service-node/" + move_.name;
-    const Outcome outcome = ground_.intent.apply(documents, options);
-    if (outcome.ok()) return {};
-    return outcome.errors.empty() ? Error{Errc::io, "store", {}, "did not take the node's new host"}
-                                  : outcome.errors.front();
+    return ground_.intent.edit(say_where, options).status();
 }
 
 bool NodeMove::has_remains() const {
@@ -308,6 +325,7 @@ MoveOrder move_of_node(NodeMoveOrder order) {
     record.object = order.node;
     record.to = order.to;
     record.patience_ms = static_cast<std::uint32_t>(order.patience.count());
+    record.wait_frozen = order.wait_frozen;
     return {std::move(record), [order = std::move(order)](MoveGround& ground, MoveJob& job) {
                 job.measure("frozen_ms", 0);
                 for (const char* what : {"contexts", "renumbered", "lost"}) job.set(what, 0);
@@ -320,6 +338,7 @@ MoveOrder resumed_move_of_node(const model::Move& record) {
     NodeMoveOrder order;
     order.node = record.object;
     order.to = record.to;
+    order.wait_frozen = record.wait_frozen;
     order.patience = milliseconds(record.patience_ms);
     MoveOrder out = move_of_node(std::move(order));
     out.record = record;

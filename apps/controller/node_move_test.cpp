@@ -1,121 +1,14 @@
 #include "apps/controller/node_move.hpp"
 
-#include <algorithm>
+#include <atomic>
+#include <thread>
 
-#include "apps/controller/move_testing.hpp"
+#include "apps/controller/node_move_testing.hpp"
 
 namespace weir::controller {
 namespace {
 
 using namespace testing;
-using chain::MovePhase;
-using chain::ServiceNode;
-using chain::ServiceNodeMove;
-
-constexpr const char* network = R"([
-{kind: host, name: h1, id: 1, tunnel_address: 10.0.0.1, underlay: {type: memory}},
-{kind: host, name: h2, id: 2, tunnel_address: 10.0.0.2, underlay: {type: memory}},
-{kind: host, name: h3, id: 3, tunnel_address: 10.0.0.3, underlay: {type: memory}},
-{kind: service-segment, name: plane, svni: 9001, underlay_trusted: true, hosts: [h1, h2]},
-{kind: service, name: fw, transports: [nsh]},
-{kind: port, name: p1, host: h1, service_segment: plane, mac: "02:00:00:00:90:01",
- device: {type: memory}},
-{kind: service-node, name: n1, id: 1, service: fw, host: h1, mode: aware, service_segment: plane,
- vnics: [p1]}
-])";
-
-// A node whose host answers as if all went well; tests spoil one thing each.
-class NodeMoveTest : public MoveTest {
-protected:
-    void SetUp() override {
-        MoveTest::SetUp();
-        apply(network);
-    }
-    void prepare(FakeGround& fake) override {
-        fake.answer = [this](const std::string& what) { return answer(what); };
-        fake.while_resting = [this] {
-            if (arrives) arrive();
-        };
-    }
-    // As the new host does once it has the node and its ports.
-    void arrive() {
-        (void)intent->report(
-            [](model::Snapshot& known) {
-                const auto* move = known.find<ServiceNodeMove>("n1");
-                if (!move || move->phase != MovePhase::arriving) return false;
-                ServiceNodeMove arrived = *move;
-                arrived.phase = MovePhase::arrived;
-                known.put(arrived);
-                return true;
-            },
-            "report");
-    }
-    Result<Value> answer(const std::string& what) {
-        const auto* move = reported<ServiceNodeMove>("n1");
-        if (move) phases.push_back(std::string(model::enum_name(move->phase)));
-        if (what == failing) return Error{Errc::conflict, "host/h", {}, "asked to fail"};
-        Value body = Value::object();
-        Value& rows = body.set("rows", Value::array());
-        if (what == refusing) {  // one worker of several
-            rows.push(Value::object()).set("taken", 1u);
-            rows.push(Value::object()).set("error", "asked to refuse");
-            return body;
-        }
-        if (what == "h1 save-service-node") {
-            Value& part = rows.push(Value::object());
-            part.set("state", "AAAA");
-            part.set("next", parts++ == 0 ? 1u : 0u);
-        }
-        if (what == "h2 restore-service-node") {
-            Value& row = rows.push(Value::object());
-            row.set("taken", 5u);
-            row.set("renumbered", 1u);
-        }
-        if (what == "h2 host-ports") {
-            Value& row = rows.push(Value::object());
-            row.set("name", "p1");
-            row.set("state", is_plugged ? "running" : "gone");
-            row.set("link", has_link ? "up" : "link_down");
-        }
-        return body;
-    }
-    Status begin(const std::string& to = "h2") {
-        NodeMoveOrder order;
-        order.node = "n1";
-        order.to = to;
-        return moves->start(move_of_node(order));
-    }
-    Value moved() { return finished(Subject::service_node, "n1"); }
-    std::string where() {
-        const auto* node = intent->current()->intent.find<ServiceNode>("n1");
-        return node ? node->host.name : "";
-    }
-    // It failed so, and everything is as it was.
-    void expect_undone(const std::string& reason) {
-        const Value status = moved();
-        EXPECT_EQ(status["state"].as_text(), "failed");
-        EXPECT_EQ(why(status), reason);
-        EXPECT_EQ(where(), "h1");
-        EXPECT_EQ(reported<ServiceNodeMove>("n1"), nullptr) << "hosts forget it";
-        const auto* record = reported<model::Move>("service-node.n1");
-        ASSERT_TRUE(record);
-        EXPECT_EQ(record->outcome, model::MoveOutcome::failed);
-        EXPECT_EQ(record->why, reason);
-        EXPECT_FALSE(record->ended.empty());
-        EXPECT_EQ(event_types().back(), "node-move.failed");
-    }
-    void cancel_when(const std::string& state) {
-        ground->while_resting = [this, state] {
-            if (moves->status(Subject::service_node, "n1")["state"].as_text() == state)
-                (void)moves->cancel(Subject::service_node, "n1");
-        };
-    }
-
-    bool arrives = true, is_plugged = true, has_link = true;
-    int parts = 0;
-    std::string failing, refusing;
-    std::vector<std::string> phases;
-};
 
 TEST_F(NodeMoveTest, StepsComeInOrderAndTheIntentFollows) {
     ground->keeps_remains = true;
@@ -238,6 +131,39 @@ TEST_F(NodeMoveTest, FrozenIsSaidWhenAllIsCarried) {
     EXPECT_EQ(said, wanted);
 }
 
+// An operator changes the node in every way, all the time, while the last step is made.
+TEST_F(NodeMoveTest, NothingThatOperatorsWriteMeanwhileIsLost) {
+    std::atomic<bool> has_arrived{false};
+    std::uint32_t seen = 0;
+    bool was_lost = false;
+    on_change = [&](const State& now) {
+        const auto* move = now.reported.find<ServiceNodeMove>("n1");
+        const std::uint32_t drain_s = now.intent.find<ServiceNode>("n1")->drain_s;
+        was_lost |= drain_s < seen;
+        seen = drain_s;
+        if (move && move->phase == MovePhase::arrived) has_arrived = true;
+    };
+    std::thread operators([&] {
+        EXPECT_TRUE(eventually([&] { return has_arrived.load(); }));
+        for (std::uint32_t i = 1; i <= 2000 && where() == "h1"; ++i) {
+            const auto write = [i](model::Snapshot& wanted) -> Status {
+                ServiceNode node = *wanted.find<ServiceNode>("n1");
+                node.drain_s = i;
+                wanted.put(std::move(node));
+                return {};
+            };
+            EXPECT_TRUE(intent->edit(write, {}).ok());
+        }
+    });
+    ground->keeps_remains = true;
+    ASSERT_TRUE(begin());
+    EXPECT_EQ(moved()["state"].as_text(), "done");
+    operators.join();
+    EXPECT_EQ(where(), "h2");
+    EXPECT_GT(seen, 0u);
+    EXPECT_FALSE(was_lost);
+}
+
 TEST_F(NodeMoveTest, AHostThatRefusesAStepIsNotWaitedFor) {
     ground->refuses = {"h1"};
     ASSERT_TRUE(begin());
@@ -325,7 +251,7 @@ TEST_F(NodeMoveTest, ANodeThatIsDeletedMeanwhileIsNotMoved) {
         EXPECT_EQ(where(), "");
         EXPECT_EQ(why(status), "service-node/n1: was deleted while it moved");
         EXPECT_EQ(reported<ServiceNodeMove>("n1"), nullptr);
-        apply(network);
+        apply(node_network);
     }
 }
 
@@ -375,95 +301,6 @@ TEST_F(NodeMoveTest, NobodyIsWaitedFor) {
     ASSERT_EQ(all["items"].size(), 1u);
     EXPECT_EQ(all["items"].items()[0]["state"].as_text(), "frozen");
     EXPECT_EQ(moves->list(Subject::port)["items"].size(), 0u);
-}
-
-// A controller that ends in the middle, and the one that follows it.
-TEST_F(NodeMoveTest, ANewControllerUndoesWhatWasNotCarriedOver) {
-    for (const char* state : {"announced", "frozen"}) {
-        SCOPED_TRACE(state);
-        const MovePhase reached = std::string(state) == "frozen" ? MovePhase::frozen
-                                                                 : MovePhase::announced;
-        ground->runs_newest = [this, reached](const std::string&) {
-            const auto now = intent->current();
-            return now->reported.find<ServiceNodeMove>("n1")->phase != reached;
-        };
-        ground->stuck_in = state;
-        ASSERT_TRUE(eventually([&] { return begin().ok(); }));
-        restart_when_stuck();
-        EXPECT_NE(reported<ServiceNodeMove>("n1"), nullptr) << "left as it was";
-        recover();
-        expect_undone("service-node/n1: its controller ended in the middle of the move (" +
-                      std::string(state) + ")");
-        EXPECT_TRUE(ground->asked().empty());
-    }
-}
-
-TEST_F(NodeMoveTest, ANewControllerFinishesWhatWasCarriedOver) {
-    is_plugged = false;
-    ground->stuck_in = "carried";
-    ASSERT_TRUE(begin());
-    restart_when_stuck();
-    is_plugged = true;
-    recover();
-    EXPECT_EQ(why(moved()), "");
-    EXPECT_EQ(where(), "h2");
-    EXPECT_FALSE(ground->was_asked("h1 save-service-node")) << "once is enough";
-    EXPECT_EQ(reported<model::Move>("service-node.n1")->outcome, model::MoveOutcome::done);
-}
-
-TEST_F(NodeMoveTest, ANewControllerWaitsForHostsThatComeBack) {
-    is_plugged = false;
-    ground->stuck_in = "carried";
-    ASSERT_TRUE(begin());
-    restart_when_stuck();
-    is_plugged = true;
-    ground->away.insert("h2");
-    ground->while_resting = [this] {
-        if (ground->elapsed() >= std::chrono::seconds(5)) ground->away.clear();
-        arrive();
-    };
-    recover();
-    EXPECT_EQ(why(moved()), "");
-    EXPECT_EQ(where(), "h2");
-}
-
-TEST_F(NodeMoveTest, ANewControllerKnowsThatTheNodeCameMeanwhile) {
-    arrives = false;
-    ground->stuck_in = "arriving";
-    ASSERT_TRUE(begin());
-    restart_when_stuck();
-    arrive();  // said once; nobody says so again
-    recover();
-    EXPECT_EQ(why(moved()), "");
-    EXPECT_EQ(where(), "h2");
-}
-
-TEST_F(NodeMoveTest, ANewControllerForgetsWhatThisOneStillRelayed) {
-    ground->keeps_remains = true;
-    ASSERT_TRUE(begin());
-    EXPECT_EQ(moved()["state"].as_text(), "done");
-    restart_when_stuck();
-    EXPECT_NE(reported<ServiceNodeMove>("n1"), nullptr);
-    recover();
-    EXPECT_EQ(moved()["state"].as_text(), "done");
-    ASSERT_TRUE(eventually([&] { return reported<ServiceNodeMove>("n1") == nullptr; }));
-    EXPECT_GE(ground->elapsed(), std::chrono::seconds(10));
-    EXPECT_TRUE(event_types().empty()) << "nothing of this is news";
-}
-
-TEST_F(NodeMoveTest, StepsWithoutARecordAreTakenBack) {
-    is_plugged = false;
-    ground->stuck_in = "carried";
-    ASSERT_TRUE(begin());
-    restart_when_stuck();
-    forget_unrecorded_node_moves(*intent);
-    EXPECT_NE(reported<ServiceNodeMove>("n1"), nullptr) << "this one has a record";
-    const auto lose = [](model::Snapshot& known) {
-        return known.erase<model::Move>("service-node.n1");
-    };
-    ASSERT_TRUE(intent->report(lose, "test"));
-    forget_unrecorded_node_moves(*intent);
-    EXPECT_EQ(reported<ServiceNodeMove>("n1"), nullptr);
 }
 
 }  // namespace

@@ -339,19 +339,19 @@ Status PortMove::conclude() {
 }
 
 Status PortMove::say_where(bool dry_run) const {
-    const auto* kind = ground_.registry.kind("port");
-    const auto now = ground_.intent.current();
-    if (!now->intent.find<model::Port>(order_.port))
-        return Error{Errc::not_found, "port/" + order_.port, {}, "was deleted while it moved"};
-    Value fields = kind->encode(now->intent, order_.port);
-    fields.set("host", order_.to);
+    const auto say = [this](model::Snapshot& intent) -> Status {
+        const auto* found = intent.find<model::Port>(order_.port);
+        if (!found)
+            return Error{Errc::not_found, "port/" + order_.port, {}, "was deleted while it moved"};
+        model::Port port = *found;
+        port.host = order_.to;
+        intent.put(std::move(port));
+        return {};
+    };
     ApplyOptions options;
     options.note = "move of port/" + order_.port;
     options.dry_run = dry_run;
-    const Outcome outcome = ground_.intent.apply({{"port", std::move(fields)}}, options);
-    if (outcome.ok()) return {};
-    return outcome.errors.empty() ? Error{Errc::io, "store", {}, "did not take the port's new host"}
-                                  : outcome.errors.front();
+    return ground_.intent.edit(say, options).status();
 }
 
 void PortMove::undo() {
@@ -413,7 +413,7 @@ Status PortMove::resume() {
         return there;
     if ((*found)["state"].as_text() != "here") return ended;
     is_there_ = true;
-    (void)job_.commit();  // whatever was wanted of it
+    job_.commit_regardless();
     if (freeze_again()) send_on();
     return conclude();
 }

@@ -1,4 +1,6 @@
+#include <atomic>
 #include <set>
+#include <thread>
 
 #include "apps/controller/move_testing.hpp"
 
@@ -258,7 +260,10 @@ protected:
         restart_when_stuck();
     }
     Value moved() { return finished(Subject::port, "g1"); }
-    std::string where() { return intent->current()->intent.find<model::Port>("g1")->host.name; }
+    std::string where() {
+        const auto now = intent->current();
+        return now->intent.find<model::Port>("g1")->host.name;
+    }
 
     std::string place = "arriving";
 };
@@ -344,6 +349,40 @@ TEST_F(PortMoveRecovery, ALostAnswerDecidesNothing) {
         EXPECT_TRUE(ground->arrivals().empty());
         ground->answer = usual;
     }
+}
+
+// An operator changes the port all the time while the last step is made.
+TEST_F(PortMoveRecovery, NothingThatOperatorsWriteMeanwhileIsLost) {
+    std::atomic<bool> is_active{false};
+    const auto usual = ground->answer;
+    ground->answer = [&](const std::string& what) -> Result<Value> {
+        if (what == "h1 host-move-forward") is_active = true;
+        return usual(what);
+    };
+    std::uint32_t seen = 0;
+    bool was_lost = false;
+    on_change = [&](const State& now) {
+        const std::uint32_t mtu = now.intent.find<model::Port>("g1")->mtu;
+        was_lost |= mtu < seen;
+        seen = mtu;
+    };
+    std::thread operators([&] {
+        EXPECT_TRUE(eventually([&] { return is_active.load(); }));
+        for (std::uint16_t mtu = 576; mtu <= 1500 && where() == "h1"; ++mtu) {
+            const auto write = [mtu](model::Snapshot& wanted) -> Status {
+                model::Port port = *wanted.find<model::Port>("g1");
+                port.mtu = mtu;
+                wanted.put(std::move(port));
+                return {};
+            };
+            EXPECT_TRUE(intent->edit(write, {}).ok());
+        }
+    });
+    ASSERT_TRUE(moves->start(order(false)));
+    EXPECT_EQ(why(moved()), "");
+    operators.join();
+    EXPECT_EQ(where(), "h4");
+    EXPECT_FALSE(was_lost);
 }
 
 TEST_F(PortMoveRecovery, AStoreThatFailsForAMomentKeepsNothingBack) {

@@ -84,6 +84,7 @@ Result<MoveOrder> read_move(const Value& body, MoveSubject subject, const std::s
         order.node = object;
         reader.read("to", order.to);
         reader.read("without_state", order.without_state);
+        reader.read("wait_frozen", order.wait_frozen);
         reader.read("patience_ms", order.patience, most_patience);
         if (Status read = reader.end(); !read) return read.error();
         return move_of_node(std::move(order));

@@ -24,7 +24,12 @@ TEST(ReadMove, WhatIsAskedForIsInTheRecord) {
     EXPECT_EQ(port->record.object, "g1");
     EXPECT_EQ(port->record.to, "h4");
     EXPECT_EQ(port->record.patience_ms, 3'600'000u);
+    EXPECT_FALSE(port->record.wait_frozen) << "a frozen port thaws without its controller";
     EXPECT_EQ(wrong(R"({"to":"h4","without_state":true})", MoveSubject::service_node), "");
+    const auto node = read_move(*model::parse_json(R"({"to":"h4","wait_frozen":true})"),
+                                MoveSubject::service_node, "n1");
+    ASSERT_TRUE(node) << node.error().text();
+    EXPECT_TRUE(node->record.wait_frozen);
 }
 
 TEST(ReadMove, NothingIsMovedByAMistypedWord) {

@@ -33,6 +33,7 @@ void migrate_node(const Session& session, const MigrateOptions& options) {
     const std::string path = "/v1/node-moves/" + rest::escape(options.port);
     Value order = Value::object();
     order.set("to", options.to);
+    order.set("wait_frozen", !options.when_frozen.empty());
     order.set("patience_ms", patience_ms(options.timeout_s));
     Value status = session.send("POST", path, model::dump_json(order));
     std::string wrong;
@@ -47,7 +48,7 @@ void migrate_node(const Session& session, const MigrateOptions& options) {
         std::fflush(stdout);
         if (state != "frozen" || options.when_frozen.empty()) continue;
         wrong = run_command(session, options, status);
-        if (!wrong.empty()) tell_move(session, path, "cancel");
+        tell_move(session, path, wrong.empty() ? "go-on" : "cancel");
     }
     if (!session.table()) session.print(status);
     std::string why;

@@ -68,8 +68,10 @@ public:
 private:
     void notice(const ServiceNode& node) {
         if (intent_.find<ServiceNode>(node.name)) return;
-        // Where its machine is on its way to, nobody knows now.
-        if (reported_.find<ServiceNodeMove>(node.name)) return;
+        // Where its machine is on its way to, nobody knows now. A move that is over is remembered
+        // for a while, but the machine is there.
+        const auto* move = reported_.find<ServiceNodeMove>(node.name);
+        if (move && node.host.name != move->to) return;
         ServiceNode kept = node;
         kept.maintenance = true;  // for new flows, and anchors begin to count drain_s
         const bool drains = node.drain_s != 0;

@@ -189,9 +189,27 @@ TEST_F(LeavingTest, ANewControllerKeepsItAsLongAsItsPathsLingerThere) {
 TEST_F(LeavingTest, ANodeThatWasOnItsWayIsNotKept) {
     ServiceNodeMove move;
     move.name = "n1";
+    move.from = "h3";
+    move.to = "h4";
     reported.put(move);
     EXPECT_FALSE(delete_node("n1"));
     EXPECT_TRUE(is_forgotten());
+}
+
+// The old host sends late packets after it for a while; that is no reason to break its flows.
+TEST_F(LeavingTest, ANodeThatHasJustMovedDrainsLikeAnyOther) {
+    ServiceNodeMove move;
+    move.name = "n1";
+    move.from = "h4";
+    move.to = "h3";
+    move.phase = MovePhase::arrived;
+    reported.put(move);
+    EXPECT_TRUE(delete_node("n1"));
+    EXPECT_EQ(phase(), "draining");
+    EXPECT_TRUE(paths_with("n1").second) << "as in maintenance";
+    reported.erase<ServiceNodeMove>("n1");
+    EXPECT_FALSE(pass(59)) << "that is over, the drain is not";
+    EXPECT_EQ(phase(), "draining");
 }
 
 }  // namespace
