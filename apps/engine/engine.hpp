@@ -116,6 +116,8 @@ private:
                            std::uint64_t now_ns);
     model::Value restore_node(Worker& worker, const Program& program, const model::Value& request,
                               std::uint64_t now_ns);
+    model::Value program_answer(const Program& program) const;
+    model::Value files_answer(const Program& program) const;
     model::Value stage_query(Worker& worker, const Program& program,
                              const model::Value& request);
     bool send_on(Worker& worker, const Program& program, net::Packet& p);

@@ -298,7 +298,7 @@ Value Engine::stage_query(Worker& worker, const Program& program, const Value& r
     const std::size_t dot = what.find('.');
     Value answer = Value::object();
     bool found = false;
-    if (what == "agents" || what == "files") {
+    if (what == "agents") {
         Value& rows = answer.set("rows", Value::array());
         Plane::Parts::for_each([&]<class S>() {
             if constexpr (requires {
@@ -335,9 +335,24 @@ Value Engine::stage_query(Worker& worker, const Program& program, const Value& r
 }
 
 Value Engine::query(const Value& request) {
-    if (request["what"].as_text() != "program")
-        return error_answer("what: only \"program\" is asked of the engine as a whole");
-    const Program& program = *programs_.back();
+    const std::string& what = request["what"].as_text();
+    if (what == "files") return files_answer(*programs_.back());
+    if (what == "program") return program_answer(*programs_.back());
+    return error_answer("what: only \"program\" and \"files\" are asked of the engine as a whole");
+}
+
+// They stand in what was compiled: no worker is kept from its packets.
+Value Engine::files_answer(const Program& program) const {
+    Value answer = Value::object();
+    Value& rows = answer.set("rows", Value::array());
+    Plane::Parts::for_each([&]<class S>() {
+        const typename S::Tables& table = Plane::Worker::table<S>(program.tables);
+        if constexpr (requires { S::files(table, rows); }) S::files(table, rows);
+    });
+    return answer;
+}
+
+Value Engine::program_answer(const Program& program) const {
     Value answer = Value::object();
     answer.set("revision", program.revision);
     answer.set("ticket", program.ticket);

@@ -79,15 +79,16 @@ HostConfig config_of(const model::Snapshot& planned, const std::string& host) {
     config.canonical = model::encode_canonical(registry(), planned);
     const model::Host* self = planned.find<model::Host>(host);
     if (self && self->underlay.type != model::DeviceType::none) {
-        PortSpec spec{"underlay", device_spec(self->underlay)};
+        PortSpec spec{"underlay", device_spec(self->underlay), false};
         spec.device.mtu = 0;  // whatever the interface has
         config.ports.push_back(std::move(spec));
     }
     for (const auto& [name, port] : planned.all<model::Port>()) {
         if (port.device.type == model::DeviceType::none) continue;
-        PortSpec spec{name, device_spec(port.device)};
+        PortSpec spec{name, device_spec(port.device), false};
         spec.device.mtu = model::mtu_of(planned, port);
         spec.device.mac = port.mac.text();
+        spec.is_service = bool(port.service_segment);
         (port.host.name == host ? config.ports : config.elsewhere).push_back(std::move(spec));
     }
     return config;

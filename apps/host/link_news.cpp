@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/limits.hpp"
+#include "dataplane/liveness.hpp"
 #include "model/json.hpp"
 #include "model/value.hpp"
 
@@ -43,6 +44,27 @@ void LinkNews::look_at_mtu(const std::map<std::string, HostPort>& ports, const T
     tell(model::dump_json(event));
 }
 
+// Whether it is time to say so.
+bool LinkNews::is_news(Told& told, bool up, std::uint64_t now_ns) {
+    if (!up) told.up_since_ns.reset();
+    else if (!told.up_since_ns) told.up_since_ns = now_ns;
+    if (up == told.up || now_ns - told.at_ns < pause_ns) return false;
+    return !up || now_ns - *told.up_since_ns >= told.hold_up_ns;
+}
+
+// What was never up does not flap.
+void LinkNews::take(Told& told, bool up, bool is_new, std::uint64_t now_ns) {
+    constexpr dataplane::LivenessTimes times;
+    told.up = up;
+    told.was_bad |= !up;
+    told.at_ns = now_ns;
+    if (up || is_new) return;
+    const bool again = told.hold_up_ns != 0 && now_ns - told.down_ns < times.flap_window_ns;
+    told.hold_up_ns = again ? std::min(2 * told.hold_up_ns, times.max_hold_up_ns)
+                            : times.hold_up_ns;
+    told.down_ns = now_ns;
+}
+
 void LinkNews::look(const std::map<std::string, HostPort>& ports, std::uint64_t now_ns,
                     const Tell& tell) {
     const bool again = now_ns - told_ns_ >= again_ns;
@@ -50,15 +72,15 @@ void LinkNews::look(const std::map<std::string, HostPort>& ports, std::uint64_t 
     look_at_mtu(ports, tell);
     std::erase_if(told_, [&](const auto& one) { return !ports.contains(one.first); });
     for (const auto& [name, port] : ports) {
-        if (port.place != weir_port_configured) continue;  // it is elsewhere, as yet
+        if (port.place == weir_port_arriving) continue;  // it is elsewhere, as yet
         const bool up = port.device != nullptr && port.link == dataplane::DeviceState::up;
         const auto [at, is_new] = told_.try_emplace(name);
         Told& told = at->second;
-        const bool is_news = up != told.up;
-        told.up = up;
-        told.was_bad |= !up;
+        const bool is_changed = is_news(told, up, now_ns) || (is_new && !up);
+        if (is_changed || is_new) take(told, up, is_new, now_ns);
         // A process before this one may have left it as bad.
-        if (is_news || is_new || (again && told.was_bad)) tell(event_of(name, up, !is_news));
+        const bool is_due = is_new || (again && (told.was_bad || port.spec.is_service));
+        if (is_changed || is_due) tell(event_of(name, told.up, !is_changed));
     }
 }
 

@@ -21,6 +21,7 @@ using DeviceFactory =
 struct PortSpec {
     std::string name;  // the underlay's is "underlay"
     dataplane::DeviceSpec device;
+    bool is_service = false;  // a service node's, or to become one
     friend bool operator==(const PortSpec&, const PortSpec&) = default;
 };
 

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "apps/host/control_loop.hpp"
 #include "apps/host/controller_link.hpp"
@@ -146,7 +147,7 @@ Status HostProgram::Core::start_serving() {
         return loop.call([&] { return answer(request); });
     };
     agents = std::make_unique<AgentSockets>(options.run_dir + "/agents", ask);
-    files = std::make_unique<ToldFiles>(options.run_dir);
+    files = std::make_unique<ToldFiles>(options.run_dir, std::vector<std::string>{"nodes"});
     follow_agents();
     const std::string socket =
         options.socket.empty() ? options.run_dir + "/host.sock" : options.socket;
@@ -239,7 +240,8 @@ void HostProgram::Core::follow_agents() {
     question.set("what", "agents");
     agents->follow(answer_query(*shell, question)["rows"]);
     question.set("what", "files");
-    files->follow(answer_query(*shell, question)["rows"]);
+    const model::Value told = answer_query(*shell, question);
+    if (const model::Value* rows = told.find("rows")) files->follow(*rows);
 }
 
 // The file if there is one, else (or if it is wrong) what ran last.
@@ -266,6 +268,7 @@ void HostProgram::run() {
     notify("READY=1\nSTATUS=revision " + std::to_string(core.planned.revision));
     core.loop.run(look_around_interval, [&] {
         core.shell->look_around();
+        core.files->look(monotonic_ns());
         core.links.look(core.shell->ports().all(), monotonic_ns(),
                         [&](const std::string& json) { core.shell->event(json); });
     });

@@ -17,6 +17,8 @@ namespace {
 
 using model::Value;
 
+constexpr std::uint64_t most_rows = 1 << 20;
+
 Value error_answer(const std::string& why) {
     Value answer = Value::object();
     answer.set("error", why);
@@ -32,6 +34,14 @@ Value ask_engine(LoadedEngine& engine, const std::string& request) {
     TextSink answer;
     engine.api().query(engine.handle(), request.data(), request.size(), answer.sink());
     return parsed(answer.text());
+}
+
+// The answers of all engines, each for itself.
+std::vector<Value> ask_engines(Shell& shell, const Value& request) {
+    const std::string text = model::dump_json(request);
+    std::vector<Value> answers;
+    for (const auto& engine : shell.engines()) answers.push_back(ask_engine(*engine, text));
+    return answers;
 }
 
 // The answers of all engines on the workers of `only`, or on all workers.
@@ -275,11 +285,12 @@ Value answer_query(Shell& shell, const Value& request) {
         if (shell.engines().empty()) return error_answer("no engine is loaded");
         return ask_engine(*shell.engines().front(), model::dump_json(request));
     }
+    if (what == "files") return join(ask_engines(shell, request), most_rows);
     if (what.ends_with("-service-node") && shell.engines().size() != 1)
         return error_answer("another engine takes over just now");
     const std::uint64_t limit =
         what == "flows" ? std::clamp<std::uint64_t>(request["limit"].as_uint(100), 1, 10000)
-                        : std::uint64_t{1} << 20;
+                        : most_rows;
     return join(ask_workers(shell, request, net::no_port), limit);
 }
 

@@ -60,6 +60,14 @@ TEST_F(Queries, CountersAreSummedOverWorkers) {
     EXPECT_EQ(of_port_0, 1) << "rows of equal labels are one row";
 }
 
+// They stand in what was compiled: no worker is kept from its packets.
+TEST_F(Queries, WorkersAreNotAskedForFiles) {
+    EXPECT_GT(ask(R"({"what":"whatever"})")["rows"].size(), 0u) << "they answer everything";
+    const Value answer = ask(R"({"what":"files"})");
+    EXPECT_EQ(answer.find("error"), nullptr);
+    EXPECT_EQ(answer["rows"].size(), 0u);
+}
+
 TEST_F(Queries, DropsOfDevicesAndShellHaveNames) {
     ASSERT_TRUE(rig_.device("a").inject(frame(1, 1600)));
     rig_.shell->workers().turn_all(1);

@@ -3,11 +3,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <set>
 #include <vector>
 
 #include "base/log.hpp"
@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* suffix = ".json";
+constexpr const char* fresh_suffix = ".new";  // of what is not whole yet
 
 Status failed(const std::string& path, const char* what) {
     return Error{Errc::io, path, {}, std::string(what) + ": " + std::strerror(errno)};
@@ -30,7 +31,10 @@ bool is_plain(const std::string& name) {
 }
 
 Status replace(const std::string& path, const std::string& text) {
-    const std::string fresh = path + ".new";
+    const std::string folder = fs::path(path).parent_path().string();
+    if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST)
+        return failed(folder, "cannot be made");
+    const std::string fresh = path + fresh_suffix;
     std::FILE* file = std::fopen(fresh.c_str(), "we");
     if (!file) return failed(fresh, "cannot be made");
     const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
@@ -43,39 +47,56 @@ Status replace(const std::string& path, const std::string& text) {
 std::vector<std::string> files_in(const std::string& folder) {
     std::vector<std::string> out;
     std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(folder, ignored))
-        if (entry.path().extension() == suffix) out.push_back(entry.path().string());
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+        const std::string path = entry.path().string();
+        if (path.ends_with(suffix) || path.ends_with(std::string(suffix) + fresh_suffix))
+            out.push_back(path);
+    }
     return out;
 }
 
 }  // namespace
 
 void ToldFiles::follow(const model::Value& rows) {
-    std::set<std::string> folders, wanted;
-    for (const auto& [path, text] : texts_) folders.insert(fs::path(path).parent_path().string());
+    wanted_.clear();
     for (const model::Value& row : rows.items()) {
-        if (!is_plain(row["folder"].as_text()) || !is_plain(row["name"].as_text())) continue;
-        const std::string folder = folder_ + "/" + row["folder"].as_text();
-        const std::string path = folder + "/" + row["name"].as_text() + suffix;
-        const std::string& text = row["text"].as_text();
-        folders.insert(folder);
-        wanted.insert(path);
-        if (const auto known = texts_.find(path); known != texts_.end() && known->second == text)
-            continue;
-        Status written;
-        if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST)
-            written = failed(folder, "cannot be made");
-        else written = replace(path, text);
-        if (!written) {
-            log::error("host.file", {{"why", written.error().text()}});
+        const std::string& folder = row["folder"].as_text();
+        const std::string& name = row["name"].as_text();
+        if (!is_plain(name) || std::ranges::find(folders_, folder) == folders_.end()) continue;
+        wanted_[root_ + "/" + folder + "/" + name + suffix] = row["text"].as_text();
+    }
+    write();
+    sweep();
+    std::erase_if(written_, [&](const auto& file) { return !wanted_.contains(file.first); });
+}
+
+void ToldFiles::look(std::uint64_t now_ns) {
+    if (!has_failed_ || now_ns - tried_ns_ < again_ns) return;
+    tried_ns_ = now_ns;
+    write();
+}
+
+// What differs. Of a disk that stays full one hears once.
+void ToldFiles::write() {
+    bool has_failed = false;
+    for (const auto& [path, text] : wanted_) {
+        const auto known = written_.find(path);
+        if (known != written_.end() && known->second == text) continue;
+        const Status done = replace(path, text);
+        if (done) {
+            written_[path] = text;
             continue;
         }
-        texts_[path] = text;
+        if (!has_failed_) log::error("host.file", {{"why", done.error().text()}});
+        has_failed = true;
     }
-    for (const std::string& folder : folders)
-        for (const std::string& path : files_in(folder))
-            if (!wanted.contains(path)) ::unlink(path.c_str());
-    std::erase_if(texts_, [&](const auto& entry) { return !wanted.contains(entry.first); });
+    has_failed_ = has_failed;
+}
+
+void ToldFiles::sweep() const {
+    for (const std::string& folder : folders_)
+        for (const std::string& path : files_in(root_ + "/" + folder))
+            if (!wanted_.contains(path)) ::unlink(path.c_str());
 }
 
 }  // namespace weir::host

@@ -39,7 +39,7 @@ protected:
 };
 
 TEST_F(ToldFilesTest, AreWrittenWhenTheyChangeAndRemovedWhenTheyAreNotWanted) {
-    ToldFiles files(folder);
+    ToldFiles files(folder, {"nodes"});
     follow(files, R"([{"folder":"nodes","name":"n1","text":"one"},
                       {"folder":"nodes","name":"n2","text":"two"}])");
     EXPECT_EQ(text("n1"), "one");
@@ -57,20 +57,45 @@ TEST_F(ToldFilesTest, AreWrittenWhenTheyChangeAndRemovedWhenTheyAreNotWanted) {
 
 TEST_F(ToldFilesTest, OfAnEarlierProcessGoToo) {
     {
-        ToldFiles files(folder);
+        ToldFiles files(folder, {"nodes"});
         follow(files, R"([{"folder":"nodes","name":"n1","text":"one"}])");
     }
     EXPECT_TRUE(is_there("n1")) << "what runs goes on without this process";
-    ToldFiles files(folder);
+    ToldFiles files(folder, {"nodes"});
     follow(files, R"([{"folder":"nodes","name":"n2","text":"two"}])");
     EXPECT_FALSE(is_there("n1"));
     EXPECT_TRUE(is_there("n2"));
 }
 
+TEST_F(ToldFilesTest, OfAnEarlierProcessGoEvenIfNoneAreWanted) {
+    std::filesystem::create_directory(folder + "/nodes");
+    std::filesystem::create_directory(folder + "/agents");
+    const auto put = [&](const std::string& name) { std::ofstream(folder + name) << "old"; };
+    for (const char* name : {"/nodes/n1.json", "/nodes/n2.json.new", "/agents/n1.json"}) put(name);
+    ToldFiles files(folder, {"nodes"});
+    follow(files, "[]");
+    EXPECT_TRUE(std::filesystem::is_empty(folder + "/nodes")) << "ended in the middle or not";
+    EXPECT_TRUE(std::filesystem::exists(folder + "/agents/n1.json")) << "somebody else's";
+}
+
+TEST_F(ToldFilesTest, ThatCouldNotBeWrittenAreTriedAgain) {
+    constexpr std::uint64_t second = 1'000'000'000;
+    std::ofstream(folder + "/nodes") << "no folder";
+    ToldFiles files(folder, {"nodes"});
+    follow(files, R"([{"folder":"nodes","name":"n1","text":"one"}])");
+    std::filesystem::remove(folder + "/nodes");
+    files.look(100 * second);
+    EXPECT_EQ(text("n1"), "one");
+    const ino_t before = inode("n1");
+    files.look(200 * second);
+    EXPECT_EQ(inode("n1"), before) << "and that was all";
+}
+
 TEST_F(ToldFilesTest, StayInTheirFolder) {
-    ToldFiles files(folder + "/run");
+    ToldFiles files(folder + "/run", {"nodes"});
     std::filesystem::create_directory(folder + "/run");
     follow(files, R"([{"folder":"..","name":"n1","text":"one"},
+                      {"folder":"agents","name":"n1","text":"one"},
                       {"folder":"nodes","name":"../n1","text":"one"},
                       {"folder":"nodes","name":"","text":"one"}])");
     EXPECT_TRUE(std::filesystem::is_empty(folder + "/run"));

@@ -19,6 +19,9 @@ bool answer_about_node(const model::Value& event, std::string_view host,
                        const model::Snapshot& intent, model::Snapshot& reported);
 bool answer(const model::Value& event, std::string_view host, const model::Snapshot& intent,
             model::Snapshot& reported);
+// Where nodes are, and which ports they have, changes what is known of their links
+// (plan/node_status.cpp).
+bool forget_links_of_others(const features::Occasion& occasion, model::Snapshot& reported);
 // Nodes that operators deleted (plan/leaving.cpp).
 bool remember_leaving_nodes(const features::Occasion& occasion, model::Snapshot& reported);
 

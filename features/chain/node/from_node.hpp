@@ -117,10 +117,11 @@ struct FromNode {
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
     // "agents": the nodes whose agents may give orders here; "from_node.order": an order
-    // of such an agent; "files": what nodes' managers are to know (dataplane/queries.md). False:
-    // another question.
+    // of such an agent (dataplane/queries.md). False: another question.
     static bool ask(const model::Value& question, const Tables&, State&, dataplane::Emit&,
                     model::Value& rows);
+    // What nodes' managers are to know, as rows of the question "files". Control thread.
+    static void files(const Tables&, model::Value& rows);
 };
 static_assert(dataplane::Stage<FromNode>);
 static_assert(FromNode::exit_names.size() <= Refusals::most_reasons);

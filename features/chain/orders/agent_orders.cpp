@@ -139,8 +139,10 @@ void list_agents(const NodeTable& table, Value& rows) {
     }
 }
 
-void list_files(const FromNode::Tables& table, Value& rows) {
-    for (const FromNode::Tables::Told& one : table.told) {
+}  // namespace
+
+void FromNode::files(const Tables& table, Value& rows) {
+    for (const Tables::Told& one : table.told) {
         Value& row = rows.push(Value::object());
         row.set("folder", "nodes");
         row.set("name", one.node);
@@ -148,17 +150,11 @@ void list_files(const FromNode::Tables& table, Value& rows) {
     }
 }
 
-}  // namespace
-
 bool FromNode::ask(const Value& question, const Tables& table, State& state, Emit& emit,
                    Value& rows) {
     const std::string& what = question["what"].as_text();
     if (what == "agents") {
         if (emit.worker == 0) list_agents(table, rows);
-        return true;
-    }
-    if (what == "files") {
-        if (emit.worker == 0) list_files(table, rows);
         return true;
     }
     if (what != "from_node.order") return false;

@@ -98,14 +98,19 @@ bool has_vnic(const ServiceNode& node, const std::string& port) {
     return std::ranges::any_of(node.vnics, [&](const auto& ref) { return ref.name == port; });
 }
 
-// The node at this host that has the port. A node on its way has two of each: what counts is where
-// it is when it has arrived.
+// Where it is on its way to counts when the intent says that it is there.
+bool is_on_its_way(const ServiceNode& node, const Snapshot& reported) {
+    const ServiceNodeMove* move = reported.find<ServiceNodeMove>(node.name);
+    return move && move->to != node.host.name;
+}
+
+// The node at this host that has the port. A node on its way has two of each.
 const ServiceNode* find_owner(const std::string& port, std::string_view host,
                               const Snapshot& intent, const Snapshot& reported) {
     for (const Snapshot* snapshot : {&intent, &reported})
         for (const auto& [name, node] : snapshot->all<ServiceNode>())
             if (node.host.name == host && has_vnic(node, port))
-                return reported.find<ServiceNodeMove>(name) ? nullptr : &node;
+                return is_on_its_way(node, reported) ? nullptr : &node;
     return nullptr;
 }
 
@@ -158,6 +163,26 @@ bool answer_about_node(const Value& event, std::string_view host, const Snapshot
     if (node && node->id == event["node_id"].as_uint() && may_speak_of(*node, host, reported))
         changed = is_state ? note_state(event, *node, reported) : note_load(event, *node, reported);
     return forget_gone(intent, reported) || changed;
+}
+
+// Links at the host where the node was, or of ports that it has no more, say nothing of it.
+bool forget_links_of_others(const features::Occasion& occasion, Snapshot& reported) {
+    std::vector<ServiceNodeStatus> changed;
+    for (const auto& [name, status] : reported.all<ServiceNodeStatus>()) {
+        const ServiceNode* before = find_node(name, occasion.before, reported);
+        const ServiceNode* node = find_node(name, occasion.intent, reported);
+        if (!before || !node) continue;
+        ServiceNodeStatus now = status;
+        const bool is_elsewhere = before->host != node->host;
+        if (std::erase_if(now.ports_without_link, [&](const std::string& port) {
+                return is_elsewhere || !has_vnic(*node, port);
+            }) == 0)
+            continue;
+        now.attached = now.ports_without_link.empty();
+        changed.push_back(std::move(now));
+    }
+    for (ServiceNodeStatus& status : changed) reported.put(std::move(status));
+    return !changed.empty();
 }
 
 }  // namespace weir::chain

@@ -109,6 +109,44 @@ TEST_F(NodeStatusTest, ANodeWhosePortHasNoLinkIsNotAttached) {
     EXPECT_FALSE(link("h1", "g1", false)) << "no node's";
 }
 
+// MB-9: its new host said that the port is up when nobody listened yet.
+TEST_F(NodeStatusTest, ANodeThatMovedLeavesLinksThatWereDownBehind) {
+    EXPECT_TRUE(link("h3", "n1", false));
+    EXPECT_TRUE(link("h3", "n6-left", false));
+    ServiceNodeMove move;
+    move.name = "n1";
+    move.from = "h3";
+    move.to = "h4";
+    reported.put(move);
+    EXPECT_FALSE(link("h4", "n1", true)) << "it is not there";
+    const model::Snapshot before = intent;
+    test::edit<ServiceNode>(intent, "n1", [](ServiceNode& n) { n.host = "h4"; });
+    EXPECT_TRUE(forget_links_of_others({before, intent}, reported));
+    EXPECT_TRUE(of("n1")->attached);
+    EXPECT_TRUE(of("n1")->ports_without_link.empty());
+    EXPECT_FALSE(of("n6")->attached) << "that one has not moved";
+    EXPECT_FALSE(forget_links_of_others({intent, intent}, reported));
+    // The move is remembered for some seconds more; who has the node is heard from now on.
+    EXPECT_FALSE(link("h3", "n1", false));
+    EXPECT_TRUE(link("h4", "n1", false));
+    EXPECT_FALSE(of("n1")->attached);
+}
+
+TEST_F(NodeStatusTest, PortsThatANodeHasNoMoreSayNothingOfIt) {
+    EXPECT_TRUE(link("h3", "n6-left", false));
+    EXPECT_TRUE(link("h3", "n6-right", false));
+    const auto give = [&](std::vector<model::Ref<model::Port>> ports) {
+        const model::Snapshot before = intent;
+        test::edit<ServiceNode>(intent, "n6", [&](ServiceNode& n) { n.vnics = ports; });
+        return forget_links_of_others({before, intent}, reported);
+    };
+    EXPECT_TRUE(give({"n6-new", "n6-right"}));
+    EXPECT_EQ(of("n6")->ports_without_link, std::vector<std::string>{"n6-right"});
+    EXPECT_FALSE(of("n6")->attached);
+    EXPECT_TRUE(give({"n6-new", "n6-newer"})) << "they have been up for long: nobody says so";
+    EXPECT_TRUE(of("n6")->attached);
+}
+
 // The hooks of leaving nodes keep it in `reported` alone, with its drain under way.
 TEST_F(NodeStatusTest, ANodeThatOperatorsTookAwayIsHeardWhileItDrains) {
     EXPECT_TRUE(says("h3", "node-down"));
