@@ -297,7 +297,7 @@ Value Engine::stage_query(Worker& worker, const Program& program, const Value& r
     const std::string_view what = request["what"].as_text();
     const std::size_t dot = what.find('.');
     Value answer = Value::object();
-    bool found = false;
+    bool found = false, more = false;
     if (what == "agents") {
         Value& rows = answer.set("rows", Value::array());
         Plane::Parts::for_each([&]<class S>() {
@@ -314,12 +314,20 @@ Value Engine::stage_query(Worker& worker, const Program& program, const Value& r
         Value& rows = answer.set("rows", Value::array());
         Plane::Parts::for_each([&]<class S>() {
             if (S::name != what.substr(0, dot)) return;
+            const std::string_view table = what.substr(dot + 1);
             if constexpr (requires {
-                              S::query(what, worker.pipeline.table<S>(program.tables),
+                              S::query(table, worker.pipeline.table<S>(program.tables),
                                        worker.pipeline.state<S>(), worker.emit, rows);
                           }) {
-                found |= S::query(what.substr(dot + 1), worker.pipeline.table<S>(program.tables),
+                found |= S::query(table, worker.pipeline.table<S>(program.tables),
                                   worker.pipeline.state<S>(), worker.emit, rows);
+            } else if constexpr (requires {
+                                     S::query(table, worker.pipeline.table<S>(program.tables),
+                                              worker.pipeline.state<S>(), worker.emit, rows,
+                                              more);
+                                 }) {
+                found |= S::query(table, worker.pipeline.table<S>(program.tables),
+                                  worker.pipeline.state<S>(), worker.emit, rows, more);
             }
             if constexpr (requires {
                               S::ask(request, worker.pipeline.table<S>(program.tables),
@@ -331,6 +339,7 @@ Value Engine::stage_query(Worker& worker, const Program& program, const Value& r
             }
         });
     }
+    if (more) answer.set("more", true);
     return found ? answer : error_answer("what: nobody answers this; see dataplane/queries.md");
 }
 

@@ -63,6 +63,8 @@ const char* bash_completion() {
           choices+=" segments" ;;
       show:1) case ${words[0]} in
           rules) choices=$(names port) ;;
+          flow-prog) choices="flow_allow flow_drop flow_reset node_skip path_change chain_change"
+              choices+=" set_tag" ;;
           chains|paths) choices=$(names service-chain) ;;
           nodes|proxy-contexts) choices=$(names service-node) ;;
           nexthops|segments) choices=$(names service-segment) ;;

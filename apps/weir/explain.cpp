@@ -117,12 +117,11 @@ Value orders_for(const Session& session, Known& known, const Value& flow) {
         question("orders.flow-prog." + std::to_string(flow["id"].as_uint())));
     Value out = Value::array();
     for (const Value& one : answer["rows"].items()) {
-        const bool ended = !one["forward"].as_bool() && !one["reverse"].as_bool();
-        if (ended || one["flow_handle"] != flow["insertion"]["handle"]) continue;
+        if (one["flow_handle"] != flow["insertion"]["handle"]) continue;
         Value& row = out.push(Value::object());
         row.set("node", known.node_name(one["issuer"].as_uint()));
-        for (const char* key : {"order", "forward", "reverse", "parameter"}) row.set(key, one[key]);
-        if (!one["whole_life"].as_bool()) row.set("left_s", one["left_s"]);
+        for (const char* key : {"order", "forward", "reverse", "parameter", "left_s"})
+            if (const Value* value = one.find(key)) row.set(key, *value);
     }
     return out;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <set>
 
 #include "api/cli/table.hpp"
 #include "apps/weir/verbs.hpp"
@@ -60,18 +61,26 @@ std::vector<std::string> hosts_to_ask(const Session& session, const View& view,
     return {session.get("/v1/port/" + options.name)["host"].as_text()};
 }
 
+// What is cut short is said beside it: programs read the rows.
+void tell_of_more(const std::string& host, const View& view, bool is_narrowed) {
+    const std::string word(view.narrow);
+    std::fprintf(stderr, "%s has more of them%s\n", host.c_str(),
+                 is_narrowed ? "" : (": name a" + std::string(word[0] == 'o' ? "n " : " ") + word +
+                                     " to see more").c_str());
+}
+
 std::vector<Value> rows_of(const Session& session, const View& view, const ShowOptions& options) {
     const std::string wanted = narrowed_to(session, view, options.name);
-    const bool of_port = view.narrow == "port" && !wanted.empty();
-    const Value asked =
-        question(std::string(view.what) + (of_port ? "." + wanted : std::string()));
+    const bool is_asked = view.is_asked && !wanted.empty();
+    const Value asked = question(std::string(view.what) + (is_asked ? "." + wanted : ""));
     std::vector<Value> out;
     for (const auto& [host, answer] :
          session.ask_each(hosts_to_ask(session, view, options), asked)) {
+        if (answer["more"].as_bool()) tell_of_more(host, view, is_asked);
         Value rows = Value::array();
         for (const Value& row : answer["rows"].items()) rows.push(with_summary(view, row));
         for (Value& row : joined_rows(view, host, rows)) {
-            if (!of_port && !wanted.empty() && !is_meant(row, view, wanted)) continue;
+            if (!is_asked && !wanted.empty() && !is_meant(row, view, wanted)) continue;
             if (options.state != "all" && row["path_state"].as_text() != options.state) continue;
             out.push_back(std::move(row));
         }
@@ -92,32 +101,34 @@ void print_rows(const View& view, const std::vector<Value>& rows) {
     std::fputs(table.text().c_str(), stdout);
 }
 
-// What is known of nodes beside their state on a path: of the intent, and of their own hosts.
-struct NodeFacts {
-    std::map<std::string, std::string> host, liveness;
-    std::map<std::string, bool> maintenance, decrements;
+// What is known of nodes beside what the host says of each hop. No host is asked: the one that
+// shows the path may be the only one that answers.
+struct HopFacts {
+    std::map<std::uint64_t, std::string> hosts;  // by number
+    std::set<std::string> avoided;               // nodes in maintenance, or deleted
+    std::set<std::string> limping;               // slow or lossy: perhaps to be drained then
 
-    explicit NodeFacts(const Session& session) {
-        std::map<std::string, bool> by_service;
-        const Value services = session.get("/v1/service"), nodes = session.get("/v1/service-node");
-        for (const Value& one : services["items"].items())
-            by_service[one["name"].as_text()] = one["can_decrement_si"].as_bool();
-        for (const Value& one : nodes["items"].items()) {
-            const std::string& name = one["name"].as_text();
-            host[name] = one["host"].as_text();
-            maintenance[name] = one["maintenance"].as_bool();
-            decrements[name] = by_service[one["service"].as_text()];
-        }
-        for (const auto& [name, answer] :
-             session.ask_each(session.hosts(), question("liveness.nodes")))
-            for (const Value& row : answer["rows"].items())
-                liveness[row["node"].as_text()] = row["liveness"].as_text();
+    explicit HopFacts(const Session& session) {
+        const Value all = session.get("/v1/host"), nodes = session.get("/v1/service-node");
+        for (const Value& one : all["items"].items())
+            hosts[one["id"].as_uint()] = one["name"].as_text();
+        for (const Value& one : nodes["items"].items())
+            if (one["maintenance"].as_bool()) avoided.insert(one["name"].as_text());
+        const Value leaving = session.get("/v1/service-node-leaving");
+        for (const Value& one : leaving["items"].items()) avoided.insert(one["name"].as_text());
+        const Value status = session.get("/v1/service-node-status");
+        for (const Value& one : status["items"].items())
+            if (one["slow"].as_bool() || one["lossy"].as_bool())
+                limping.insert(one["name"].as_text());
+    }
+    bool is_in_maintenance(const Value& path, const std::string& node) const {
+        return avoided.contains(node) || (path["maintenance"].as_bool() && limping.contains(node));
     }
 };
 
-// MP: not in maintenance; CP: its ports are there, or a tunnel to its host; DP: it lets packets
-// through.
-void print_hops(const std::vector<Value>& paths, NodeFacts facts) {
+// MP: not in maintenance; CP: its ports are there, or a tunnel to its host; DP: it lets
+// packets through.
+void print_hops(const std::vector<Value>& paths, HopFacts facts) {
     const auto flag = [](bool good) { return std::string(good ? "yes" : "no"); };
     cli::Table table({"HOST", "PATH", "DIRECTION", "SI", "NODE", "ON", "MAC", "ACTION", "MP", "CP",
                       "DP", "LIVENESS", "DECREMENTS"});
@@ -127,10 +138,12 @@ void print_hops(const std::vector<Value>& paths, NodeFacts facts) {
             for (const Value& hop : path[direction].items()) {
                 const std::string& node = hop["node"].as_text();
                 table.add({path["host"].as_text(), path["name"].as_text(), direction,
-                           std::to_string(si--), node, facts.host[node], hop["mac"].as_text(),
-                           hop["action"].as_text(), flag(!facts.maintenance[node]),
+                           std::to_string(si--), node, facts.hosts[hop["host_id"].as_uint()],
+                           hop["mac"].as_text(), hop["action"].as_text(),
+                           flag(!facts.is_in_maintenance(path, node)),
                            flag(hop["placed"].as_bool()), flag(hop["alive"].as_bool()),
-                           facts.liveness[node], flag(facts.decrements[node])});
+                           hop["liveness"].as_text(),
+                           flag(hop["can_decrement_si"].as_bool())});
             }
         }
     std::printf("\n%s", table.text().c_str());
@@ -157,7 +170,7 @@ void show(const Session& session, const ShowOptions& options) {
     }
     if (rows.empty()) return void(std::printf("nothing to show\n"));
     print_rows(*view, rows);
-    if (view->name == "paths" && !options.name.empty()) print_hops(rows, NodeFacts(session));
+    if (view->name == "paths" && !options.name.empty()) print_hops(rows, HopFacts(session));
 }
 
 }  // namespace weir::command

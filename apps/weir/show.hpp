@@ -24,9 +24,10 @@ struct ViewColumn {
 struct View {
     std::string_view name;
     std::string_view what;    // the question
-    std::string_view narrow;  // what NAME is: a key of the rows, or "port", a part of the question
+    std::string_view narrow;  // what NAME is: a key of the rows, or "port"
     std::string_view help;
     std::vector<ViewColumn> columns;
+    bool is_asked = false;  // NAME is a part of the question: hosts show more of it
 };
 
 const std::vector<View>& views();

@@ -10,7 +10,8 @@ namespace weir::command {
 namespace {
 
 using model::Value;
-using testing::ElementsAre;
+using testing::AnyOf;
+using testing::StrEq;
 
 Value parsed(const char* text) {
     auto value = model::parse_json(text);
@@ -59,6 +60,33 @@ TEST(Show, RowsThatDifferInAKeyStayApart) {
         {"flow": 1, "issuer": 5, "order": "skip", "forward": true, "left_s": 3},
         {"flow": 1, "issuer": 6, "order": "skip", "forward": true, "left_s": 3}])"));
     EXPECT_EQ(rows.size(), 2u);
+}
+
+TEST(Show, WhatNeverEndsHasNoTimeLeft) {
+    const auto rows = joined_rows(*find_view("flow-prog"), "h1", parsed(R"([
+        {"flow": 1, "issuer": 5, "order": "skip", "forward": true},
+        {"flow": 1, "issuer": 5, "order": "skip", "forward": true},
+        {"flow": 2, "issuer": 5, "order": "skip", "forward": true, "left_s": 3},
+        {"flow": 2, "issuer": 5, "order": "skip", "forward": true, "left_s": 2}])"));
+    ASSERT_EQ(rows.size(), 2u);
+    EXPECT_EQ(rows[0].find("left_s"), nullptr);
+    EXPECT_EQ(rows[1]["left_s"].as_uint(), 3u);
+}
+
+TEST(Show, OneWordMeansOneThing) {
+    for (const char* name : {"chains", "paths"})
+        for (const ViewColumn& column : find_view(name)->columns) {
+            const bool is_total = std::string_view(column.header) == "NEW FLOWS";
+            const bool is_now = std::string_view(column.header) == "FLOWS";
+            if (is_total) EXPECT_THAT(column.key, AnyOf(StrEq("flows"), StrEq("new_flows")));
+            if (is_now) EXPECT_STREQ(column.key, "active_flows");
+        }
+}
+
+// Hosts bound what they show of everything; NAME must reach them.
+TEST(Show, HostsAreAskedForWhatTheyShowAPartOf) {
+    for (const char* name : {"rules", "flow-prog", "proxy-contexts"})
+        EXPECT_TRUE(find_view(name)->is_asked) << name;
 }
 
 }  // namespace

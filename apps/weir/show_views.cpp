@@ -14,14 +14,17 @@ const std::vector<View>& views() {
         {"rules", "insert.rules", "port", "service rules and what they met; of a port, in order",
          {{"RULE", "name"}, {"ID", "id"}, {"ACTION", "action"}, {"CHAIN", "chain"},
           {"HITS", "hits", Kind::sum}, {"SESSIONS", "sessions", Kind::sum},
-          {"PACKETS", "packets", Kind::sum}, {"BYTES", "bytes", Kind::sum}}},
+          {"PACKETS", "packets", Kind::sum}, {"BYTES", "bytes", Kind::sum}},
+         true},
         {"chains", "insert.chains", "name", "chains: policy, usable paths, flows, what failed",
          {{"CHAIN", "name"}, {"SCI", "sci"}, {"SVNI", "svni"}, {"ON FAILURE", "failure_policy"},
           {"SELECTION", "path_selection"}, {"LIVENESS", "liveness"}, {"PATHS", "paths"},
           {"USABLE", "usable_paths"},
-          {"FLOWS", "flows", Kind::sum}, {"SWITCHED", "path_switch", Kind::sum},
+          {"NEW FLOWS", "flows", Kind::sum}, {"SWITCHED", "path_switch", Kind::sum},
           {"BYPASSED", "bypass_engaged", Kind::sum}, {"BLOCKED", "blocked", Kind::sum},
-          {"RESET", "reset", Kind::sum}, {"WAITING", "waiting", Kind::sum}}},
+          {"RESET", "reset", Kind::sum}, {"WAITING", "waiting", Kind::sum},
+          {"SERVED", "held_served", Kind::sum}, {"LATE", "held_late", Kind::sum},
+          {"REFUSED", "held_refused", Kind::sum}}},
         {"paths", "insert.paths", "chain", "paths of chains; of one chain, with their hops",
          {{"PATH", "name"}, {"SPI", "spi"}, {"EPOCH", "epoch"}, {"USE", "use"},
           {"STATE", "path_state"}, {"WEIGHT", "weight"}, {"LOAD", "load"},
@@ -37,7 +40,8 @@ const std::vector<View>& views() {
           {"LEFT MS", "left_ms", Kind::most}}},
         {"flow-prog", "orders.flow-prog", "order", "what nodes ordered for flows, as it stands",
          {{"FLOW", "flow"}, {"ISSUER", "issuer"}, {"ORDER", "order"}, {"THERE", "forward"},
-          {"BACK", "reverse"}, {"PARAMETER", "parameter"}, {"LEFT S", "left_s", Kind::most}}},
+          {"BACK", "reverse"}, {"PARAMETER", "parameter"}, {"LEFT S", "left_s", Kind::most}},
+         true},
         {"nodes", "liveness.nodes", "node", "nodes of a host, as their host judges them",
          {{"NODE", "node"}, {"ID", "node_id"}, {"MODE", "mode"}, {"LIVENESS", "liveness"},
           {"STATE", "state"}, {"SINCE MS", "since_ms"}, {"ASKED", "questions"},
@@ -46,7 +50,8 @@ const std::vector<View>& views() {
         {"proxy-contexts", "to_node.contexts", "node", "flows inside nodes that know no metadata",
          {{"NODE", "node"}, {"TAG", "tag"}, {"SPI", "spi"}, {"SI", "si"},
           {"DIRECTION", "direction"}, {"ANCHOR", "anchor_host"}, {"FLOW HANDLE", "flow_handle"},
-          {"IDLE MS", "idle_ms"}}},
+          {"IDLE MS", "idle_ms"}},
+         true},
         {"segments", "resolve.segments", "name", "service segments of a host",
          {{"SEGMENT", "name"}, {"SVNI", "svni"}, {"ENCAP", "encap"},
           {"TRANSPORT", "transport"}, {"SIGNED", "signed"},
@@ -93,6 +98,7 @@ std::vector<Value> joined_rows(const View& view, const std::string& host, const 
         }
         Value& known = out[at->second];
         for (const ViewColumn& column : view.columns) {
+            if (!row.find(column.key)) continue;
             const std::uint64_t a = known[column.key].as_uint(), b = row[column.key].as_uint();
             if (column.kind == Kind::sum) known.set(column.key, a + b);
             if (column.kind == Kind::most) known.set(column.key, std::max(a, b));

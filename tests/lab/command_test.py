@@ -2,6 +2,7 @@
 """Every verb of the `weir` command against a running lab: for people, programs, and mistyped."""
 import json
 import shlex
+import signal
 import subprocess
 import unittest
 from pathlib import Path
@@ -122,11 +123,39 @@ class Command(unittest.TestCase):
         segments = self.say("show", "segments")[0].splitlines()
         self.assertEqual([line.split()[:4] for line in segments[1:]],
                          [["h1", "plane", "9001", "smd"], ["h2", "plane", "9001", "smd"]])
-        for view in ("chains", "spi-fail", "flow-prog"):
+        header = self.say("show", "chains")[0].splitlines()[0]
+        self.assertIn("NEW FLOWS", header)
+        self.assertEqual(header.split()[-4:], ["WAITING", "SERVED", "LATE", "REFUSED"])
+        self.assertEqual({row["liveness"] for row in self.json("show", "chains")}, {"asked"})
+        for view in ("spi-fail", "flow-prog"):
             self.say("show", view)
         self.assertIn("there is no such view; did you mean paths?",
                       self.refused("show", "pahts", code=2))
         self.assertIn("is for paths", self.refused("show", "chains", "--state", "active", code=2))
+
+    def hops_at_h1(self) -> list[dict]:
+        said = self.say("show", "paths", "web-inspect", "--host", "h1")[0]
+        header, *rows = [line.split() for line in said.split("\n\n")[1].splitlines()]
+        return [dict(zip(header, row)) for row in rows]
+
+    def test_what_one_host_shows_needs_no_other(self):
+        node = {"kind": "service-node", **self.weir.get("service-node", "n2")}
+        self.weir.put({**node, "maintenance": True})
+        self.weir.wait()
+        self.assertEqual([(hop["NODE"], hop["MP"]) for hop in self.hops_at_h1()],
+                         [("n1", "yes"), ("n2", "no"), ("n2", "no"), ("n1", "yes")])
+        self.weir.put({**node, "maintenance": False})
+        self.weir.wait()
+        other = self.weir.hosts["h2"]
+        other.signal(signal.SIGSTOP)
+        try:
+            self.assertEqual([(hop["NODE"], hop["ON"], hop["LIVENESS"], hop["DECREMENTS"])
+                              for hop in self.hops_at_h1()[:2]],
+                             [("n1", "h1", "asked", "yes"), ("n2", "h2", "asked", "no")])
+        finally:
+            other.signal(signal.SIGCONT)
+        wait_until("its paths are usable again", lambda: {
+            path["path_state"] for path in self.json("show", "paths")} == {"active"}, 90)
 
     def test_mistakes_are_answered_with_what_was_meant(self):
         cases = {

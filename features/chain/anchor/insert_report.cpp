@@ -156,7 +156,7 @@ std::string_view liveness_of(const Chain& chain) {
         for (const auto& hops : path.hops)
             for (const Hop& hop : hops)
                 if (hop.action == HopAction::redirect && !hop.judged) return "none";
-    return "judged";
+    return "asked";
 }
 
 void path_rows(const Chain& chain, const Plane& plane, Insert::State& state, const Emit& emit,

@@ -44,7 +44,7 @@ TEST(InsertReport, SaysWhetherNodesOfAChainAreAskedIfTheyLive) {
     model::Snapshot intent = test::remote_path();
     test::edit<Service>(intent, "fw", [](Service& s) { s.liveness_support = true; });
     TestHost host(intent);
-    EXPECT_EQ(ask(host, "chains").items()[0]["liveness"].as_text(), "judged");
+    EXPECT_EQ(ask(host, "chains").items()[0]["liveness"].as_text(), "asked");
     test::edit<Service>(intent, "fw", [](Service& s) { s.liveness_support = false; });
     host.apply(intent);
     EXPECT_EQ(ask(host, "chains").items()[0]["liveness"].as_text(), "none");
@@ -52,7 +52,7 @@ TEST(InsertReport, SaysWhetherNodesOfAChainAreAskedIfTheyLive) {
     test::edit<ServiceProfile>(intent, "fw-default",
                                [](ServiceProfile& p) { p.action = HopAction::copy; });
     host.apply(intent);
-    EXPECT_EQ(ask(host, "chains").items()[0]["liveness"].as_text(), "judged");
+    EXPECT_EQ(ask(host, "chains").items()[0]["liveness"].as_text(), "asked");
 }
 
 TEST(CounterMap, CountsWhatFindsNoRoom) {

@@ -87,9 +87,10 @@ struct ToNode {
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void leave(State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
-    // "contexts": what is inside the nodes without metadata, at most about 256 rows a worker.
+    // "contexts": what is inside the nodes without metadata, some of each; "contexts.NODE": of this
+    // one, more of them. `more`: that is not all.
     static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
-                      model::Value& rows);
+                      model::Value& rows, bool& more);
 };
 static_assert(dataplane::Stage<ToNode>);
 

@@ -270,11 +270,37 @@ TEST(ToNode, ShowsItsContexts) {
     w.deliver(5, right_port, true);
     model::Value rows = model::Value::array();
     auto& worker = *w.engine.workers[0];
-    EXPECT_TRUE(ToNode::query("contexts", *w.engine.to_tables, worker.to, worker.emit, rows));
+    bool more = false;
+    const auto ask = [&](std::string_view what) {
+        rows = model::Value::array();
+        return ToNode::query(what, *w.engine.to_tables, worker.to, worker.emit, rows, more);
+    };
+    EXPECT_TRUE(ask("contexts"));
     ASSERT_EQ(rows.size(), 2u);
     EXPECT_EQ(rows.items()[0]["node"].as_text(), "n6");
     EXPECT_EQ(rows.items()[1]["direction"].as_text(), "reverse");
-    EXPECT_FALSE(ToNode::query("nodes", *w.engine.to_tables, worker.to, worker.emit, rows));
+    EXPECT_TRUE(ask("contexts.n6"));
+    EXPECT_EQ(rows.size(), 2u);
+    EXPECT_TRUE(ask("contexts.n1"));
+    EXPECT_EQ(rows.size(), 0u);
+    EXPECT_FALSE(ask("nodes"));
+    EXPECT_FALSE(more);
+}
+
+TEST(ToNode, ShowsSomeContextsOfEachNodeAndMoreOfOne) {
+    World w;
+    for (std::uint32_t flow = 1; flow <= 40; ++flow) w.deliver(100 + flow, left_port);
+    auto& worker = *w.engine.workers[0];
+    const auto ask = [&](std::string_view what, bool& more) {
+        model::Value rows = model::Value::array();
+        ToNode::query(what, *w.engine.to_tables, worker.to, worker.emit, rows, more);
+        return rows.size();
+    };
+    bool more = false;
+    EXPECT_EQ(ask("contexts.n6", more), 40u);
+    EXPECT_FALSE(more);
+    EXPECT_EQ(ask("contexts", more), 32u);
+    EXPECT_TRUE(more) << "and says so";
 }
 
 }  // namespace

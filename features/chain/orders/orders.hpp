@@ -64,9 +64,10 @@ struct Orders {
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
     static bool save(dataplane::PortSave&, const Tables&, State&, dataplane::Emit&);
     static Status restore(const dataplane::PortRestore&, const Tables&, State&, dataplane::Emit&);
-    // "flow-prog": what stands, order by order; "flow-prog.ID" for the flow of this id.
+    // "flow-prog": what stands, order by order; "flow-prog.ID" for the flow of this id,
+    // "flow-prog.NAME" orders of this name. `more`: that is not all.
     static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
-                      model::Value& rows);
+                      model::Value& rows, bool& more);
 };
 static_assert(dataplane::Stage<Orders>);
 

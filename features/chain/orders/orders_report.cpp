@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 
 #include "features/chain/orders/order_effects.hpp"
@@ -10,6 +11,50 @@ namespace weir::chain {
 namespace {
 
 constexpr std::size_t most_rows = 4096;
+
+// A place may be kept for an order that counts in no direction any more.
+bool stands(const Order& o) {
+    return (o.scope & (ctrl_forward | ctrl_reverse)) != 0;
+}
+
+std::string_view name_of(const Order& o) {
+    return order_names[o.op % order_names.size()];
+}
+
+// Orders for one flow, of one name, or all.
+class Wanted {
+public:
+    explicit Wanted(std::string_view narrowed) : name_(narrowed) {
+        const char* end = narrowed.data() + narrowed.size();
+        const auto [at, error] = std::from_chars(narrowed.data(), end, flow_id_);
+        is_of_flow_ = error == std::errc() && at == end;
+    }
+    bool has(const Order& o) const {
+        return name_.empty() || (is_of_flow_ ? o.flow_id == flow_id_ : name_of(o) == name_);
+    }
+
+private:
+    std::string_view name_;
+    std::uint64_t flow_id_ = 0;
+    bool is_of_flow_ = false;
+};
+
+// For the whole life of the flow: nothing is left, as nothing ends.
+void add_order(const Order& o, std::uint64_t now_ns, model::Value& rows) {
+    model::Value& row = rows.push(model::Value::object());
+    row.set("flow_handle", std::uint64_t{o.handle});
+    row.set("flow", o.flow_id);
+    row.set("issuer", o.issuer);
+    row.set("order", name_of(o));
+    row.set("forward", (o.scope & ctrl_forward) != 0);
+    row.set("reverse", (o.scope & ctrl_reverse) != 0);
+    row.set("parameter", o.parameter);
+    row.set("sequence", o.sequence);
+    row.set("whole_life", o.until_ns == 0);
+    if (o.until_ns != 0)
+        row.set("left_s", o.until_ns > now_ns ? (o.until_ns - now_ns) / 1'000'000'000
+                                              : std::uint64_t{0});
+}
 
 }  // namespace
 
@@ -29,33 +74,15 @@ void Orders::counters(const Tables& plane, const State& state, dataplane::Counte
 }
 
 bool Orders::query(std::string_view what, const Tables&, State& state, dataplane::Emit& emit,
-                   model::Value& rows) {
-    constexpr std::string_view one_flow = "flow-prog.";
-    const bool of_one = what.starts_with(one_flow);
-    std::uint64_t flow_id = 0;
-    if (of_one) {
-        const char* end = what.data() + what.size();
-        const auto [at, error] = std::from_chars(what.data() + one_flow.size(), end, flow_id);
-        if (error != std::errc() || at != end) return false;
-    } else if (what != "flow-prog") {
-        return false;
-    }
+                   model::Value& rows, bool& more) {
+    if (what != "flow-prog" && !what.starts_with("flow-prog.")) return false;
+    const Wanted wanted(what.substr(std::min(what.size(), std::size_t{10})));
     std::size_t left = most_rows;
     state.book.go_round(state.book.capacity(), [&](const Order& o) {
-        if (left == 0 || (of_one && o.flow_id != flow_id)) return;
+        if (!stands(o) || !wanted.has(o)) return;
+        if (left == 0) return void(more = true);
         --left;
-        model::Value& row = rows.push(model::Value::object());
-        row.set("flow_handle", std::uint64_t{o.handle});
-        row.set("flow", o.flow_id);
-        row.set("issuer", o.issuer);
-        row.set("order", order_names[o.op % order_names.size()]);
-        row.set("forward", (o.scope & ctrl_forward) != 0);
-        row.set("reverse", (o.scope & ctrl_reverse) != 0);
-        row.set("parameter", o.parameter);
-        row.set("sequence", o.sequence);
-        row.set("whole_life", o.until_ns == 0);
-        row.set("left_s", o.until_ns > emit.now_ns ? (o.until_ns - emit.now_ns) / 1'000'000'000
-                                                   : std::uint64_t{0});
+        add_order(o, emit.now_ns, rows);
     });
     return true;
 }
