@@ -39,7 +39,9 @@ struct HandOver {
     std::uint16_t fragment_src_port = 0;  // ports of the first fragment, for later ones
     std::uint16_t fragment_dst_port = 0;
     std::uint8_t fragment_known = 0;
-    std::uint8_t reserved = 0;
+    // Where (as in call_points_done) it goes on only if its flow has a record: nothing else says
+    // that it came from here.
+    std::uint8_t needs_record = 0;
     std::uint32_t trace_id = 0;     // 0: not traced
     std::uint32_t source_port = 0;  // guest port it came from, if on this host
     std::uint32_t trace_collector = 0;

@@ -145,6 +145,7 @@ Track::Exit follow(Packet& p, const PortEntry& port, Track::State& state, Emit& 
                 left = true;
                 return Track::Exit::count_;
             }
+            if (p.hand.needs_record & (1u << guest_context(p))) return Track::Exit::not_anchor;
             if (underway && !emit.adopts())
                 return was_full(state, emit) ? Track::Exit::count_ : Track::Exit::out_of_state;
             Track::Exit why{};

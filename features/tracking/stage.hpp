@@ -20,11 +20,12 @@ struct Track {
         no_flow_for_error,
         over_rate,   // the guest begins more flows than its port's flow-limits let it
         over_limit,  // the port has as many records as they let it, and none may go
+        not_anchor,  // comes back from services, but no flow says that it went there from here
         count_
     };
-    static constexpr std::array<std::string_view, 5> exit_names = {
-        "flow.out_of_state", "flow.invalid_flags", "flow.no_flow_for_error", "flow.over_rate",
-        "flow.over_limit"};
+    static constexpr std::array<std::string_view, 6> exit_names = {
+        "flow.out_of_state", "flow.invalid_flags", "flow.no_flow_for_error",
+        "flow.over_rate",    "flow.over_limit",    "NOT_ANCHOR"};
 
     struct PortFlows {
         dataplane::FlowBudget budget;

@@ -25,8 +25,10 @@ constexpr std::uint64_t tell_interval_ns = 1'000'000'000;
 // One packet of a burst.
 struct Work {
     const Plane& plane;
+    const PortSegments& segments;
     Return::State& state;
     Emit& emit;
+    std::uint32_t svni = 0;  // that the leg came on
 
     Exit run(Packet& p) {
         const net::Smd& smd = p.smd;
@@ -38,6 +40,7 @@ struct Work {
             port->role != dataplane::PortRole::guest)
             return Exit::stale_anchor;
         if (!plane.is_on_segment(p.vni, smd)) return Exit::not_anchor;
+        svni = p.vni;
         net::set_macs(p, smd.original_dst, smd.original_src);
         if (net::parse(p) != net::ParseError::none) return Exit::tuple_changed;
         state.ttl[smd.ttl & 63] += 1;
@@ -46,9 +49,10 @@ struct Work {
         if (port->foreign || (owner != emit.worker && owner < emit.workers)) {
             const bool translated = is_translated(p, owner);
             if (translated && !may_translate(p)) return Exit::tuple_changed;
-            if (translated && p.hand.trace_id == 0) p.hand.trace_collector = p.smd.flow_handle;
+            const bool brings_alias = translated && is_of(*port) && p.hand.trace_id == 0;
+            if (brings_alias) p.hand.trace_collector = p.smd.flow_handle;
             count_back(p);
-            hand_on(p, owner, translated && p.hand.trace_id == 0);
+            hand_on(p, *port, owner, brings_alias);
             return goes_on;
         }
         if (const Exit why = find_record(p, *port); why != goes_on) return why;
@@ -57,6 +61,9 @@ struct Work {
         resume(p, *port);
         return goes_on;
     }
+
+    // Whether the port uses the service segment at all.
+    bool is_of(const PortEntry& port) const { return segments.may_use(port.index, svni); }
 
     void restore(Packet& p, const PortEntry& port) {
         stand_at_port(p, port);
@@ -68,10 +75,11 @@ struct Work {
     }
 
     // To another worker or engine, which starts the port's context again and skips insertion.
-    void hand_on(Packet& p, std::uint32_t owner, bool translated) {
+    void hand_on(Packet& p, const PortEntry& port, std::uint32_t owner, bool brings_alias) {
         ++state.handed_on;
+        if (!is_of(port)) p.hand.needs_record = p.smd.at_ingress ? 2 : 1;
         p.hand.entry = p.smd.at_ingress ? net::Entry::deliver : net::Entry::receive;
-        p.hand.dispatched = translated ? flow::brings_alias : std::uint8_t{2};
+        p.hand.dispatched = brings_alias ? flow::brings_alias : std::uint8_t{2};
         // First the worker: its shell finds the engine.
         if (owner != emit.worker && owner < emit.workers) {
             emit.hand_to_worker(p, owner);
@@ -87,8 +95,9 @@ struct Work {
         Return::PortCounters& counters = state.ports[2 * port.index + p.smd.at_ingress];
         ++counters.returned;
         if (!p.flow) {
-            // The path alone does not say that packets of this host were ever on it.
-            if (!plane.chain(p.smd.sci)) return Exit::not_anchor;
+            // Neither the path nor another port's chain says that packets of this port were ever on
+            // it.
+            if (!is_of(port) || !plane.chain(p.smd.sci)) return Exit::not_anchor;
             ++counters.no_record;
             return goes_on;
         }
@@ -168,7 +177,7 @@ struct Work {
                 alias.tuple == (alias.direction() == p.direction ? p.tuple : p.tuple.reversed());
         });
         if (known) return true;
-        if (aliases >= flow::max_aliases ||
+        if (!is_of(port) || aliases >= flow::max_aliases ||
             !emit.flows->add_alias(*p.flow, p.tuple, p.direction, p.hash))
             return false;
         ++state.translations;
@@ -243,16 +252,18 @@ Result<std::shared_ptr<const Return::Tables>> Return::compile(
     const dataplane::CompileInput& input, const std::shared_ptr<const Tables>& previous) {
     auto tables = std::make_shared<Tables>();
     tables->plane = compile_plane(input, previous ? previous->plane : nullptr);
+    tables->segments = PortSegments::compile(input);
     for (const PortEntry& port : input.ports.ports)
         tables->port_names.push_back(port.role == dataplane::PortRole::guest ? port.name : "");
-    if (previous && previous->plane == tables->plane && previous->port_names == tables->port_names)
+    if (previous && previous->plane == tables->plane &&
+        previous->segments == tables->segments && previous->port_names == tables->port_names)
         return std::shared_ptr(previous);
     return std::shared_ptr<const Tables>(std::move(tables));
 }
 
 void Return::run(dataplane::Burst& burst, const Tables& tables, State& state,
                  dataplane::Exits<Exit>& exits, Emit& emit) {
-    Work work{*tables.plane, state, emit};
+    Work work{*tables.plane, tables.segments, state, emit};
     for (Packet* p : burst.packets()) {
         const bool arrived = p->tunnel_peer == net::no_port && p->destination_port == net::no_port;
         if (!p->smd.returning || !arrived) continue;

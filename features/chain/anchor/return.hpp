@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "features/chain/anchor/path_times.hpp"
+#include "features/chain/anchor/port_segments.hpp"
 #include "features/chain/anchor/symmetry.hpp"
 #include "features/chain/plane.hpp"
 #include "flow/alias_homes.hpp"
@@ -16,7 +17,7 @@ namespace weir::chain {
 struct Return {
     static constexpr std::string_view name = "return";
     enum class Exit : std::uint8_t {
-        not_anchor,     // meant for another host, not on its chain's segment, or of none
+        not_anchor,     // meant for another host, not on its chain's or port's segment, or of none
         stale_anchor,   // the port is gone, or another one has its index
         tuple_changed,  // a node without the right to do so changed addresses or ports
         count_
@@ -26,6 +27,7 @@ struct Return {
 
     struct Tables {
         std::shared_ptr<const Plane> plane;
+        PortSegments segments;
         std::vector<std::string> port_names;  // guest ports by index
     };
     struct PortCounters {
