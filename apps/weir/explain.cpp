@@ -185,8 +185,10 @@ std::string load_text(const Value& path) {
 }
 
 void print_why(const Value& why) {
-    std::printf("  why this path: number %llu of 2^32, selection %s\n",
-                static_cast<unsigned long long>(why["number"].as_uint()),
+    const std::string number = why["numbers"].as_text() == "random"
+                                   ? std::string("a number by chance")
+                                   : "number " + text_of(why["number"]);
+    std::printf("  why this path: %s of 2^32, selection %s\n", number.c_str(),
                 why["path_selection"].as_text().c_str());
     cli::Table table({"", "PATH", "SPI", "WEIGHT", "LOAD", "CROSSINGS", "HERE", "RACK", "NUMBERS",
                       ""});

@@ -193,6 +193,7 @@ std::vector<Chain> make_chains(const CompileInput& input, std::vector<Path> used
                     plane ? plane->svni : 0,
                     planned.failure_policy,
                     planned.path_selection,
+                    planned.number,
                     planned.duplicate_policy,
                     planned.reselect_midflow,
                     planned.repull_bypassed,

@@ -66,6 +66,7 @@ struct Chain {
     std::uint32_t svni = 0;
     FailurePolicy failure_policy = FailurePolicy::block;
     PathSelection path_selection = PathSelection::any;
+    FlowNumbers number = FlowNumbers::hash;
     DuplicatePolicy duplicate_policy = DuplicatePolicy::once;
     bool reselect_midflow = true;
     bool repull_bypassed = false;

@@ -217,6 +217,7 @@ struct ServiceChain {
     std::vector<model::Ref<ServiceProfile>> reverse;
     FailurePolicy failure_policy = FailurePolicy::block;
     PathSelection path_selection = PathSelection::any;
+    FlowNumbers number = FlowNumbers::hash;
     bool reselect_midflow = true;
     std::uint16_t hold_packets = 0;
     std::uint32_t hold_ms = 0;
@@ -253,6 +254,12 @@ struct ServiceChain {
             field(&ServiceChain::path_selection, "path_selection",
                   "Which paths a new flow may get: local and remote order them by distance, "
                   "round_robin ignores weights, weighted and any follow them."),
+            field(&ServiceChain::number, "number",
+                  "By what a flow's path is chosen among those that it may get. hash: by its "
+                  "addresses and ports, so that it finds the same path again wherever its record "
+                  "is lost, and the same one at both of its ends; random: by chance, so that "
+                  "nobody can choose a path by choosing ports. Flows that have a path keep it "
+                  "either way, in both directions."),
             field(&ServiceChain::reselect_midflow, "reselect_midflow",
                   "Rebalance: a flow whose path fails gets another one at its next packet, even if "
                   "stateful nodes lose it. no: it meets the failure policy at once."),

@@ -99,6 +99,13 @@ constexpr auto enum_names(PathSelection) {
                                         {weighted, "weighted"}}};
 }
 
+// Where the number of a flow comes from, which its path is chosen by (PS-4).
+enum class FlowNumbers : std::uint8_t { hash = 1, random };
+constexpr auto enum_names(FlowNumbers) {
+    using enum FlowNumbers;
+    return EnumNames<FlowNumbers, 2>{{{hash, "hash"}, {random, "random"}}};
+}
+
 // What the far port does with a flow that had the same chain already (DP-28).
 enum class DuplicatePolicy : std::uint8_t { once = 1, twice };
 constexpr auto enum_names(DuplicatePolicy) {

@@ -220,7 +220,8 @@ private:
     }
 
     const Path* select(const Chain& chain) const {
-        const std::uint32_t number = flow_number(chain.sci, pair_.key.vni, pair_.key.tuple);
+        const std::uint32_t number = number_of(chain, pair_.key.vni, pair_.key.tuple,
+                                               {input_.draws, input_.now_ns});
         return select_path(chain, plane_.host_id, input_.health, number);
     }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 
+#include "features/chain/anchor/draws.hpp"
 #include "features/chain/anchor/insert_tables.hpp"
 #include "features/chain/anchor/outages.hpp"
 #include "flow/table.hpp"
@@ -50,6 +51,7 @@ struct DecideInput {
     bool state_lost = false;  // a flow that seems new may be old (DP-11)
     Outages* outages = nullptr;  // null: nothing waits
     std::uint64_t now_ns = 0;
+    Draws* draws = nullptr;  // null: no number comes by chance
 };
 
 // Decides, or keeps what the record says as far as it still holds (DP-9, DP-11, DP-28, §5.5), and

@@ -1,58 +1,13 @@
-#include "features/chain/anchor/decide.hpp"
-
-#include <gtest/gtest.h>
+#include "features/chain/testing/test_decide.hpp"
 
 #include <functional>
-
-#include "features/chain/testing/test_host.hpp"
+#include <set>
 
 namespace weir::chain {
 namespace {
 
 using flow::ServiceVerdict;
-
-class DecideTest : public ::testing::Test {
-protected:
-    test::TestHost& host() {
-        if (!host_) host_ = std::make_unique<test::TestHost>(intent);
-        return *host_;
-    }
-    Decided decide(const std::string& port, CallPoint point, const net::FrameBuilder& frame) {
-        dataplane::Packet& p = host().tracked(port, point, frame);
-        flow_ = p.flow;
-        return decide(p, port, point);
-    }
-    Decided decide(dataplane::Packet& p, const std::string& port, CallPoint point) {
-        return chain::decide(*p.flow, {*host().inserts, *host().health, host().port(port), point, p,
-                                       host().flows, false, outages, host().emit.now_ns});
-    }
-    Decided out(std::uint16_t src_port, std::uint8_t flags = net::tcp_syn) {
-        return decide("g1", CallPoint::egress, test::tcp(src_port, 80, flags));
-    }
-    Decided reply(std::uint16_t src_port) {
-        return decide("g1", CallPoint::ingress, test::tcp_reply(src_port, 80));
-    }
-    flow::InsertionDecision record() { return host().flows.insertion(*flow_); }
-    // As a node's order changes it.
-    template <class F>
-    void edit_record(F&& change) {
-        flow::InsertionDecision changed = record();
-        change(changed);
-        ASSERT_TRUE(host().flows.set_insertion(*flow_, changed));
-    }
-    template <class F>
-    void chain(F&& change) {
-        test::edit<ServiceChain>(intent, "c1", std::forward<F>(change));
-    }
-    void publish() { host().apply(intent); }
-
-    model::Snapshot intent = test::two_services();
-    flow::FlowPair* flow_ = nullptr;
-    Outages* outages = nullptr;
-
-private:
-    std::unique_ptr<test::TestHost> host_;
-};
+using test::DecideTest;
 
 TEST_F(DecideTest, AMatchingFlowGetsAPathForBothDirections) {
     const Decided first = out(4000);

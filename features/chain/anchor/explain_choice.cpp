@@ -58,7 +58,9 @@ void choice_rows(std::string_view id, const Plane& plane, const dataplane::Emit&
             row.set("src_port", std::uint64_t{pair.key.tuple.src_port});
             row.set("chain", chain->name);
             row.set("path_selection", model::enum_name(chain->path_selection));
-            row.set("number", flow_number(chain->sci, pair.key.vni, pair.key.tuple));
+            row.set("numbers", model::enum_name(chain->number));
+            if (chain->number == FlowNumbers::hash)  // others are not remembered
+                row.set("number", flow_number(chain->sci, pair.key.vni, pair.key.tuple));
             row.set("paths", path_rows(*chain, emit, plane.host_id, decision.spi));
         });
     }

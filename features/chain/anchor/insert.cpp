@@ -87,8 +87,9 @@ struct Work {
             else ++counters.bypass_l2;  // ARP, multicast, broadcast … (DP-5)
             return;
         }
-        DecideInput input{tables,        *emit.health,           index,      point, p, *emit.flows,
-                          emit.adopts(), &state.waiting.outages, emit.now_ns};
+        DecideInput input{tables,        *emit.health, index,
+                          point,         p,            *emit.flows,
+                          emit.adopts(), &state.waiting.outages, emit.now_ns, &state.draws};
         Decided decided = decide(*p.flow, input);
         if (decided.chain && decided.chain->on_demand) ask_for_path(decided);
         if (decided.what == Decision::wait) [[unlikely]] {

@@ -94,6 +94,7 @@ struct Insert {
         CounterMap<PathCounters> paths;  // by SVNI << 24 | SPI
         OrderBook book;                  // of Orders: what stands when a flow changes its path
         Drains drains;                   // of worker 0
+        Draws draws;                     // numbers of flows that get them by chance
         WaitingRoom waiting;             // packets without a path
         std::uint64_t fragmented = 0;    // too large for their path, cut
         std::uint64_t logged_second_ns = 0;
@@ -102,6 +103,7 @@ struct Insert {
         PathWatch watch;                 // against the limits of their chains
         News news;                       // of paths and chains, for operators
         void open(const dataplane::OpenInput& input) {
+            draws.begin(input.worker);
             book.open(input);
             times.open(input);
         }

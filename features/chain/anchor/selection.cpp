@@ -74,6 +74,13 @@ std::uint32_t flow_number(std::uint32_t sci, std::uint32_t tenant_vni, const net
     return static_cast<std::uint32_t>(net::siphash24(key, bytes) >> 32);
 }
 
+std::uint32_t number_of(const Chain& chain, std::uint32_t tenant_vni, const net::Tuple& tuple,
+                        const Chance& chance) {
+    if (chain.number == FlowNumbers::random && chance.draws)
+        return chance.draws->next(chance.now_ns);
+    return flow_number(chain.sci, tenant_vni, tuple);
+}
+
 namespace {
 
 // Who looks for a path: an anchor, perhaps because a node wants another one than itself.

@@ -5,6 +5,7 @@
 
 #include "base/limits.hpp"
 #include "dataplane/health.hpp"
+#include "features/chain/anchor/draws.hpp"
 #include "features/chain/plane.hpp"
 #include "features/chain/resources.hpp"
 #include "net/packet.hpp"
@@ -35,6 +36,15 @@ private:
 
 // The number of a flow: keyed, and equal for both of its directions and on every host.
 std::uint32_t flow_number(std::uint32_t sci, std::uint32_t tenant_vni, const net::Tuple& tuple);
+
+// What numbers come from where they come by chance.
+struct Chance {
+    Draws* draws = nullptr;  // null: there is none, all numbers are hashes
+    std::uint64_t now_ns = 0;
+};
+// The number that the chain gives the flow now; by chance, another one each time it is asked.
+std::uint32_t number_of(const Chain& chain, std::uint32_t tenant_vni, const net::Tuple& tuple,
+                        const Chance& chance);
 
 // The path of a new or re-selecting flow; null if there is no candidate. Candidates are usable
 // (OBJ-14), not in maintenance, and have a weight. `without_node`: and do not pass this node.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <random>
 #include <set>
@@ -91,6 +92,27 @@ TEST(FlowNumber, IsEqualForBothDirectionsOnly) {
         seen.insert(flow_number(1, 5001, t));
     }
     EXPECT_GE(seen.size(), 1999u);
+}
+
+TEST(Draws, AreSpreadEvenlyAndDifferByWorkerAndTime) {
+    Chain chain;
+    chain.number = FlowNumbers::random;
+    Draws first, second;
+    first.begin(0);
+    second.begin(1);
+    std::array<std::uint32_t, 16> buckets{};
+    std::uint32_t equal = 0;
+    for (std::uint32_t n = 0; n < 16000; ++n) {
+        const std::uint32_t number = number_of(chain, 5001, tuple(1), {&first, n / 7 * 1000});
+        equal += number == number_of(chain, 5001, tuple(1), {&second, n / 7 * 1000});
+        ++buckets[number >> 28];
+    }
+    EXPECT_LE(equal, 1u);
+    for (const std::uint32_t count : buckets) EXPECT_NEAR(count, 1000, 150);
+    Draws once, again;
+    EXPECT_NE(once.next(1), again.next(2));
+    chain.number = FlowNumbers::hash;
+    EXPECT_EQ(number_of(chain, 5001, tuple(1), {&first, 0}), flow_number(0, 5001, tuple(1)));
 }
 
 TEST(FlowNumber, KeepsItsValues) {

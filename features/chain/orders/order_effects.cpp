@@ -1,7 +1,5 @@
 #include "features/chain/orders/order_effects.hpp"
 
-#include "features/chain/anchor/selection.hpp"
-
 namespace weir::chain {
 namespace {
 
@@ -57,7 +55,8 @@ void add(Standing& standing, const Order& order, const Path* path, std::size_t d
 }
 
 const Path* choose(const OrderedFlow& flow, const Chain& chain, std::uint32_t without_node) {
-    const std::uint32_t seat = flow_number(chain.sci, flow.pair.key.vni, flow.pair.key.tuple);
+    const std::uint32_t seat =
+        number_of(chain, flow.pair.key.vni, flow.pair.key.tuple, flow.chance);
     return select_path(chain, flow.plane.host_id, flow.health, seat, without_node);
 }
 

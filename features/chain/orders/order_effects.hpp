@@ -1,4 +1,5 @@
 #pragma once
+#include "features/chain/anchor/selection.hpp"
 #include "features/chain/orders/order_book.hpp"
 #include "features/chain/plane.hpp"
 #include "flow/table.hpp"
@@ -15,6 +16,7 @@ struct OrderedFlow {
     const Plane& plane;
     const dataplane::HealthBoard& health;
     OrderBook& book;
+    Chance chance = {};  // for chains whose flows get their numbers by it
 
     // The chain that the rules gave the flow.
     std::uint32_t ruled_sci() const {

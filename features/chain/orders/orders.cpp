@@ -106,7 +106,8 @@ struct Work {
         flow::FlowPair* pair = nullptr;
         if (const Exit why = find_flow(ctrl, pair); why != accepted) return why;
         OrderedFlow flow{
-            *pair, emit.flows->insertion(*pair), ctrl.flow_handle, plane, *emit.health, state.book};
+            *pair, emit.flows->insertion(*pair), ctrl.flow_handle, plane, *emit.health, state.book,
+            {&state.draws, emit.now_ns}};
         const Chain* chain = plane.chain(flow.record.sci);
         if (!chain) return Exit::not_on_path;
         if (chain->svni != letter.svni) return Exit::wrong_segment;
@@ -189,8 +190,9 @@ struct Work {
         if (order.scope == 0 || order.until_ns == 0 || emit.now_ns < order.until_ns) return;
         flow::FlowPair* pair = emit.flows->at_handle(order.handle);
         if (!pair) return;
-        OrderedFlow flow{*pair,     emit.flows->insertion(*pair), order.handle, plane, *emit.health,
-                         state.book};
+        OrderedFlow flow{
+            *pair, emit.flows->insertion(*pair), order.handle, plane, *emit.health, state.book,
+            {&state.draws, emit.now_ns}};
         end_order(flow, order);
         emit.flows->set_insertion(*pair, flow.record);
         ++state.expired;

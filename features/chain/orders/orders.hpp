@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "dataplane/port_state.hpp"
+#include "features/chain/anchor/draws.hpp"
 #include "features/chain/anchor/path_wanted.hpp"
 #include "features/chain/node/counter_map.hpp"
 #include "features/chain/orders/order_book.hpp"
@@ -48,12 +49,16 @@ struct Orders {
     using Tables = Plane;
     struct State {
         OrderBook book;
+        Draws draws;                                 // numbers of flows that change their path
         std::array<std::uint64_t, 16> applied{};     // by operation
         std::uint64_t embedded = 0, standalone = 0;  // as they came
         std::uint64_t handed_on = 0;                 // to the worker of the flow
         std::uint64_t expired = 0;                   // their time was over
         CounterMap<PathAsked> asked{64};             // by chain that flows were to change to
-        void open(const dataplane::OpenInput& input) { book.open(input); }
+        void open(const dataplane::OpenInput& input) {
+            draws.begin(input.worker);
+            book.open(input);
+        }
     };
 
     static Result<std::shared_ptr<const Tables>> compile(
