@@ -154,6 +154,8 @@ constexpr Help helps[] = {
     {"weir_service_rule_hits_total", "Flows chosen by each service rule."},
     {"weir_service_rule_packets_total", "Packets of flows by service rule."},
     {"weir_service_rule_sessions_total", "Sessions by service rule."},
+    {"weir_service_rule_unknown_chain_total",
+     "Decisions without the chain that the service rule names: the host does not know it."},
     {"weir_service_stale_path_messages_total",
      "Messages about broken paths that were believed here."},
     {"weir_service_stale_path_reports_total", "Messages to anchors about paths that break here."},

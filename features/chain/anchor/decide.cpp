@@ -97,7 +97,7 @@ private:
         const Chain* chain = out_.chain;
         if (out_.what == Decision::cut_off) return;
         out_.new_on_path = false;
-        settle(chain ? without_path(*chain) : Decision::bypass, chain);
+        settle(chain ? without_path(chain->failure_policy) : Decision::bypass, chain);
     }
 
     void settle(Decision what, const Chain* chain, const Path* path = nullptr) {
@@ -171,6 +171,7 @@ private:
         out_.looked_up = !out_.exempt;
         const Target target = out_.exempt ? Target{} : classify();
         out_.rule = target.rule;
+        if (target.rule && target.rule->unknown_chain) return without_chain(target);
         if (!target.chain) return without_services(target);
         const bool same = !out_.fresh && ruled_sci() == target.chain->sci;
         const Chain* chain = same ? plane_.chain(record_.sci) : nullptr;
@@ -208,6 +209,17 @@ private:
     void without_services(const Target& target) {
         start(target, ServiceVerdict::no_service);
         settle(Decision::pass, nullptr);
+    }
+
+    // OBJ-20. What is let pass is remembered: when the chain is known, the rules are others.
+    void without_chain(const Target& target) {
+        out_.unknown_chain = true;
+        const Decision what = without_path(target.rule->failure_policy);
+        settle(what, nullptr);
+        if (what == Decision::bypass) return start(target, ServiceVerdict::no_service);
+        if (what != Decision::cut_off) return;
+        out_.failed = record_.verdict[0] != ServiceVerdict::reset;
+        if (!out_.fresh) start(target, ServiceVerdict::reset);
     }
 
     // DP-28: the source's anchor has applied this chain already.
@@ -262,8 +274,8 @@ private:
         take(chain, path);
     }
 
-    static Decision without_path(const Chain& chain) {
-        switch (chain.failure_policy) {
+    static Decision without_path(FailurePolicy policy) {
+        switch (policy) {
             case FailurePolicy::allow:
                 return Decision::bypass;
             case FailurePolicy::reset:
@@ -285,7 +297,7 @@ private:
 
     void fail(const Chain& chain) {
         if (waits(chain, chain.reselect_midflow ? 0 : record_.spi)) return;
-        const Decision what = without_path(chain);
+        const Decision what = without_path(chain.failure_policy);
         if (what == Decision::no_active_path) return settle(what, &chain);
         if (record_.verdict[0] == ServiceVerdict::redirect) out_.left_spi = record_.spi;
         const ServiceVerdict verdict =
@@ -304,7 +316,7 @@ private:
             out_.failed = true;
             return settle(Decision::bypass, target.chain);
         }
-        settle(without_path(*target.chain), target.chain);
+        settle(without_path(target.chain->failure_policy), target.chain);
         if (out_.what != Decision::cut_off) return;
         out_.failed = true;
         if (!out_.fresh) start(target, ServiceVerdict::reset);

@@ -38,6 +38,7 @@ struct Decided {
     bool exempt = false;                 // a protocol that never has services (DP-5)
     bool new_on_path = false;            // the flow got this path now
     bool failed = false;                 // the failure policy took hold now
+    bool unknown_chain = false;          // nothing more than that is known of the rule's chain
     std::uint64_t outage = 0;            // wait: Outages::key() of what it waits for
 };
 

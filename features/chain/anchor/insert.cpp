@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
 #include "dataplane/cut.hpp"
 #include "dataplane/icmp_reply.hpp"
@@ -108,30 +109,37 @@ struct Work {
     // DP-10: the table is full of flows that stay. A chain treats the packet as where it has no
     // path, for itself; without one it goes no further.
     void without_record(Packet& p, std::uint32_t port, CallPoint point) {
-        const Chain* chain = chain_without_record(p, port, point);
+        const std::optional<FailurePolicy> policy = policy_without_record(p, port, point);
         emit.note(p, "service", "no room for a record");
-        if (!chain) {
+        if (!policy) {
             // Both guests are of this host: the sender's chain has let it pass.
             if ((p.hand.call_points_done & passed_without_record) == 0)
                 exits.take(p, Insert::Exit::table_full);
-        } else if (chain->failure_policy == FailurePolicy::allow) {
+        } else if (*policy == FailurePolicy::allow) {
             p.hand.call_points_done |= passed_without_record;
             ++state.ports[2 * port + static_cast<unsigned>(point)].ct_full;
         } else {
-            if (chain->failure_policy == FailurePolicy::reset) answer_reset(p);
+            if (*policy == FailurePolicy::reset) answer_reset(p);
             exits.take(p, Insert::Exit::ct_full);
         }
     }
 
-    // What has no record may be a reply (DP-11).
-    const Chain* chain_without_record(const Packet& p, std::uint32_t port, CallPoint point) {
-        if (is_exempt(p.tuple)) return nullptr;
+    // Of its chain, if it has one. What has no record may be a reply (DP-11).
+    std::optional<FailurePolicy> policy_without_record(const Packet& p, std::uint32_t port,
+                                                       CallPoint point) {
+        if (is_exempt(p.tuple)) return std::nullopt;
         const bool outgoing = point == CallPoint::egress;
         const bool begins = p.tuple.proto == net::proto_tcp &&
                             (p.headers.tcp_flags & (net::tcp_syn | net::tcp_ack)) == net::tcp_syn;
         const CompiledRule* rule = tables.rules.find(port, p.tuple, outgoing);
         if (!rule && !begins) rule = tables.rules.find(port, p.tuple.reversed(), !outgoing);
-        return rule ? tables.plane->chain(rule->sci) : nullptr;
+        if (!rule) return std::nullopt;
+        if (rule->unknown_chain) {
+            ++state.rules[rule->id].unknown_chain;
+            return rule->failure_policy;
+        }
+        const Chain* chain = tables.plane->chain(rule->sci);
+        return chain ? std::optional(chain->failure_policy) : std::nullopt;
     }
 
     void count(const Packet& p, const Decided& decided, Insert::PortCounters& counters) {
@@ -195,6 +203,7 @@ struct Work {
         Insert::RuleCounters& rule = state.rules[decided.rule->id];
         ++rule.hits;
         rule.sessions += decided.fresh;
+        rule.unknown_chain += decided.unknown_chain;
         rule.last_hit_ns = emit.now_ns;
     }
 

@@ -59,6 +59,7 @@ struct Insert {
         std::uint64_t hits = 0;                // times rules were asked and this one was the answer
         std::uint64_t sessions = 0;            // flows it gave a decision to
         std::uint64_t packets = 0, bytes = 0;  // redirected
+        std::uint64_t unknown_chain = 0;       // times nobody knew the chain (OBJ-20)
         std::uint64_t last_hit_ns = 0;
     };
     struct ChainCounters {

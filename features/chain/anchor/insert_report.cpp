@@ -264,7 +264,9 @@ void rule_row(const CompiledRule& rule, const Plane& plane, Insert::State& state
     Value& row = rows.push(Value::object());
     row.set("name", rule.name);
     row.set("id", rule.id);
-    row.set("action", chain ? "redirect" : "do_not_redirect");
+    row.set("action", chain || rule.unknown_chain ? "redirect" : "do_not_redirect");
+    row.set("unknown_chain", rule.unknown_chain);
+    if (rule.unknown_chain) row.set("failure_policy", model::enum_name(rule.failure_policy));
     row.set("chain", chain ? chain->name : std::string());
     row.set("hits", c.hits);
     row.set("sessions", c.sessions);
@@ -289,6 +291,9 @@ void Insert::counters(const Tables& tables, const State& state, CounterSink& sin
         sink.add("weir_service_rule_sessions_total", {{"rule", rule.name}}, c.sessions);
         sink.add("weir_service_rule_packets_total", {{"rule", rule.name}}, c.packets);
         sink.add("weir_service_rule_bytes_total", {{"rule", rule.name}}, c.bytes);
+        if (c.unknown_chain != 0)
+            sink.add("weir_service_rule_unknown_chain_total", {{"rule", rule.name}},
+                     c.unknown_chain);
     }
     for (const Chain& chain : tables.plane->chains) {
         const ChainCounters& c = state.chains.at(chain.sci);

@@ -55,6 +55,20 @@ TEST(InsertReport, SaysWhetherNodesOfAChainAreAskedIfTheyLive) {
     EXPECT_EQ(ask(host, "chains").items()[0]["liveness"].as_text(), "asked");
 }
 
+TEST(InsertReport, CountsWhatRulesOfUnknownChainsFind) {  // OBJ-20
+    TestHost host(test::remote_path());
+    host.untold_chains = {"c1"};
+    host.apply(test::remote_path());
+    Packet& p = host.tracked("g1", CallPoint::egress, test::tcp(4000, 80));
+    host.insert(p);
+    EXPECT_EQ(test::count(host.insert_exits, Insert::Exit::no_active_path), 1u);
+    EXPECT_EQ(host.insert_state.rules.at(host.inserts->rules.rules()[0].id).unknown_chain, 1u);
+    const Value rules = ask(host, "rules");
+    EXPECT_EQ(rules.items()[0]["action"].as_text(), "redirect");
+    EXPECT_TRUE(rules.items()[0]["unknown_chain"].as_bool());
+    EXPECT_EQ(rules.items()[0]["failure_policy"].as_text(), "block");
+}
+
 TEST(CounterMap, CountsWhatFindsNoRoom) {
     CounterMap<std::uint64_t> map(8);
     for (std::uint64_t number = 1; number <= 100; ++number) ++map[number];

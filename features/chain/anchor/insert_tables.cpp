@@ -40,7 +40,7 @@ std::shared_ptr<const InsertTables> compile_insert(
     const dataplane::CompileInput& input, const std::shared_ptr<const InsertTables>& previous) {
     auto tables = std::make_shared<InsertTables>();
     tables->plane = compile_plane(input, previous ? previous->plane : nullptr);
-    tables->rules = RuleTable::compile(input);
+    tables->rules = RuleTable::compile(input, previous ? &previous->rules : nullptr);
     for (std::uint32_t port = 0; port < input.ports.ports.size(); ++port)
         tables->revisions.push_back(revision_of(*tables, port));
     for (const dataplane::PortEntry& port : input.ports.ports)

@@ -5,7 +5,7 @@
 
 namespace weir::chain {
 
-RuleTable RuleTable::compile(const dataplane::CompileInput& input) {
+RuleTable RuleTable::compile(const dataplane::CompileInput& input, const RuleTable* previous) {
     RuleTable table;
     table.ports_.resize(input.ports.ports.size());
     for (const auto& row : input.snapshot.all<ServiceExclusion>())
@@ -15,8 +15,11 @@ RuleTable RuleTable::compile(const dataplane::CompileInput& input) {
     for (const ServiceRule* rule : dataplane::in_order<ServiceRule>(input.snapshot)) {
         const ServiceChain* chain = input.snapshot.find(rule->chain);
         const auto index = static_cast<std::uint32_t>(table.rules_.size());
-        table.rules_.push_back({rule->name, rule->id, chain ? chain->sci : 0, rule->logged,
-                                dataplane::compile_match(*rule, input.snapshot)});
+        if (chain) table.policies_[chain->name] = chain->failure_policy;
+        table.add({rule->name, rule->id, chain ? chain->sci : 0, rule->logged,
+                   rule->chain && !chain, FailurePolicy::allow,
+                   dataplane::compile_match(*rule, input.snapshot)},
+                  rule->chain.name, previous);
         for (const auto& ref : rule->applied_to_ports) {
             const auto* port = input.ports.find(ref.name);
             if (port && !table.ports_[port->index].excluded)
@@ -25,6 +28,15 @@ RuleTable RuleTable::compile(const dataplane::CompileInput& input) {
     }
     table.give_indices();
     return table;
+}
+
+void RuleTable::add(const CompiledRule& rule, const std::string& chain, const RuleTable* previous) {
+    rules_.push_back(rule);
+    if (!rule.unknown_chain || !previous) return;
+    const auto known = previous->policies_.find(chain);
+    if (known == previous->policies_.end()) return;
+    policies_.insert(*known);
+    rules_.back().failure_policy = known->second;
 }
 
 // Ports that have the same rules share an index.
@@ -57,6 +69,7 @@ std::uint64_t RuleTable::digest(std::uint32_t port) const {
     for (const std::uint32_t index : of_port(port)) {
         const CompiledRule& rule = rules_[index];
         digest.add(rule.id).add(rule.sci).add(rule.match.digest());
+        if (rule.unknown_chain) digest.add(static_cast<std::uint64_t>(rule.failure_policy));
     }
     return digest.value64();
 }

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "base/result.hpp"
 #include "dataplane/rule_index.hpp"
 #include "dataplane/stage.hpp"
+#include "features/chain/words.hpp"
 
 namespace weir::chain {
 
@@ -16,6 +18,10 @@ struct CompiledRule {
     std::uint32_t id = 0;
     std::uint32_t sci = 0;  // 0: do not redirect
     bool logged = false;
+    // The chain that it names is not known here: what that did with packets it could not serve,
+    // when it was known last; allow if it never was (OBJ-20).
+    bool unknown_chain = false;
+    FailurePolicy failure_policy = FailurePolicy::allow;
     dataplane::FlowMatch match;
 
     friend bool operator==(const CompiledRule&, const CompiledRule&) = default;
@@ -24,7 +30,8 @@ struct CompiledRule {
 // The service rules of each guest port of this host, in the order they are looked at (OBJ-18).
 class RuleTable {
 public:
-    static RuleTable compile(const dataplane::CompileInput& input);
+    // `previous`: the table before, which may know more of chains; or null.
+    static RuleTable compile(const dataplane::CompileInput& input, const RuleTable* previous);
 
     // The first rule of the port that means the flow; null: none. `tuple` is the initiator's,
     // `outgoing`: the guest of the port is the initiator.
@@ -41,6 +48,7 @@ public:
 
 private:
     void give_indices();
+    void add(const CompiledRule& rule, const std::string& chain, const RuleTable* previous);
 
     struct PortRules {
         std::vector<std::uint32_t> rules;  // indices, none if excluded
@@ -51,6 +59,8 @@ private:
         }
     };
     std::vector<CompiledRule> rules_;  // by section, priority, name
+    // Of the chains that these rules name, as they are or were last.
+    std::map<std::string, FailurePolicy> policies_;
     std::vector<PortRules> ports_;     // by port index
 };
 

@@ -59,6 +59,7 @@ public:
         plan(intent, name_, snapshot);
         for (const auto& [path, resource] : kept.all<ServicePath>())
             if (!snapshot.find<ServicePath>(path)) snapshot.put(resource);
+        for (const std::string& chain : untold_chains) snapshot.erase<ServiceChain>(chain);
         std::vector<dataplane::AttachedPort> open;
         for (const auto& [name, port] : intent.all<model::Port>())
             if (port.host.name == name_) open.push_back(attach(name));
@@ -141,6 +142,7 @@ public:
     // Ends the burst: what stages sent or forgot takes effect.
     void end_burst() { emit.flush(); }
 
+    std::vector<std::string> untold_chains;  // that rules name and the host does not know
     std::vector<Packet*> to_workers, to_engines, released;
     std::uint32_t last_worker = 0;
 
