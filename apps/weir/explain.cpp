@@ -198,7 +198,7 @@ void print_why(const Value& why) {
             in ? text_of(path["from"]) + " – " + text_of(path["to"]) : std::string();
         const char* what = path["chosen"].as_bool()      ? "this one"
                            : in                          ? ""
-                           : path["avoided"].as_bool()   ? "above the chain's limits"
+                           : path["avoided"].as_bool()   ? "above its limits"
                            : path["candidate"].as_bool() ? "another class is better"
                                                          : "not usable";
         table.add({"   ", path["path"].as_text(), text_of(path["spi"]), text_of(path["weight"]),

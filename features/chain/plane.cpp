@@ -113,6 +113,7 @@ Path make_path(const CompileInput& input, const LocalPorts& local, const Service
     path.maintenance = planned.maintenance;
     path.drain_s = planned.drain_s;
     path.weight = planned.weight;
+    path.above_limits = planned.above_limits;
     path.load = load_of(input, planned);
     for (const PathHop& hop : planned.forward) path.hops[0].push_back(make_hop(input, local, hop));
     for (const PathHop& hop : planned.reverse) path.hops[1].push_back(make_hop(input, local, hop));

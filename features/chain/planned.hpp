@@ -65,6 +65,7 @@ struct ServicePath {
     std::uint32_t weight = 0;
     bool maintenance = false;
     std::uint32_t drain_s = 0;
+    std::uint32_t above_limits = 0;
     FailurePolicy failure_policy = FailurePolicy::block;
     std::vector<PathHop> forward;
     std::vector<PathHop> reverse;
@@ -84,6 +85,9 @@ struct ServicePath {
             field(&ServicePath::maintenance, "maintenance", "New flows avoid the path."),
             field(&ServicePath::drain_s, "drain_s",
                   "How long flows may stay on it in maintenance; 0: for ever."),
+            field(&ServicePath::above_limits, "above_limits",
+                  "Limits that nodes of the path do not keep and are drained for: new flows get a "
+                  "path with fewer, as far as there is one."),
             field(&ServicePath::failure_policy, "failure_policy",
                   "What hosts on the way do with packets that cannot go on (HD-7)."),
             field(&ServicePath::forward, "forward", "Hops of the flow's initiator.")

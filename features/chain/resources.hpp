@@ -88,7 +88,8 @@ struct ServiceProfile {
             field(&ServiceProfile::loss_limit_permille, "loss_limit_permille",
                   "The same for packets that do not come back.", 0, 1000),
             field(&ServiceProfile::limit_action, "limit_action",
-                  "What becomes of nodes above these limits: alarm or drain."));
+                  "What becomes of nodes above these limits: alarm or drain, as latency_action "
+                  "of a service-node says."));
     }
 };
 
@@ -191,7 +192,7 @@ struct ServiceNode {
             field(
                 &ServiceNode::latency_action, "latency_action",
                 "What becomes of a slow or lossy node. alarm: an event; drain: new flows avoid it "
-                "as well, until it is not so any more."),
+                "as well while there are others, until it is not so any more."),
             field(&ServiceNode::loss_limit_permille, "loss_limit_permille",
                   "How many packets of a thousand the node may keep; above it for ten seconds, it "
                   "is lossy. A firewall's verdicts count as well. 0: no limit.",

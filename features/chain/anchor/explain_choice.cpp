@@ -25,8 +25,7 @@ Value path_rows(const Chain& chain, const dataplane::Emit& emit, std::uint32_t h
         row.set("takes_part", choice.takes_part);
         row.set("weight", choice.weight);
         row.set("load", choice.path->load);
-        row.set("avoided", emit.health->avoided_paths().contains(choice.path->svni,
-                                                                 choice.path->spi));
+        row.set("avoided", limits_missed(*choice.path, *emit.health) != 0);
         row.set("ordered_share", ordered_share(*choice.path, *emit.health));
         row.set("crossings", std::uint64_t{choice.path->crossings});
         row.set("nodes_here", std::uint64_t{choice.path->nodes_here});

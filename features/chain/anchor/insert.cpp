@@ -327,9 +327,11 @@ struct Work {
         dataplane::send_onward(p, *reset, emit);
     }
 
-    // PS-10: where a flow has no path, and where the one it got is as busy as may be.
+    // PS-10: where a flow has no path, and where the one it got is as busy as may be, or above
+    // limits.
     void ask_for_path(const Decided& decided) {
-        const bool busy = decided.new_on_path && decided.path->load >= spill_load;
+        const bool busy = decided.new_on_path && (decided.path->load >= spill_load ||
+                                                  decided.path->above_limits != 0);
         if (!busy && (decided.path || decided.what == Decision::pass ||
                       decided.what == Decision::foreign || decided.what == Decision::exempt ||
                       decided.what == Decision::drop || decided.what == Decision::reset))

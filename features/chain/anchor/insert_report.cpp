@@ -166,7 +166,7 @@ void path_rows(const Chain& chain, const Plane& plane, Insert::State& state, con
         Value& row = rows.push(Value::object());
         path_row(path, plane, emit, row);
         row.set("use", "anchored");
-        row.set("avoided", emit.health->avoided_paths().contains(path.svni, path.spi));
+        row.set("avoided", limits_missed(path, *emit.health) != 0);
         if (const auto time = state.times.find(path_number(path))) {
             row.set("watched_sent", time->sent);
             row.set("watched_returned", time->returned);

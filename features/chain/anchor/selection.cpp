@@ -52,6 +52,10 @@ std::uint32_t ordered_share(const Path& path, const dataplane::HealthBoard& heal
     return share;
 }
 
+std::uint32_t limits_missed(const Path& path, const dataplane::HealthBoard& health) {
+    return path.above_limits + (health.avoided_paths().contains(path.svni, path.spi) ? 1u : 0u);
+}
+
 std::uint16_t Ranges::pick(std::uint32_t number) const {
     // number / 2^32 of the whole width; 96 bits do not occur as weights sum below 2^40.
     const std::uint64_t whole = total_ >> 32, rest = total_ & 0xffffffff;
@@ -88,11 +92,11 @@ struct Asker {
     std::uint32_t this_host;
     const dataplane::HealthBoard& health;
     std::uint32_t without_node = 0;  // 0: none
-    bool avoiding = false;           // what is above the chain's limits
+    std::uint32_t may_miss = ~0u;    // so many limits
 };
 
 bool is_candidate(const Path& path, const Asker& asker) {
-    if (asker.avoiding && asker.health.avoided_paths().contains(path.svni, path.spi)) return false;
+    if (limits_missed(path, asker.health) > asker.may_miss) return false;
     return !path.maintenance && path.weight != 0 &&
            is_usable(path, asker.this_host, asker.health) &&
            (asker.without_node == 0 || !passes(path, asker.without_node));
@@ -114,12 +118,15 @@ std::optional<Class> best_class(const Chain& chain, const Asker& asker, std::uin
     return best;
 }
 
-// Paths above their limits are left to those who find no other.
+// Paths above their limits are left to those who find no other, and so are the worse of these.
 Asker avoiding(const Chain& chain, Asker asker) {
-    if (asker.health.avoided_paths().size() == 0) return asker;
-    asker.avoiding = true;
-    const auto good = [&](const Path& path) { return is_candidate(path, asker); };
-    asker.avoiding = std::ranges::any_of(chain.paths, good);
+    std::uint32_t most = 0, least = ~0u;
+    for (const Path& path : chain.paths) most = std::max(most, limits_missed(path, asker.health));
+    if (most == 0) return asker;
+    for (const Path& path : chain.paths)
+        if (const std::uint32_t missed = limits_missed(path, asker.health); missed < least)
+            if (is_candidate(path, asker)) least = missed;
+    asker.may_miss = least;
     return asker;
 }
 

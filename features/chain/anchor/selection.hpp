@@ -46,8 +46,12 @@ struct Chance {
 std::uint32_t number_of(const Chain& chain, std::uint32_t tenant_vni, const net::Tuple& tuple,
                         const Chance& chance);
 
+// How many limits the path does not keep, or its nodes, that new flows are to avoid it for.
+std::uint32_t limits_missed(const Path& path, const dataplane::HealthBoard& health);
+
 // The path of a new or re-selecting flow; null if there is no candidate. Candidates are usable
-// (OBJ-14), not in maintenance, and have a weight. `without_node`: and do not pass this node.
+// (OBJ-14), not in maintenance, have a weight, and miss no more limits than others. `without_node`:
+// and do not pass this node.
 const Path* select_path(const Chain& chain, std::uint32_t this_host,
                         const dataplane::HealthBoard& health, std::uint32_t number,
                         std::uint32_t without_node = 0);

@@ -282,6 +282,35 @@ TEST(AvoidingSelection, WhereDistanceCountsAnOverloadedClassGivesWay) {
     EXPECT_EQ(far.count("n3n6") + far.count("n3n2"), 0u);
 }
 
+// A node that is drained for being slow never leaves a chain without a path.
+TEST(AvoidingSelection, NodesAboveTheirLimitsAreForThoseWhoFindNoOther) {
+    test::TestHost host(test::two_services());
+    Chain chain = host.chain(1);
+    const auto path = [&](const std::string& name) -> Path& {
+        for (Path& one : chain.paths)
+            if (one.hops[0][0].node + one.hops[0][1].node == name) return one;
+        return chain.paths.front();
+    };
+    const auto taken = [&] {
+        std::set<std::string> out;
+        for (const auto& row : shares(chain, *host.health, 1, 500)) out.insert(row.first);
+        return out;
+    };
+    using Names = std::set<std::string>;
+    path("n1n2").above_limits = path("n3n2").above_limits = 1;
+    EXPECT_EQ(taken(), (Names{"n1n6", "n3n6"}));
+    for (Path& one : chain.paths) ++one.above_limits;
+    EXPECT_EQ(taken(), (Names{"n1n6", "n3n6"})) << "all are bad: the least bad";
+    path("n1n6").maintenance = true;
+    host.health->avoided_paths().add(9001, path("n3n6").spi, 1'000'000'000, 0);
+    EXPECT_EQ(taken(), (Names{"n1n2", "n3n2", "n3n6"})) << "its own limits and its nodes' alike";
+    host.set_node(6, false);
+    EXPECT_EQ(taken(), (Names{"n1n2", "n3n2"})) << "better slow than not at all";
+    const auto choice = choices(chain, 1, *host.health);
+    for (const Choice& one : choice)
+        EXPECT_EQ(one.takes_part, one.path->hops[0][1].node == "n2") << one.path->name;
+}
+
 TEST(AvoidingSelection, PathsAboveTheirLimitsAreForThoseWhoFindNoOther) {
     test::TestHost host(test::two_services());
     const Chain& chain = host.chain(1);

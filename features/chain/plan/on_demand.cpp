@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include "dataplane/digest.hpp"
@@ -49,13 +50,19 @@ bool is_tap(const Snapshot& intent, const model::Ref<ServiceProfile>& ref) {
     return profile && profile->action == HopAction::copy;
 }
 
+// Limits that the node does not keep.
+std::uint32_t limits_missed(const ServiceNode& node, const Snapshot& reported) {
+    const auto* status = reported.find<ServiceNodeStatus>(node.name);
+    return status ? std::uint32_t{status->slow} + std::uint32_t{status->lossy} : 0;
+}
+
 // Up, not about to leave, and with a share of new flows.
-bool is_eligible(const ServiceNode& node, const Snapshot& reported) {
+bool is_well(const ServiceNode& node, const Snapshot& reported) {
     if (node.maintenance || node.weight == 0) return false;
     const auto* status = reported.find<ServiceNodeStatus>(node.name);
-    return !status || (status->state == NodeState::up && status->attached && !status->slow &&
-                       !status->lossy);
+    return !status || (status->state == NodeState::up && status->attached);
 }
+
 
 // How many paths pass each node, of what the chain has already.
 std::map<std::uint32_t, std::size_t> uses_of(const Snapshot& reported, const std::string& chain) {
@@ -67,8 +74,8 @@ std::map<std::uint32_t, std::size_t> uses_of(const Snapshot& reported, const std
 }
 
 // The nodes in turn, each as often as its weight says; of equal ones that on the host where the
-// packets are, then the lower number. Empty: a service has none left. Where no tap is well any will
-// do.
+// packets are, then the lower number. What is slow or lossy has its turn where nothing better is
+// left. Empty: a service has none left. Where no tap is well any will do.
 std::vector<std::uint32_t> pick(const Snapshot& intent, const Snapshot& reported,
                                 const ServiceChain& chain, std::string_view host) {
     const auto uses = uses_of(reported, chain.name);
@@ -77,18 +84,19 @@ std::vector<std::uint32_t> pick(const Snapshot& intent, const Snapshot& reported
     for (const auto& ref : chain.forward) {
         const ServiceProfile* profile = intent.find(ref);
         const ServiceNode* best = nullptr;
-        std::tuple<bool, double, bool, std::uint32_t> best_rank;
+        std::tuple<bool, std::uint32_t, double, bool, std::uint32_t> best_rank;
         for (const auto& row : intent.all<ServiceNode>()) {
             const ServiceNode& node = row.second;
             if (!profile || node.service != profile->service ||
                 node.service_segment != chain.service_segment ||
                 std::ranges::find(out, node.id) != out.end())
                 continue;
-            const bool well = is_eligible(node, reported);
+            const bool well = is_well(node, reported);
             if (!well && !is_tap(intent, ref)) continue;
             const auto used = uses.find(node.id);
             const double turns = used == uses.end() ? 0 : static_cast<double>(used->second);
-            const std::tuple rank{!well, (turns + 1) / std::max<double>(node.weight, 1),
+            const std::tuple rank{!well, limits_missed(node, reported),
+                                  (turns + 1) / std::max<double>(node.weight, 1),
                                   node.host.name != at, node.id};
             if (best && rank >= best_rank) continue;
             best = &node;
@@ -161,19 +169,30 @@ bool prune(const Snapshot& intent, const ServiceChain& chain, Snapshot& reported
     return any || too_many;
 }
 
-bool is_eligible(const Snapshot& intent, const Snapshot& reported, const ServiceChain& chain,
-                 const Nodes& nodes) {
-    if (nodes.size() != chain.forward.size()) return false;
+// Limits that the nodes together do not keep; empty: one of them takes no new flows.
+std::optional<std::uint32_t> limits_missed(const Snapshot& intent, const Snapshot& reported,
+                                           const ServiceChain& chain, const Nodes& nodes) {
+    if (nodes.size() != chain.forward.size()) return std::nullopt;
+    std::uint32_t missed = 0;
     for (std::size_t i = 0; i < nodes.size(); ++i) {
         const ServiceNode* node = node_of(intent, nodes[i]);
-        if (!node || (!is_tap(intent, chain.forward[i]) && !is_eligible(*node, reported)))
-            return false;
+        if (!node) return std::nullopt;
+        if (is_tap(intent, chain.forward[i])) continue;
+        if (!is_well(*node, reported)) return std::nullopt;
+        missed += limits_missed(*node, reported);
     }
-    return true;
+    return missed;
 }
 
-// Room for one more of the host: of what it has, the oldest whose nodes take no new flows goes.
-// False: all that it has is good.
+// Whether new flows are as well off there as with `picked`.
+bool is_as_good(const Snapshot& intent, const Snapshot& reported, const ServiceChain& chain,
+                const Nodes& nodes, const Nodes& picked) {
+    const auto missed = limits_missed(intent, reported, chain, nodes);
+    return missed && *missed <= limits_missed(intent, reported, chain, picked).value_or(0);
+}
+
+// Room for one more of the host: of what it has, the oldest that is worse goes. False: all that it
+// has is good.
 bool make_room(const Snapshot& intent, Snapshot& reported, const ServiceChain& chain,
                const ServicePathWanted& wanted) {
     std::map<std::uint64_t, const ServicePathWanted*> own;
@@ -182,14 +201,14 @@ bool make_room(const Snapshot& intent, Snapshot& reported, const ServiceChain& c
             own.emplace(row.second.number, &row.second);
     if (own.size() < most_of_host) return true;
     for (const auto& [number, one] : own) {
-        if (is_eligible(intent, reported, chain, one->nodes)) continue;
+        if (is_as_good(intent, reported, chain, one->nodes, wanted.nodes)) continue;
         return erase(reported, {one->name});
     }
     return false;
 }
 
-// Where there are as many combinations as may be: one that others have, of good nodes and with the
-// fewest hosts. If there is none, the oldest whose nodes take no new flows makes room for `picked`.
+// Where there are as many combinations as may be: one that others have, of nodes as good as picked
+// ones and with the fewest hosts. If there is none, the oldest that is worse makes room.
 // Empty: the host has all that there is.
 Nodes shared(const Snapshot& intent, Snapshot& reported, const ServiceChain& chain,
              std::string_view host, Nodes picked) {
@@ -199,7 +218,7 @@ Nodes shared(const Snapshot& intent, Snapshot& reported, const ServiceChain& cha
     const std::pair<const Nodes, Combination>* best = nullptr;
     const std::pair<const Nodes, Combination>* worst = nullptr;
     for (const auto& one : combinations) {
-        if (!is_eligible(intent, reported, chain, one.first)) {
+        if (!is_as_good(intent, reported, chain, one.first, picked)) {
             if (!worst || one.second.oldest < worst->second.oldest) worst = &one;
         } else if (!one.second.is_asked && (!best || one.second.hosts < best->second.hosts)) {
             best = &one;
@@ -209,6 +228,17 @@ Nodes shared(const Snapshot& intent, Snapshot& reported, const ServiceChain& cha
     if (!worst) return {};
     erase(reported, worst->second.names);
     return picked;
+}
+
+// Where all is slow or lossy, one path more of that is no help.
+bool has_as_slow(const Snapshot& intent, const Snapshot& reported, const ServiceChain& chain,
+                 std::string_view host, const Nodes& picked) {
+    if (limits_missed(intent, reported, chain, picked).value_or(0) == 0) return false;
+    return std::ranges::any_of(reported.all<ServicePathWanted>(), [&](const auto& row) {
+        const ServicePathWanted& one = row.second;
+        return one.chain == chain.name && one.host == host &&
+               is_as_good(intent, reported, chain, one.nodes, picked);
+    });
 }
 
 std::uint64_t next_number(const Snapshot& reported) {
@@ -233,6 +263,7 @@ bool answer(const model::Value& event, std::string_view host, const Snapshot& in
     const Nodes picked = pick(intent, reported, *chain, host);
     if (picked.empty()) return false;
     const bool pruned = prune(intent, *chain, reported);
+    if (has_as_slow(intent, reported, *chain, host, picked)) return pruned;
     wanted.nodes = shared(intent, reported, *chain, host, picked);
     // It has asked again before the answer came, or finds unusable what there is.
     const bool is_new =

@@ -76,6 +76,31 @@ TEST_F(OnDemand, TurnsFollowWeights) {
     EXPECT_EQ(uses[3], 1);
 }
 
+TEST_F(OnDemand, WhoIsSlowIsPickedWhereNobodyElseIsLeft) {
+    const auto set = [&](const std::string& name, std::uint32_t id, bool slow, bool lossy) {
+        ServiceNodeStatus status;
+        status.name = name;
+        status.node_id = id;
+        status.slow = slow;
+        status.lossy = lossy;
+        reported.put(status);
+    };
+    test::edit<ServiceChain>(intent, "c1", [](ServiceChain& c) { c.max_static_paths = 2; });
+    set("n3", 3, true, false);
+    EXPECT_TRUE(ask("h1"));
+    EXPECT_EQ(last().at(0), 1u);
+    set("n1", 1, true, true);
+    EXPECT_TRUE(ask("h1")) << "what it has is worse now";
+    EXPECT_EQ(last().at(0), 3u) << "the least bad";
+    const std::size_t before = count();
+    for (int i = 0; i < 5; ++i) EXPECT_FALSE(ask("h1")) << "nothing better is to be had";
+    EXPECT_EQ(count(), before);
+    set("n1", 1, false, false);
+    EXPECT_FALSE(ask("h1")) << "it has that one already";
+    EXPECT_TRUE(ask("h2"));
+    EXPECT_EQ(last().at(0), 1u);
+}
+
 TEST_F(OnDemand, WhoIsDownOrLeavesIsNotPicked) {
     set_state("n3", 3, NodeState::down);
     test::edit<ServiceNode>(intent, "n2", [](ServiceNode& n) { n.maintenance = true; });

@@ -145,21 +145,20 @@ std::uint8_t epoch_of(const ServicePath& path) {
     return static_cast<std::uint8_t>(digest.value64());
 }
 
-// New flows go elsewhere: the operator says so, or the node is slow or lossy and is to be drained
-// then.
-bool is_avoided(const Work& work, const ServiceNode& node) {
-    if (node.maintenance) return true;
+// New flows go elsewhere, as far as there is an elsewhere: every anchor judges that for itself, as
+// nodes that keep their limits may be down, or out of its reach.
+std::uint32_t above_limits(const Work& work, const ServiceNode& node) {
     const auto* status = work.intent.find<ServiceNodeStatus>(node.name);
     const NodeLimits limits = limits_of(work.intent, node);
-    return status && status->node_id == node.id && limits.action == LatencyAction::drain &&
-           ((status->slow && limits.latency_us != 0) || (status->lossy && limits.loss != 0));
+    if (!status || status->node_id != node.id || limits.action != LatencyAction::drain) return 0;
+    return (status->slow && limits.latency_us != 0 ? 1u : 0u) +
+           (status->lossy && limits.loss != 0 ? 1u : 0u);
 }
 
-// The shortest of the deadlines.
-void add_maintenance(const Work& work, ServicePath& path, const ServiceNode& node) {
-    if (!is_avoided(work, node)) return;
-    path.maintenance = true;
+// New flows go elsewhere or nowhere: the operator says so. The shortest of the deadlines.
+void add_maintenance(ServicePath& path, const ServiceNode& node) {
     if (!node.maintenance) return;
+    path.maintenance = true;
     if (path.drain_s == 0 || (node.drain_s != 0 && node.drain_s < path.drain_s))
         path.drain_s = node.drain_s;
 }
@@ -179,10 +178,14 @@ ServicePath make_path(const Work& work, const std::vector<std::uint32_t>& forwar
         path.reverse = own_reverse(work, forward);
     }
     path.weight = weight_of(work, path.forward);
+    std::set<std::uint32_t> passed;
     for (const auto* hops : {&path.forward, &path.reverse})
         for (const PathHop& hop : *hops)
-            if (hop.action != HopAction::copy)
-                add_maintenance(work, path, *work.nodes.at(hop.node_id));
+            if (hop.action != HopAction::copy && passed.insert(hop.node_id).second) {
+                const ServiceNode& node = *work.nodes.at(hop.node_id);
+                add_maintenance(path, node);
+                path.above_limits += above_limits(work, node);
+            }
     path.epoch = epoch_of(path);
     return path;
 }

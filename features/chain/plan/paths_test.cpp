@@ -160,6 +160,38 @@ TEST(StaticPaths, OwnReplyProfilesUseTheForwardNodesWhereTheyFit) {
     }
 }
 
+TEST(StaticPaths, NodesAboveTheirLimitsAreLeftToThoseWhoFindNoOther) {
+    model::Snapshot intent = test::two_services();
+    ServiceNodeStatus status;
+    status.name = "n2";
+    status.node_id = 2;
+    status.slow = status.lossy = true;
+    intent.put(status);
+    const auto limit = [&](LatencyAction action, std::uint16_t loss) {
+        test::edit<ServiceNode>(intent, "n2", [&](ServiceNode& n) {
+            n.latency_limit_us = 1000;
+            n.latency_action = action;
+            n.loss_limit_permille = loss;
+        });
+    };
+    const auto marks = [&] {
+        std::set<std::pair<bool, std::uint32_t>> out;  // passes n2, limits missed
+        for (const ServicePath& path : paths_of(intent, "c1")) {
+            EXPECT_FALSE(path.maintenance) << "nobody said so";
+            out.emplace(path.forward[1].node_id == 2, path.above_limits);
+        }
+        return out;
+    };
+    using Marks = std::set<std::pair<bool, std::uint32_t>>;
+    EXPECT_EQ(marks(), (Marks{{false, 0}, {true, 0}})) << "it has no limits";
+    limit(LatencyAction::alarm, 10);
+    EXPECT_EQ(marks(), (Marks{{false, 0}, {true, 0}}));
+    limit(LatencyAction::drain, 0);
+    EXPECT_EQ(marks(), (Marks{{false, 0}, {true, 1}})) << "once, though replies pass it too";
+    limit(LatencyAction::drain, 10);
+    EXPECT_EQ(marks(), (Marks{{false, 0}, {true, 2}}));
+}
+
 TEST(StaticPaths, NodesInMaintenanceMarkTheirPaths) {
     model::Snapshot intent = test::two_services();
     test::edit<ServiceNode>(intent, "n2", [](ServiceNode& n) { n.maintenance = true; });
