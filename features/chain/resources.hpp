@@ -16,7 +16,8 @@ inline constexpr std::uint16_t max_hold_packets = 64;  // of a flow
 inline constexpr std::uint32_t max_hold_ms = 10'000;
 inline constexpr std::uint16_t on_demand_hold_packets = 16;  // PS-10, where nothing else is said
 inline constexpr std::uint32_t on_demand_hold_ms = 50;
-inline constexpr std::uint32_t max_latency_limit_us = 8'000'000;
+// A packet that is away for longer counts as lost and is not timed: no limit above could be missed.
+inline constexpr std::uint32_t max_latency_limit_us = 1'000'000;
 
 // Something a vendor's nodes can do (OBJ-1).
 struct Service {
@@ -186,8 +187,9 @@ struct ServiceNode {
                   "New flows avoid the node, flows on it stay, as long as drain_s says."),
             field(&ServiceNode::latency_limit_us, "latency_limit_us",
                   "How long 99 of 100 packets may take through the node; above it for ten seconds, "
-                  "it is slow. 0: no limit.",
-                  0, 8'000'000)
+                  "it is slow. 0: no limit. At most a second: what is away for longer is lost to "
+                  "whoever times it.",
+                  0, max_latency_limit_us)
                 .unit("µs"),
             field(
                 &ServiceNode::latency_action, "latency_action",
@@ -286,7 +288,7 @@ struct ServiceChain {
             field(&ServiceChain::latency_limit_us, "latency_limit_us",
                   "How long 99 of 100 packets may take from their anchor through a path and back, "
                   "as each anchor sees it; above it for ten seconds, the path is slow. 0: no "
-                  "limit.",
+                  "limit. At most a second, as at a service-node.",
                   0, max_latency_limit_us)
                 .unit("µs"),
             field(&ServiceChain::loss_limit_permille, "loss_limit_permille",

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "features/chain/resources.hpp"
+
 namespace weir::chain {
 namespace {
 
@@ -43,6 +45,12 @@ TEST(SlowWatch, TwoWindowsAboveTheLimitAreSlowAndTwoBelowAreNot) {
     EXPECT_EQ(node.window(100, 10), Change::none);
     EXPECT_EQ(node.window(100, 10), Change::fast);
     EXPECT_FALSE(node.watch.slow());
+}
+
+TEST(SlowWatch, TheLargestLimitIsMissedByWhatIsStillTimed) {
+    Node node;
+    EXPECT_EQ(node.window(100, 999'999, max_latency_limit_us), Change::none);
+    EXPECT_EQ(node.window(100, 999'999, max_latency_limit_us), Change::slow);
 }
 
 TEST(SlowWatch, OneBadWindowIsNone) {
