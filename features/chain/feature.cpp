@@ -20,11 +20,6 @@ bool passes(const model::Snapshot& plan, const std::string& name, std::string_vi
                     std::ranges::any_of(path->reverse, is_here));
 }
 
-bool remember(const features::Occasion& occasion, model::Snapshot& reported) {
-    const bool changed = forget_links_of_others(occasion, reported);
-    return remember_leaving_nodes(occasion, reported) || changed;
-}
-
 constexpr features::Order order_of_paths[] = {{"service-path", "service-path-use", passes}};
 
 }  // namespace
@@ -39,6 +34,12 @@ const features::Feature feature{"chain",
                                 answer,
                                 nodes_of_lingering_paths,
                                 remember};
+
+bool remember(const features::Occasion& occasion, model::Snapshot& reported) {
+    bool changed = forget_links_of_others(occasion, reported);
+    changed |= remember_leaving_nodes(occasion, reported);
+    return forget_unasked_nodes(occasion, reported) || changed;
+}
 
 // Rules of a chain none of whose paths is ready: its flows would meet the failure policy.
 std::vector<model::ResourceKey> waiting_rules(const model::Snapshot& planned,

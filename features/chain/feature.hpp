@@ -19,10 +19,12 @@ bool answer_about_node(const model::Value& event, std::string_view host,
                        const model::Snapshot& intent, model::Snapshot& reported);
 bool answer(const model::Value& event, std::string_view host, const model::Snapshot& intent,
             model::Snapshot& reported);
-// Where nodes are, and which ports they have, changes what is known of their links
-// (plan/node_status.cpp).
+bool remember(const features::Occasion& occasion, model::Snapshot& reported);
+// The parts of it: links of where nodes were, or of ports they have no more; nodes that count as
+// down and that nobody asks any more whether they live (plan/node_status.cpp); nodes that operators
+// deleted (plan/leaving.cpp).
 bool forget_links_of_others(const features::Occasion& occasion, model::Snapshot& reported);
-// Nodes that operators deleted (plan/leaving.cpp).
+bool forget_unasked_nodes(const features::Occasion& occasion, model::Snapshot& reported);
 bool remember_leaving_nodes(const features::Occasion& occasion, model::Snapshot& reported);
 
 }  // namespace weir::chain

@@ -307,6 +307,14 @@ void judge(const LocalNode& node, std::size_t n, const Tables& tables, State& st
     if (node.mode == NodeMode::aware) ask_alone(node, tables.nodes, slot, emit);
 }
 
+// Liveness was switched off: what was known then says nothing now, and nothing when it is on again.
+void forget_verdict(const LocalNode& node, NodeSlot& slot, State& state, Emit& emit) {
+    if (slot.judge.verdict() == Judge::Verdict::unknown) return;
+    slot.judge = {};
+    slot.asked_ns.store(0, std::memory_order_release);
+    set_health(node.id, true, state, emit);
+}
+
 bool judged_here(const LocalNode& node, std::uint32_t worker) {
     return node.realised() && !node.vnics[0].foreign && node.vnics[0].polling_worker == worker;
 }
@@ -478,6 +486,7 @@ void Liveness::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&,
         }
         begin_watch(node, n, state, emit.now_ns);
         if (node.liveness_support) judge(node, n, tables, state, emit);
+        else forget_verdict(node, state.binding.slot(n), state, emit);
         watch_node(node, n, state, emit);
     }
     send_publications(tables, state, emit);

@@ -294,6 +294,27 @@ TEST(Liveness, NodesThatPromiseNothingAreNotAsked) {
     EXPECT_EQ(w.machine.health.get(l2_node), State::up);  // heartbeats need no promise
 }
 
+TEST(Liveness, SwitchedOffItForgetsWhoWasDown) {
+    Living w;
+    w.run(2000);
+    w.aware_hung = true;
+    ASSERT_NE(w.until(aware_node, State::down, 2000), 0u);
+    w.engine.publish(two_services());
+    w.run(10);
+    EXPECT_EQ(w.machine.health.get(aware_node), State::up);
+    w.run(40'000);
+    EXPECT_EQ(w.machine.health.get(aware_node), State::up);
+    EXPECT_EQ(w.events("node-down"), 1u);
+    w.engine.publish(node_intent());
+    w.run(10);
+    EXPECT_EQ(w.machine.health.get(aware_node), State::up) << "until it is known not to be";
+    const std::uint64_t again = w.until(aware_node, State::down, 2000);
+    EXPECT_GT(again, 500u);
+    EXPECT_LE(again, 1000u);
+    w.aware_hung = false;
+    EXPECT_NE(w.until(aware_node, State::up, 5000), 0u) << "the first hold-up again";
+}
+
 TEST(Liveness, NodesWithoutOpenPortsAreNotJudged) {
     const model::Snapshot intent = node_intent();
     Machine machine;

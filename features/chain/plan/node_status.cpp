@@ -40,17 +40,17 @@ ServiceNodeStatus status_of(const ServiceNode& node, const Snapshot& reported) {
 
 // Hosts remember the last one by the node's number, longer than the node is there, or this
 // controller (LV-8): whatever is new must be greater than all that anybody said before. `heard_s`
-// is when this controller heard of the event, in seconds since 1970.
-void set_generation(ServiceNodeStatus& status, const Value& event, const Snapshot& reported) {
+// is when this controller heard of it, in seconds since 1970.
+void set_generation(ServiceNodeStatus& status, std::uint64_t heard_s, const Snapshot& reported) {
     std::uint64_t last = status.generation;
     for (const auto& [name, one] : reported.all<ServiceNodeStatus>())
         if (name == status.name || one.node_id == status.node_id)
             last = std::max(last, one.generation);
-    status.generation = std::max(last + 1, event["heard_s"].as_uint() << 8);
+    status.generation = std::max(last + 1, heard_s << 8);
 }
 
 bool keep(ServiceNodeStatus status, const Value& event, Snapshot& reported) {
-    set_generation(status, event, reported);
+    set_generation(status, event["heard_s"].as_uint(), reported);
     reported.put(std::move(status));
     return true;
 }
@@ -143,6 +143,12 @@ bool forget_gone(const Snapshot& intent, Snapshot& reported) {
     return !gone.empty();
 }
 
+// Whether somebody asks such nodes if they live (LV-2, LV-4, LV-5).
+bool is_asked(const ServiceNode& node, const Snapshot& intent) {
+    const Service* service = intent.find(node.service);
+    return !service || node.mode != NodeMode::aware || service->liveness_support;
+}
+
 bool is_about_state(const std::string& what) {
     constexpr std::string_view all[] = {"node-up",   "node-down",  "node-slow",
                                         "node-fast", "node-lossy", "node-whole"};
@@ -150,6 +156,23 @@ bool is_about_state(const std::string& what) {
 }
 
 }  // namespace
+
+// Nobody will say that it is up again.
+bool forget_unasked_nodes(const features::Occasion& occasion, Snapshot& reported) {
+    std::vector<ServiceNodeStatus> unasked;
+    for (const auto& [name, status] : reported.all<ServiceNodeStatus>()) {
+        const ServiceNode* node = find_node(name, occasion.intent, reported);
+        if (status.state == NodeState::down && node && node->id == status.node_id &&
+            !is_asked(*node, occasion.intent))
+            unasked.push_back(status);
+    }
+    for (ServiceNodeStatus& status : unasked) {
+        status.state = NodeState::up;
+        set_generation(status, occasion.now_s, reported);
+        reported.put(std::move(status));
+    }
+    return !unasked.empty();
+}
 
 bool answer_about_node(const Value& event, std::string_view host, const Snapshot& intent,
                        Snapshot& reported) {

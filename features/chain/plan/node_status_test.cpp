@@ -47,6 +47,31 @@ TEST_F(NodeStatusTest, OnlyWhoHasTheNodeSpeaksOfIt) {
     EXPECT_FALSE(says("h3", "node-down", "nobody", 1));
 }
 
+// n1 answers no queries: nobody will ever say that it is up again.
+TEST_F(NodeStatusTest, NodesThatNobodyAsksAreNotDown) {
+    const auto goes_on = [&] { return remember({intent, intent, now_s}, reported); };
+    now_s = 100;
+    test::edit<Service>(intent, "fw", [](Service& s) { s.liveness_support = true; });
+    EXPECT_TRUE(says("h3", "node-down"));
+    EXPECT_TRUE(says("h3", "node-slow"));
+    EXPECT_TRUE(says("h3", "node-down", "n6", 6));
+    const std::uint64_t generation = of("n1")->generation;
+    EXPECT_FALSE(goes_on());
+    EXPECT_EQ(of("n1")->state, NodeState::down);
+    test::edit<Service>(intent, "fw", [](Service& s) { s.liveness_support = false; });
+    now_s = 90;  // a clock that was set back
+    EXPECT_TRUE(goes_on());
+    EXPECT_EQ(of("n1")->state, NodeState::up);
+    EXPECT_GT(of("n1")->generation, generation) << "hosts take it for newer";
+    EXPECT_TRUE(of("n1")->slow) << "that is seen without asking";
+    EXPECT_EQ(of("n6")->state, NodeState::down) << "a bump in the wire is always asked";
+    EXPECT_FALSE(goes_on());
+    test::edit<Service>(intent, "fw", [](Service& s) { s.liveness_support = true; });
+    EXPECT_FALSE(goes_on());
+    EXPECT_EQ(of("n1")->state, NodeState::up);
+    EXPECT_TRUE(says("h3", "node-down"));
+}
+
 TEST_F(NodeStatusTest, WhileANodeIsOnItsWayBothEndsSpeak) {
     ServiceNodeMove move;
     move.name = "n1";
