@@ -65,8 +65,10 @@ std::vector<std::string> hosts_to_ask(const Session& session, const View& view,
 void tell_of_more(const std::string& host, const View& view, bool is_narrowed) {
     const std::string word(view.narrow);
     std::fprintf(stderr, "%s has more of them%s\n", host.c_str(),
-                 is_narrowed ? "" : (": name a" + std::string(word[0] == 'o' ? "n " : " ") + word +
-                                     " to see more").c_str());
+                 is_narrowed ? ""
+                             : (": name a" + std::string(word[0] == 'o' ? "n " : " ") + word +
+                                " to see more")
+                                   .c_str());
 }
 
 std::vector<Value> rows_of(const Session& session, const View& view, const ShowOptions& options) {
@@ -105,15 +107,18 @@ void print_rows(const View& view, const std::vector<Value>& rows) {
 // shows the path may be the only one that answers.
 struct HopFacts {
     std::map<std::uint64_t, std::string> hosts;  // by number
-    std::set<std::string> avoided;               // nodes in maintenance, or deleted
-    std::set<std::string> limping;               // slow or lossy: perhaps to be drained then
+    std::set<std::string> avoided;  // nodes in maintenance, deleted, or not healthy (OBJ-6)
+    std::set<std::string> limping;  // slow or lossy: perhaps to be drained then
 
     explicit HopFacts(const Session& session) {
         const Value all = session.get("/v1/host"), nodes = session.get("/v1/service-node");
         for (const Value& one : all["items"].items())
             hosts[one["id"].as_uint()] = one["name"].as_text();
-        for (const Value& one : nodes["items"].items())
-            if (one["maintenance"].as_bool()) avoided.insert(one["name"].as_text());
+        for (const Value& one : nodes["items"].items()) {
+            const std::string& partner = one["partner_state"].as_text();  // empty: as it should be
+            if (one["maintenance"].as_bool() || (!partner.empty() && partner != "healthy"))
+                avoided.insert(one["name"].as_text());
+        }
         const Value leaving = session.get("/v1/service-node-leaving");
         for (const Value& one : leaving["items"].items()) avoided.insert(one["name"].as_text());
         const Value status = session.get("/v1/service-node-status");
@@ -126,8 +131,8 @@ struct HopFacts {
     }
 };
 
-// MP: not in maintenance; CP: its ports are there, or a tunnel to its host; DP: it lets
-// packets through.
+// MP: not in maintenance, and healthy as its manager says; CP: its ports are there, or a tunnel to
+// its host; DP: it lets packets through.
 void print_hops(const std::vector<Value>& paths, HopFacts facts) {
     const auto flag = [](bool good) { return std::string(good ? "yes" : "no"); };
     cli::Table table({"HOST", "PATH", "DIRECTION", "SI", "NODE", "ON", "MAC", "ACTION", "MP", "CP",
@@ -142,8 +147,7 @@ void print_hops(const std::vector<Value>& paths, HopFacts facts) {
                            hop["mac"].as_text(), hop["action"].as_text(),
                            flag(!facts.is_in_maintenance(path, node)),
                            flag(hop["placed"].as_bool()), flag(hop["alive"].as_bool()),
-                           hop["liveness"].as_text(),
-                           flag(hop["can_decrement_si"].as_bool())});
+                           hop["liveness"].as_text(), flag(hop["can_decrement_si"].as_bool())});
             }
         }
     std::printf("\n%s", table.text().c_str());

@@ -47,6 +47,7 @@ Hop make_hop(const CompileInput& input, const LocalPorts& local, const PathHop& 
     hop.can_decrement_si = planned.can_decrement_si;
     const auto* status = input.snapshot.find<ServiceNodeStatus>(planned.node);
     hop.attached = !status || status->node_id != planned.node_id || status->attached;
+    hop.partner_state = planned.partner_state;
     hop.judged = planned.mode != NodeMode::aware || planned.liveness_support;
     const auto ports = local.find(planned.node_id);
     if (ports != local.end()) {  // whatever the path says yet: it may have come here (MB-9)
@@ -270,7 +271,7 @@ std::uint64_t Chain::digest(std::uint32_t this_host) const {
     for (const Path& path : paths) {
         d.add(path.spi).add(path.epoch).add(path.maintenance);
         for (const auto& hops : path.hops)
-            for (const Hop& hop : hops) d.add(hop.node_id).add(is_placed(hop, this_host));
+            for (const Hop& hop : hops) d.add(hop.node_id).add(is_ready(hop, this_host));
     }
     return d.value64();
 }

@@ -28,6 +28,7 @@ struct Hop {
     bool judged = true;           // somebody asks it whether it lives (LV-2, LV-3)
     bool reachable = true;        // its host has a tunnel endpoint that this host knows
     bool attached = true;         // its ports have links, as its host says (LV-3)
+    PartnerState partner_state = PartnerState::healthy;  // as its manager says (OBJ-6)
     bool can_decrement_si = false;
     // If the node is here: the port that packets of [forward, reverse] go to.
     std::array<std::uint32_t, 2> port{net::no_port, net::no_port};
@@ -206,9 +207,14 @@ inline bool is_placed(const Hop& hop, std::uint32_t this_host) {
            (hop.host_id != this_host || hop.port[0] != net::no_port);
 }
 
+// What is intended and attached (OBJ-6: active_mp, active_cp); whether it lives comes on top.
+inline bool is_ready(const Hop& hop, std::uint32_t this_host) {
+    return hop.partner_state == PartnerState::healthy && is_placed(hop, this_host);
+}
+
 // Whether the node may be given packets now.
 inline bool is_up(const Hop& hop, std::uint32_t this_host, const dataplane::HealthBoard& health) {
-    return is_placed(hop, this_host) && health.is_up(hop.node_id);
+    return is_ready(hop, this_host) && health.is_up(hop.node_id);
 }
 
 // Whether a node of the path may change addresses and ports.

@@ -29,6 +29,7 @@ struct PathHop {
     NodeMode mode = NodeMode::aware;
     bool can_decrement_si = false;
     bool liveness_support = false;
+    PartnerState partner_state = PartnerState::healthy;
     std::uint32_t mtu = 0;
 
     friend bool operator==(const PathHop&, const PathHop&) = default;
@@ -49,6 +50,8 @@ struct PathHop {
                   "The node counts the service index down itself."),
             field(&PathHop::liveness_support, "liveness_support",
                   "The node answers liveness queries."),
+            field(&PathHop::partner_state, "partner_state",
+                  "What the node's manager says of it; only a healthy one is used."),
             field(&PathHop::mtu, "mtu", "Largest IP packet of a guest that fits the node's ports.")
                 .unit("bytes"));
     }

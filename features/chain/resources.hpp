@@ -113,6 +113,7 @@ struct ServiceNode {
     std::uint32_t capacity_pps = 0;
     std::uint32_t capacity_mbps = 0;
     bool maintenance = false;
+    PartnerState partner_state = PartnerState::healthy;
     std::uint32_t latency_limit_us = 0;
     LatencyAction latency_action = LatencyAction::alarm;
     std::uint16_t loss_limit_permille = 0;
@@ -185,6 +186,10 @@ struct ServiceNode {
                 .unit("Mbit/s"),
             field(&ServiceNode::maintenance, "maintenance",
                   "New flows avoid the node, flows on it stay, as long as drain_s says."),
+            field(&ServiceNode::partner_state, "partner_state",
+                  "What the vendor's manager says of the node; whoever may write the node may say "
+                  "it. stopped and not_responding: it is down, whatever else is known of it; flows "
+                  "on it go to other paths, or meet the failure policy."),
             field(&ServiceNode::latency_limit_us, "latency_limit_us",
                   "How long 99 of 100 packets may take through the node; above it for ten seconds, "
                   "it is slow. 0: no limit. At most a second: what is away for longer is lost to "

@@ -119,6 +119,14 @@ constexpr auto enum_names(NodeState) {
     return EnumNames<NodeState, 2>{{{up, "up"}, {down, "down"}}};
 }
 
+// What a node's manager says of it (OBJ-6).
+enum class PartnerState : std::uint8_t { healthy = 1, stopped, not_responding };
+constexpr auto enum_names(PartnerState) {
+    using enum PartnerState;
+    return EnumNames<PartnerState, 3>{
+        {{healthy, "healthy"}, {stopped, "stopped"}, {not_responding, "not_responding"}}};
+}
+
 // How far the move of a node to another host is (MB-9).
 enum class MovePhase : std::uint8_t { announced = 1, frozen, arriving, arrived };
 constexpr auto enum_names(MovePhase) {

@@ -90,6 +90,29 @@ TEST_F(DecideTest, ADoNotRedirectRuleInFrontKeepsFlowsAndReleasesThemWhenItGoes)
     EXPECT_EQ(out(4000, net::tcp_ack).what, Decision::pass);
 }
 
+// OBJ-6: what a node's manager says takes it off the paths, like its death would.
+TEST_F(DecideTest, FlowsLeaveNodesThatTheirManagersTakeForIll) {
+    const Decided first = out(4000);
+    const std::string left = first.path->hops[0][1].node;
+    for (const PartnerState state : {PartnerState::stopped, PartnerState::not_responding}) {
+        test::edit<ServiceNode>(intent, left, [&](ServiceNode& n) { n.partner_state = state; });
+        publish();
+        const Decided moved = out(4000, net::tcp_ack);
+        EXPECT_EQ(moved.what, Decision::redirect);
+        EXPECT_NE(moved.path->hops[0][1].node, left);
+        for (std::uint16_t port = 4001; port < 4040; ++port)
+            EXPECT_NE(out(port).path->hops[0][1].node, left);
+    }
+    test::edit<ServiceNode>(intent, left, [](ServiceNode& n) {
+        n.partner_state = PartnerState::healthy;
+    });
+    publish();
+    std::set<std::string> taken;
+    for (std::uint16_t port = 5000; port < 5040; ++port)
+        taken.insert(out(port).path->hops[0][1].node);
+    EXPECT_TRUE(taken.contains(left));
+}
+
 TEST_F(DecideTest, RulesAreTakenInOrderOfSectionPriorityAndName) {
     ServiceRule other = *intent.find<ServiceRule>("web");
     other.name = "earlier";

@@ -112,6 +112,7 @@ Value hop_rows(const std::vector<Hop>& hops, const Plane& plane, const Emit& emi
         row.set("liveness", hop.judged ? "asked" : "none");
         row.set("can_decrement_si", hop.can_decrement_si);
         row.set("attached", hop.attached);
+        row.set("partner_state", model::enum_name(hop.partner_state));
         row.set("placed", is_placed(hop, plane.host_id));
         row.set("alive", emit.health->is_up(hop.node_id));
         row.set("state", is_up(hop, plane.host_id, *emit.health) ? "up" : "down");

@@ -58,7 +58,8 @@ std::uint32_t limits_missed(const ServiceNode& node, const Snapshot& reported) {
 
 // Up, not about to leave, and with a share of new flows.
 bool is_well(const ServiceNode& node, const Snapshot& reported) {
-    if (node.maintenance || node.weight == 0) return false;
+    if (node.maintenance || node.weight == 0 || node.partner_state != PartnerState::healthy)
+        return false;
     const auto* status = reported.find<ServiceNodeStatus>(node.name);
     return !status || (status->state == NodeState::up && status->attached);
 }

@@ -101,6 +101,15 @@ TEST_F(OnDemand, WhoIsSlowIsPickedWhereNobodyElseIsLeft) {
     EXPECT_EQ(last().at(0), 1u);
 }
 
+TEST_F(OnDemand, WhomItsManagerTakesForIllIsNotPicked) {
+    for (const char* name : {"n3", "n6"})
+        test::edit<ServiceNode>(intent, name, [](ServiceNode& n) {
+            n.partner_state = PartnerState::not_responding;
+        });
+    EXPECT_TRUE(ask("h1"));
+    EXPECT_EQ(last(), (Nodes{1, 2}));
+}
+
 TEST_F(OnDemand, WhoIsDownOrLeavesIsNotPicked) {
     set_state("n3", 3, NodeState::down);
     test::edit<ServiceNode>(intent, "n2", [](ServiceNode& n) { n.maintenance = true; });

@@ -90,6 +90,7 @@ PathHop make_hop(const Work& work, const ServiceNode& node, const ServiceProfile
     hop.profile = profile.name;
     hop.action = profile.action;
     hop.mode = node.mode;
+    hop.partner_state = node.partner_state;
     hop.mtu = mtu_of(work.intent, node);
     if (const model::Host* host = work.intent.find(node.host)) {
         hop.host = host->name;
