@@ -207,7 +207,10 @@ std::vector<Chain> make_chains(const CompileInput& input, std::vector<Path> used
                     planned.limit_action == LatencyAction::drain,
                     std::move(paths[planned.sci])};
         std::ranges::sort(chain.paths, {}, &Path::spi);
-        for (Path& path : chain.paths) add_privileges(input, planned, path);
+        for (Path& path : chain.paths) {
+            path.initial_ttl = planned.initial_ttl;
+            add_privileges(input, planned, path);
+        }
         if (plane && !takes_part(input, *plane))
             for (Path& path : chain.paths) cut_off(path, input.ports.host_id);
         chains.push_back(std::move(chain));

@@ -48,6 +48,7 @@ struct Path {
     bool maintenance = false;
     std::uint32_t drain_s = 0;  // how long flows may stay in maintenance; 0: for ever
     std::uint32_t weight = 0;
+    std::uint8_t initial_ttl = net::Smd{}.ttl;  // of packets that flows of this host put on it
     std::uint32_t above_limits = 0;        // that its nodes do not keep, for new flows to avoid
     std::uint32_t load = 0;                // of its busiest node, in thousandths
     std::array<std::vector<Hop>, 2> hops;  // forward, reverse

@@ -19,6 +19,11 @@ inline constexpr std::uint32_t on_demand_hold_ms = 50;
 // A packet that is away for longer counts as lost and is not timed: no limit above could be missed.
 inline constexpr std::uint32_t max_latency_limit_us = 1'000'000;
 
+// Enough for the longest path when every leg of it, to nodes and back, is relayed once because
+// who was there has moved.
+inline constexpr std::uint8_t min_initial_ttl = 2 * (limits::max_hops + 1) + 1;
+inline constexpr std::uint8_t max_initial_ttl = 63;  // 6 bits
+
 // Something a vendor's nodes can do (OBJ-1).
 struct Service {
     std::string name;
@@ -232,6 +237,7 @@ struct ServiceChain {
     DuplicatePolicy duplicate_policy = DuplicatePolicy::once;
     bool repull_bypassed = false;
     std::uint16_t max_static_paths = 64;
+    std::uint8_t initial_ttl = max_initial_ttl;
     PathMode paths = PathMode::planned;
     std::uint32_t latency_limit_us = 0;
     std::uint16_t loss_limit_permille = 0;
@@ -286,6 +292,11 @@ struct ServiceChain {
                   "Flows that went on without services get them once a path is usable again."),
             field(&ServiceChain::max_static_paths, "max_static_paths",
                   "How many combinations of nodes are made ready.", 1, max_paths_per_chain),
+            field(&ServiceChain::initial_ttl, "initial_ttl",
+                  "How many legs on the service plane a packet of the chain has before it, less "
+                  "one: it ends a loop that faulty tables make. The least is enough for eight hops "
+                  "that all move away while the packet is under way.",
+                  min_initial_ttl, max_initial_ttl),
             field(&ServiceChain::paths, "paths",
                   "static: made ready for all hosts; on_demand: made when a host's flow needs one, "
                   "its first packets wait meanwhile (hold_packets and hold_ms; unsaid: 16 for 50 "

@@ -7,7 +7,6 @@
 namespace weir::chain {
 namespace {
 
-constexpr std::uint8_t initial_ttl = net::Smd{}.ttl;
 constexpr std::uint8_t turns_to_tell = 6;
 
 struct NodeSet {
@@ -31,10 +30,11 @@ NodeSet set_of(const std::vector<Hop>& hops, std::uint8_t skipped) {
 Symmetry::Met met_by(const Plane& plane, const net::Smd& smd) {
     const Chain* chain = plane.chain(smd.sci);
     const Path* path = chain ? chain->path(smd.spi) : nullptr;
-    if (!path || path->epoch != smd.path_epoch || smd.moved || smd.ttl >= initial_ttl) return {};
+    if (!path || path->epoch != smd.path_epoch || smd.moved || smd.ttl >= path->initial_ttl)
+        return {};
     if (set_of(path->hops[0], 0).digest != set_of(path->hops[1], 0).digest) return {};
     const NodeSet planned = set_of(path->hops[smd.reverse ? 1 : 0], smd.skip_mask);
-    const auto count = static_cast<std::uint8_t>(initial_ttl - smd.ttl - 1);
+    const auto count = static_cast<std::uint8_t>(path->initial_ttl - smd.ttl - 1);
     // A hop was left out on the way: which one, nobody says.
     const std::uint32_t known = count == planned.count ? 0 : 0x9e3779b9u * (count + 1u);
     const std::uint32_t nodes = planned.digest ^ known;

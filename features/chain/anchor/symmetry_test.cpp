@@ -120,6 +120,14 @@ TEST(Symmetry, ASkippedNodeIsMissing) {
     EXPECT_NE(one_path.met(false, 61), one_path.met(true, 61, 0b10)) << "nobody knows which";
 }
 
+TEST(Symmetry, CountsFromTheTtlThatTheChainBeginsWith) {
+    const PlaneOfOne usual;
+    PlaneOfOne one_path;
+    one_path.plane.chains[0].paths[0].initial_ttl = 30;
+    EXPECT_EQ(one_path.met(false, 27), usual.met(false, 60));
+    EXPECT_EQ(one_path.met(false, 30).nodes, 0u) << "it was nowhere";
+}
+
 TEST(Symmetry, WhatCannotBeToldIsNotJudged) {
     PlaneOfOne one_path;
     EXPECT_EQ(one_path.met(false, 60, 0, 4).nodes, 0u) << "another epoch";

@@ -26,6 +26,7 @@ inline void fill_metadata(net::Smd& smd, const Entering& e) {
     smd.initial_si = static_cast<std::uint8_t>(e.path.hops[e.reverse].size());
     smd.si = smd.initial_si;
     smd.path_epoch = e.path.epoch;
+    smd.ttl = e.path.initial_ttl;
     smd.reverse = e.reverse;
     smd.at_ingress = e.point == CallPoint::ingress;
     smd.tenant_vni = e.port.vni;
