@@ -90,6 +90,9 @@ TEST_F(DeletedNodeTest, LingersWithItsPathsWhateverBecomesOfTheController) {
     start_again();
     EXPECT_TRUE(has_node());
     EXPECT_EQ(path_of_node(), spi);
+    const model::Value kept = get("/v1/service-path-number")["items"];
+    ASSERT_EQ(kept.size(), 1u);
+    EXPECT_EQ(kept.items()[0]["spi"].as_uint(), spi) << "no other path gets its number (CP-2)";
     EXPECT_EQ(get("/v1/service-node-leaving/n1")["phase"].as_text(), "gone");
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "features/chain/plan/path_numbers.hpp"
 #include "features/chain/planned.hpp"
 #include "features/chain/resources.hpp"
 #include "model/registry.hpp"
@@ -36,9 +37,13 @@ const features::Feature feature{"chain",
                                 remember};
 
 bool remember(const features::Occasion& occasion, model::Snapshot& reported) {
+    const model::Snapshot before = reported;
     bool changed = forget_links_of_others(occasion, reported);
     changed |= remember_leaving_nodes(occasion, reported);
-    return forget_unasked_nodes(occasion, reported) || changed;
+    changed |= forget_unasked_nodes(occasion, reported);
+    return keep_path_numbers({occasion.before, before, occasion.intent, occasion.now_s},
+                             reported) ||
+           changed;
 }
 
 // Rules of a chain none of whose paths is ready: its flows would meet the failure policy.
@@ -105,6 +110,7 @@ void add_kinds(model::Registry& registry) {
     registry.add<ServicePath>();
     registry.add<ServicePathUse>();
     registry.add<ServicePathWanted>();
+    registry.add<ServicePathNumber>();
     registry.add<ServiceNodeStatus>();
     registry.add<ServiceNodeMove>();
     registry.add<ServiceNodeLeaving>();

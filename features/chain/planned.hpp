@@ -135,6 +135,32 @@ struct ServicePathWanted {
     }
 };
 
+// The number of a path that is not there any more, or that another path would get now. Until a
+// while has passed it is for that path alone: packets and records of it may be on their way (CP-2).
+struct ServicePathNumber {
+    std::string name;
+    std::uint32_t svni = 0;
+    std::uint32_t spi = 0;
+    std::uint32_t sci = 0;
+    std::vector<std::uint32_t> nodes;  // numbers, forward hop by hop
+    std::uint64_t until_s = 0;
+
+    static constexpr auto schema() {
+        using namespace model;
+        return made_resource(
+            "service-path-number",
+            "A number on the wire that only the path that had it may have for now. Made by Weir.",
+            "", key(&ServicePathNumber::name, "name", "Service segment and number, hexadecimal."),
+            field(&ServicePathNumber::svni, "svni", "Number of the service segment.", 1, 0xffffff),
+            field(&ServicePathNumber::spi, "spi", "Number of the path on the wire.", 1, 0xffffff),
+            field(&ServicePathNumber::sci, "sci", "Number of its chain on the wire.", 1, 0xffffff),
+            field(&ServicePathNumber::nodes, "nodes", "Numbers of its nodes, hop by hop.")
+                .count(1, limits::max_hops),
+            field(&ServicePathNumber::until_s, "until_s",
+                  "When others may have it, in seconds since 1970."));
+    }
+};
+
 // How a node fares, as its host sees it. Reported by hosts, handed on to the hosts that use the
 // node.
 struct ServiceNodeStatus {

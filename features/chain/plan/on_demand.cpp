@@ -6,6 +6,7 @@
 
 #include "dataplane/digest.hpp"
 #include "features/chain/feature.hpp"
+#include "features/chain/plan/path_numbers.hpp"
 #include "features/chain/planned.hpp"
 #include "model/value.hpp"
 
@@ -249,12 +250,8 @@ std::uint64_t next_number(const Snapshot& reported) {
     return next;
 }
 
-}  // namespace
-
-bool answer(const model::Value& event, std::string_view host, const Snapshot& intent,
-            Snapshot& reported) {
-    if (event["event"].as_text() != "path-wanted")
-        return answer_about_node(event, host, intent, reported);
+bool give_path(const model::Value& event, std::string_view host, const Snapshot& intent,
+               Snapshot& reported) {
     const ServiceChain* chain = intent.find<ServiceChain>(event["chain"].as_text());
     ServicePathWanted wanted;
     wanted.host = host;
@@ -278,6 +275,18 @@ bool answer(const model::Value& event, std::string_view host, const Snapshot& in
     wanted.name = name_of(wanted, chain->sci);
     reported.put(std::move(wanted));
     return true;
+}
+
+}  // namespace
+
+bool answer(const model::Value& event, std::string_view host, const Snapshot& intent,
+            Snapshot& reported) {
+    if (event["event"].as_text() != "path-wanted")
+        return answer_about_node(event, host, intent, reported);
+    const Snapshot before = reported;
+    const bool changed = give_path(event, host, intent, reported);
+    return keep_path_numbers({intent, before, intent, event["heard_s"].as_uint()}, reported) ||
+           changed;
 }
 
 }  // namespace weir::chain

@@ -217,7 +217,15 @@ bool is_gone(const Snapshot& intent, const std::string& node) {
     return leaving && leaving->phase == LeavingPhase::gone;
 }
 
-void number_paths(std::vector<ServicePath*>& paths) {
+void number_paths(const Snapshot& intent, std::vector<ServicePath*>& paths) {
+    std::map<std::pair<std::uint32_t, std::uint32_t>, const ServicePathNumber*> kept;
+    for (const auto& row : intent.all<ServicePathNumber>())
+        kept[{row.second.svni, row.second.spi}] = &row.second;
+    const auto is_free = [&](const ServicePath& path, std::uint32_t spi) {
+        const auto at = kept.find({path.svni, spi});
+        return at == kept.end() ||
+               (at->second->sci == path.sci && at->second->nodes == node_ids(path));
+    };
     std::ranges::sort(paths, [](const ServicePath* a, const ServicePath* b) {
         return std::pair(a->sci, node_ids(*a)) < std::pair(b->sci, node_ids(*b));
     });
@@ -228,7 +236,8 @@ void number_paths(std::vector<ServicePath*>& paths) {
             digest.add(path->sci).add(attempt);
             for (const PathHop& hop : path->forward) digest.add(hop.node_id);
             const auto spi = static_cast<std::uint32_t>(digest.value64() & 0xffffff);
-            if (spi != 0 && taken.emplace(path->svni, spi).second) path->spi = spi;
+            if (spi != 0 && is_free(*path, spi) && taken.emplace(path->svni, spi).second)
+                path->spi = spi;
         }
         path->name = path_name(*path);
     }
@@ -265,7 +274,7 @@ std::map<std::string, std::vector<ServicePath>> static_paths(const Snapshot& int
     std::vector<ServicePath*> all;
     for (auto& row : out)
         for (ServicePath& path : row.second) all.push_back(&path);
-    number_paths(all);
+    number_paths(intent, all);
     for (auto& row : out) std::ranges::sort(row.second, {}, &ServicePath::spi);
     return out;
 }

@@ -12,7 +12,8 @@ namespace weir::chain {
 //
 // An SPI is a 24-bit digest of (SCI, node numbers of the forward direction): adding or removing
 // other nodes, chains or hosts leaves it alone. Where two paths of one service segment meet at a
-// number, the one that comes later in the order of (SCI, node numbers) takes the next digest.
+// number, the one that comes later in the order of (SCI, node numbers) takes the next digest; so
+// does one whose number is kept for another path (ServicePathNumber).
 std::map<std::string, std::vector<ServicePath>> static_paths(const model::Snapshot& intent);
 
 // Numbers of all service rules by name: those given, and for the others numbers above
