@@ -361,6 +361,13 @@ TEST_F(ArriveTest, FindsTheNodeOfTheIndex) {
     EXPECT_EQ(p.smd.ttl, 62) << "what has arrived is not resolved again";
 }
 
+TEST_F(ArriveTest, DoesNotBelieveFlagsOfLivenessBetweenHosts) {  // §4.2
+    Packet& p = leg();
+    p.smd.live_query = p.smd.live_ack = true;
+    EXPECT_EQ(arrive(p), passed);
+    EXPECT_FALSE(p.smd.live_query || p.smd.live_ack);
+}
+
 TEST_F(ArriveTest, RefusesWhatTheMetadataMayNotSay) {  // §10.2, scenario 37
     using Exit = Arrive::Exit;
     const auto with = [&](auto&& change) {

@@ -45,12 +45,14 @@ std::string missing_word(const std::string& wanted, const std::string& descripti
         if (c == '{' || c == '}') c = ' ';
     const auto inner = words_of(spaced);
     for (const std::string& word : words_of(wanted)) {
+        const bool unwanted = word.size() > 1 && word[0] == '-';
+        const std::string what = word.substr(unwanted ? 1 : 0);
         const auto fits = [&](const std::string& one) {
-            return word.back() == '=' ? one.starts_with(word) : one == word;
+            return what.back() == '=' ? one.starts_with(what) : one == what;
         };
         const bool found = std::any_of(has.begin(), has.end(), fits) ||
                            std::any_of(inner.begin(), inner.end(), fits);
-        if (!found) return word;
+        if (found == unwanted) return word;
     }
     return {};
 }

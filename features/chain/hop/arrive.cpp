@@ -66,6 +66,8 @@ Exit relay(Packet& p, const Hop& hop, Arrive::State& state, dataplane::Emit& emi
 // The leg itself says what it is, whatever the segment's transport is here by now: while it is
 // changed, hosts differ. NSH has no field that would say it, and has shown the addresses already.
 Leg take_leg(Packet& p, const dataplane::Emit& emit) {
+    // Between hosts they say nothing (§4.2), and are not to reach a node as its proxy's word.
+    p.smd.live_query = p.smd.live_ack = false;
     const dataplane::SegmentEntry* segment = emit.ports->segment(p.vni);
     const bool nsh = segment && segment->nsh;
     const Leg leg{p.tunnel_peer, nsh ? segment->l3 : p.smd.original_dst.is_zero()};

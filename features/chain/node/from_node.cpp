@@ -168,7 +168,6 @@ Exit from_aware_fixed(Packet& p, const net::NshView& view, const NodeTable::Plac
     p.strip(net::ethernet_bytes + view.header_bytes);
     take_back(p, *context, reverse, place, work);
     p.smd.flow_tag = tag;
-    p.smd.live_query = p.smd.live_ack = false;
     return goes_on;
 }
 
@@ -211,7 +210,6 @@ Exit from_aware(Packet& p, const NodeTable::Place& place, Work& work) {
     }
     p.strip(net::ethernet_bytes + view.header_bytes);
     p.smd = view.nsh.smd;
-    p.smd.live_query = p.smd.live_ack = false;
     if (!node.can_decrement_si) p.smd.si = static_cast<std::uint8_t>(p.smd.si - 1);
     restore_trace(p, slot);
     return goes_on;
@@ -229,6 +227,7 @@ Exit finish(Packet& p, const NodeTable::Place& place, Work& work) {
     p.flow = nullptr;
     p.program = nullptr;
     p.oam = false;
+    p.smd.live_query = p.smd.live_ack = false;  // they were between the node and its proxy
     p.ctrl_count = 0;
     work.state.orders.proxies.give_back(p, node_at(place, work).id, work.emit.now_ns);
     if (work.order) {
@@ -299,9 +298,9 @@ Result<std::shared_ptr<const FromNode::Tables>> FromNode::compile(
     for (const LocalNode& node : table.nodes) {
         if (node.vnics[0].foreign) continue;
         const auto map = maps.find(node.name);
-        table.told.push_back({node.name, profile_map_text(input.snapshot, node.name,
-                                                          map == maps.end() ? ProfileMap()
-                                                                            : map->second)});
+        table.told.push_back(
+            {node.name, profile_map_text(input.snapshot, node.name,
+                                         map == maps.end() ? ProfileMap() : map->second)});
     }
     if (previous && *previous == table) return std::shared_ptr(previous);
     return std::shared_ptr<const Tables>(std::make_shared<Tables>(std::move(table)));

@@ -104,6 +104,19 @@ TEST_P(NodeModes, AnotherEngineKnowsWhatIsInside) {
     std::swap(w.engine.workers, second.workers);
 }
 
+// Queries and answers are between a node and its proxy (spec service-plane §4.2): none goes on.
+TEST_P(NodeModes, FlagsOfLivenessStayWithTheProxy) {
+    World w(workers, intent_of(kind));
+    net::Smd asking = smd_of(4);
+    asking.live_query = asking.live_ack = true;
+    const Frame sent = varied_frame(4, false);
+    const Frame seen = w.deliver(sent, asking, entry_port(kind, false), home_of(sent, workers));
+    ASSERT_EQ(follow(w, served(w, kind, false, seen), exit_port(kind, false)), goes_on);
+    net::Smd expected = smd_of(4);
+    expected.si = 1;
+    EXPECT_EQ(w.returned->smd, expected);
+}
+
 // Copies are not expected back.
 TEST_P(NodeModes, CopiesDoNotReturn) {
     World w(workers, intent_of(kind));
