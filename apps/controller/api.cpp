@@ -1,6 +1,8 @@
 #include "apps/controller/api.hpp"
 
 #include <charconv>
+#include <optional>
+#include <string_view>
 
 #include "api/openapi/openapi.hpp"
 #include "apps/controller/encode.hpp"
@@ -338,15 +340,28 @@ Response Api::move(const Request& request, MoveSubject subject) {
     return json(moves_.status(subject, object));
 }
 
+namespace {
+
+// What only the controller asks, in the course of a move: what a node or a port is known by, taken
+// from one host or given to another, would cut guests off if anybody else said it.
+std::optional<std::string_view> asked_by_controller_alone(std::string_view what) {
+    if (what.ends_with("-service-node"))
+        return "only the controller moves what hosts know of nodes: see `weir migrate`";
+    if (what.starts_with("host-move-"))
+        return "only the controller moves ports between hosts: see `weir migrate`";
+    return std::nullopt;
+}
+
+}  // namespace
+
 void Api::query(const Request& request, rest::Reply reply) {
     if (request.method != "POST") return reply(wrong_method(request, "POST"));
     const auto timeout = number(request, "timeout_ms", default_query_ms, max_query_ms);
     auto body = model::parse_json(request.body);
     if (!timeout) return reply(rest::problem(timeout.error()));
     if (!body) return reply(rest::problem(body.error()));
-    if ((*body)["what"].as_text().ends_with("-service-node"))
-        return reply(rest::problem(Error{Errc::denied, "request", "what",
-                                         "only the controller moves what hosts know of nodes"}));
+    if (const auto why = asked_by_controller_alone((*body)["what"].as_text()))
+        return reply(rest::problem(Error{Errc::denied, "request", "what", std::string(*why)}));
     hosts_.query(request.route.parts[2], *body, std::chrono::milliseconds(*timeout),
                  [reply = std::move(reply)](Result<Value> answer) {
                      if (answer) return reply(json(*answer));

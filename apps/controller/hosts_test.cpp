@@ -214,6 +214,30 @@ TEST_F(HostsTest, QueryGoesToTheHostAndBack) {
     h1->release.put(true);
 }
 
+// Steps of moves are the controller's own: whoever else took one would cut a guest off.
+TEST_F(HostsTest, QueriesThatOnlyTheControllerAsksDoNotReachHosts) {
+    const auto h1 = host("h1");
+    ASSERT_TRUE(eventually([&] { return host_status("h1")["connected"].as_bool(); }));
+    for (const char* what :
+         {"host-move-prepare", "host-move-save", "host-move-load", "host-move-handles",
+          "host-move-freeze", "host-move-hold", "host-move-thaw", "host-move-activate",
+          "host-move-abandon", "host-move-forward", "host-move-state", "host-move-",
+          "save-service-node", "restore-service-node"}) {
+        const auto refused = ask("POST", "/v1/host/h1/query",
+                                 std::string(R"({"port":"g1","what":")") + what + "\"}");
+        EXPECT_EQ(refused.status, 403) << what;
+        const auto errors = rest::errors_in(refused);
+        ASSERT_EQ(errors.size(), 1u) << what;
+        EXPECT_EQ(errors[0].field, "what");
+        EXPECT_NE(errors[0].message.find("weir migrate"), std::string::npos) << what;
+    }
+    for (const char* what : {"host-ports", "host-moves", "flows"})
+        EXPECT_EQ(
+            ask("POST", "/v1/host/h1/query", std::string(R"({"what":")") + what + "\"}").status,
+            200)
+            << what;
+}
+
 TEST_F(HostsTest, QueryToAHostThatGoesAwayIsAnsweredAtOnce) {
     auto h1 = host("h1");
     ASSERT_TRUE(eventually([&] { return host_status("h1")["connected"].as_bool(); }));
