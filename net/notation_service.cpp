@@ -22,10 +22,8 @@ void add_smd(Line& line, const Smd& smd) {
 
 void add_inner(Line& line, std::span<const std::uint8_t> inner, unsigned depth) {
     if (inner.empty()) return;
-    if (depth < max_notation_depth)
-        line.braced(describe_at_depth(inner, depth + 1, false));
-    else
-        line.number("+inner", inner.size());
+    if (depth < max_notation_depth) line.braced(describe_at_depth(inner, depth + 1, false));
+    else line.number("+inner", inner.size());
 }
 
 std::string describe_geneve(const Packet& packet, unsigned depth) {
@@ -86,7 +84,7 @@ std::string describe_nsh(const Packet& packet, unsigned depth) {
                                  std::to_string(nsh.control->scope) + ":" +
                                  std::to_string(nsh.control->reason) + ":" +
                                  std::to_string(nsh.control->parameter));
-    if (nsh.unassigned != 0) line.number("+unassigned", nsh.unassigned);
+    if (nsh.smd.unassigned != 0) line.number("+unassigned", nsh.smd.unassigned);
     add_inner(line, view.inner, depth);
     return line.text() + unusual_link_words(packet.bytes());
 }

@@ -22,10 +22,10 @@ std::size_t bytes_of(const Nsh& nsh) {
 }
 
 void write_base(std::uint8_t* p, const Nsh& nsh, std::size_t bytes, bool header_only) {
-    const unsigned first = (nsh.smd.oam ? 0x2000u : 0) | (nsh.unassigned & 0x10u) << 8 |
+    const unsigned first = (nsh.smd.oam ? 0x2000u : 0) | (nsh.smd.unassigned & 0x10u) << 8 |
                            (nsh.smd.ttl & 0x3fu) << 6 | static_cast<unsigned>(bytes / 4);
     store16(p, static_cast<std::uint16_t>(first));
-    p[2] = static_cast<std::uint8_t>((nsh.unassigned & 15) << 4 |
+    p[2] = static_cast<std::uint8_t>((nsh.smd.unassigned & 15) << 4 |
                                      static_cast<std::uint8_t>(nsh.md_type));
     p[3] = header_only ? next_none : next_ethernet;
     store32(p + 4, nsh.smd.spi << 8 | nsh.smd.si);
@@ -157,12 +157,10 @@ NshError decode_nsh(Bytes bytes, NshView& view) {
     if (error != NshError::none) return error;
     Nsh& nsh = view.nsh;
     nsh.md_type = static_cast<MdType>(bytes[2] & 15);
-    nsh.unassigned = static_cast<std::uint8_t>((first >> 8 & 0x10) | bytes[2] >> 4);
+    nsh.smd.unassigned = static_cast<std::uint8_t>((first >> 8 & 0x10) | bytes[2] >> 4);
     const Bytes rest = bytes.first(header_bytes).subspan(fixed_bytes);
-    if (nsh.md_type == MdType::fixed)
-        read_md1(rest.data(), nsh);
-    else
-        error = read_md2(rest, nsh);
+    if (nsh.md_type == MdType::fixed) read_md1(rest.data(), nsh);
+    else error = read_md2(rest, nsh);
     if (error != NshError::none) return error;
     if (nsh.smd.version != 0) return NshError::bad_smd_version;
     nsh.smd.oam = (first & 0x2000) != 0;
@@ -181,10 +179,8 @@ bool push_nsh(Packet& packet, const Nsh& nsh) {
     std::uint8_t* p = packet.prepend(static_cast<std::uint32_t>(bytes));
     if (!p) return false;
     write_base(p, nsh, bytes, header_only);
-    if (nsh.md_type == MdType::fixed)
-        write_md1(p + fixed_bytes, nsh);
-    else
-        write_md2(p + fixed_bytes, nsh);
+    if (nsh.md_type == MdType::fixed) write_md1(p + fixed_bytes, nsh);
+    else write_md2(p + fixed_bytes, nsh);
     return true;
 }
 

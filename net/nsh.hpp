@@ -28,10 +28,9 @@ struct NodeControl {
 
 struct Nsh {
     MdType md_type = MdType::variable;
-    Smd smd;  // TTL, SPI, SI and O stand in the NSH base; no original MACs; MD 1 lacks more (HD-4)
+    // TTL, SPI, SI, O and U stand in the NSH base; no original MACs; MD 1 lacks more (HD-4).
+    Smd smd;
     std::uint32_t cookie = 0;
-    std::uint8_t unassigned =
-        0;  // the five U bits, preserved: bit 4 behind O, bits 0–3 before MD type
     std::uint8_t flow_action = 0;        // FA nibble, MD type 1 only
     std::optional<NodeControl> control;  // MD type 2 only
     friend bool operator==(const Nsh&, const Nsh&) = default;

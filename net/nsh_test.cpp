@@ -58,7 +58,7 @@ TEST(Nsh, md_type_1_layout) {
     Nsh nsh = example();
     nsh.md_type = MdType::fixed;
     nsh.flow_action = 4;
-    nsh.unassigned = 0x1f;
+    nsh.smd.unassigned = 0x1f;
     const Bytes expected = {0x1f, 0x86, 0xf1, 0x03, 0x01, 0x02, 0x03, 0x02, 0x11, 0x04, 0x03, 0x00,
                             0x0a, 0x0b, 0x0c, 0x07, 0xde, 0xad, 0xbe, 0xef, 0xc0, 0x01, 0xc0, 0xde};
     const Bytes wire = encoded(nsh);
@@ -68,7 +68,7 @@ TEST(Nsh, md_type_1_layout) {
 TEST(Nsh, md_type_2_comes_back_with_a_nodes_order) {
     Nsh nsh = example();
     nsh.smd.oam = true;
-    nsh.unassigned = 0x15;
+    nsh.smd.unassigned = 0x15;
     nsh.control = NodeControl{2, 3, 9, 0x12345678};
     const Bytes wire = encoded(nsh);
     EXPECT_EQ(wire.size(), nsh_md2_bytes + 12 + 20);
@@ -88,6 +88,25 @@ TEST(Nsh, md_type_1_comes_back_without_what_it_lacks) {
     nsh.smd.tenant_vni = nsh.smd.anchor_host = nsh.smd.anchor_port = nsh.smd.flow_handle = 0;
     nsh.smd.skip_mask = 0;
     EXPECT_EQ(view.nsh, nsh);
+}
+
+// RFC 8300 §2.2: whatever the U bits are, the rest means the same, and they are kept.
+TEST(Nsh, unassigned_bits_change_nothing_but_themselves) {
+    EXPECT_EQ(Nsh{}.smd.unassigned, 0) << "zero where a header begins";
+    for (const MdType type : {MdType::fixed, MdType::variable}) {
+        Nsh nsh = example();
+        nsh.md_type = type;
+        NshView plain;
+        ASSERT_EQ(decode_nsh(encoded(nsh), plain), NshError::none);
+        for (std::uint8_t bits = 1; bits < 32; ++bits) {
+            nsh.smd.unassigned = bits;
+            NshView view;
+            ASSERT_EQ(decode_nsh(encoded(nsh), view), NshError::none);
+            EXPECT_EQ(view.nsh.smd.unassigned, bits);
+            view.nsh.smd.unassigned = 0;
+            EXPECT_EQ(view.nsh, plain.nsh);
+        }
+    }
 }
 
 TEST(Nsh, header_only_packets_are_oam) {

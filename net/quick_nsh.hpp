@@ -52,6 +52,8 @@ inline void write_quick_nsh(std::uint8_t* nsh, const Smd& smd, std::uint32_t coo
     constexpr std::uint32_t base = nsh_md2_bytes / 4 << 16 | 2u << 8 | 3u;  // MD type 2, Ethernet
     constexpr std::uint32_t context = std::uint32_t{nsh_class} << 16 | nsh_context << 8 | 32u;
     store32(nsh, base | unsigned{smd.oam} << 29 | (smd.ttl & 0x3fu) << 22);
+    if (smd.unassigned != 0) [[unlikely]]
+        store32(nsh, load32(nsh) | (smd.unassigned & 0x10u) << 24 | (smd.unassigned & 15u) << 12);
     store32(nsh + 4, smd.spi << 8 | smd.si);
     store32(nsh + 8, context);
     store32(nsh + 12, std::uint32_t{smd_flags(smd)} << 16 | smd.initial_si << 8 | smd.skip_mask);

@@ -73,7 +73,7 @@ TEST(QuickNsh, AgreesWithTheCodecWhateverTheBitsAre) {
         EXPECT_EQ(view.nsh.smd, smd);
         EXPECT_EQ(view.nsh.cookie, cookie);
         EXPECT_EQ(view.nsh.md_type, MdType::variable);
-        EXPECT_EQ(view.nsh.unassigned, 0);
+        EXPECT_EQ(view.nsh.smd.unassigned, 0);
         EXPECT_FALSE(view.nsh.control);
         EXPECT_EQ(view.header_bytes, nsh_md2_bytes);
     }
@@ -92,6 +92,7 @@ TEST(QuickNsh, IsWrittenAsByTheCodec) {
         nsh.smd.trace = random() & 1;
         nsh.smd.moved = random() & 1;
         nsh.smd.reserved = static_cast<std::uint8_t>(random() % 32);
+        if (i % 2) nsh.smd.unassigned = static_cast<std::uint8_t>(random() % 32);
         std::vector<std::uint8_t> written(nsh_md2_bytes);
         write_quick_nsh(written.data(), nsh.smd, nsh.cookie);
         std::vector<std::uint8_t> wanted = encoded(nsh);
@@ -105,7 +106,7 @@ TEST(QuickNsh, LeavesWhatIsNotUsual) {
         [](Nsh& n) { n.smd.live_query = true; }, [](Nsh& n) { n.smd.live_ack = true; },
         [](Nsh& n) { n.smd.copy = true; },       [](Nsh& n) { n.smd.trace = true; },
         [](Nsh& n) { n.smd.moved = true; },      [](Nsh& n) { n.smd.returning = true; },
-        [](Nsh& n) { n.smd.reserved = 1; },      [](Nsh& n) { n.unassigned = 1; },
+        [](Nsh& n) { n.smd.reserved = 1; },      [](Nsh& n) { n.smd.unassigned = 1; },
         [](Nsh& n) { n.smd.oam = true; },        [](Nsh& n) { n.control = NodeControl{}; },
         [](Nsh& n) { n.smd.ttl = 0; },
     };

@@ -32,6 +32,21 @@ TEST(FromNode, AwareNodeReturnsThePacketWithItsMetadata) {
     EXPECT_EQ(w.returned->hash, net::symmetric_hash(w.returned->tuple));
 }
 
+TEST(FromNode, UnassignedBitsOfANodesHeaderAreNoReasonForAnything) {  // RFC 8300 §2.2
+    World w;
+    const Frame seen = w.deliver(7, aware_port);
+    net::NshView view;
+    ASSERT_EQ(net::decode_nsh(std::span(seen).subspan(net::ethernet_bytes), view),
+              net::NshError::none);
+    EXPECT_EQ(view.nsh.smd.unassigned, 0);
+    const Frame answer = with_nsh(echoed(seen), [](net::Nsh& nsh) { nsh.smd.unassigned = 0x1f; });
+    ASSERT_EQ(w.give_back(answer, aware_port), goes_on);
+    net::Smd expected = smd_of(7);
+    expected.si = 1;
+    expected.unassigned = 0x1f;
+    EXPECT_EQ(w.returned->smd, expected);
+}
+
 TEST(FromNode, L2NodeReturnsThePacketWithItsMetadata) {
     World w;
     for (const bool reverse : {false, true}) {
@@ -117,9 +132,8 @@ TEST(FromNode, ANodeThatMisbehavesIsNamed) {
     ASSERT_EQ(lie(1), "IMMUTABLE_TAMPER");
     w.engine.tick();
     ASSERT_EQ(told(), 1);
-    EXPECT_EQ(w.machine.events.back(),
-              R"({"event":"node-misbehaves","node":"n1","node_id":1,)"
-              R"("reason":"IMMUTABLE_TAMPER","packets":1})");
+    EXPECT_EQ(w.machine.events.back(), R"({"event":"node-misbehaves","node":"n1","node_id":1,)"
+                                       R"("reason":"IMMUTABLE_TAMPER","packets":1})");
     for (std::uint32_t number = 2; number < 7; ++number) lie(number);
     w.engine.tick();
     EXPECT_EQ(told(), 1);

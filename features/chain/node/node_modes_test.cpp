@@ -117,6 +117,19 @@ TEST_P(NodeModes, FlagsOfLivenessStayWithTheProxy) {
     EXPECT_EQ(w.returned->smd, expected);
 }
 
+// RFC 8300 §2.2: what a header has in its unassigned bits goes on in the next one, though the node
+// has none, and is nobody's business.
+TEST_P(NodeModes, UnassignedBitsAreKept) {
+    World w(workers, intent_of(kind));
+    net::Smd given = smd_of(4);
+    given.unassigned = 0x15;
+    const Frame sent = varied_frame(4, false);
+    const Frame seen = w.deliver(sent, given, entry_port(kind, false), home_of(sent, workers));
+    ASSERT_EQ(follow(w, served(w, kind, false, seen), exit_port(kind, false)), goes_on);
+    given.si = 1;
+    EXPECT_EQ(w.returned->smd, given);
+}
+
 // Copies are not expected back.
 TEST_P(NodeModes, CopiesDoNotReturn) {
     World w(workers, intent_of(kind));

@@ -287,6 +287,7 @@ inline bool was_given(const net::Smd& smd, std::uint32_t flows) {
     net::Smd given = smd_of(smd.flow_handle & 0xff, smd.reverse);
     given.flow_tag = smd.flow_tag;  // a node may set it
     given.reserved = smd.reserved;
+    given.unassigned = smd.unassigned;
     given.si = smd.si;
     return (smd.flow_handle & 0x00ffffff) < flows && smd.si == 1 && given == smd;
 }
