@@ -5,145 +5,10 @@
 #include <cstdint>
 #include <utility>
 
+#include "dataplane/failed_paths.hpp"
+#include "dataplane/state_board.hpp"
+
 namespace weir::dataplane {
-
-// Up or down by number. A table of the host's vault: zeroed memory is an empty one. Writers and
-// readers are any workers.
-template <std::size_t capacity>
-class StateBoard {
-public:
-    enum class State : std::uint8_t { unknown = 0, up, down };
-
-    State get(std::uint32_t id) const {
-        const Entry* e = find(id);
-        return e ? static_cast<State>(e->state.load(std::memory_order_acquire)) : State::unknown;
-    }
-    // True when this changed the state. A full board refuses (returns false, state unknown).
-    bool set(std::uint32_t id, State state, std::uint64_t now_ns) {
-        Entry* e = find_or_add(id);
-        if (!e) return false;
-        const auto before =
-            e->state.exchange(static_cast<std::uint8_t>(state), std::memory_order_acq_rel);
-        if (before == static_cast<std::uint8_t>(state)) return false;
-        e->changed_ns.store(now_ns, std::memory_order_relaxed);
-        return true;
-    }
-    std::uint64_t changed_ns(std::uint32_t id) const {
-        const Entry* e = find(id);
-        return e ? e->changed_ns.load(std::memory_order_relaxed) : 0;
-    }
-
-private:
-    struct Entry {
-        std::atomic<std::uint32_t> id{0};  // 0: free
-        std::atomic<std::uint8_t> state{0};
-        std::atomic<std::uint64_t> changed_ns{0};
-    };
-    const Entry* find(std::uint32_t wanted) const {
-        for (std::size_t i = 0; i < capacity; ++i) {
-            const Entry& e = entries_[(wanted + i) % capacity];
-            const std::uint32_t id = e.id.load(std::memory_order_acquire);
-            if (id == wanted) return &e;
-            if (id == 0) return nullptr;
-        }
-        return nullptr;
-    }
-    Entry* find_or_add(std::uint32_t wanted) {
-        for (std::size_t i = 0; wanted != 0 && i < capacity; ++i) {
-            Entry& e = entries_[(wanted + i) % capacity];
-            std::uint32_t id = 0;
-            if (e.id.compare_exchange_strong(id, wanted, std::memory_order_acq_rel) || id == wanted)
-                return &e;
-        }
-        return nullptr;
-    }
-    std::array<Entry, capacity> entries_{};
-};
-
-// Paths that somebody on the way found broken, each for a short time (spec service-plane DP-9c,
-// LV-8): by service segment and SPI. Zeroed memory is an empty table.
-class FailedPaths {
-public:
-    static constexpr std::size_t capacity = 1024, ways = 8;
-
-    static std::uint64_t key(std::uint32_t svni, std::uint32_t spi) {
-        return std::uint64_t{1} << 48 | std::uint64_t{svni & 0xffffff} << 24 | (spi & 0xffffff);
-    }
-    bool contains(std::uint32_t svni, std::uint32_t spi) const {
-        if (size_.load(std::memory_order_acquire) == 0) return false;
-        const std::uint64_t wanted = key(svni, spi);
-        for (std::size_t way = 0; way < ways; ++way)
-            if (entry(wanted, way).key.load(std::memory_order_acquire) == wanted) return true;
-        return false;
-    }
-    // True: it was not in the table. False, too, where there is no room; the next report tries
-    // again.
-    bool add(std::uint32_t svni, std::uint32_t spi, std::uint64_t until_ns, std::uint8_t reason) {
-        const std::uint64_t wanted = key(svni, spi);
-        for (std::size_t way = 0; way < ways; ++way) {
-            Entry& e = entry(wanted, way);
-            if (e.key.load(std::memory_order_acquire) != wanted) continue;
-            e.until_ns.store(until_ns, std::memory_order_relaxed);
-            return false;
-        }
-        for (std::size_t way = 0; way < ways; ++way) {
-            Entry& e = entry(wanted, way);
-            std::uint64_t free = 0;
-            if (!e.key.compare_exchange_strong(free, busy, std::memory_order_acq_rel)) continue;
-            e.until_ns.store(until_ns, std::memory_order_relaxed);
-            e.reason.store(reason, std::memory_order_relaxed);
-            size_.fetch_add(1, std::memory_order_acq_rel);
-            e.key.store(wanted, std::memory_order_release);
-            return true;
-        }
-        return false;
-    }
-    // Takes out what is over. True if there was anything. One caller at a time.
-    bool expire(std::uint64_t now_ns) {
-        if (size_.load(std::memory_order_acquire) == 0) return false;
-        bool any = false;
-        for (Entry& e : entries_) {
-            const std::uint64_t held = e.key.load(std::memory_order_acquire);
-            if (held == 0 || held == busy || now_ns < e.until_ns.load(std::memory_order_relaxed))
-                continue;
-            e.key.store(0, std::memory_order_release);
-            size_.fetch_sub(1, std::memory_order_acq_rel);
-            any = true;
-        }
-        return any;
-    }
-    std::uint32_t size() const { return size_.load(std::memory_order_relaxed); }
-    // visit(svni, spi, until_ns, reason)
-    template <class F>
-    void for_each(F&& visit) const {
-        for (const Entry& e : entries_) {
-            const std::uint64_t held = e.key.load(std::memory_order_acquire);
-            if (held == 0 || held == busy) continue;
-            visit(static_cast<std::uint32_t>(held >> 24 & 0xffffff),
-                  static_cast<std::uint32_t>(held & 0xffffff),
-                  e.until_ns.load(std::memory_order_relaxed),
-                  e.reason.load(std::memory_order_relaxed));
-        }
-    }
-
-private:
-    static constexpr std::uint64_t busy = 1;  // being written; no key
-    struct Entry {
-        std::atomic<std::uint64_t> key{0};  // 0: free
-        std::atomic<std::uint64_t> until_ns{0};
-        std::atomic<std::uint8_t> reason{0};
-    };
-    static std::size_t slot(std::uint64_t wanted, std::size_t way) {
-        return (static_cast<std::size_t>(wanted * 0x9e3779b97f4a7c15ull >> 40) + way) % capacity;
-    }
-    const Entry& entry(std::uint64_t wanted, std::size_t way) const {
-        return entries_[slot(wanted, way)];
-    }
-    Entry& entry(std::uint64_t wanted, std::size_t way) { return entries_[slot(wanted, way)]; }
-
-    std::atomic<std::uint32_t> size_{0};
-    std::array<Entry, capacity> entries_{};
-};
 
 // Nodes that want fewer new flows (OVERLOAD of spec service-plane §6.2), each for a time: the share
 // of their weight that is left, in thousandths. When its time is over a share grows back evenly
@@ -193,8 +58,8 @@ public:
                 continue;
             }
             const std::uint32_t from = e.ordered.load(std::memory_order_relaxed);
-            const auto grown = static_cast<std::uint32_t>((whole - from) * (now_ns - until) /
-                                                          recovery_ns);
+            const auto grown =
+                static_cast<std::uint32_t>((whole - from) * (now_ns - until) / recovery_ns);
             if (e.share.load(std::memory_order_relaxed) != from + grown)
                 e.share.store(from + grown, std::memory_order_relaxed);
         }
@@ -301,7 +166,7 @@ private:
 class HealthBoard {
 public:
     static constexpr std::size_t capacity = 1024, host_capacity = 4096;
-    static constexpr std::uint32_t layout_version = 3;
+    static constexpr std::uint32_t layout_version = 4;
     using Nodes = StateBoard<capacity>;
     using Hosts = StateBoard<host_capacity>;
     using State = Nodes::State;
@@ -321,6 +186,15 @@ public:
     }
     bool set_host(std::uint32_t host_id, Hosts::State state, std::uint64_t now_ns) {
         return noted(hosts_.set(host_id, state, now_ns));
+    }
+
+    // Gives up the places of nodes that `is_known` has denied for long, and of hosts of which
+    // nothing has been said for long. One worker of each engine, once in a while.
+    template <class Known>
+    void sweep(std::uint64_t now_ns, Known&& is_known) {
+        nodes_.sweep(now_ns, is_known);
+        hosts_.sweep(now_ns,
+                     [&](std::uint32_t id) { return hosts_.get(id) != Hosts::State::unknown; });
     }
 
     const FailedPaths& failed_paths() const { return failed_; }

@@ -319,13 +319,20 @@ bool judged_here(const LocalNode& node, std::uint32_t worker) {
     return node.realised() && !node.vnics[0].foreign && node.vnics[0].polling_worker == worker;
 }
 
+// Known already; unless the board, which is another memory, has forgotten it.
+bool is_old(const Tables::Status& status, const HeardNode& heard, const Emit& emit) {
+    const std::uint64_t last = heard.status_generation.load(std::memory_order_relaxed);
+    return last > status.generation ||
+           (last == status.generation &&
+            emit.health->get(status.node_id) != HealthBoard::State::unknown);
+}
+
 void apply_statuses(const Tables& tables, State& state, Emit& emit) {
     if (emit.worker != 0 || state.status_digest == tables.status_digest) return;
     for (const Tables::Status& status : tables.statuses) {
         HeardNode* heard = state.binding.memory()->heard_of(status.node_id);
         state.unheard += !heard;
-        if (!heard || heard->status_generation.load(std::memory_order_relaxed) >= status.generation)
-            continue;
+        if (!heard || is_old(status, *heard, emit)) continue;
         heard->status_generation.store(status.generation, std::memory_order_relaxed);
         set_health(status.node_id, status.up, state, emit);
     }
@@ -401,13 +408,17 @@ Exit path_is_stale(const Ctrl& ctrl, HeardNode& heard, const Tables& tables, Sta
         ++state.stale_outdated;
         return Exit::count_;
     }
-    const std::uint64_t until = emit.now_ns + stale_path_ns;
-    if (emit.health->fail_path(svni, stale->spi, until, ctrl.reason))
-        tell_stale(*stale, ctrl, emit);
+    const auto fail = [&](std::uint32_t spi) {
+        const bool is_new =
+            emit.health->fail_path(svni, spi, emit.now_ns + stale_path_ns, ctrl.reason);
+        state.unfailed += !is_new && !emit.health->failed_paths().contains(svni, spi);
+        return is_new;
+    };
+    if (fail(stale->spi)) tell_stale(*stale, ctrl, emit);
     const bool dead = hop_down && std::ranges::binary_search(stale->nodes, ctrl.digest);
     for (const Tables::KnownPath& path : tables.paths)
         if (dead && path.svni == svni && std::ranges::binary_search(path.nodes, ctrl.digest))
-            emit.health->fail_path(svni, path.spi, until, ctrl.reason);
+            fail(path.spi);
     ++state.stale_applied;
     return Exit::count_;
 }
@@ -478,6 +489,7 @@ void Liveness::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&,
     if (!state.binding.follow(tables.nodes, false)) return;
     arrange_watches(tables.nodes, state);
     apply_statuses(tables, state, emit);
+    if (emit.worker == 0) state.forget_gone(tables, emit);
     for (std::size_t n = 0; n < tables.nodes.nodes.size(); ++n) {
         const LocalNode& node = tables.nodes.nodes[n];
         if (!judged_here(node, emit.worker)) {

@@ -52,6 +52,8 @@ struct Liveness {
         };
         std::vector<Status> statuses;
         std::uint64_t status_digest = 0;
+        // Numbers of all nodes above, in order: what is known of others is forgotten some day.
+        std::vector<std::uint32_t> known;
 
         const Issuer* issuer(std::uint32_t node_id) const;
         const KnownPath* path(std::uint32_t svni, std::uint32_t spi) const;
@@ -90,11 +92,16 @@ struct Liveness {
         std::array<Bucket, dataplane::HealthBoard::capacity> buckets{};
         std::uint64_t watched_digest = 0;  // of the table that the watches are by
         std::uint64_t status_digest = 0;  // of the statuses applied last
+        std::uint64_t swept_ns = 0;
         std::uint64_t messages_sent = 0, messages_applied = 0, stale_applied = 0;
         std::uint64_t overloads_sent = 0, overloads_applied = 0;
         std::uint64_t stale_outdated = 0;  // about a version of the path that we do not use
         std::uint64_t unheard = 0, unlisted = 0;  // nodes without room among those heard of, judged
+        std::uint64_t unfailed = 0;               // paths without room among those that failed
         void open(const dataplane::OpenInput& input) { binding.open(input); }
+        // Nodes come and go for months, and what is said of them has room for 1024: those that have
+        // not been known for long make room. Costs nothing but every ten seconds.
+        void forget_gone(const Tables& tables, dataplane::Emit& emit);
     };
 
     enum class Exit : std::uint8_t {

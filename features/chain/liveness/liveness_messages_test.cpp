@@ -250,6 +250,42 @@ TEST(LivenessStatus, NodesJudgedHereAreNobodyElsesMatter) {
     EXPECT_EQ(w.machine.health.get(aware_node), State::down);
 }
 
+// Nodes come and go for months: thousands of numbers, never more than there is room for at once.
+TEST(LivenessStatus, NodesThatAreGoneMakeRoom) {
+    Hearing w;
+    constexpr std::uint32_t at_once = 450, rounds = 10;
+    for (std::uint32_t round = 0; round < rounds; ++round) {
+        model::Snapshot intent = w.intent;
+        const std::uint32_t first = 2000 + round * at_once;
+        for (std::uint32_t id = first; id < first + at_once; ++id) {
+            ServiceNodeStatus status;
+            status.name = "x" + std::to_string(id);
+            status.node_id = id;
+            status.generation = 1;
+            status.state = NodeState::down;
+            intent.put(status);
+        }
+        w.engine.publish(intent);
+        for (int i = 0; i < 4; ++i) {
+            w.engine.now_ns += 400 * second;
+            w.engine.tick();
+        }
+        for (std::uint32_t id = first; id < first + at_once; ++id)
+            ASSERT_EQ(w.machine.health.get(id), State::down) << id;
+        if (round > 1) {
+            EXPECT_EQ(w.machine.health.get(first - at_once - 1), State::unknown);
+        }
+    }
+    Collected counters;
+    Liveness::counters(*w.engine.live_tables, w.engine.workers[0]->live, counters);
+    EXPECT_EQ(counters.values["weir_limit_hits_total table=nodes_heard_of"], 0u);
+    EXPECT_EQ(counters.values["weir_limit_hits_total table=node_health"], 0u);
+    // One that comes back is heard anew, whatever its status said then.
+    model::Snapshot intent = w.intent;
+    say_status(w, intent, 2000, NodeState::down, 1);
+    EXPECT_EQ(w.machine.health.get(2000), State::down);
+}
+
 // Of a node that finds no room nothing is known; that it was so is counted.
 TEST(LivenessStatus, NodesWithoutRoomAreCounted) {
     Hearing w;

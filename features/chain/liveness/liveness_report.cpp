@@ -38,6 +38,7 @@ void Liveness::counters(const Tables& tables, const State& state, dataplane::Cou
              state.stale_outdated);
     sink.add("weir_limit_hits_total", {{"table", "nodes_heard_of"}}, state.unheard);
     sink.add("weir_limit_hits_total", {{"table", "node_health"}}, state.unlisted);
+    sink.add("weir_limit_hits_total", {{"table", "failed_paths"}}, state.unfailed);
     if (!state.binding.memory()) sink.add("weir_service_node_memory_missing", {}, 1);
     if (state.binding.size() != tables.nodes.nodes.size()) return;
     for (std::size_t n = 0; n < tables.nodes.nodes.size(); ++n) {

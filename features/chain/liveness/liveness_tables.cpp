@@ -74,6 +74,15 @@ void add_statuses(const dataplane::CompileInput& input, Tables& tables) {
     tables.status_digest = digest.value64();
 }
 
+void add_known(Tables& tables) {
+    for (const LocalNode& node : tables.nodes.nodes) tables.known.push_back(node.id);
+    for (const Tables::Issuer& issuer : tables.issuers) tables.known.push_back(issuer.node_id);
+    for (const Tables::Status& status : tables.statuses) tables.known.push_back(status.node_id);
+    std::ranges::sort(tables.known);
+    const auto twice = std::ranges::unique(tables.known);
+    tables.known.erase(twice.begin(), twice.end());
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Tables>> Liveness::compile(
@@ -86,6 +95,7 @@ Result<std::shared_ptr<const Tables>> Liveness::compile(
     add_issuers(input, tables);
     add_paths(input, tables);
     add_statuses(input, tables);
+    add_known(tables);
     if (previous && *previous == tables) return std::shared_ptr(previous);
     return std::shared_ptr<const Tables>(std::make_shared<Tables>(std::move(tables)));
 }

@@ -39,6 +39,37 @@ void reset(NodeSlot& slot) {
 
 }  // namespace
 
+void HeardNode::forget() {
+    for (AtomicU32* value : {&sequence, &stale_sequence, &unknown_since, &host, &overload_sequence})
+        value->store(0, std::memory_order_relaxed);
+    for (AtomicU64* value : {&message_ns, &status_generation, &stale_ns, &overload_ns})
+        value->store(0, std::memory_order_relaxed);
+}
+
+void NodeMemory::sweep_heard(std::uint64_t now_ns, const std::vector<std::uint32_t>& known) {
+    using dataplane::UnknownSince;
+    for (std::size_t place = 0; place < heard.size(); ++place) {
+        HeardNode& h = heard[place];
+        std::uint32_t id = h.node_id.load(std::memory_order_acquire);
+        if (id == HeardPlaces::never || id == HeardPlaces::gone) continue;
+        if (id == resting) {
+            h.forget();
+            h.node_id.compare_exchange_strong(id, HeardPlaces::gone, std::memory_order_seq_cst);
+            continue;
+        }
+        const std::uint32_t since = h.unknown_since.load(std::memory_order_relaxed);
+        const bool is_known = std::ranges::binary_search(known, id);
+        if (heard_places().is_behind(place, id) ||
+            (!is_known && UnknownSince::is_over(since, now_ns))) {
+            h.node_id.compare_exchange_strong(id, resting, std::memory_order_seq_cst);
+        } else if (is_known != (since == UnknownSince::known)) {
+            h.unknown_since.store(is_known ? UnknownSince::known : UnknownSince::at(now_ns),
+                                  std::memory_order_relaxed);
+        }
+    }
+    heard_places().trim();
+}
+
 void NodeBinding::open(const dataplane::OpenInput& input) {
     worker_ = input.worker;
     workers_ = input.workers;

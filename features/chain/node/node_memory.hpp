@@ -3,8 +3,10 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 #include "base/limits.hpp"
+#include "dataplane/health.hpp"
 #include "dataplane/liveness.hpp"
 #include "dataplane/stage.hpp"
 #include "features/chain/node/contexts.hpp"
@@ -110,11 +112,15 @@ struct HeardNode {
     AtomicU64 message_ns{0};  // when it came; 0: none yet
     AtomicU64 status_generation{0};
     AtomicU32 stale_sequence{0};  // of the last STALE_PATH in the node's name
+    AtomicU32 unknown_since{0};   // UnknownSince; in what was no field's before
     AtomicU64 stale_ns{0};
-    AtomicU32 host{0};  // that spoke for the node; another one counts anew
+    AtomicU32 host{0};               // that spoke for the node; another one counts anew
     AtomicU32 overload_sequence{0};  // of the last OVERLOAD
     AtomicU64 overload_ns{0};
+
+    void forget();  // all but the number
 };
+static_assert(sizeof(HeardNode) == 56);
 
 struct NodeMemory {
     static constexpr std::string_view pool_name = "service-nodes";
@@ -134,15 +140,23 @@ struct NodeMemory {
 
     // Null when 1024 nodes are known already.
     HeardNode* heard_of(std::uint32_t id) {
-        for (std::size_t i = 0; id != 0 && i < heard.size(); ++i) {
-            HeardNode& h = heard[(id + i) % heard.size()];
-            std::uint32_t seen = 0;
-            if (h.node_id.compare_exchange_strong(seen, id, std::memory_order_acq_rel) ||
-                seen == id)
-                return &h;
-        }
-        return nullptr;
+        const std::size_t place = id < resting ? heard_places().take(id) : HeardPlaces::nowhere;
+        return place != HeardPlaces::nowhere ? &heard[place] : nullptr;
     }
+    // Gives up the places of nodes that nobody has known for UnknownSince::keep_s; `known` is in
+    // order. One worker of each engine, some seconds after the last time: whoever still writes to a
+    // place that is given up has finished by then.
+    void sweep_heard(std::uint64_t now_ns, const std::vector<std::uint32_t>& known);
+
+private:
+    static constexpr std::uint32_t resting = ~0u - 1;  // given up, not to be taken yet
+    struct HeardAt {
+        NodeMemory* memory;
+        AtomicU32& operator()(std::size_t place) const { return memory->heard[place].node_id; }
+    };
+    using HeardPlaces =
+        dataplane::IdPlaces<dataplane::HealthBoard::capacity, std::uint32_t, HeardAt>;
+    HeardPlaces heard_places() { return HeardPlaces(HeardAt{this}); }
 };
 
 // One stage's view of the memory on one worker: which slot each node of the table has.

@@ -112,7 +112,8 @@ public:
     std::map<std::uint32_t, std::deque<Packet*>> handed;  // by worker
     std::vector<std::string> events;
     std::map<std::string, void*> pools;
-    dataplane::HealthBoard health;
+    std::unique_ptr<dataplane::HealthBoard> board = std::make_unique<dataplane::HealthBoard>();
+    dataplane::HealthBoard& health = *board;
     std::uint32_t in_use = 0, most_packets = 100'000;
     bool no_memory = false;
 
