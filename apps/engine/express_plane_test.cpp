@@ -265,7 +265,8 @@ TEST_P(ExpressPlane, DoesWhatTheStagesDo) {
     std::vector<Total> happened = {{"weir_service_chain_held_packets_total", ""},
                                    {"weir_insertion_results_total", "redirected"},
                                    {"weir_service_arrivals_total", "node"},
-                                   {"weir_service_arrivals_total", "anchor"}};
+                                   {"weir_service_arrivals_total", "anchor"},
+                                   {"weir_drops_total", "COPY_RETURN"}};
     if (!alone) happened.emplace_back("weir_drops_total", "RATE_LIMIT");
     if (alone)
         happened.insert(happened.end(), {{"weir_stub_packets_total", "kept"},

@@ -124,9 +124,10 @@ private:
     static Way way_of(const net::Smd& smd) {
         const net::Mac from = chain::node_mac(its_node);
         if (smd.returning) return {net::service_plane_mac(other_host), from};
-        // Chains as of plane_traffic.hpp, by number: the node of each place.
-        constexpr std::array<std::array<std::uint8_t, 3>, 8> nodes = {
-            {{}, {1}, {2}, {3}, {1, 2}, {2, 3, 1}, {1, 4}, {3, 2}}};
+        // Chains as of plane_traffic.hpp, by number: the node of each place. The last one's second
+        // is to get copies; this host sends it originals.
+        constexpr std::array<std::array<std::uint8_t, 3>, 9> nodes = {
+            {{}, {1}, {2}, {3}, {1, 2}, {2, 3, 1}, {1, 4}, {3, 2}, {1, 3}}};
         const auto& order = nodes[smd.sci % nodes.size()];
         const int hops = smd.initial_si, place = hops - smd.si;
         const int at = smd.reverse ? hops - 1 - place : place;

@@ -89,11 +89,12 @@ constexpr const char* network = R"(
 ---
 {kind: service-profile, name: p4, service: s4}
 ---
-{kind: service-profile, name: tap, service: s3, attributes: {mode: tap}}
+{kind: service-profile, name: tap, service: s3, action: copy}
 )";
 
 // Chain number n is that of port 8000 + n.
-constexpr const char* chains[] = {"p1", "p2", "p3", "p1, p2", "p2, p3, p1", "p1, p4", "p3, p2"};
+constexpr const char* chains[] = {"p1",         "p2",     "p3",     "p1, p2",
+                                  "p2, p3, p1", "p1, p4", "p3, p2", "p1, tap"};
 
 // What changes: a chain's nodes and policy, a rule, how nodes fare, where one of them is, how many
 // flows guests may begin.
