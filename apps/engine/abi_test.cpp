@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 
 #include "apps/engine/testing/memory_shell.hpp"
 #include "flow/record.hpp"
+#include "model/json.hpp"
 #include "net/bytes.hpp"
 
 // Who owns a port's records, seen through the C ABI: two engines over the same pools.
@@ -104,6 +106,25 @@ TEST_F(Abi, PortsThatNobodyIntroducedAreUnknown) {
     EXPECT_EQ(api.quiesce(first, 9), 0u);
     EXPECT_EQ(api.detach(first, 9), 0u);
     EXPECT_FALSE(api.save(first, ~0u, true, false, into(saved), into(why)));
+}
+
+// Who looks often at one metric need not be told all others.
+TEST_F(Abi, CountersOfOneMetricComeAlone) {
+    const auto rows = [&](const std::string& question) {
+        std::string answer;
+        api.worker_query(first, 0, question.data(), question.size(), 1, into(answer));
+        const auto read = model::parse_json(answer);
+        std::multiset<std::string> metrics;
+        for (const model::Value& row : (*read)["rows"].items())
+            metrics.insert(row["metric"].as_text());
+        return metrics;
+    };
+    const auto all = rows(R"({"what":"counters"})");
+    const auto limits = rows(R"({"what":"counters","metric":"weir_limit_hits_total"})");
+    EXPECT_GE(limits.size(), 10u);
+    EXPECT_EQ(limits.count("weir_limit_hits_total"), limits.size());
+    EXPECT_EQ(all.count("weir_limit_hits_total"), limits.size());
+    EXPECT_GT(all.size(), limits.size());
 }
 
 TEST_F(Abi, AnotherVersionOfTheSeamIsRefused) {

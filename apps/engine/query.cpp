@@ -15,8 +15,10 @@ using model::Value;
 
 class RowSink final : public dataplane::CounterSink {
 public:
-    explicit RowSink(Value& rows) : rows_(rows) {}
+    // Unless `only` is empty, rows of that metric alone.
+    RowSink(Value& rows, std::string_view only) : rows_(rows), only_(only) {}
     void add(std::string_view metric, Labels labels, std::uint64_t value) override {
+        if (!only_.empty() && metric != only_) return;
         Value row = Value::object();
         row.set("metric", metric);
         Value& set = row.set("labels", Value::object());
@@ -27,6 +29,7 @@ public:
 
 private:
     Value& rows_;
+    const std::string_view only_;
 };
 
 std::string_view verdict_name(flow::Verdict verdict) {
@@ -224,7 +227,7 @@ Value Engine::worker_query(std::uint32_t index, const Value& request, std::uint6
     Worker& worker = *workers_[index];
     const Program& program = start_burst(worker, now_ns);
     const std::string& what = request["what"].as_text();
-    if (what == "counters") return counters(worker, program);
+    if (what == "counters") return counters(worker, program, request["metric"].as_text());
     if (what == "flows") return flows_answer(worker, program, request, now_ns);
     if (what == "flush-flows") return flush_answer(worker, program, request, now_ns);
     if (what == "trace") return start_trace(worker, program, request);
@@ -236,9 +239,9 @@ Value Engine::worker_query(std::uint32_t index, const Value& request, std::uint6
     return stage_query(worker, program, request);
 }
 
-Value Engine::counters(Worker& worker, const Program& program) {
+Value Engine::counters(Worker& worker, const Program& program, std::string_view only) {
     Value answer = Value::object();
-    RowSink sink(answer.set("rows", Value::array()));
+    RowSink sink(answer.set("rows", Value::array()), only);
     const auto drop = [&](std::string_view reason, std::uint64_t count) {
         sink.add("weir_drops_total", {{"reason", reason}}, count);
     };

@@ -14,6 +14,7 @@
 #include "apps/host/control_loop.hpp"
 #include "apps/host/controller_link.hpp"
 #include "apps/host/host_config.hpp"
+#include "apps/host/limit_news.hpp"
 #include "apps/host/link_news.hpp"
 #include "apps/host/agent_sockets.hpp"
 #include "apps/host/local_server.hpp"
@@ -86,6 +87,7 @@ struct HostProgram::Core {
     std::unique_ptr<VaultMemory> memory;
     std::unique_ptr<Shell> shell;
     LinkNews links;
+    LimitNews limits;
     std::unique_ptr<LocalServer> server;
     std::unique_ptr<AgentSockets> agents;
     std::unique_ptr<ToldFiles> files;
@@ -271,6 +273,9 @@ void HostProgram::run() {
         core.files->look(monotonic_ns());
         core.links.look(core.shell->ports().all(), monotonic_ns(),
                         [&](const std::string& json) { core.shell->event(json); });
+        core.limits.look(
+            monotonic_ns(), [&] { return limit_hits(*core.shell); },
+            [&](const std::string& json) { core.shell->event(json); });
     });
     notify("STOPPING=1");
 }

@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -266,6 +267,19 @@ Value all_counters(Shell& shell) {
     sums.add("weir_applied_revision", {}, shell.applied().revision);
     sums.add("weir_events_lost_total", {}, shell.events().lost());
     return rows_answer(sums.rows());
+}
+
+std::map<std::string, std::uint64_t> limit_hits(Shell& shell) {
+    constexpr std::string_view metric = "weir_limit_hits_total";
+    Value request = Value::object();
+    request.set("what", "counters");
+    request.set("metric", std::string(metric));
+    std::map<std::string, std::uint64_t> hits;
+    for (const Value& answer : ask_workers(shell, request, net::no_port))
+        for (const Value& row : answer["rows"].items())
+            if (row["metric"].as_text() == metric)
+                hits[row["labels"]["table"].as_text()] += row["value"].as_uint();
+    return hits;
 }
 
 Value answer_query(Shell& shell, const Value& request) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 
 #include "apps/host/doctor.hpp"
@@ -66,6 +67,12 @@ TEST_F(Queries, WorkersAreNotAskedForFiles) {
     const Value answer = ask(R"({"what":"files"})");
     EXPECT_EQ(answer.find("error"), nullptr);
     EXPECT_EQ(answer["rows"].size(), 0u);
+}
+
+TEST_F(Queries, LimitsAreSummedOverWorkers) {
+    pass(10);
+    using Hits = std::map<std::string, std::uint64_t>;
+    EXPECT_EQ(limit_hits(*rig_.shell), (Hits{{"tests", 10}}));
 }
 
 TEST_F(Queries, DropsOfDevicesAndShellHaveNames) {

@@ -5,7 +5,8 @@
 //   refuse run       bytes go through as they are save      the port's count, as eight bytes;
 //   restore compares it with what the pool says.
 //             "refuse save of b" refuses that of port 1
-//   query     {"rows":[{"metric":"test_packets_total","labels":{"port":"0"},"value":n},…]}
+//   query     {"rows":[{"metric":"test_packets_total","labels":{"port":"0"},"value":n},…]}, and
+//             weir_limit_hits_total{table="tests"}: n of all ports
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -227,6 +228,11 @@ void worker_query(weir_engine* e, std::uint32_t worker, const char*, std::size_t
                 R"("},"value":)" + std::to_string(e->counts->packets[worker][port].load()) + "}";
         first = false;
     }
+    std::uint64_t all = 0;
+    for (const auto& count : e->counts->packets[worker]) all += count.load();
+    text += std::string(first ? "" : ",") +
+            R"({"metric":"weir_limit_hits_total","labels":{"table":"tests"},"value":)" +
+            std::to_string(all) + "}";
     say(answer, text + "]}");
 }
 
