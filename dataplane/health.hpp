@@ -145,12 +145,19 @@ private:
         size_.fetch_sub(1, std::memory_order_acq_rel);
         e.id.store(free_place, std::memory_order_release);
     }
-    // What was added just now may be missing until the next time, a millisecond later.
-    void look_at_kinds() {
+    std::uint32_t kinds_there() const {
         std::uint32_t kinds = 0;
         for_each([&](std::uint32_t id, std::uint32_t, std::uint64_t) { kinds |= kind(id); });
-        if (kinds_.load(std::memory_order_relaxed) != kinds)
-            kinds_.store(kinds, std::memory_order_release);
+        return kinds;
+    }
+    // Whoever adds a node writes its place first, then its bit: the second look sees the place, or
+    // the bit comes behind it.
+    void look_at_kinds() {
+        const std::uint32_t kinds = kinds_there();
+        if (kinds_.load(std::memory_order_relaxed) == kinds) return;
+        kinds_.store(kinds, std::memory_order_seq_cst);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        kinds_.fetch_or(kinds_there(), std::memory_order_acq_rel);
     }
     std::atomic<std::uint32_t> size_{0};
     std::atomic<std::uint32_t> kinds_{0};  // of the nodes in here: most others need no look

@@ -1,6 +1,5 @@
 #include "apps/controller/move_job.hpp"
 
-#include <barrier>
 #include <thread>
 
 #include "apps/controller/move_testing.hpp"
@@ -45,30 +44,6 @@ TEST_F(MoveJobTest, WhatIsThereWasCancelledTooLate) {
     late->commit_regardless();
     EXPECT_TRUE(late->stopped());
     EXPECT_FALSE(late->cancel());
-}
-
-TEST_F(MoveJobTest, OnlyOneOfTwoHasItsWay) {
-    constexpr int rounds = 20'000;
-    std::unique_ptr<MoveJob> shared;
-    bool was_cancelled = false;
-    std::barrier ready(2), done(2);
-    std::thread canceller([&] {
-        for (int i = 0; i < rounds; ++i) {
-            ready.arrive_and_wait();
-            was_cancelled = shared->cancel().ok();
-            done.arrive_and_wait();
-        }
-    });
-    int both = 0;
-    for (int i = 0; i < rounds; ++i) {
-        shared = job();
-        ready.arrive_and_wait();
-        const bool is_committed = shared->commit().ok();
-        done.arrive_and_wait();
-        both += is_committed == was_cancelled;
-    }
-    canceller.join();
-    EXPECT_EQ(both, 0);
 }
 
 // Whoever sees the word may say go-on at once.

@@ -1,14 +1,17 @@
 #pragma once
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -136,6 +139,42 @@ private:
     std::vector<std::string> asked_;
     std::map<std::string, std::string> arrivals_;
     Time now_;
+};
+
+// Somebody's change of the intent that has begun when begin() returns, and is made once the thread
+// that called it waits for something.
+class Meanwhile {
+public:
+    ~Meanwhile() { join(); }
+    void begin(Intent& intent, Intent::Rewrite rewrite) {
+        const pid_t leader = ::gettid();
+        thread_ = std::thread([this, &intent, leader, rewrite = std::move(rewrite)] {
+            const auto write = [&](model::Snapshot& wanted) {
+                has_begun_ = true;
+                EXPECT_TRUE(eventually([&] { return goes_on_ && sleeps(leader); }));
+                return rewrite(wanted);
+            };
+            EXPECT_TRUE(intent.edit(write, {}).ok());
+        });
+        while (!has_begun_) std::this_thread::yield();
+        goes_on_ = true;
+    }
+    void join() {
+        if (thread_.joinable()) thread_.join();
+    }
+
+private:
+    // proc(5): the state stands behind the name.
+    static bool sleeps(pid_t thread) {
+        std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+        std::string text;
+        std::getline(file, text);
+        const std::size_t name = text.rfind(')');
+        return name != text.npos && text.substr(name, 3) == ") S";
+    }
+
+    std::atomic<bool> has_begun_{false}, goes_on_{false};
+    std::thread thread_;
 };
 
 class MoveTest : public ::testing::Test {

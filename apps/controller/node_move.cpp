@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/log.hpp"
+#include "features/chain/feature.hpp"
 #include "features/chain/node/node_table.hpp"
 #include "features/chain/planned.hpp"
 #include "features/chain/resources.hpp"
@@ -81,13 +82,12 @@ Status NodeMove::fit() {
     if (!plane->hosts.empty() && std::ranges::none_of(plane->hosts, takes_part))
         return Error{Errc::conflict, "service-segment/" + plane->name, "hosts",
                      to->name + " takes no part in it; add the host"};
-    std::size_t there = 0;
-    for (const auto& row : intent.all<ServiceNode>()) there += row.second.host.name == to->name;
-    if (there >= chain::max_local_nodes)
+    if (chain::nodes_at(to->name, intent, state->reported) >= chain::max_local_nodes)
         return Error{Errc::limit, "host/" + to->name, {}, "has as many nodes as a host can"};
-    move_ = {node->name, node->id, plane->svni, static_cast<std::uint32_t>(state->revision + 1),
-             from->name, to->name, from->id,    to->id,
-             MovePhase::announced};
+    move_ = {
+        node->name,          node->id, plane->svni, static_cast<std::uint32_t>(state->revision + 1),
+        from->name,          to->name, from->id,    to->id,
+        MovePhase::announced};
     job_.put([&](model::Move& record) { record.from = from->name; });
     return {};
 }
@@ -174,7 +174,9 @@ Status NodeMove::be(MovePhase phase, const std::vector<std::string>& hosts) {
             if (*runs) break;
             if (Status stopped = job_.stopped(); !stopped) return stopped;
             if (ground_.now() > until)
-                return Error{Errc::unavailable, "host/" + host, {},
+                return Error{Errc::unavailable,
+                             "host/" + host,
+                             {},
                              "did not take the step " + std::string(model::enum_name(phase)) +
                                  " in time: " + ground_.why_late(host)};
             job_.rest(look_again);
@@ -256,7 +258,9 @@ Status NodeMove::wait_for_ports() {
         const bool may_come_back = is_resumed_ && !ground_.is_connected(move_.to);
         if (!plugged && !may_come_back) return plugged.error();
         if (ground_.now() > until)
-            return Error{Errc::unavailable, "host/" + move_.to, {},
+            return Error{Errc::unavailable,
+                         "host/" + move_.to,
+                         {},
                          "the devices of the node's ports did not come up there in time"};
         job_.rest(look_again);
     }
@@ -271,7 +275,9 @@ Status NodeMove::wait_for_node() {
         if (move && move->number == move_.number && move->phase == MovePhase::arrived) return {};
         if (Status stopped = job_.stopped(); !stopped) return stopped;
         if (!move || ground_.now() > until)
-            return Error{Errc::unavailable, "host/" + move_.to, {},
+            return Error{Errc::unavailable,
+                         "host/" + move_.to,
+                         {},
                          "the node's ports did not come up there in time"};
         job_.rest(look_again);
     }

@@ -19,6 +19,9 @@ bool answer_about_node(const model::Value& event, std::string_view host,
                        const model::Snapshot& intent, model::Snapshot& reported);
 bool answer(const model::Value& event, std::string_view host, const model::Snapshot& intent,
             model::Snapshot& reported);
+// How many service nodes the host has, keeps while they leave, or waits for.
+std::size_t nodes_at(std::string_view host, const model::Snapshot& intent,
+                     const model::Snapshot& reported);
 bool remember(const features::Occasion& occasion, model::Snapshot& reported);
 // The parts of it: links of where nodes were, or of ports they have no more; nodes that count as
 // down and that nobody asks any more whether they live (plan/node_status.cpp); nodes that operators

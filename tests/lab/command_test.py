@@ -151,7 +151,7 @@ class Command(unittest.TestCase):
         try:
             self.assertEqual([(hop["NODE"], hop["ON"], hop["LIVENESS"], hop["DECREMENTS"])
                               for hop in self.hops_at_h1()[:2]],
-                             [("n1", "h1", "asked", "yes"), ("n2", "h2", "asked", "no")])
+                             [("n1", "h1", "asked", "no"), ("n2", "h2", "asked", "no")])
         finally:
             other.signal(signal.SIGCONT)
         wait_until("its paths are usable again", lambda: {

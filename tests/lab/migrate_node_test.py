@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spec.control import PORT, Stream
 from spec.node_mobility import NodeMoving
+from weirlab.fabric import WIRE_MTU
 from weirlab.process import CommandFailed
 from weirlab.wait import wait_until
 
@@ -20,9 +21,9 @@ class Commanded(NodeMoving):
         cls.t0.redirect("g1", "g2", protocol="udp", port=PORT)
         cls.source, cls.target = (cls.t0.fabric.hosts[host] for host in ("h3", "h2"))
         cls.target.sysctl("net.ipv6.conf.default.disable_ipv6", 1)
-        cls.target.ip("link", "add", END, "arp", "off", "type", "veth", "peer", "name", "nobody")
+        cls.target.ip("link", "add", END, "type", "veth", "peer", "name", "nobody")
         for end in (END, "nobody"):
-            cls.target.ip("link", "set", end, "up")
+            cls.target.ip("link", "set", end, "mtu", str(WIRE_MTU), "arp", "off", "up")
         cls.seen = Path(cls.lab.folder, "seen")
 
     def look(self) -> str:
@@ -52,7 +53,8 @@ class Commanded(NodeMoving):
         self.goes_on(stream)
         self.seen.unlink()
         there = self.target.full
-        done = self.migrate(f"{self.look()} && ip -n {there} link del {END} && "
+        # The machine takes its time: longer than everything else of a move.
+        done = self.migrate(f"sleep 2 && {self.look()} && ip -n {there} link del {END} && "
                             f"ip -n {self.source.full} link set {END} netns {there} && "
                             f"ip -n {there} link set {END} arp off up")
         self.assertEqual(done["errors"], [])

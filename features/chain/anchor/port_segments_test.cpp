@@ -18,8 +18,7 @@ model::Snapshot two_tenants() {
     model::Snapshot intent = test::two_planes();
     test::add_node(intent, 9, "h4", "fw", NodeMode::aware);
     test::edit<ServiceNode>(intent, "n9", [](ServiceNode& n) { n.service_segment.name = "other"; });
-    test::edit<model::Port>(intent, "n9",
-                            [](model::Port& p) { p.service_segment.name = "other"; });
+    test::edit<model::Port>(intent, "n9", [](model::Port& p) { p.service_segment.name = "other"; });
     ServiceChain chain = test::make_chain("c9", 9, {"fw-default"});
     chain.service_segment.name = "other";
     intent.put(chain);
@@ -100,6 +99,12 @@ TEST_F(PortSegmentsOfTwoWorkers, SaysOfLegsOfOtherSegmentsThatTheyNeedARecord) {
         EXPECT_EQ(give_back(other), passed);
         EXPECT_EQ(own.hand.needs_record, 0);
         EXPECT_EQ(other.hand.needs_record, other.hand.call_points_done);
+        // The segment is its own, the chain is nobody's here: only the path is known.
+        Packet& unknown = returning(point, number);
+        unknown.smd.flow_handle = own.smd.flow_handle;
+        unknown.smd.sci = 77;
+        EXPECT_EQ(give_back(unknown), passed);
+        EXPECT_EQ(unknown.hand.needs_record, unknown.hand.call_points_done);
     }
 }
 

@@ -56,14 +56,22 @@ struct Work {
             return goes_on;
         }
         if (const Exit why = find_record(p, *port); why != goes_on) return why;
-        if ((p.headers.tcp_flags & net::tcp_syn) != 0) [[unlikely]] learn_answer(p);
-        if (count_back(p)) [[unlikely]] compare_ways(p, *port);
+        if ((p.headers.tcp_flags & net::tcp_syn) != 0) [[unlikely]]
+            learn_answer(p);
+        if (count_back(p)) [[unlikely]]
+            compare_ways(p, *port);
         resume(p, *port);
         return goes_on;
     }
 
     // Whether the port uses the service segment at all.
     bool is_of(const PortEntry& port) const { return segments.may_use(port.index, svni); }
+
+    // Whether it goes on without a record. Neither the path nor another port's chain says that
+    // packets of this port were ever on it.
+    bool may_be_new(const Packet& p, const PortEntry& port) const {
+        return is_of(port) && plane.chain(p.smd.sci);
+    }
 
     void restore(Packet& p, const PortEntry& port) {
         stand_at_port(p, port);
@@ -77,7 +85,7 @@ struct Work {
     // To another worker or engine, which starts the port's context again and skips insertion.
     void hand_on(Packet& p, const PortEntry& port, std::uint32_t owner, bool brings_alias) {
         ++state.handed_on;
-        if (!is_of(port)) p.hand.needs_record = p.smd.at_ingress ? 2 : 1;
+        if (!may_be_new(p, port)) p.hand.needs_record = p.smd.at_ingress ? 2 : 1;
         p.hand.entry = p.smd.at_ingress ? net::Entry::deliver : net::Entry::receive;
         p.hand.dispatched = brings_alias ? flow::brings_alias : std::uint8_t{2};
         // First the worker: its shell finds the engine.
@@ -95,9 +103,7 @@ struct Work {
         Return::PortCounters& counters = state.ports[2 * port.index + p.smd.at_ingress];
         ++counters.returned;
         if (!p.flow) {
-            // Neither the path nor another port's chain says that packets of this port were ever on
-            // it.
-            if (!is_of(port) || !plane.chain(p.smd.sci)) return Exit::not_anchor;
+            if (!may_be_new(p, port)) return Exit::not_anchor;
             ++counters.no_record;
             return goes_on;
         }
@@ -255,8 +261,8 @@ Result<std::shared_ptr<const Return::Tables>> Return::compile(
     tables->segments = PortSegments::compile(input);
     for (const PortEntry& port : input.ports.ports)
         tables->port_names.push_back(port.role == dataplane::PortRole::guest ? port.name : "");
-    if (previous && previous->plane == tables->plane &&
-        previous->segments == tables->segments && previous->port_names == tables->port_names)
+    if (previous && previous->plane == tables->plane && previous->segments == tables->segments &&
+        previous->port_names == tables->port_names)
         return std::shared_ptr(previous);
     return std::shared_ptr<const Tables>(std::move(tables));
 }

@@ -48,7 +48,8 @@ public:
     // False: there was no room for it.
     bool add(const net::Smd& smd, std::uint64_t idle_ns, std::string_view by,
              std::uint64_t number) {
-        if (left_ == 0) return !(is_cut_ = true);
+        is_cut_ |= left_ == 0;
+        if (is_cut_) return false;
         --left_;
         model::Value& row = rows_.push(model::Value::object());
         row.set("node", node_.name);

@@ -43,9 +43,8 @@ bool excludes(const Port& wanted, const Port& leaving) {
 }
 
 bool uses_any(const ServiceNode& node, const std::vector<Ref<Port>>& ports) {
-    return std::ranges::any_of(node.vnics, [&](const auto& ref) {
-        return std::ranges::find(ports, ref) != ports.end();
-    });
+    return std::ranges::any_of(
+        node.vnics, [&](const auto& ref) { return std::ranges::find(ports, ref) != ports.end(); });
 }
 
 class Leaving {
@@ -75,9 +74,9 @@ private:
         ServiceNode kept = node;
         kept.maintenance = true;  // for new flows, and anchors begin to count drain_s
         const bool drains = node.drain_s != 0;
-        reported_.put(ServiceNodeLeaving{
-            node.name, node.id, drains ? LeavingPhase::draining : LeavingPhase::gone,
-            occasion_.now_s + (drains ? node.drain_s : gone_s)});
+        reported_.put(ServiceNodeLeaving{node.name, node.id,
+                                         drains ? LeavingPhase::draining : LeavingPhase::gone,
+                                         occasion_.now_s + (drains ? node.drain_s : gone_s)});
         reported_.put(std::move(kept));
         changed_ = true;
     }
@@ -103,22 +102,17 @@ private:
     // It stays with its ports, or, where operators want something else instead, not at all.
     void keep(const std::string& name) {
         const ServiceNode* node = reported_.find<ServiceNode>(name);
-        if (!node || !has_room(*node) || !std::ranges::all_of(node->vnics, [&](const auto& ref) {
-                return keep_port(ref);
-            }))
+        if (!node || !has_room(*node) ||
+            !std::ranges::all_of(node->vnics, [&](const auto& ref) { return keep_port(ref); }))
             forget(name);
     }
 
     bool has_room(const ServiceNode& node) const {
-        std::size_t beside = 0;
-        for (const auto& [name, other] : intent_.all<ServiceNode>()) {
+        for (const auto& [name, other] : intent_.all<ServiceNode>())
             if (name == node.name || other.id == node.id || uses_any(other, node.vnics))
                 return false;
-            beside += other.host == node.host;
-        }
-        for (const auto& [name, other] : reported_.all<ServiceNode>())
-            beside += name != node.name && other.host == node.host;
-        return beside < max_local_nodes && intent_.find(node.host) && intent_.find(node.service) &&
+        return nodes_at(node.host.name, intent_, reported_) <= max_local_nodes &&
+               intent_.find(node.host) && intent_.find(node.service) &&
                intent_.find(node.service_segment);
     }
 
@@ -157,9 +151,20 @@ private:
 
 }  // namespace
 
+std::size_t nodes_at(std::string_view host, const Snapshot& intent, const Snapshot& reported) {
+    const auto is_there = [&](const auto& row) { return row.second.host.name == host; };
+    const auto comes = [&](const auto& row) {
+        const ServiceNode* node = intent.find<ServiceNode>(row.first);
+        return row.second.to == host && node && node->host.name != host;
+    };
+    return static_cast<std::size_t>(std::ranges::count_if(intent.all<ServiceNode>(), is_there) +
+                                    std::ranges::count_if(reported.all<ServiceNode>(), is_there) +
+                                    std::ranges::count_if(reported.all<ServiceNodeMove>(), comes));
+}
+
 bool remember_leaving_nodes(const Occasion& occasion, Snapshot& reported) {
-    const bool is_quiet = &occasion.before == &occasion.intent &&
-                          reported.all<ServiceNodeLeaving>().empty();
+    const bool is_quiet =
+        &occasion.before == &occasion.intent && reported.all<ServiceNodeLeaving>().empty();
     return !is_quiet && Leaving(occasion, reported).run();
 }
 

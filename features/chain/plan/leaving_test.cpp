@@ -212,5 +212,20 @@ TEST_F(LeavingTest, ANodeThatHasJustMovedDrainsLikeAnyOther) {
     EXPECT_EQ(phase(), "draining");
 }
 
+// What a host has room for: those it has, those that leave it, and those on their way to it.
+TEST_F(LeavingTest, AHostsNodesAreThoseThatLeaveAndComeAsWell) {
+    EXPECT_EQ(nodes_at("h3", intent, reported), 2u) << "n1, n6";
+    delete_node("n1");
+    EXPECT_EQ(nodes_at("h3", intent, reported), 2u);
+    ServiceNodeMove move;
+    move.name = "n3";
+    move.from = "h1";
+    move.to = "h3";
+    reported.put(move);
+    EXPECT_EQ(nodes_at("h3", intent, reported), 3u);
+    test::edit<ServiceNode>(intent, "n3", [](ServiceNode& n) { n.host.name = "h3"; });
+    EXPECT_EQ(nodes_at("h3", intent, reported), 3u) << "it is there, and its move is remembered";
+}
+
 }  // namespace
 }  // namespace weir::chain
