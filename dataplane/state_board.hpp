@@ -46,10 +46,12 @@ public:
     // written meanwhile is not lost.
     template <class Known>
     void sweep(std::uint64_t now_ns, Known&& is_known) {
+        bool any_gone = false;
         for (std::size_t place = 0; place < capacity; ++place) {
             Entry& entry = entries_[place];
             Word word = entry.word.load(std::memory_order_acquire);
             const std::uint32_t id = id_of(word);
+            any_gone = any_gone || id == Numbers::gone;
             if (id == Numbers::never || id == Numbers::gone) continue;
             const Word next = places().is_behind(place, id) ? Word{Numbers::gone}
                               : is_known(id) ? joined(id, state_of(word), UnknownSince::known)
@@ -57,7 +59,7 @@ public:
             if (next != word)
                 entry.word.compare_exchange_strong(word, next, std::memory_order_seq_cst);
         }
-        places().trim();
+        if (any_gone) places().trim();
     }
 
 private:

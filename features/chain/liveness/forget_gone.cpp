@@ -5,7 +5,7 @@
 namespace weir::chain {
 namespace {
 
-constexpr std::uint64_t sweep_pause_ns = 10'000'000'000;
+constexpr std::uint64_t sweep_pause_ns = 60'000'000'000;
 
 }  // namespace
 

@@ -100,7 +100,7 @@ struct Liveness {
         std::uint64_t unfailed = 0;               // paths without room among those that failed
         void open(const dataplane::OpenInput& input) { binding.open(input); }
         // Nodes come and go for months, and what is said of them has room for 1024: those that have
-        // not been known for long make room. Costs nothing but every ten seconds.
+        // not been known for long make room. Costs nothing but once a minute.
         void forget_gone(const Tables& tables, dataplane::Emit& emit);
     };
 

@@ -48,9 +48,11 @@ void HeardNode::forget() {
 
 void NodeMemory::sweep_heard(std::uint64_t now_ns, const std::vector<std::uint32_t>& known) {
     using dataplane::UnknownSince;
+    bool any_gone = false;
     for (std::size_t place = 0; place < heard.size(); ++place) {
         HeardNode& h = heard[place];
         std::uint32_t id = h.node_id.load(std::memory_order_acquire);
+        any_gone = any_gone || id == HeardPlaces::gone;
         if (id == HeardPlaces::never || id == HeardPlaces::gone) continue;
         if (id == resting) {
             h.forget();
@@ -67,7 +69,7 @@ void NodeMemory::sweep_heard(std::uint64_t now_ns, const std::vector<std::uint32
                                   std::memory_order_relaxed);
         }
     }
-    heard_places().trim();
+    if (any_gone) heard_places().trim();
 }
 
 void NodeBinding::open(const dataplane::OpenInput& input) {
