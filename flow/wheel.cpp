@@ -18,9 +18,7 @@ void Wheel::arm(std::uint32_t slot, std::uint64_t expires_ns) {
     // Counted from `base`, a record armed while its old slot is being emptied never lands there
     // again.
     const std::uint64_t delta = due - base;
-    unsigned level = 0;
-    while (delta >= std::uint64_t{1} << (6 * (level + 1))) ++level;
-
+    const auto level = static_cast<unsigned>(std::bit_width(delta | (slots - 1)) - 1) / 6;
     const unsigned at = level * slots + slot_of(due, level);
     FlowPair& pair = records_[slot];
     pair.expires_tick = tick_of(expires_ns);

@@ -78,16 +78,22 @@ TEST_F(PortSegmentsTest, ExcludedPortsUseNoSegment) {
 class PortSegmentsOfTwoWorkers : public PortSegmentsTest {
 protected:
     PortSegmentsOfTwoWorkers() : PortSegmentsTest(2) {}
+    // A source port of g1's whose flow the second worker owns.
+    std::uint16_t of_other_worker() {
+        std::uint16_t number = 4000;
+        while (net::symmetric_hash(
+                   host.tracked("g1", CallPoint::egress, test::tcp(number, 80)).tuple) %
+                   2 ==
+               0)
+            ++number;
+        return number;
+    }
 };
 
 // Whether the flow has a record is known there alone: what nothing else speaks for needs one.
 TEST_F(PortSegmentsOfTwoWorkers, SaysOfLegsOfOtherSegmentsThatTheyNeedARecord) {
     host.apply(two_tenants());
-    std::uint16_t number = 4000;
-    while (net::symmetric_hash(host.tracked("g1", CallPoint::egress, test::tcp(number, 80)).tuple) %
-               2 ==
-           0)
-        ++number;
+    const std::uint16_t number = of_other_worker();
     for (const CallPoint point : {CallPoint::egress, CallPoint::ingress}) {
         Packet& own = returning(point, number);
         Packet& other = returning(point, number);
@@ -99,13 +105,23 @@ TEST_F(PortSegmentsOfTwoWorkers, SaysOfLegsOfOtherSegmentsThatTheyNeedARecord) {
         EXPECT_EQ(give_back(other), passed);
         EXPECT_EQ(own.hand.needs_record, 0);
         EXPECT_EQ(other.hand.needs_record, other.hand.call_points_done);
-        // The segment is its own, the chain is nobody's here: only the path is known.
-        Packet& unknown = returning(point, number);
-        unknown.smd.flow_handle = own.smd.flow_handle;
-        unknown.smd.sci = 77;
-        EXPECT_EQ(give_back(unknown), passed);
-        EXPECT_EQ(unknown.hand.needs_record, unknown.hand.call_points_done);
     }
+}
+
+// The segment is the port's own, but of the leg's chain only the path is known here by now.
+TEST_F(PortSegmentsOfTwoWorkers, SaysOfLegsOfUnknownChainsThatTheyNeedARecord) {
+    model::Snapshot before, after = test::two_planes();
+    host.apply(after);
+    const std::uint16_t number = of_other_worker();
+    Packet& p = returning(CallPoint::egress, number);
+    plan(after, "h1", before);
+    after.put(test::make_chain("c5", 5, {"fw-default"}));
+    test::edit<ServiceRule>(after, "web", [](ServiceRule& r) { r.chain.name = "c5"; });
+    host.apply(after, before);
+    ASSERT_EQ(host.returns->plane->chain(1), nullptr);
+    p.smd.flow_handle |= 1u << host.flows.slot_bits();
+    EXPECT_EQ(give_back(p), passed);
+    EXPECT_EQ(p.hand.needs_record, p.hand.call_points_done);
 }
 
 }  // namespace

@@ -456,17 +456,6 @@ Exit accept(const Packet& p, const Tables& tables, State& state, Emit& emit) {
 
 }  // namespace
 
-const Tables::Issuer* Liveness::Tables::issuer(std::uint32_t node_id) const {
-    const auto at = std::ranges::lower_bound(issuers, node_id, {}, &Issuer::node_id);
-    return at != issuers.end() && at->node_id == node_id ? &*at : nullptr;
-}
-
-const Tables::KnownPath* Liveness::Tables::path(std::uint32_t svni, std::uint32_t spi) const {
-    const auto key = [](const KnownPath& one) { return std::pair(one.svni, one.spi); };
-    const auto at = std::ranges::lower_bound(paths, std::pair(svni, spi), {}, key);
-    return at != paths.end() && key(*at) == std::pair(svni, spi) ? &*at : nullptr;
-}
-
 void Liveness::run(dataplane::Burst& burst, const Tables& tables, State& state,
                    dataplane::Exits<Exit>& exits, Emit& emit) {
     for (Packet* p : burst.packets()) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "dataplane/digest.hpp"
 #include "features/chain/liveness/liveness.hpp"
@@ -84,6 +85,17 @@ void add_known(Tables& tables) {
 }
 
 }  // namespace
+
+const Tables::Issuer* Liveness::Tables::issuer(std::uint32_t node_id) const {
+    const auto at = std::ranges::lower_bound(issuers, node_id, {}, &Issuer::node_id);
+    return at != issuers.end() && at->node_id == node_id ? &*at : nullptr;
+}
+
+const Tables::KnownPath* Liveness::Tables::path(std::uint32_t svni, std::uint32_t spi) const {
+    const auto key = [](const KnownPath& one) { return std::pair(one.svni, one.spi); };
+    const auto at = std::ranges::lower_bound(paths, std::pair(svni, spi), {}, key);
+    return at != paths.end() && key(*at) == std::pair(svni, spi) ? &*at : nullptr;
+}
 
 Result<std::shared_ptr<const Tables>> Liveness::compile(
     const dataplane::CompileInput& input, const std::shared_ptr<const Tables>& previous) {
