@@ -108,7 +108,6 @@ void print_rows(const View& view, const std::vector<Value>& rows) {
 struct HopFacts {
     std::map<std::uint64_t, std::string> hosts;  // by number
     std::set<std::string> avoided;  // nodes in maintenance, deleted, or not healthy (OBJ-6)
-    std::set<std::string> limping;  // slow or lossy: perhaps to be drained then
 
     explicit HopFacts(const Session& session) {
         const Value all = session.get("/v1/host"), nodes = session.get("/v1/service-node");
@@ -121,13 +120,6 @@ struct HopFacts {
         }
         const Value leaving = session.get("/v1/service-node-leaving");
         for (const Value& one : leaving["items"].items()) avoided.insert(one["name"].as_text());
-        const Value status = session.get("/v1/service-node-status");
-        for (const Value& one : status["items"].items())
-            if (one["slow"].as_bool() || one["lossy"].as_bool())
-                limping.insert(one["name"].as_text());
-    }
-    bool is_in_maintenance(const Value& path, const std::string& node) const {
-        return avoided.contains(node) || (path["maintenance"].as_bool() && limping.contains(node));
     }
 };
 
@@ -145,9 +137,9 @@ void print_hops(const std::vector<Value>& paths, HopFacts facts) {
                 table.add({path["host"].as_text(), path["name"].as_text(), direction,
                            std::to_string(si--), node, facts.hosts[hop["host_id"].as_uint()],
                            hop["mac"].as_text(), hop["action"].as_text(),
-                           flag(!facts.is_in_maintenance(path, node)),
-                           flag(hop["placed"].as_bool()), flag(hop["alive"].as_bool()),
-                           hop["liveness"].as_text(), flag(hop["can_decrement_si"].as_bool())});
+                           flag(!facts.avoided.contains(node)), flag(hop["placed"].as_bool()),
+                           flag(hop["alive"].as_bool()), hop["liveness"].as_text(),
+                           flag(hop["can_decrement_si"].as_bool())});
             }
         }
     std::printf("\n%s", table.text().c_str());

@@ -44,6 +44,11 @@ class Promise(Scenario):
         return [path for path in self.weir.ask("h1", "insert.paths")
                 if any(hop["node"] == node for hop in path["forward"])]
 
+    def n2_is_avoided(self, is_avoided: bool, within_s: float = 10) -> None:
+        """Every worker of h1 says so."""
+        wait_until(f"the path over n2 is {'' if is_avoided else 'not '}avoided", lambda: all(
+            path["avoided"] == is_avoided for path in self.path_over("n2")), within_s)
+
     def spi_over(self, node: str) -> int:
         return self.path_over(node)[0]["spi"]
 
@@ -92,11 +97,6 @@ class SlowNodes(Promise):
     def is_slow(self, node: str, host: str) -> bool:
         return self.weir.counters([host])["weir_service_node_slow", node] > 0
 
-    def drained(self, is_drained: bool) -> None:
-        """Every worker of h1 has its paths so."""
-        wait_until(f"paths over n2 are {'' if is_drained else 'not '}in maintenance", lambda: all(
-            path["maintenance"] == is_drained for path in self.path_over("n2")))
-
     def test_a_slow_node_is_drained_or_told_of_and_one_without_a_limit_is_neither(self):
         self.change("service-node", "n2", latency_limit_us=LIMIT_US, latency_action="drain")
         self.assertEqual(self.chosen_by_new_flows(), {"n2", "n6"})
@@ -106,23 +106,23 @@ class SlowNodes(Promise):
         event = wait_until("there is an event", lambda: self.events("node-slow"))[0]
         self.assertEqual((event["host"], event["node"], event["limit_us"]), ("h4", "n2", LIMIT_US))
         self.assertGreater(event["p99_us"], LIMIT_US)
-        self.drained(True)
+        self.n2_is_avoided(True)
         self.assertEqual(self.chosen_by_new_flows(), {"n6"})
         self.assertFalse(self.is_slow("n6", "h3"))
         self.assertEqual({one["node"] for one in self.events("node-slow")}, {"n2"})
         # Only an alarm: as slow as before, and used.
         self.change("service-node", "n2", latency_action="alarm")
-        self.drained(False)
+        self.n2_is_avoided(False)
         self.assertEqual(self.chosen_by_new_flows(), {"n2", "n6"})
         self.assertTrue(self.is_slow("n2", "h4"))
         self.change("service-node", "n2", latency_action="drain")
-        self.drained(True)
+        self.n2_is_avoided(True)
         self.assertEqual(self.chosen_by_new_flows(), {"n6"})
         for wire in self.wires.values():
             wire.delay_s = 0.0
         wait_until("n2 keeps its limit", lambda: not self.is_slow("n2", "h4"), 60)
         wait_until("an event tells so", lambda: self.events("node-fast"))
-        self.drained(False)
+        self.n2_is_avoided(False)
         self.assertEqual(self.chosen_by_new_flows(), {"n2", "n6"})
 
 
@@ -167,11 +167,6 @@ class SlowPaths(Promise):
     def watched(self) -> int:
         """Packets of watched flows over n2."""
         return sum(path.get("watched_sent", 0) for path in self.path_over("n2"))
-
-    def n2_is_avoided(self, is_avoided: bool, within_s: float = 10) -> None:
-        """Every worker of h1 says so."""
-        wait_until(f"the path over n2 is {'' if is_avoided else 'not '}avoided", lambda: all(
-            path["avoided"] == is_avoided for path in self.path_over("n2")), within_s)
 
     def watched_flows(self) -> list[socket.socket]:
         """Flows with one over n2 that is watched among them."""
