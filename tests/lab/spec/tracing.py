@@ -91,11 +91,11 @@ class Trace(Scenario):
         """n1 ends the flow: who ordered what stands in the flow's explanation."""
         n1 = self.t0.aware("n1")
         n1.set_rules(f"pass tcp {source_port} order drop")
-        flow = wait_until("the order is explained",
-                          lambda: (f := self.explained())["orders"] and f, 30)
+        # Orders are asked for after the flow: those of one that is dropped are there.
+        flow = wait_until("the order is carried out", lambda: (f := self.explained()) and
+                          f["verdict"] == ["drop", "drop"] and f, 30)
         self.assertEqual(flow["orders"], [{"node": "n1", "order": "flow_drop", "forward": True,
                                            "reverse": True, "parameter": 0}])
-        self.assertEqual(flow["verdict"], ["drop", "drop"])
         self.assertIn("n1: flow_drop there and back",
                       self.weir.command("explain", "g1", "--service", "tcp/80"))
         n1.set_rules("")
