@@ -2,6 +2,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 namespace weir::dataplane {
 
@@ -15,13 +16,19 @@ public:
     static std::uint64_t key(std::uint32_t svni, std::uint32_t spi) {
         return std::uint64_t{1} << 48 | std::uint64_t{svni & 0xffffff} << 24 | (spi & 0xffffff);
     }
-    bool contains(std::uint32_t svni, std::uint32_t spi) const {
-        if (size_.load(std::memory_order_acquire) == 0) return false;
+    // Why it is in the table, if it is.
+    std::optional<std::uint8_t> reason(std::uint32_t svni, std::uint32_t spi) const {
+        if (size_.load(std::memory_order_acquire) == 0) return std::nullopt;
         const std::uint64_t wanted = key(svni, spi);
-        for (std::size_t way = 0; way < ways; ++way)
-            if (entries_[place(wanted, way)].key.load(std::memory_order_acquire) == wanted)
-                return true;
-        return false;
+        for (std::size_t way = 0; way < ways; ++way) {
+            const Entry& e = entries_[place(wanted, way)];
+            if (e.key.load(std::memory_order_acquire) == wanted)
+                return e.reason.load(std::memory_order_relaxed);
+        }
+        return std::nullopt;
+    }
+    bool contains(std::uint32_t svni, std::uint32_t spi) const {
+        return reason(svni, spi).has_value();
     }
     // True: it was not in the table. False, too, where there is no room; the next report tries
     // again. Any workers.

@@ -4,11 +4,13 @@
 
 #include <initializer_list>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "apps/engine/engine.hpp"
 #include "apps/engine/testing/host_snapshot.hpp"
 #include "apps/engine/testing/memory_shell.hpp"
+#include "apps/engine/testing/two_guests.hpp"
 #include "net/builder.hpp"
 #include "net/wire.hpp"
 
@@ -18,17 +20,7 @@ namespace {
 
 using Frame = MemoryShell::Frame;
 
-constexpr const char* intent = R"(
-{kind: host, name: h1, id: 1, tunnel_address: 10.0.0.1}
----
-{kind: segment, name: web, vni: 5001}
----
-{kind: port, name: g1, host: h1, segment: web, mac: "02:00:00:00:0a:01", addresses: [10.1.0.1],
- device: {type: memory}}
----
-{kind: port, name: g2, host: h1, segment: web, mac: "02:00:00:00:0b:01", addresses: [10.1.0.2],
- device: {type: memory}}
----
+const std::string intent = two_guests + R"(---
 {kind: firewall-rule, name: all, id: 1, protocol: tcp, action: allow}
 ---
 {kind: firewall-rule, name: datagrams, id: 2, protocol: udp, action: allow}

@@ -5,29 +5,18 @@
 #include "apps/engine/engine.hpp"
 #include "apps/engine/testing/host_snapshot.hpp"
 #include "apps/engine/testing/memory_shell.hpp"
+#include "apps/engine/testing/two_guests.hpp"
 #include "net/builder.hpp"
 
 // Packets that another worker or engine took back from services and handed over.
 namespace weir::engine {
 namespace {
 
-constexpr const char* intent = R"(
-{kind: host, name: h1, id: 1, tunnel_address: 10.0.0.1}
----
-{kind: segment, name: web, vni: 5001}
----
-{kind: port, name: g1, host: h1, segment: web, mac: "02:00:00:00:0a:01", addresses: [10.1.0.1],
- device: {type: memory}}
----
-{kind: port, name: g2, host: h1, segment: web, mac: "02:00:00:00:0b:01", addresses: [10.1.0.2],
- device: {type: memory}}
-)";
-
 class Returned : public testing::Test {
 protected:
     void SetUp() override {
         engine_ = Engine::create(shell_.vtable, "h1", 1).value();
-        ASSERT_TRUE(engine_->publish(host_snapshot(intent, "h1"), 1).ok());
+        ASSERT_TRUE(engine_->publish(host_snapshot(two_guests, "h1"), 1).ok());
         ASSERT_TRUE(engine_->attach(MemoryShell::port(0, "g1")).ok());
         ASSERT_TRUE(engine_->attach(MemoryShell::port(1, "g2")).ok());
     }

@@ -85,10 +85,9 @@ HostConfig config_of(const model::Snapshot& planned, const std::string& host) {
     }
     for (const auto& [name, port] : planned.all<model::Port>()) {
         if (port.device.type == model::DeviceType::none) continue;
-        PortSpec spec{name, device_spec(port.device), false};
+        PortSpec spec{name, device_spec(port.device), bool(port.service_segment)};
         spec.device.mtu = model::mtu_of(planned, port);
         spec.device.mac = port.mac.text();
-        spec.is_service = bool(port.service_segment);
         (port.host.name == host ? config.ports : config.elsewhere).push_back(std::move(spec));
     }
     return config;

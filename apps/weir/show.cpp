@@ -63,12 +63,9 @@ std::vector<std::string> hosts_to_ask(const Session& session, const View& view,
 
 // What is cut short is said beside it: programs read the rows.
 void tell_of_more(const std::string& host, const View& view, bool is_narrowed) {
-    const std::string word(view.narrow);
+    const std::string advice = "; NAME (" + std::string(view.narrow) + ") shows more of one";
     std::fprintf(stderr, "%s has more of them%s\n", host.c_str(),
-                 is_narrowed ? ""
-                             : (": name a" + std::string(word[0] == 'o' ? "n " : " ") + word +
-                                " to see more")
-                                   .c_str());
+                 is_narrowed ? "" : advice.c_str());
 }
 
 std::vector<Value> rows_of(const Session& session, const View& view, const ShowOptions& options) {

@@ -8,13 +8,9 @@ namespace {
 constexpr std::uint64_t second_ns = 1'000'000'000, round_ns = 100'000'000;
 
 // The engine before this one may have seen the deadline pass.
-bool is_drained(const dataplane::HealthBoard& health, std::uint64_t path) {
-    bool found = false;
-    health.failed_paths().for_each([&](auto svni, auto spi, auto, std::uint8_t reason) {
-        found |= dataplane::FailedPaths::key(svni, spi) == path &&
-                 reason == static_cast<std::uint8_t>(StaleReason::drained);
-    });
-    return found;
+bool is_drained(const dataplane::HealthBoard& health, const Path& path) {
+    return health.failed_paths().reason(path.svni, path.spi) ==
+           static_cast<std::uint8_t>(StaleReason::drained);
 }
 
 }  // namespace
@@ -25,10 +21,10 @@ void Drains::look(const Plane& plane, dataplane::HealthBoard& health, std::uint6
     for (const Chain& chain : plane.chains) {
         for (const Path& path : chain.paths) {
             if (!path.maintenance || path.drain_s == 0) continue;
-            const std::uint64_t key = dataplane::FailedPaths::key(path.svni, path.spi);
-            One& one = ones[key];
+            One& one = ones[dataplane::FailedPaths::key(path.svni, path.spi)];
             if (one.deadline_ns == 0)
-                one.deadline_ns = now_ns + (is_drained(health, key) ? 0 : path.drain_s * second_ns);
+                one.deadline_ns =
+                    now_ns + (is_drained(health, path) ? 0 : path.drain_s * second_ns);
             one.seen_ns = now_ns;
             if (now_ns < one.deadline_ns) continue;
             // Renewed each round, so that it ends soon after the maintenance does.

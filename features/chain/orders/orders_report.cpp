@@ -75,8 +75,10 @@ void Orders::counters(const Tables& plane, const State& state, dataplane::Counte
 
 bool Orders::query(std::string_view what, const Tables&, State& state, dataplane::Emit& emit,
                    model::Value& rows, bool& more) {
-    if (what != "flow-prog" && !what.starts_with("flow-prog.")) return false;
-    const Wanted wanted(what.substr(std::min(what.size(), std::size_t{10})));
+    constexpr std::string_view of_one = "flow-prog.";
+    const bool is_of_one = what.starts_with(of_one);
+    if (what != "flow-prog" && !is_of_one) return false;
+    const Wanted wanted(is_of_one ? what.substr(of_one.size()) : std::string_view());
     std::size_t left = most_rows;
     state.book.go_round(state.book.capacity(), [&](const Order& o) {
         if (!stands(o) || !wanted.has(o)) return;
