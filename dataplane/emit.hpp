@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "dataplane/abi.hpp"
+#include "dataplane/adoption.hpp"
 #include "dataplane/burst.hpp"
 #include "dataplane/epoch_history.hpp"
 #include "dataplane/health.hpp"
@@ -64,10 +65,8 @@ public:
     const Topology* ports = nullptr;  // of the running program
     const StageMap* stages = nullptr;
     HealthBoard* health = nullptr;  // of this host
-    // Until then packets may begin a record in the middle of a connection: records were lost that
-    // guests still rely on (spec service-plane DP-11).
-    std::uint64_t adopt_until_ns = 0;
-    bool adopts() const { return now_ns < adopt_until_ns; }
+    Adoption adoption;  // of connections whose records were lost
+    bool adopts() const { return adoption.is_on(now_ns); }
 
     // A fresh packet without data (headroom as limits say); null when the pool is dry.
     Packet* allocate();

@@ -146,6 +146,7 @@ Result<flow::Table> Engine::open_flows(std::uint32_t worker) {
     auto table = flow::Table::open(
         span, limits, worker, &report,
         adoption == weir_pool_created ? flow::Contents::zero : flow::Contents::unknown);
+    lost_records_ |= report.created;
     // The engines that had these records ended with their process.
     if (table)
         table->for_each_scope(

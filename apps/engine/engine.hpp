@@ -116,6 +116,7 @@ private:
                            std::uint64_t now_ns);
     model::Value restore_node(Worker& worker, const Program& program, const model::Value& request,
                               std::uint64_t now_ns);
+    model::Value adopt_lost(Worker& worker, std::uint64_t now_ns);
     model::Value program_answer(const Program& program) const;
     model::Value files_answer(const Program& program) const;
     model::Value stage_query(Worker& worker, const Program& program,
@@ -137,6 +138,7 @@ private:
     std::atomic<const Program*> current_{nullptr};
     std::uint64_t next_ticket_ = 1;
     bool express_ = true;
+    bool lost_records_ = false;  // some worker found none to adopt
 };
 
 }  // namespace weir::engine

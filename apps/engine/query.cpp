@@ -129,9 +129,6 @@ bool matches(const flow::FlowPair& pair, const Value& request) {
     return true;
 }
 
-// How long connections whose records were flushed may go on in the middle (DP-11).
-constexpr std::uint64_t adoption_ns = 120'000'000'000;
-
 // Removes the records; with `adopt` their connections go on where they are.
 Value flush_answer(Worker& worker, const Program& program, const Value& request,
                    std::uint64_t now_ns) {
@@ -146,7 +143,7 @@ Value flush_answer(Worker& worker, const Program& program, const Value& request,
             ++removed;
         });
     }
-    if (request["adopt"].as_bool()) worker.emit.adopt_until_ns = now_ns + adoption_ns;
+    if (request["adopt"].as_bool()) worker.emit.adoption.begin(now_ns);
     Value answer = Value::object();
     Value& row = answer.set("rows", Value::array()).push(Value::object());
     row.set("worker", worker.flows.worker());
@@ -230,6 +227,7 @@ Value Engine::worker_query(std::uint32_t index, const Value& request, std::uint6
     if (what == "counters") return counters(worker, program, request["metric"].as_text());
     if (what == "flows") return flows_answer(worker, program, request, now_ns);
     if (what == "flush-flows") return flush_answer(worker, program, request, now_ns);
+    if (what == "adopt-lost-flows") return adopt_lost(worker, now_ns);
     if (what == "trace") return start_trace(worker, program, request);
     if (what == "trace-log")
         return trace_rows(worker, host_name_,
@@ -237,6 +235,16 @@ Value Engine::worker_query(std::uint32_t index, const Value& request, std::uint6
     if (what == "save-service-node") return save_node(worker, program, request, now_ns);
     if (what == "restore-service-node") return restore_node(worker, program, request, now_ns);
     return stage_query(worker, program, request);
+}
+
+// Asked where this host worked before: what the vault does not have any more, guests still rely on.
+Value Engine::adopt_lost(Worker& worker, std::uint64_t now_ns) {
+    Value answer = Value::object();
+    Value& row = answer.set("rows", Value::array()).push(Value::object());
+    row.set("worker", worker.flows.worker());
+    row.set("adopts", lost_records_);
+    if (lost_records_) worker.emit.adoption.begin(now_ns);
+    return answer;
 }
 
 Value Engine::counters(Worker& worker, const Program& program, std::string_view only) {
@@ -326,8 +334,7 @@ Value Engine::stage_query(Worker& worker, const Program& program, const Value& r
                                   worker.pipeline.state<S>(), worker.emit, rows);
             } else if constexpr (requires {
                                      S::query(table, worker.pipeline.table<S>(program.tables),
-                                              worker.pipeline.state<S>(), worker.emit, rows,
-                                              more);
+                                              worker.pipeline.state<S>(), worker.emit, rows, more);
                                  }) {
                 found |= S::query(table, worker.pipeline.table<S>(program.tables),
                                   worker.pipeline.state<S>(), worker.emit, rows, more);

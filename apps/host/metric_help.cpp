@@ -32,6 +32,7 @@ constexpr Help helps[] = {
     {"weir_firewall_restamps_total", "Flows that a change of rules did not concern."},
     {"weir_firewall_rule_hits_total", "Flows decided by each rule of the firewall."},
     {"weir_flows", "Flows there are now."},
+    {"weir_flows_adopted_total", "Flows met first in their middle, after a loss of records."},
     {"weir_flows_by_kind", "Flows there are now, by what they are to a full table."},
     {"weir_flows_capacity", "Flows the table has room for."},
     {"weir_flows_evicted_total", "Flows that gave way in a full table, by what they were."},

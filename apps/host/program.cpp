@@ -4,6 +4,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -11,12 +12,12 @@
 #include <utility>
 #include <vector>
 
+#include "apps/host/agent_sockets.hpp"
 #include "apps/host/control_loop.hpp"
 #include "apps/host/controller_link.hpp"
 #include "apps/host/host_config.hpp"
 #include "apps/host/limit_news.hpp"
 #include "apps/host/link_news.hpp"
-#include "apps/host/agent_sockets.hpp"
 #include "apps/host/local_server.hpp"
 #include "apps/host/queries.hpp"
 #include "apps/host/told_files.hpp"
@@ -93,6 +94,7 @@ struct HostProgram::Core {
     std::unique_ptr<ToldFiles> files;
     std::unique_ptr<ControllerLink> link;
     model::Snapshot planned;
+    bool ran_before = false;         // there is a configuration that ran last
     std::uint64_t lost_by_link = 0;  // events, as counted so far
 
     Status open();
@@ -103,6 +105,7 @@ struct HostProgram::Core {
     Result<std::unique_ptr<dataplane::Device>> open_device(const dataplane::DeviceSpec& spec);
     Status apply(model::Snapshot snapshot);
     Status load_config();
+    bool adopt_lost_flows();
     model::Value answer(const model::Value& request);
     void follow_agents();
     void close();
@@ -140,7 +143,21 @@ Status HostProgram::Core::open() {
 
     if (Status started = start_shell(); !started) return started;
     if (Status loaded = load_config(); !loaded) return loaded;
-    return start_serving();
+    const bool lost_flows = ran_before && adopt_lost_flows();
+    if (Status serving = start_serving(); !serving) return serving;
+    if (lost_flows) event(R"({"event":"flows-lost","adopted_for_s":120})");
+    return {};
+}
+
+// Connections whose records the vault does not have any more go on (spec service-plane DP-11).
+// Whether there may be some.
+bool HostProgram::Core::adopt_lost_flows() {
+    model::Value question = model::Value::object();
+    question.set("what", "adopt-lost-flows");
+    const model::Value answer = answer_query(*shell, question);
+    const model::Value* rows = answer.find("rows");
+    const auto adopts = [](const model::Value& row) { return row["adopts"].as_bool(); };
+    return rows && std::ranges::any_of(rows->items(), adopts);
 }
 
 // What comes in from now on waits for the control thread: nothing is answered before run().
@@ -249,6 +266,7 @@ void HostProgram::Core::follow_agents() {
 // The file if there is one, else (or if it is wrong) what ran last.
 Status HostProgram::Core::load_config() {
     Result<model::Snapshot> last = last_good.load();
+    ran_before = last.ok();
     if (last) {
         if (const Status applied = apply(std::move(*last)); !applied)
             log::error("host.last_good", {{"why", applied.error().text()}});

@@ -127,6 +127,15 @@ struct Judge {
         const flow::Verdict verdict = verdict_of(decide(p, p.tuple, outgoing).action);
         if (verdict != flow::Verdict::allow) deny(p, verdict, false);
     }
+    // DP-11: the record begins in the middle of a connection, which the other end may have begun,
+    // while this one may not. The next packet of it finds the record made so.
+    bool is_mistaken(const Packet& p, std::uint32_t port, bool outgoing) const {
+        const bool begins = p.tuple.proto == net::proto_tcp && !may_answer(p);
+        const net::Tuple& initiator = p.flow->key.tuple;
+        return !begins && !p.headers.icmp_error &&
+               tables.decide(port, initiator, outgoing).action != Action::allow &&
+               tables.decide(port, initiator.reversed(), !outgoing).action == Action::allow;
+    }
     void with_flow(Packet& p) {
         flow::FlowPair& pair = *p.flow;
         flow::FirewallDecision& decision = pair.firewall;
@@ -141,6 +150,12 @@ struct Judge {
             emit.note(p, "verdict", "kept");
             return;
         }
+        if (decision.revision == 0 && emit.adopts()) [[unlikely]]
+            if (is_mistaken(p, port, outgoing)) {
+                emit.adoption.turn(pair.key.tuple, p.hash);
+                exits.take(p, Firewall::Exit::mistaken);
+                return emit.forget(pair);
+            }
         const CompiledRule& rule = decide(p, pair.key.tuple, outgoing);
         decision.rule_id = rule.id;
         decision.revision = revision;

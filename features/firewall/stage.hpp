@@ -15,9 +15,15 @@ namespace weir::firewall {
 struct Firewall {
     static constexpr std::string_view name = "firewall";
     using Tables = firewall::Tables;
-    enum class Exit : std::uint8_t { denied, rejected, revoked, count_ };
-    static constexpr std::array<std::string_view, 3> exit_names = {
-        "firewall.denied", "firewall.rejected", "firewall.revoked"};
+    enum class Exit : std::uint8_t {
+        denied,
+        rejected,
+        revoked,
+        mistaken,  // taken for the first packet of a flow of which it is an answer
+        count_
+    };
+    static constexpr std::array<std::string_view, 4> exit_names = {
+        "firewall.denied", "firewall.rejected", "firewall.revoked", "firewall.mistaken"};
 
     struct Count {
         std::uint64_t hits = 0;  // flows, or packets that have none, that the rule decided

@@ -64,26 +64,34 @@ bool related_error(Packet& p, const PortEntry& port, Emit& emit) {
     return true;
 }
 
-// A new record for the first packet of a flow; null: `why` not, count_: the table is full.
-flow::FlowPair* insert(const Packet& p, const PortEntry& port, Track::State& state, Emit& emit,
-                       Track::Exit& why) {
-    const bool begun_by_guest = guest_context(p) == 0;
+// A new record for the packet met first of a flow, which is an answer or not; null: `why` not,
+// count_: the table is full.
+flow::Table::Hit insert(const Packet& p, bool answer, const PortEntry& port, Track::State& state,
+                        Emit& emit, Track::Exit& why) {
+    const bool begun_by_guest = (guest_context(p) == 0) != answer;
     why = Track::Exit::over_rate;
-    if (begun_by_guest && Track::is_over_rate(state, port, emit)) return nullptr;
+    if (begun_by_guest && Track::is_over_rate(state, port, emit)) return {};
     why = Track::Exit::over_limit;
-    if (!Track::has_room(state, port, emit)) return nullptr;
+    if (!Track::has_room(state, port, emit)) return {};
     why = Track::Exit::count_;
-    flow::FlowPair* pair = emit.flows->insert({port.scope, port.vni, p.tuple}, p.hash, emit.now_ns,
-                                              nullptr, port.timeouts);
+    flow::FlowPair* pair =
+        emit.flows->insert({port.scope, port.vni, answer ? p.tuple.reversed() : p.tuple}, p.hash,
+                           emit.now_ns, nullptr, port.timeouts);
     if (!pair) {
         state.full_ns = emit.now_ns;
-        return nullptr;
+        return {};
     }
     if (begun_by_guest)
         state.ports[port.index].budget.begin(port.flow_limits, emit.workers, emit.now_ns);
     pair->initiator_outside = !begun_by_guest;
     pair->traced = p.hand.trace_id != 0;
-    return pair;
+    return {pair, answer};
+}
+
+// DP-11: what seems to begin a flow may go on with one whose record was lost.
+bool is_answer(const Packet& p, flow::TcpClass kind, const Emit& emit) {
+    if (!emit.adopts() || kind == flow::TcpClass::syn) return false;
+    return kind == flow::TcpClass::syn_ack || emit.adoption.is_answer(p.tuple, p.hash);
 }
 
 // A TCP segment with its headers whole; later fragments carry none.
@@ -149,8 +157,9 @@ Track::Exit follow(Packet& p, const PortEntry& port, Track::State& state, Emit& 
             if (underway && !emit.adopts())
                 return was_full(state, emit) ? Track::Exit::count_ : Track::Exit::out_of_state;
             Track::Exit why{};
-            hit = {insert(p, port, state, emit, why), 0};
+            hit = insert(p, is_answer(p, kind, emit), port, state, emit, why);
             if (!hit) return why;
+            state.adopted += underway || hit.direction == 1;
         }
         p.flow = hit.pair;
         p.direction = hit.direction;
@@ -229,6 +238,7 @@ void Track::counters(const Tables&, const State& state, dataplane::CounterSink& 
     sink.add("weir_insertion_translations_total", {}, state.translations);
     sink.add("weir_flows_inserted_total", {}, stats.inserted);
     sink.add("weir_flows_expired_total", {}, stats.expired);
+    sink.add("weir_flows_adopted_total", {}, state.adopted);
     for (std::size_t kind = 1; kind < static_cast<std::size_t>(flow::Kind::count_); ++kind) {
         sink.add("weir_flows_by_kind", {{"kind", kind_names[kind]}}, stats.records[kind]);
         sink.add("weir_flows_evicted_total", {{"kind", kind_names[kind]}}, stats.evicted[kind]);

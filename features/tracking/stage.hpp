@@ -37,6 +37,7 @@ struct Track {
         std::uint64_t full_ns = 0;          // when a record found no room last
         std::uint64_t inserted_before = 0;  // Stats::inserted at the last tick
         std::uint64_t translations = 0;     // tuples that services wrote, met here first
+        std::uint64_t adopted = 0;          // flows that were met first in their middle
         flow::AliasHomes* homes = nullptr;  // null: there is no memory
         void open(const dataplane::OpenInput& input) {
             bool fresh = false;

@@ -79,9 +79,23 @@ class CrashRestart(Lifecycle):
         self.connections.must_go_on()
         self.same_records_that_counted_on(before, self.flows("h2", "g2"))
 
-    def test_without_its_vault_the_same_connections_do_not_go_on(self):
+    def test_connections_whose_records_are_lost_are_adopted(self):
+        before = self.flows("h2", "g2")
         self.weir.kill_host("h2")
         shutil.rmtree(self.weir.run_dir("h2"))
+        self.restart()
+        self.connections.must_go_on()
+        after = self.flows("h2", "g2")
+        self.assertEqual(set(after), set(before))
+        self.assertFalse({row["id"] for row in after.values()} &
+                         {row["id"] for row in before.values()}, "the records are new")
+        self.assertGreaterEqual(self.weir.counters(["h2"])["weir_flows_adopted_total",], FLOWS)
+        self.assertIn("flows-lost", self.weir.command("events", "--limit", "1000"))
+
+    def test_without_state_and_vault_the_same_connections_do_not_go_on(self):
+        self.weir.kill_host("h2")
+        shutil.rmtree(self.weir.run_dir("h2"))
+        shutil.rmtree(self.weir.state_dir("h2"))
         self.restart()
         with self.assertRaises((NotInTime, AssertionError)):
             self.connections.must_go_on(1, timeout_s=8)

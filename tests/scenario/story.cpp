@@ -382,14 +382,12 @@ private:
     std::string node_holds(const std::string&, const std::vector<std::string>& words) {
         world_.nodes[words.at(1)].holds = words[0] == "hold";
         if (words[0] == "release") world_.release(words[1]);
-        collect();
-        return {};
+        return collect(), std::string();
     }
     // "move n1 h2 frozen": a step of its way.
     std::string move(const std::string&, const std::vector<std::string>& words) {
-        std::string why = world_.move_node(words.at(1), words.at(2), words.at(3));
-        collect();
-        return why;
+        const auto why = world_.move_node(words.at(1), words.at(2), words.at(3));
+        return collect(), why;
     }
     std::string link(const std::string&, const std::vector<std::string>& words) {
         const bool cut = words[0] == "cut";
@@ -405,8 +403,8 @@ private:
     }
     // "swap h1 [port …]"
     std::string swap(const std::string&, const std::vector<std::string>& words) {
-        world_.host(words.at(1)).swap_engine({words.begin() + 2, words.end()});
-        return {};
+        return world_.host(words.at(1)).swap_engine({words.begin() + 2, words.end()}),
+               std::string();
     }
     // "move-port g1 h4 freeze [bare] [no-stub]"
     std::string move_port(const std::string&, const std::vector<std::string>& words) {
@@ -420,14 +418,15 @@ private:
     }
     // "flush h1 [adopt]": its flow records are gone.
     std::string flush(const std::string&, const std::vector<std::string>& words) {
-        model::Value request = model::Value::object();
-        request.set("what", "flush-flows");
-        request.set("adopt", words.size() > 2 && words[2] == "adopt");
-        world_.host(words.at(1)).query(request, world_.now_ns());
-        return {};
+        return ask(words.at(1), "flush-flows", words.size() > 2 && words[2] == "adopt");
     }
-    // "bend h3 h4 h3 si=2/2": what h3 sends to h4 reaches h3, as if h4 had sent it with these words
-    // changed; "bend h3 off".
+    std::string ask(const std::string& host, std::string_view what, bool adopt = false) {
+        model::Value request = model::Value::object();
+        request.set("what", what);
+        request.set("adopt", adopt);
+        return world_.host(host).query(request, world_.now_ns()), std::string();
+    }
+    // "bend h3 h4 h3 si=2/2": what h3 sends to h4 reaches h3, changed so, from h4; "bend h3 off".
     std::string bend(const std::string&, const std::vector<std::string>& words) {
         if (words.at(2) == "off") return world_.bends.erase(words[1]), std::string();
         const std::string instead_of = endpoint(words[2]), to = words.at(3);
@@ -444,7 +443,8 @@ private:
     }
     std::string restart(const std::string&, const std::vector<std::string>& words) {
         if (words.size() == 4) world_.host(words[1]).lose_pools(words[3]);
-        return world_.host(words.at(1)).restart_engine(), std::string();
+        world_.host(words.at(1)).restart_engine();
+        return ask(words[1], "adopt-lost-flows");  // as weir-host does when it starts
     }
 
     // "expect METRIC[{label=value}][@host] =|>= N"; a name with a dot or in capitals is a drop

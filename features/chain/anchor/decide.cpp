@@ -158,10 +158,11 @@ private:
         if (turned) return target(find(tuple.reversed(), !outgoing), opposite(seen), true);
         const Target forward = target(find(tuple, outgoing), seen, is_midflow());
         if (!forward.midflow) return forward;
-        // DP-11: the first packet we see may be a reply.
+        // DP-11: the first packet we see may be a reply, also where its record does not say so.
         const Target reply = target(find(tuple.reversed(), !outgoing), opposite(seen), true);
-        const bool syn_ack = (input_.packet.headers.tcp_flags & net::tcp_syn) != 0;
-        const bool lower_source = tuple.src_port < tuple.dst_port;
+        const bool known = input_.packet.direction != 0;
+        const bool syn_ack = !known && (input_.packet.headers.tcp_flags & net::tcp_syn) != 0;
+        const bool lower_source = !known && tuple.src_port < tuple.dst_port;
         if (!reply.chain && !syn_ack) return forward;
         return syn_ack || !forward.chain || lower_source ? reply : forward;
     }
@@ -232,8 +233,8 @@ private:
     }
 
     const Path* select(const Chain& chain) const {
-        const std::uint32_t number = number_of(chain, pair_.key.vni, pair_.key.tuple,
-                                               {input_.draws, input_.now_ns});
+        const std::uint32_t number =
+            number_of(chain, pair_.key.vni, pair_.key.tuple, {input_.draws, input_.now_ns});
         return select_path(chain, plane_.host_id, input_.health, number);
     }
 

@@ -47,6 +47,10 @@ class Weir:
         """Where the host's vault and sockets are."""
         return self.lab.folder / f"{host}-run"
 
+    def state_dir(self, host: str) -> Path:
+        """Where what the host has applied last is."""
+        return self.lab.folder / f"{host}-state"
+
     def start_controller(self) -> None:
         self.controller = self._start(
             "controller", self.fabric.ctl,
@@ -67,7 +71,7 @@ class Weir:
         self.hosts[host] = self._start(
             host, self.fabric.hosts[host], self.fabric.as_seen_by(host, [
              program("weir-host"), "run", "--name", host, "--run-dir", str(self.run_dir(host)),
-             "--state-dir", str(self.lab.folder / f"{host}-state"),
+             "--state-dir", str(self.state_dir(host)),
              "--engine", library("libweir-engine.so"), "--workers", str(self.workers),
              "--controller", f"{CONTROLLER}:{_PORT}",
              "--cert-dir", str(credentials or self.credentials(host))]))
