@@ -199,7 +199,8 @@ Express::Way Express::enter_from_tunnel(Lane& lane) {
     if (!tunnel.plain || !net::read_quick(inner, tunnel.end - tunnel.inner, lane.frame))
         return enter_from_leg(lane, tunnel);
     const PortEntry* port = guest_behind(tunnel.vni, inner);
-    if (!is_plain(p) || (inner[0] & 1) != 0 || !port || !is_peer(tunnel.from)) {
+    if (!is_plain(p) || (inner[0] & 1) != 0 || !port ||
+        (p.tunnel_peer = peer_of(tunnel.from)) == net::no_port) {
         slow_reaching_.add(lane.frame);
         return Way::slow;
     }
@@ -212,12 +213,14 @@ Express::Way Express::enter_from_tunnel(Lane& lane) {
     return Way::joined;
 }
 
-bool Express::is_peer(const net::Ip& address) {
+// The host with that tunnel address; no_port: there is none.
+std::uint32_t Express::peer_of(const net::Ip& address) {
     Sender& sender = senders_[address.bytes[15] % senders_.size()];
-    if (sender.ticket == emit_.ticket && sender.address == address) return true;
-    if (!emit_.ports->peer_by_address.contains(address)) return false;
-    sender = {address, emit_.ticket};
-    return true;
+    if (sender.ticket == emit_.ticket && sender.address == address) return sender.host;
+    const auto peer = emit_.ports->peer_by_address.find(address);
+    if (peer == emit_.ports->peer_by_address.end()) return net::no_port;
+    sender = {address, emit_.ticket, peer->second};
+    return sender.host;
 }
 
 bool Express::send_to_owner(Packet& p, const QuickFrame& frame) {
@@ -472,7 +475,7 @@ bool Express::leave_by_tunnel(Lane& lane, const ActionProgram& program) {
     route(p, program, lane.frame);
     p.slot = net::no_slot;
     header->push(p, program.vni, lane.frame.hash);
-    ++encap.guest_packets;
+    ++encap.sent.of(program.peer).guest;
     emit_.forward(p, emit_.ports->underlay_port);
     return true;
 }
@@ -489,7 +492,7 @@ bool Express::reach_guest(Lane& lane) {
     if (lane.strip != 0) {
         p.trim_to(lane.end);
         p.strip(lane.strip);
-        ++pipeline_.state<overlay::Decap>().guest_packets;
+        ++pipeline_.state<overlay::Decap>().received.of(p.tunnel_peer).guest;
     }
     ++pipeline_.state<switching::Deliver>().delivered;
     emit_.forward(p, port.index);

@@ -99,6 +99,7 @@ private:
         net::Ip address;
         std::uint64_t ticket = 0;
         std::uint32_t svni = 0;
+        std::uint32_t host = 0;
         bool nsh = false;  // the segment's form between hosts
     };
     // What the program of a fused flow says to packets of a port, with all that was looked up for
@@ -125,7 +126,7 @@ private:
     Way enter_from_leg(Lane& lane, const overlay::QuickTunnel& tunnel);
     const Origin* origin_of(const overlay::QuickTunnel& tunnel);
     bool tells_flow(Lane& lane, const overlay::QuickTunnel& tunnel) const;
-    bool is_peer(const net::Ip& address);
+    std::uint32_t peer_of(const net::Ip& address);
     bool send_to_owner(net::Packet& p, const net::QuickFrame& frame);
     const dataplane::PortEntry* guest_behind(std::uint32_t vni, const std::uint8_t* frame);
 
@@ -233,6 +234,7 @@ private:
     struct Sender {
         net::Ip address;
         std::uint64_t ticket = 0;
+        std::uint32_t host = net::no_port;
     };
     std::array<Sender, 64> senders_{};
     std::array<Origin, 64> origins_{};

@@ -34,7 +34,7 @@ bool Express::enter_plane(const Lane& lane, CallPoint point) {
     if (lane.strip != 0) {
         p.trim_to(lane.end);
         p.strip(lane.strip);
-        ++pipeline_.state<overlay::Decap>().guest_packets;
+        ++pipeline_.state<overlay::Decap>().received.of(p.tunnel_peer).guest;
     }
     plane_.enter(p, at, lane.frame);
     if (plane_.leaves_host()) leave_host(p);
@@ -68,6 +68,7 @@ Express::Way Express::enter_from_leg(Lane& lane, const overlay::QuickTunnel& tun
         return Way::slow;
     }
     if (emit_.workers != 1 && send_to_owner(p, lane.frame)) return Way::taken;
+    p.tunnel_peer = origin->host;
     lane.svni = tunnel.vni;
     lane.macs = tunnel.inner;
     lane.strip = leg.inner;
@@ -91,15 +92,14 @@ bool Express::tells_flow(Lane& lane, const overlay::QuickTunnel& tunnel) const {
 // Null: it is no other host of a service segment, or one that signs what it sends.
 const Express::Origin* Express::origin_of(const overlay::QuickTunnel& tunnel) {
     Origin& origin = origins_[(tunnel.from.bytes[15] ^ tunnel.vni) % origins_.size()];
-    if (origin.ticket == emit_.ticket && origin.address == tunnel.from &&
-        origin.svni == tunnel.vni)
+    if (origin.ticket == emit_.ticket && origin.address == tunnel.from && origin.svni == tunnel.vni)
         return &origin;
     const auto* segment = emit_.ports->segment(tunnel.vni);
     const auto peer = emit_.ports->peer_by_address.find(tunnel.from);
     if (!segment || !segment->service || segment->l3 || segment->signed_legs ||
         peer == emit_.ports->peer_by_address.end() || !plane_.in_span(tunnel.vni, peer->second))
         return nullptr;
-    origin = {tunnel.from, emit_.ticket, tunnel.vni, segment->nsh};
+    origin = {tunnel.from, emit_.ticket, tunnel.vni, peer->second, segment->nsh};
     return &origin;
 }
 
@@ -151,7 +151,7 @@ bool Express::take_from_plane(Lane& lane, ShortWay::Next next) {
         if (plane_.leaves_host()) leave_host(p);
         return true;
     }
-    ++pipeline_.state<overlay::Decap>().service_packets;
+    ++pipeline_.state<overlay::Decap>().received.of(p.tunnel_peer).service;
     plane_.take_arrived(p, arrived_of(lane), next, lane.frame);
     return true;
 }
@@ -171,7 +171,7 @@ void Express::leave_host(Packet& p) {
         p.length + overlay::quick_leg_overhead(form_.nsh) > emit_.ports->underlay_mtu)
         return emit_.start(p, dataplane::Context::service, Service::bit_of<overlay::Encap>());
     overlay::push_quick_leg(p, *header, form_.nsh, p.hash);
-    ++encap.service_packets;
+    ++encap.sent.of(p.tunnel_peer).service;
     emit_.forward(p, emit_.ports->underlay_port);
 }
 

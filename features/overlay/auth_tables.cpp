@@ -34,6 +34,7 @@ AuthLink make_link(const ServiceSegment& segment, std::uint32_t here, const data
 Result<std::shared_ptr<const AuthTables>> AuthTables::compile(
     const dataplane::CompileInput& input, const std::shared_ptr<const AuthTables>& previous) {
     auto made = std::make_shared<AuthTables>();
+    for (const auto& [id, peer] : input.ports.peers) made->peers[id] = peer.name;
     for (const auto& [name, segment] : input.snapshot.all<ServiceSegment>()) {
         if (segment.auth_keys.empty()) continue;
         for (const auto& [id, peer] : input.ports.peers)
@@ -41,7 +42,8 @@ Result<std::shared_ptr<const AuthTables>> AuthTables::compile(
                 made->links.emplace(key(segment.svni, id),
                                     make_link(segment, input.ports.host_id, peer));
     }
-    if (previous && previous->links == made->links) return previous;
+    if (previous && previous->links == made->links && previous->peers == made->peers)
+        return previous;
     return std::shared_ptr<const AuthTables>(std::move(made));
 }
 

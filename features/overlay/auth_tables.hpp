@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -28,6 +29,7 @@ struct AuthLink {
 // By service segment and host, for segments with keys. Secrets themselves are not kept.
 struct AuthTables {
     std::unordered_map<std::uint64_t, AuthLink> links;
+    std::map<std::uint32_t, std::string> peers;  // names of all other hosts, by number
 
     static std::uint64_t key(std::uint32_t svni, std::uint32_t peer) {
         return std::uint64_t{svni} << 32 | peer;

@@ -150,10 +150,10 @@ void Decap::run(dataplane::Burst& burst, const Tables& tables, State& state,
         p->hash = net::symmetric_hash(p->tuple);
         p->flow = nullptr;
         if (segment->service) {
-            ++state.service_packets;
+            ++state.received.of(p->tunnel_peer).service;
             emit.enter(*p, dataplane::Context::service, emit.stages->service_from_tunnel);
         } else {
-            ++state.guest_packets;
+            ++state.received.of(p->tunnel_peer).guest;
         }
     }
 }

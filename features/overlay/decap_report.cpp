@@ -64,8 +64,7 @@ void Decap::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&,
 }
 
 void Decap::counters(const Tables& tables, const State& state, dataplane::CounterSink& sink) {
-    sink.add("weir_tunnel_received_packets_total", {{"plane", "guest"}}, state.guest_packets);
-    sink.add("weir_tunnel_received_packets_total", {{"plane", "service"}}, state.service_packets);
+    state.received.report("weir_tunnel_received_packets_total", tables.peers, sink);
     sink.add("weir_serviced_mark_ignored_total", {}, state.serviced_ignored);
     if (!state.speaks) return;
     for_each_place(tables, state.windows, [&](const AuthLink& link, std::size_t at) {

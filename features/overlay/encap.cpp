@@ -118,7 +118,8 @@ void Encap::run(dataplane::Burst& burst, const Tables& tables, State& state,
             exits.take(*p, Exit::mtu);
             continue;
         }
-        ++(service ? state.service_packets : state.guest_packets);
+        PeerPackets::Count& sent = state.sent.of(peer->host_id);
+        ++(service ? sent.service : sent.guest);
         const net::Ip hop = next_hop(*emit.ports, peer->address);
         const auto found = look_up(hop, state, emit);
         if (!found.known || emit.now_ns - found.learned_ns > refresh_ns) ask(hop, state, emit);

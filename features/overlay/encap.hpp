@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "dataplane/hold.hpp"
+#include "features/overlay/peer_packets.hpp"
 #include "features/overlay/tunnel_header.hpp"
 #include "features/overlay/underlay.hpp"
 
@@ -17,12 +18,13 @@ struct Encap {
 
     struct State : SharedNeighbours {
         dataplane::HoldQueue<net::Ip, 64> waiting;  // for the MAC of this next hop
-        net::Ip asked;               // last address asked for,
-        std::uint64_t asked_ns = 0;  // and when: at most 10 questions a second each
+        net::Ip asked;                              // last address asked for,
+        std::uint64_t asked_ns = 0;                 // and when: at most 10 questions a second each
         SharedWindows windows;
         AuthNumbers numbers;
         TunnelHeaders headers;  // of peers that guests' packets went to
-        std::uint64_t guest_packets = 0, service_packets = 0, questions = 0;
+        PeerPackets sent;
+        std::uint64_t questions = 0;
 
         void open(const dataplane::OpenInput& input) {
             SharedNeighbours::open(input);
@@ -39,9 +41,8 @@ struct Encap {
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     // What waits for a neighbour has its tunnel header already and nobody to go on with it.
     static void leave(State&, dataplane::Exits<Exit>&, dataplane::Emit&);
-    static void counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
-        sink.add("weir_tunnel_sent_packets_total", {{"plane", "guest"}}, state.guest_packets);
-        sink.add("weir_tunnel_sent_packets_total", {{"plane", "service"}}, state.service_packets);
+    static void counters(const Tables& tables, const State& state, dataplane::CounterSink& sink) {
+        state.sent.report("weir_tunnel_sent_packets_total", tables.peers, sink);
         sink.add("weir_underlay_questions_total", {}, state.questions);
     }
 };

@@ -6,6 +6,7 @@
 #include "features/overlay/auth_tables.hpp"
 #include "features/overlay/exits.hpp"
 #include "features/overlay/neighbour_cache.hpp"
+#include "features/overlay/peer_packets.hpp"
 
 namespace weir::overlay {
 
@@ -54,7 +55,7 @@ struct Decap {
         std::uint64_t look_ns = 0;  // when failures of AUTH are looked at next
         std::array<AuthWatch, AuthWindows::capacity> watched{};
 
-        std::uint64_t guest_packets = 0, service_packets = 0;
+        PeerPackets received;
         std::uint64_t serviced_ignored =
             0;  // SERVICED from a host outside the segment's span (SEC-3)
 

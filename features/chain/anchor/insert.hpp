@@ -39,8 +39,9 @@ struct Insert {
         count_
     };
     static constexpr std::array<std::string_view, 9> exit_names = {
-        "NO_ACTIVE_PATH", "MTU",        "VERDICT_DROP",     "VERDICT_RESET",  "FAILURE_RESET",
-        "QUEUE_FULL",     "insert.hold_gone", "CT_FULL", "flow.table_full"};
+        "NO_ACTIVE_PATH",   "MTU",           "VERDICT_DROP",
+        "VERDICT_RESET",    "FAILURE_RESET", "QUEUE_FULL",
+        "insert.hold_gone", "CT_FULL",       "flow.table_full"};
 
     // What operators were told last of a path or chain: is there a way?
     enum class Told : std::uint8_t { nothing, good, bad };
@@ -52,7 +53,7 @@ struct Insert {
         std::uint64_t ct_hit = 0, ct_miss = 0, rule_lookup = 0;
         std::uint64_t redirected = 0, no_service = 0, foreign = 0, bypass_fail = 0, bypass_l2 = 0;
         std::uint64_t no_active_path = 0, midflow = 0;
-        std::uint64_t ct_full = 0;  // let pass without a record
+        std::uint64_t ct_full = 0;                              // let pass without a record
         std::uint64_t offloaded_allow = 0, offloaded_drop = 0;  // by orders of nodes
     };
     struct RuleCounters {
@@ -72,7 +73,7 @@ struct Insert {
         std::uint64_t held_served = 0, held_late = 0, held_refused = 0;
         // What orders of nodes keep from the chain's services (CT-10): all, dropped, some of them.
         std::array<std::uint64_t, 3> offloaded_packets{}, offloaded_bytes{};
-        PathAsked asked;  // where paths come on demand
+        PathAsked asked;                            // where paths come on demand
         std::uint64_t told_ns = 0, differs_ns = 0;  // 0: never; it is as was told
         Told told = Told::nothing;
     };
@@ -100,10 +101,12 @@ struct Insert {
         std::uint64_t fragmented = 0;    // too large for their path, cut
         std::uint64_t logged_second_ns = 0;
         std::uint32_t logged = 0;
-        PathTimes times;                 // of watched flows
-        PathWatch watch;                 // against the limits of their chains
-        News news;                       // of paths and chains, for operators
+        PathTimes times;                                 // of watched flows
+        PathWatch watch;                                 // against the limits of their chains
+        News news;                                       // of paths and chains, for operators
+        const dataplane::HealthBoard* health = nullptr;  // for worker 0, who tells of it
         void open(const dataplane::OpenInput& input) {
+            if (input.worker == 0) health = input.health;
             draws.begin(input.worker);
             book.open(input);
             times.open(input);

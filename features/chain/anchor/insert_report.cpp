@@ -281,6 +281,11 @@ void rule_row(const CompiledRule& rule, const Plane& plane, Insert::State& state
 void Insert::counters(const Tables& tables, const State& state, CounterSink& sink) {
     sink.add("weir_insertion_fragmented_total", {}, state.fragmented);
     count_limits(state, sink);
+    if (state.health) {
+        sink.add("weir_failed_paths", {}, state.health->failed_paths().size());
+        sink.add("weir_failed_paths_generation", {},
+                 state.health->generation.load(std::memory_order_relaxed));
+    }
     for (std::size_t i = 0; i < state.ports.size() / 2 && i < tables.port_names.size(); ++i) {
         if (tables.port_names[i].empty()) continue;
         count_port(tables.port_names[i], "egress", state.ports[2 * i], sink);
