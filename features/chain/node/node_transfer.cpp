@@ -73,7 +73,7 @@ void take_identity(const SavedNode& in, NodeSlot& slot, ToNode::State& state,
     slot.judge.restore(identity.liveness, now_ns);
     slot.sequence.store(identity.heartbeat, std::memory_order_release);
     slot.silent_until_ns.store(now_ns + frozen_ns, std::memory_order_release);
-    state.proxies.raise_sequence(in.node_id, identity.issuer_sequence);
+    state.proxies.raise_sequence(in.node_id, identity.issuer_sequence, now_ns);
 }
 
 void take_tags(const SavedNode& in, const NodeSlot& slot, ToNode::State& state,

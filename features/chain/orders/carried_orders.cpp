@@ -10,7 +10,12 @@ namespace {
 using Carried = ProxyOrderMemory::Carried;
 
 constexpr std::uint64_t keep_ns = 1'000'000'000;
+constexpr std::uint32_t rest_ms = 10'000;  // without a message: its number says nothing any more
 enum : std::uint32_t { empty = 0, busy, full };
+
+std::uint32_t milliseconds(std::uint64_t now_ns) {
+    return static_cast<std::uint32_t>(now_ns / 1'000'000);
+}
 
 // Whoever gets a place has it alone until it says otherwise.
 bool claim(Carried& place, std::uint32_t from) {
@@ -27,8 +32,8 @@ void ProxyOrders::open(const dataplane::OpenInput& input) {
 }
 
 std::uint32_t ProxyOrders::next_sequence(std::uint32_t node_id, std::uint64_t now_ns) {
-    const auto now_ms = static_cast<std::uint32_t>(now_ns / 1'000'000);
-    ProxyOrderMemory::Issuer* place = issuer(node_id);
+    const std::uint32_t now_ms = milliseconds(now_ns);
+    ProxyOrderMemory::Issuer* place = issuer(node_id, now_ms);
     if (!place) return 0;
     std::uint32_t last = place->sequence.load(std::memory_order_relaxed);
     for (;;) {
@@ -38,12 +43,20 @@ std::uint32_t ProxyOrders::next_sequence(std::uint32_t node_id, std::uint64_t no
     }
 }
 
-ProxyOrderMemory::Issuer* ProxyOrders::issuer(std::uint32_t node_id) {
+// A place that no node has had, else that of one at rest: its next number is the time again.
+ProxyOrderMemory::Issuer* ProxyOrders::issuer(std::uint32_t node_id, std::uint32_t now_ms) {
     for (std::size_t i = 0; memory_ && i < memory_->issuers.size(); ++i) {
         auto& place = memory_->issuers[(node_id + i) % memory_->issuers.size()];
         std::uint32_t seen = 0;
         if (place.node_id.compare_exchange_strong(seen, node_id, std::memory_order_acq_rel) ||
             seen == node_id)
+            return &place;
+    }
+    for (std::size_t i = 0; memory_ && i < memory_->issuers.size(); ++i) {
+        auto& place = memory_->issuers[i];
+        std::uint32_t seen = place.node_id.load(std::memory_order_acquire);
+        if (is_newer(now_ms - rest_ms, place.sequence.load(std::memory_order_relaxed)) &&
+            place.node_id.compare_exchange_strong(seen, node_id, std::memory_order_acq_rel))
             return &place;
     }
     return nullptr;
@@ -56,8 +69,9 @@ std::uint32_t ProxyOrders::last_sequence(std::uint32_t node_id) const {
     return 0;
 }
 
-void ProxyOrders::raise_sequence(std::uint32_t node_id, std::uint32_t last) {
-    ProxyOrderMemory::Issuer* place = last != 0 ? issuer(node_id) : nullptr;
+void ProxyOrders::raise_sequence(std::uint32_t node_id, std::uint32_t last, std::uint64_t now_ns) {
+    const std::uint32_t now_ms = milliseconds(now_ns);
+    ProxyOrderMemory::Issuer* place = last != 0 ? issuer(node_id, now_ms) : nullptr;
     if (place && is_newer(last, place->sequence.load(std::memory_order_relaxed)))
         place->sequence.store(last, std::memory_order_relaxed);
 }

@@ -43,7 +43,7 @@ public:
 
     // Of the last message of the node; 0: none. And: what its former host has used (MB-8).
     std::uint32_t last_sequence(std::uint32_t node_id) const;
-    void raise_sequence(std::uint32_t node_id, std::uint32_t last);
+    void raise_sequence(std::uint32_t node_id, std::uint32_t last, std::uint64_t now_ns);
 
     // Later hops pass orders on untouched (CT-4), but a node gets none: put() takes them off a
     // packet on its way into the node, give_back() gives them to the next packet of the flow's
@@ -61,7 +61,7 @@ public:
 
 private:
     void find(net::Packet& p, std::uint32_t node_id, std::uint64_t now_ns);
-    ProxyOrderMemory::Issuer* issuer(std::uint32_t node_id);
+    ProxyOrderMemory::Issuer* issuer(std::uint32_t node_id, std::uint32_t now_ms);
     ProxyOrderMemory* memory_ = nullptr;
 };
 

@@ -89,21 +89,34 @@ void OrderBook::erase(Order& order) {
 bool OrderBook::take_token(std::uint32_t issuer, std::uint64_t now_ns) {
     constexpr std::uint64_t step_ns = 1'000'000'000 / order_rate;
     constexpr std::uint64_t ahead_ns = step_ns * (order_burst - 1);
-    for (std::size_t i = 0; i < memory_->rates.size(); ++i) {
-        OrderMemory::Rate& rate = memory_->rates[(issuer + i) % memory_->rates.size()];
-        std::uint32_t seen = 0;
-        if (!rate.issuer.compare_exchange_strong(seen, issuer, std::memory_order_acq_rel) &&
-            seen != issuer)
-            continue;
-        std::uint64_t due = rate.due_ns.load(std::memory_order_relaxed);
-        for (;;) {
-            const std::uint64_t from = std::max(due, now_ns);
-            if (from - now_ns > ahead_ns) return false;
-            if (rate.due_ns.compare_exchange_weak(due, from + step_ns, std::memory_order_relaxed))
-                return true;
-        }
+    OrderMemory::Rate* rate = rate_of(issuer, now_ns);
+    if (!rate) return false;
+    std::uint64_t due = rate->due_ns.load(std::memory_order_relaxed);
+    for (;;) {
+        const std::uint64_t from = std::max(due, now_ns);
+        if (from - now_ns > ahead_ns) return false;
+        if (rate->due_ns.compare_exchange_weak(due, from + step_ns, std::memory_order_relaxed))
+            return true;
     }
-    return false;
+}
+
+// A place that no issuer has had, else that of one at rest: an empty bucket says nothing.
+OrderMemory::Rate* OrderBook::rate_of(std::uint32_t issuer, std::uint64_t now_ns) {
+    auto& rates = memory_->rates;
+    for (std::size_t i = 0; i < rates.size(); ++i) {
+        OrderMemory::Rate& rate = rates[(issuer + i) % rates.size()];
+        std::uint32_t seen = 0;
+        if (rate.issuer.compare_exchange_strong(seen, issuer, std::memory_order_acq_rel) ||
+            seen == issuer)
+            return &rate;
+    }
+    for (OrderMemory::Rate& rate : rates) {
+        std::uint32_t seen = rate.issuer.load(std::memory_order_acquire);
+        if (rate.due_ns.load(std::memory_order_relaxed) < now_ns &&
+            rate.issuer.compare_exchange_strong(seen, issuer, std::memory_order_acq_rel))
+            return &rate;
+    }
+    return nullptr;
 }
 
 }  // namespace weir::chain

@@ -136,6 +136,7 @@ public:
     void count_message() { part().generation.fetch_add(1, std::memory_order_relaxed); }
 
 private:
+    OrderMemory::Rate* rate_of(std::uint32_t issuer, std::uint64_t now_ns);
     OrderMemory::Part& part() const { return memory_->parts[worker_]; }
     // The orders of a flow stand in a window of places that its handle names.
     Order& at(std::uint32_t handle, std::uint32_t i) {

@@ -120,6 +120,21 @@ TEST(OrderBook, AnIssuerHasItsRateAndItsBurst) {
     EXPECT_FALSE(book.take_token(9, now + 1'000'000'000));
 }
 
+TEST(OrderBook, AnIssuerAtRestGivesItsPlaceToAnother) {
+    Memory memory;
+    OrderBook book = memory.open();
+    constexpr std::uint64_t now = 5'000'000'000;
+    constexpr std::uint32_t places = dataplane::HealthBoard::capacity;
+    for (std::uint32_t issuer = 1; issuer <= places; ++issuer)
+        ASSERT_TRUE(book.take_token(issuer, now)) << issuer;
+    EXPECT_FALSE(book.take_token(places + 1, now)) << "all have just sent";
+    EXPECT_TRUE(book.take_token(places + 1, now + 1'000'000));
+    EXPECT_TRUE(book.take_token(1, now + 1'000'000)) << "who gave way may come back";
+    for (std::uint64_t i = 1; i < order_burst; ++i)
+        ASSERT_TRUE(book.take_token(places + 1, now + 1'000'000)) << i;
+    EXPECT_FALSE(book.take_token(places + 1, now + 1'000'000)) << "with a rate of its own";
+}
+
 TEST(OrderBox, HoldsLettersInAnyOrderUntilItIsFull) {
     Memory memory;
     OrderBook from = memory.open(0, 2), to = memory.open(1, 2);
