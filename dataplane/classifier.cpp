@@ -47,12 +47,16 @@ bool protocol_fits(model::Protocol wanted, unsigned proto) {
     return true;
 }
 
-bool FlowMatch::matches(const net::Tuple& tuple, bool outgoing) const {
+bool FlowMatch::fits_ends(const net::Tuple& tuple, bool outgoing) const {
     if (!(outgoing ? out : in)) return false;
     if (!version_matches(ip_version, tuple.src) || !protocol_fits(protocol, tuple.proto))
         return false;
     if (!any_source && contains(sources, tuple.src) == not_sources) return false;
-    if (!any_destination && contains(destinations, tuple.dst) == not_destinations) return false;
+    return any_destination || contains(destinations, tuple.dst) != not_destinations;
+}
+
+bool FlowMatch::matches(const net::Tuple& tuple, bool outgoing) const {
+    if (!fits_ends(tuple, outgoing)) return false;
     if (!ports.empty() && (is_icmp(tuple.proto) || !contains(ports, tuple.dst_port))) return false;
     if (!source_ports.empty() && (is_icmp(tuple.proto) || !contains(source_ports, tuple.src_port)))
         return false;

@@ -25,6 +25,11 @@ struct FlowMatch {
     // `tuple` is the initiator's; `outgoing`: the guest of the port is the initiator. What
     // RuleIndex, which answers for many rules at once, is held against.
     bool matches(const net::Tuple& tuple, bool outgoing) const;
+    // All of that but ports and ICMP types, for packets that do not show them.
+    bool fits_ends(const net::Tuple& tuple, bool outgoing) const;
+    bool names_ports() const {
+        return !ports.empty() || !source_ports.empty() || !icmp_types.empty();
+    }
     std::uint64_t digest() const;
     friend bool operator==(const FlowMatch&, const FlowMatch&) = default;
 };

@@ -24,7 +24,6 @@ using net::QuickFrame;
 
 constexpr std::uint16_t dhcp_server_port = 67;
 
-constexpr std::uint64_t mac_mask = 0xffff'ffff'ffff;
 constexpr std::uint64_t nobody = 1;   // no frame comes from a multicast address
 constexpr std::uint64_t nowhere = 0;  // no hand-over begins so: its version is not 0
 constexpr std::uint64_t ip4_behind_mac = std::uint64_t{0x0008} << 48;  // as the machine reads it
@@ -35,22 +34,9 @@ constexpr std::uint64_t ip6_behind_mac = std::uint64_t{0xdd86} << 48;
     return net::detail::quick_ip6(frame, length, out);
 }
 
-std::uint64_t word_at(const std::uint8_t* bytes) {
-    return net::detail::load_raw<std::uint64_t>(bytes);
-}
 bool is_unicast(const std::uint8_t* frame) {
     return ((frame[0] | frame[6]) & 1) == 0;
 }
-// `mac`: in a frame, with more than two bytes behind it.
-std::uint64_t mac_bits(const std::uint8_t* mac) {
-    return word_at(mac) & mac_mask;
-}
-std::uint64_t mac_bits(const net::Mac& mac) {
-    std::array<std::uint8_t, 8> room{};
-    mac.store(room.data());
-    return mac_bits(room.data());
-}
-
 // A segment that does more than to go on, or that does not belong there.
 bool track(flow::FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,
            std::uint32_t bytes) {
@@ -190,39 +176,6 @@ bool Express::read_from_guest(Lane& lane) {
     return false;
 }
 
-Express::Way Express::enter_from_tunnel(Lane& lane) {
-    Packet& p = *lane.packet;
-    overlay::QuickTunnel tunnel;
-    if (!overlay::read_quick_tunnel(p.data, p.length, emit_.ports->tunnel_address, tunnel))
-        return Way::slow;
-    const std::uint8_t* inner = p.data + tunnel.inner;
-    if (!tunnel.plain || !net::read_quick(inner, tunnel.end - tunnel.inner, lane.frame))
-        return enter_from_leg(lane, tunnel);
-    const PortEntry* port = guest_behind(tunnel.vni, inner);
-    if (!is_plain(p) || (inner[0] & 1) != 0 || !port ||
-        (p.tunnel_peer = peer_of(tunnel.from)) == net::no_port) {
-        slow_reaching_.add(lane.frame);
-        return Way::slow;
-    }
-    if (shared_ && send_to_owner(p, lane.frame)) return Way::taken;
-    lane.port = port;
-    lane.strip = tunnel.inner;
-    lane.end = tunnel.end;
-    emit_.flows->begin(lane.probe, emit_.flows->scope_seed(port->scope, port->vni),
-                       lane.frame.hash);
-    return Way::joined;
-}
-
-// The host with that tunnel address; no_port: there is none.
-std::uint32_t Express::peer_of(const net::Ip& address) {
-    Sender& sender = senders_[address.bytes[15] % senders_.size()];
-    if (sender.ticket == emit_.ticket && sender.address == address) return sender.host;
-    const auto peer = emit_.ports->peer_by_address.find(address);
-    if (peer == emit_.ports->peer_by_address.end()) return net::no_port;
-    sender = {address, emit_.ticket, peer->second};
-    return sender.host;
-}
-
 bool Express::send_to_owner(Packet& p, const QuickFrame& frame) {
     if (p.hand.dispatched >= 2) return false;
     const std::uint32_t owner = frame.hash % emit_.workers;
@@ -231,20 +184,6 @@ bool Express::send_to_owner(Packet& p, const QuickFrame& frame) {
     p.slot = net::no_slot;
     emit_.hand_to_worker(p, owner);
     return true;
-}
-
-// The guest of this host with that MAC in that segment; null: Locate must look.
-const PortEntry* Express::guest_behind(std::uint32_t vni, const std::uint8_t* frame) {
-    const std::uint64_t mac = mac_bits(frame);
-    Place& place = places_[(mac >> 40 ^ mac >> 32 ^ vni) % places_.size()];
-    if (place.ticket != emit_.ticket || place.mac != mac || place.vni != vni) {
-        const auto* segment = emit_.ports->segment(vni);
-        if (!segment || segment->service) return nullptr;
-        const auto found = segment->by_mac.find(net::Mac::from(frame));
-        if (found == segment->by_mac.end() || !found->second.local()) return nullptr;
-        place = {mac, emit_.ticket, vni, found->second.port};
-    }
-    return guest_at(place.port);
 }
 
 void Express::fetch(Places places) {

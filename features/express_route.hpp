@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -37,6 +38,21 @@ inline bool is_plain(const net::Packet& p) {
     return (first_word(p) == fresh_word(hand.port) && is_bare(p)) ||
            (p.flags | static_cast<std::uint32_t>(hand.entry) | hand.trace_id | hand.recirculations |
             hand.fragment_known | hand.serviced_flags | hand.call_points_done) == 0;
+}
+
+inline std::uint64_t word_at(const std::uint8_t* bytes) {
+    return net::detail::load_raw<std::uint64_t>(bytes);
+}
+
+// A MAC address as one number. `mac`: in a frame, with more than two bytes behind it.
+inline constexpr std::uint64_t mac_mask = 0xffff'ffff'ffff;
+inline std::uint64_t mac_bits(const std::uint8_t* mac) {
+    return word_at(mac) & mac_mask;
+}
+inline std::uint64_t mac_bits(const net::Mac& mac) {
+    std::array<std::uint8_t, 8> room{};
+    mac.store(room.data());
+    return mac_bits(room.data());
 }
 
 inline void lower_ttl(std::uint8_t* frame, const net::QuickFrame& q) {

@@ -23,6 +23,9 @@ enum class Entry : std::uint8_t {
     transmit = 2,  // finished; only the device is left (the shell's own use)
 };
 
+// HandOver::fragment_known of a later fragment whose first one did not come; its ports are 0.
+inline constexpr std::uint8_t fragment_orphan = 2;
+
 // What travels with a packet between workers and between engines: fixed, versioned, no pointers.
 struct HandOver {
     std::uint8_t version = 1;
@@ -38,7 +41,7 @@ struct HandOver {
     std::uint8_t call_points_done = 0;
     std::uint16_t fragment_src_port = 0;  // ports of the first fragment, for later ones
     std::uint16_t fragment_dst_port = 0;
-    std::uint8_t fragment_known = 0;
+    std::uint8_t fragment_known = 0;  // 1: these are they; fragment_orphan: nobody knows them
     // Where (as in call_points_done) it goes on only if its flow has a record: nothing else says
     // that it came from here.
     std::uint8_t needs_record = 0;

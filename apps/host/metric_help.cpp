@@ -51,6 +51,8 @@ constexpr Help helps[] = {
      "Times what was decided about a flow's services found no room; its chain's failure policy "
      "holds."},
     {"weir_fragmented_packets_total", "Packets cut into fragments."},
+    {"weir_fragments_orphaned_total",
+     "Fragments whose first one did not come in a second; they went on without ports."},
     {"weir_insertion_bytes_total", "Bytes that met service insertion, by port and call point."},
     {"weir_insertion_ct_hits_total", "Packets whose flow had a record at service insertion."},
     {"weir_insertion_ct_misses_total", "Packets whose flow had none."},

@@ -17,6 +17,15 @@ const CompiledRule& Tables::decide(std::uint32_t port, const net::Tuple& initiat
     return found != dataplane::RuleIndex::none ? *ports[port].rules[found] : otherwise;
 }
 
+const CompiledRule& Tables::decide_without_ports(std::uint32_t port, const net::Tuple& tuple,
+                                                 bool outgoing) const {
+    for (const CompiledRule* rule : ports[port].rules) {
+        if (!rule->match.fits_ends(tuple, outgoing)) continue;
+        if (rule->action != Action::allow || !rule->match.names_ports()) return *rule;
+    }
+    return otherwise;
+}
+
 bool Tables::still_holds(std::uint32_t port, std::uint32_t revision, std::uint32_t rule_id,
                          const net::Tuple& initiator, bool outgoing) const {
     const PortRules& now = ports[port];

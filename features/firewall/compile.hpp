@@ -56,6 +56,10 @@ struct Tables {
     }
     const CompiledRule& decide(std::uint32_t port, const net::Tuple& initiator,
                                bool outgoing) const;
+    // For a packet that does not show its ports: the first rule that surely means it, or may mean
+    // it and denies.
+    const CompiledRule& decide_without_ports(std::uint32_t port, const net::Tuple& tuple,
+                                             bool outgoing) const;
     // Whether a decision made under `revision` (by rule `rule_id`) surely still holds.
     bool still_holds(std::uint32_t port, std::uint32_t revision, std::uint32_t rule_id,
                      const net::Tuple& initiator, bool outgoing) const;

@@ -100,11 +100,14 @@ struct Judge {
 
     const CompiledRule& decide(const Packet& p, const net::Tuple& initiator, bool outgoing) {
         const CompiledRule& rule = tables.decide(dataplane::context_port(p), initiator, outgoing);
+        count(p, rule);
+        return rule;
+    }
+    void count(const Packet& p, const CompiledRule& rule) {
         ++state.decisions;
         ++state.counts[rule.slot].hits;
         if (rule.logged) log(p, rule, state, emit);
         emit.note(p, "rule", rule.name);
-        return rule;
     }
     void deny(Packet& p, flow::Verdict verdict, bool was_allowed) {
         if (verdict == flow::Verdict::reject) answer(p, emit);
@@ -115,11 +118,18 @@ struct Judge {
     const CompiledRule& answered(const Packet& p, bool outgoing) const {
         return tables.decide(dataplane::context_port(p), p.tuple.reversed(), !outgoing);
     }
+    void without_ports(Packet& p, bool outgoing) {
+        const CompiledRule& rule =
+            tables.decide_without_ports(dataplane::context_port(p), p.tuple, outgoing);
+        count(p, rule);
+        if (rule.action != Action::allow) deny(p, flow::Verdict::drop, false);
+    }
     // The flow table is full. Nobody knows what an answer of TCP answers: it passes where its
     // receiver may begin such a connection.
     void without_flow(Packet& p) {
         if (is_exempt(p)) return;
         const bool outgoing = static_cast<Context>(p.context) == Context::source;
+        if (p.hand.fragment_known == net::fragment_orphan) return without_ports(p, outgoing);
         if (may_answer(p) && answered(p, outgoing).action == Action::allow) {
             emit.note(p, "rule", "an answer");
             return;

@@ -11,6 +11,7 @@ constexpr std::uint64_t memory_ns = 30'000'000'000;  // DP-12
 constexpr std::uint64_t hold_ns = 1'000'000'000;
 constexpr std::size_t held_per_datagram = 8;
 constexpr std::size_t probes = 4;
+constexpr std::size_t orphans_at_once = 4;  // of a millisecond: their rules are read one by one
 
 bool same(const Fragments::Datagram& d, const Packet& p) {
     return d.id == p.headers.fragment_id && d.vni == p.vni && d.proto == p.tuple.proto &&
@@ -122,10 +123,19 @@ void Fragments::run(dataplane::Burst& burst, const Tables&, State& state,
 
 void Fragments::tick(const Tables&, State& state, dataplane::Exits<Exit>& exits,
                      dataplane::Emit& emit) {
+    std::size_t looks = orphans_at_once;
     state.held.release([&](Held& held) {
-        if (held.until_ns > emit.now_ns) return false;
-        exits.note(Exit::orphan);
-        emit.release(*held.packet);
+        if (held.until_ns > emit.now_ns || looks == 0) return false;
+        --looks;
+        Packet& p = *held.packet;
+        if (!port_is_there(held, emit)) {
+            exits.note(Exit::port_gone);
+            emit.release(p);
+            return true;
+        }
+        ++state.orphans;
+        p.hand.fragment_known = net::fragment_orphan;
+        emit.enter(p, held.what.context);
         return true;
     });
 }

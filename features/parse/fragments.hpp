@@ -9,18 +9,18 @@ namespace weir::parse {
 
 // Gives later fragments the ports of their datagram's first one, so that they take its flow's way.
 //
-// Runs in both guest contexts. Memory is fixed: 1024 datagrams a worker, 64 fragments held at once.
+// Where the first one does not come, they go on as orphans (DP-12). Runs in both guest contexts.
+// Memory is fixed: 1024 datagrams a worker, 64 fragments held at once.
 struct Fragments {
     static constexpr std::string_view name = "fragments";
     using Tables = dataplane::NoTables;
     enum class Exit : std::uint8_t {
-        orphan,     // the first fragment did not come in time
         hold_full,  // too many wait
         port_gone,  // its port went while it waited
         count_
     };
-    static constexpr std::array<std::string_view, 3> exit_names = {
-        "fragments.orphan", "fragments.hold_full", "fragments.port_gone"};
+    static constexpr std::array<std::string_view, 2> exit_names = {"fragments.hold_full",
+                                                                   "fragments.port_gone"};
 
     struct Datagram {
         net::Ip src, dst;
@@ -37,6 +37,7 @@ struct Fragments {
         std::array<Datagram, 1024> datagrams{};
         dataplane::HoldQueue<Place, 64> held;
         std::uint64_t remembered = 0;
+        std::uint64_t orphans = 0;  // went on without ports
     };
 
     static Result<std::shared_ptr<const Tables>> compile(
@@ -45,7 +46,11 @@ struct Fragments {
     }
     static void run(dataplane::Burst&, const Tables&, State&, dataplane::Exits<Exit>&,
                     dataplane::Emit&);
+    // What has waited in vain goes on as an orphan: Firewall and Insert judge it without ports.
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
+    static void counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
+        sink.add("weir_fragments_orphaned_total", {}, state.orphans);
+    }
     // What waits here goes on waiting in the engine that has its port now.
     static void leave(State&, dataplane::Exits<Exit>&, dataplane::Emit&);
 };

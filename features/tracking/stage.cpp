@@ -196,7 +196,7 @@ void Track::run(dataplane::Burst& burst, const Tables&, State& state, dataplane:
     for (Packet* p : burst.packets()) {
         const PortEntry& port = *emit.ports->at(dataplane::context_port(*p));
         p->flow = nullptr;
-        if (!dataplane::is_flow(*p)) {
+        if (!dataplane::is_flow(*p) || p->hand.fragment_known == net::fragment_orphan) {
             p->program = dataplane::own_program(*p);
             continue;
         }

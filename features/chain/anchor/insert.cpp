@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <optional>
 
 #include "dataplane/cut.hpp"
 #include "dataplane/icmp_reply.hpp"
 #include "dataplane/is_flow.hpp"
+#include "features/chain/anchor/no_record.hpp"
 #include "features/chain/node/load.hpp"
 #include "features/chain/node/metadata.hpp"
 #include "features/chain/orders/order_effects.hpp"
@@ -84,13 +84,14 @@ struct Work {
         if (!p.flow) {
             ++counters.packets;
             counters.bytes += p.length;
-            if (dataplane::is_flow(p)) without_record(p, index, point);
+            if (p.hand.fragment_known == net::fragment_orphan) without_ports(p, index, point);
+            else if (dataplane::is_flow(p)) without_record(p, index, point);
             else ++counters.bypass_l2;  // ARP, multicast, broadcast … (DP-5)
             return;
         }
-        DecideInput input{tables,        *emit.health, index,
-                          point,         p,            *emit.flows,
-                          emit.adopts(), &state.waiting.outages, emit.now_ns, &state.draws};
+        DecideInput input{tables,      *emit.health, index,         point,
+                          p,           *emit.flows,  emit.adopts(), &state.waiting.outages,
+                          emit.now_ns, &state.draws};
         Decided decided = decide(*p.flow, input);
         if (decided.chain && decided.chain->on_demand) ask_for_path(decided);
         if (decided.what == Decision::wait) [[unlikely]] {
@@ -106,10 +107,19 @@ struct Work {
         act(p, decided, *port, point);
     }
 
+    // DP-12: the first fragment of its datagram did not come.
+    void without_ports(Packet& p, std::uint32_t port, CallPoint point) {
+        const auto policy = policy_without_ports(tables, state, p, port, point);
+        emit.note(p, "service", "the first fragment did not come");
+        if (policy.value_or(FailurePolicy::allow) != FailurePolicy::allow)
+            exits.take(p, Insert::Exit::orphan);
+        else state.ports[2 * port + static_cast<unsigned>(point)].bypass_fail += policy.has_value();
+    }
+
     // DP-10: the table is full of flows that stay. A chain treats the packet as where it has no
     // path, for itself; without one it goes no further.
     void without_record(Packet& p, std::uint32_t port, CallPoint point) {
-        const std::optional<FailurePolicy> policy = policy_without_record(p, port, point);
+        const auto policy = policy_without_record(tables, state, p, port, point);
         emit.note(p, "service", "no room for a record");
         if (!policy) {
             // Both guests are of this host: the sender's chain has let it pass.
@@ -122,24 +132,6 @@ struct Work {
             if (*policy == FailurePolicy::reset) answer_reset(p);
             exits.take(p, Insert::Exit::ct_full);
         }
-    }
-
-    // Of its chain, if it has one. What has no record may be a reply (DP-11).
-    std::optional<FailurePolicy> policy_without_record(const Packet& p, std::uint32_t port,
-                                                       CallPoint point) {
-        if (is_exempt(p.tuple)) return std::nullopt;
-        const bool outgoing = point == CallPoint::egress;
-        const bool begins = p.tuple.proto == net::proto_tcp &&
-                            (p.headers.tcp_flags & (net::tcp_syn | net::tcp_ack)) == net::tcp_syn;
-        const CompiledRule* rule = tables.rules.find(port, p.tuple, outgoing);
-        if (!rule && !begins) rule = tables.rules.find(port, p.tuple.reversed(), !outgoing);
-        if (!rule) return std::nullopt;
-        if (rule->unknown_chain) {
-            ++state.rules[rule->id].unknown_chain;
-            return rule->failure_policy;
-        }
-        const Chain* chain = tables.plane->chain(rule->sci);
-        return chain ? std::optional(chain->failure_policy) : std::nullopt;
     }
 
     void count(const Packet& p, const Decided& decided, Insert::PortCounters& counters) {
@@ -330,8 +322,8 @@ struct Work {
     // PS-10: where a flow has no path, and where the one it got is as busy as may be, or above
     // limits.
     void ask_for_path(const Decided& decided) {
-        const bool busy = decided.new_on_path && (decided.path->load >= spill_load ||
-                                                  decided.path->above_limits != 0);
+        const bool busy = decided.new_on_path &&
+                          (decided.path->load >= spill_load || decided.path->above_limits != 0);
         if (!busy && (decided.path || decided.what == Decision::pass ||
                       decided.what == Decision::foreign || decided.what == Decision::exempt ||
                       decided.what == Decision::drop || decided.what == Decision::reset))

@@ -36,12 +36,14 @@ struct Insert {
         hold_gone,      // its flow or port went while it waited
         ct_full,        // there is no room for its record, and its chain does not let it pass
         table_full,     // there is no room for its record, and it has no chain
+        orphan,         // the first fragment did not come, and its chain does not let it pass
         count_
     };
-    static constexpr std::array<std::string_view, 9> exit_names = {
+    static constexpr std::array<std::string_view, 10> exit_names = {
         "NO_ACTIVE_PATH",   "MTU",           "VERDICT_DROP",
         "VERDICT_RESET",    "FAILURE_RESET", "QUEUE_FULL",
-        "insert.hold_gone", "CT_FULL",       "flow.table_full"};
+        "insert.hold_gone", "CT_FULL",       "flow.table_full",
+        "fragments.orphan"};
 
     // What operators were told last of a path or chain: is there a way?
     enum class Told : std::uint8_t { nothing, good, bad };

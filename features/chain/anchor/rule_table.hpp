@@ -36,6 +36,17 @@ public:
     // The first rule of the port that means the flow; null: none. `tuple` is the initiator's,
     // `outgoing`: the guest of the port is the initiator.
     const CompiledRule* find(std::uint32_t port, const net::Tuple& tuple, bool outgoing) const;
+    // Every rule up to the first that surely means a packet that does not show its ports:
+    // visit(rule) → bool, false ends it. `outgoing` as above.
+    template <class F>
+    void visit_without_ports(std::uint32_t port, const net::Tuple& tuple, bool outgoing,
+                             F&& visit) const {
+        for (const std::uint32_t index : of_port(port)) {
+            const CompiledRule& rule = rules_[index];
+            if (!rule.match.fits_ends(tuple, outgoing)) continue;
+            if (!visit(rule) || !rule.match.names_ports()) return;
+        }
+    }
     const std::vector<std::uint32_t>& of_port(std::uint32_t port) const;
     const std::vector<CompiledRule>& rules() const { return rules_; }
     bool excluded(std::uint32_t port) const {
@@ -51,8 +62,8 @@ private:
     void add(const CompiledRule& rule, const std::string& chain, const RuleTable* previous);
 
     struct PortRules {
-        std::vector<std::uint32_t> rules;  // indices, none if excluded
-        bool excluded = false;             // never an anchor (OBJ-19)
+        std::vector<std::uint32_t> rules;                   // indices, none if excluded
+        bool excluded = false;                              // never an anchor (OBJ-19)
         std::shared_ptr<const dataplane::RuleIndex> index;  // of `rules`; never null
         friend bool operator==(const PortRules& a, const PortRules& b) {
             return a.rules == b.rules && a.excluded == b.excluded;
@@ -61,7 +72,7 @@ private:
     std::vector<CompiledRule> rules_;  // by section, priority, name
     // Of the chains that these rules name, as they are or were last.
     std::map<std::string, FailurePolicy> policies_;
-    std::vector<PortRules> ports_;     // by port index
+    std::vector<PortRules> ports_;  // by port index
 };
 
 }  // namespace weir::chain
