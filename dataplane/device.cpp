@@ -9,7 +9,8 @@ Packet* PacketPool::make(std::uint32_t worker, const std::uint8_t* bytes, std::s
         release(worker, &p, 1);
         return nullptr;
     }
-    std::memcpy(p->append(static_cast<std::uint32_t>(count)), bytes, count);
+    if (count != 0)  // no bytes may stand nowhere
+        std::memcpy(p->append(static_cast<std::uint32_t>(count)), bytes, count);
     return p;
 }
 
