@@ -41,7 +41,10 @@ bool is_unicast(const std::uint8_t* frame) {
 bool track(flow::FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,
            std::uint32_t bytes) {
     flow::TcpSegment segment;
-    return flow::read_tcp(header, bytes, segment) && flow::track(pair, direction, segment).pass();
+    if (!flow::read_tcp(header, bytes, segment)) return false;
+    // Track asks whether it may be the first of another connection (DP-11).
+    const bool begins = direction == 1 && (segment.flags & net::tcp_syn) != 0;
+    return !(begins && pair.hot[0].packets == 0) && flow::track(pair, direction, segment).pass();
 }
 
 inline bool is_tcp(const QuickFrame& frame) {

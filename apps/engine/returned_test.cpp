@@ -32,6 +32,7 @@ protected:
         p->hand.call_points_done = call_point;
         p->hand.needs_record = needs_record;
         p->hand.dispatched = 2;
+        p->hand.fragment_known = fragment_known_;
         engine_->run(0, &p, 1, now_ns_ += 1000);
     }
     std::uint64_t exits(std::string_view name) {
@@ -49,6 +50,7 @@ protected:
     MemoryShell shell_;
     std::unique_ptr<Engine> engine_;
     std::uint64_t now_ns_ = 1'000'000'000;
+    std::uint8_t fragment_known_ = 0;
 };
 
 // At the sender's call point: the record that counts is the sender's, the receiver's may be new.
@@ -61,6 +63,16 @@ TEST_F(Returned, MustHaveARecordWhereNothingElseSpeaksForThem) {
     hand(4000, 1, 1);
     EXPECT_EQ(shell_.sent.size(), 2u) << "its flow has a record now";
     EXPECT_EQ(exits("NOT_ANCHOR"), 1u);
+}
+
+TEST_F(Returned, MustHaveOneAlsoWhereTheirFirstFragmentDidNotCome) {
+    fragment_known_ = net::fragment_orphan;
+    hand(4000, 1, 1);
+    hand(4000, 2, 2);
+    EXPECT_EQ(shell_.sent.size(), 0u);
+    EXPECT_EQ(exits("NOT_ANCHOR"), 2u);
+    hand(4000, 1, 0);
+    EXPECT_EQ(shell_.sent.size(), 1u);
 }
 
 TEST_F(Returned, MustHaveOneAtTheReceiverToo) {

@@ -50,7 +50,11 @@ class HugePages:
         if int(HUGE.read_text()) < self.wanted:
             raise Failed(f"only {HUGE.read_text().strip()} of {self.wanted} huge pages: "
                          "the memory is in pieces or too small")
-        _touch(self.wanted * _HUGE_BYTES, _MAP_HUGETLB)
+        try:
+            _touch(self.wanted * _HUGE_BYTES, _MAP_HUGETLB)
+        except OSError as why:
+            self.__exit__()
+            raise Failed(f"huge pages are in use by others: {why}") from why
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,7 +71,11 @@ class Room:
     def __enter__(self) -> Path:
         self.path.mkdir(parents=True, exist_ok=True)
         call("mount", "-t", "tmpfs", "-o", "huge=always,mode=0700", "weir-bench", str(self.path))
-        _fill(self.path / "touched", ROOM_MEGABYTES)
+        try:
+            _fill(self.path / "touched", ROOM_MEGABYTES)
+        except OSError as why:
+            self.__exit__()
+            raise Failed(f"no {ROOM_MEGABYTES} MB of memory for {self.path}: {why}") from why
         return self.path
 
     def __exit__(self, *_: object) -> None:

@@ -140,10 +140,8 @@ struct Judge {
     // DP-11: the record begins in the middle of a connection, which the other end may have begun,
     // while this one may not. The next packet of it finds the record made so.
     bool is_mistaken(const Packet& p, std::uint32_t port, bool outgoing) const {
-        const bool begins = p.tuple.proto == net::proto_tcp && !may_answer(p);
         const net::Tuple& initiator = p.flow->key.tuple;
-        return !begins && !p.headers.icmp_error &&
-               tables.decide(port, initiator, outgoing).action != Action::allow &&
+        return may_answer(p) && tables.decide(port, initiator, outgoing).action != Action::allow &&
                tables.decide(port, initiator.reversed(), !outgoing).action == Action::allow;
     }
     void with_flow(Packet& p) {

@@ -68,9 +68,9 @@ bool related_error(Packet& p, const PortEntry& port, Emit& emit) {
 // count_: the table is full.
 flow::Table::Hit insert(const Packet& p, bool answer, const PortEntry& port, Track::State& state,
                         Emit& emit, Track::Exit& why) {
-    const bool begun_by_guest = (guest_context(p) == 0) != answer;
+    const bool sent_by_guest = guest_context(p) == 0;  // who pays for it, whoever began
     why = Track::Exit::over_rate;
-    if (begun_by_guest && Track::is_over_rate(state, port, emit)) return {};
+    if (sent_by_guest && Track::is_over_rate(state, port, emit)) return {};
     why = Track::Exit::over_limit;
     if (!Track::has_room(state, port, emit)) return {};
     why = Track::Exit::count_;
@@ -81,16 +81,17 @@ flow::Table::Hit insert(const Packet& p, bool answer, const PortEntry& port, Tra
         state.full_ns = emit.now_ns;
         return {};
     }
-    if (begun_by_guest)
+    if (sent_by_guest)
         state.ports[port.index].budget.begin(port.flow_limits, emit.workers, emit.now_ns);
-    pair->initiator_outside = !begun_by_guest;
+    pair->initiator_outside = sent_by_guest == answer;
     pair->traced = p.hand.trace_id != 0;
     return {pair, answer};
 }
 
-// DP-11: what seems to begin a flow may go on with one whose record was lost.
-bool is_answer(const Packet& p, flow::TcpClass kind, const Emit& emit) {
-    if (!emit.adopts() || kind == flow::TcpClass::syn) return false;
+// DP-11: what seems to begin a flow may go on with one whose record was lost. Only TCP says by a
+// SYN that it does not: what else comes from outside is judged as what it seems.
+bool is_answer(const Packet& p, bool tcp, flow::TcpClass kind, const Emit& emit) {
+    if (!tcp || !emit.adopts() || kind == flow::TcpClass::syn) return false;
     return kind == flow::TcpClass::syn_ack || emit.adoption.is_answer(p.tuple, p.hash);
 }
 
@@ -130,6 +131,13 @@ flow::Table::Hit take_alias(Packet& p, const PortEntry& port, Track::State& stat
     return {pair, direction};
 }
 
+// A SYN of the responder, whose record its own packet began after a loss of records (DP-11), while
+// the initiator has not been heard: it is judged as what it says it is, or anybody could get past
+// the firewall by an answer to nothing.
+bool may_begin(const flow::FlowPair& pair, std::uint8_t direction, flow::TcpClass kind) {
+    return kind == flow::TcpClass::syn && direction == 1 && pair.hot[0].packets == 0;
+}
+
 // Connections that began without a record, for want of room, go on without one.
 bool was_full(const Track::State& state, const Emit& emit) {
     return state.full_ns != 0 && emit.now_ns - state.full_ns < second_ns;
@@ -157,15 +165,18 @@ Track::Exit follow(Packet& p, const PortEntry& port, Track::State& state, Emit& 
             if (underway && !emit.adopts())
                 return was_full(state, emit) ? Track::Exit::count_ : Track::Exit::out_of_state;
             Track::Exit why{};
-            hit = insert(p, is_answer(p, kind, emit), port, state, emit, why);
+            hit = insert(p, is_answer(p, tcp, kind, emit), port, state, emit, why);
             if (!hit) return why;
-            state.adopted += underway || hit.direction == 1;
+        } else if (tcp && may_begin(*hit.pair, hit.direction, kind)) {
+            emit.flows->erase(*hit.pair);
+            continue;
         }
         p.flow = hit.pair;
         p.direction = hit.direction;
         if (!tcp) return Track::Exit::count_;
         const flow::TcpVerdict verdict =
             (underway ? flow::adopt_midflow : flow::track)(*p.flow, p.direction, segment).verdict;
+        state.adopted += underway && verdict == flow::TcpVerdict::pass;
         if (verdict == flow::TcpVerdict::pass) return Track::Exit::count_;
         if (verdict == flow::TcpVerdict::reopen) {  // a closed connection's ports are used again
             emit.flows->erase(*std::exchange(p.flow, nullptr));
@@ -196,7 +207,12 @@ void Track::run(dataplane::Burst& burst, const Tables&, State& state, dataplane:
     for (Packet* p : burst.packets()) {
         const PortEntry& port = *emit.ports->at(dataplane::context_port(*p));
         p->flow = nullptr;
-        if (!dataplane::is_flow(*p) || p->hand.fragment_known == net::fragment_orphan) {
+        const bool orphan = p->hand.fragment_known == net::fragment_orphan;
+        if (orphan && (p->hand.needs_record & (1u << guest_context(*p)))) {
+            exits.take(*p, Exit::not_anchor);
+            continue;
+        }
+        if (orphan || !dataplane::is_flow(*p)) {
             p->program = dataplane::own_program(*p);
             continue;
         }

@@ -84,9 +84,10 @@ struct Work {
         if (!p.flow) {
             ++counters.packets;
             counters.bytes += p.length;
-            if (p.hand.fragment_known == net::fragment_orphan) without_ports(p, index, point);
-            else if (dataplane::is_flow(p)) without_record(p, index, point);
-            else ++counters.bypass_l2;  // ARP, multicast, broadcast … (DP-5)
+            const bool orphan = p.hand.fragment_known == net::fragment_orphan;
+            if (!dataplane::is_flow(p)) ++counters.bypass_l2;  // ARP, multicast … (DP-5)
+            else if (orphan) without_ports(p, index, point);
+            else without_record(p, index, point);
             return;
         }
         DecideInput input{tables,      *emit.health, index,         point,
