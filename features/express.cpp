@@ -37,9 +37,11 @@ constexpr std::uint64_t ip6_behind_mac = std::uint64_t{0xdd86} << 48;
 bool is_unicast(const std::uint8_t* frame) {
     return ((frame[0] | frame[6]) & 1) == 0;
 }
-// A segment that does more than to go on, or that does not belong there.
-bool track(flow::FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,
-           std::uint32_t bytes) {
+
+// A segment that does more than to go on, or that does not belong there. Out of line: others stay
+// in registers.
+[[gnu::noinline]] bool track(flow::FlowPair& pair, std::uint8_t direction,
+                             const std::uint8_t* header, std::uint32_t bytes) {
     flow::TcpSegment segment;
     if (!flow::read_tcp(header, bytes, segment)) return false;
     // Track asks whether it may be the first of another connection (DP-11).
