@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 from spec.case import Scenario
@@ -124,7 +125,8 @@ class Agents(Scenario):
         """A hundred at once and a hundred a second are answered; the machine decides how many
         requests come in a second, so they go on until one is turned away."""
         body = json.dumps({"order": "flow_drop", "flow": "tcp 1.2.3.4:5 > 6.7.8.9:80"})
-
+        # A second later all of the hundred are there again for whoever comes next.
+        self.addCleanup(time.sleep, 1)
         answered: list[int] = []
 
         def turned_away() -> bool:
