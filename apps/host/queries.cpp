@@ -237,6 +237,15 @@ void add_ports(Shell& shell, Sums& sums) {
     }
 }
 
+// What ports have had of their workers' time. A port has one polling worker at a time.
+void add_shares(Shell& shell, Sums& sums) {
+    for (const auto& [name, port] : shell.ports().all()) {
+        const PortShare& share = shell.workers().worker(port.polling_worker).share(port.index);
+        sums.add("weir_port_worker_ns_total", {{"port", name}}, share.used_ns.get());
+        sums.add("weir_port_waited_ns_total", {{"port", name}}, share.waited_ns.get());
+    }
+}
+
 void add_workers(Shell& shell, Sums& sums) {
     for (std::uint32_t i = 0; i < shell.workers().size(); ++i) {
         const WorkerTallies& t = shell.workers().worker(i).tallies();
@@ -261,6 +270,7 @@ Value all_counters(Shell& shell) {
         for (const Value& row : answer["rows"].items())
             sums.add(row["metric"].as_text(), row["labels"], row["value"].as_uint());
     add_ports(shell, sums);
+    add_shares(shell, sums);
     add_workers(shell, sums);
     sums.add("weir_packets_in_use", {}, shell.options().pool->in_use());
     sums.add("weir_packets_capacity", {}, shell.options().pool->capacity());

@@ -32,10 +32,10 @@ struct Shell::Calls {
         worker(host, w).transmit(port, packets, count);
     }
     static std::uint32_t allocate(void* host, std::uint32_t w, Packet** out, std::uint32_t count) {
-        return shell(host).options_.pool->allocate(w, out, count);
+        return worker(host, w).allocate(out, count);
     }
     static void release(void* host, std::uint32_t w, Packet** packets, std::uint32_t count) {
-        shell(host).options_.pool->release(w, packets, count);
+        worker(host, w).release(packets, count);
     }
     static void hand_to_worker(void* host, std::uint32_t from, std::uint32_t to, Packet** packets,
                                std::uint32_t count) {

@@ -1,6 +1,7 @@
 #include "apps/host/worker.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace weir::host {
@@ -19,12 +20,15 @@ std::uint32_t port_of(const Packet* p) {
 }  // namespace
 
 Worker::Worker(std::uint32_t index, dataplane::PacketPool& pool, Waiter& waiter,
-               std::vector<Peer> peers)
+               std::vector<Peer> peers, RefusedElsewhere& elsewhere, Clock clock)
     : index_(index),
       pool_(pool),
       waiter_(waiter),
       peers_(std::move(peers)),
+      elsewhere_(elsewhere),
+      clock_(clock),
       ports_(limits::max_ports),
+      shares_(limits::max_ports),
       deliveries_(std::make_unique<dataplane::PacketQueue<1024>>()) {
     parked_.reserve(parked_capacity);
     polled_.reserve(limits::max_ports);
@@ -46,7 +50,9 @@ std::uint32_t Worker::turn(std::uint64_t now_ns) {
     now_ns_ = now_ns;
     if (mailbox_.any()) [[unlikely]]
         mailbox_.run();
+    draining_ = true;
     std::uint32_t moved = drain_rings();
+    draining_ = false;
     moved += poll_ports();
     moved += deliver();
     if (moved > 0) idle_rests_ = 0;
@@ -59,18 +65,64 @@ std::uint32_t Worker::turn(std::uint64_t now_ns) {
 }
 
 std::uint32_t Worker::poll_ports() {
+    const std::uint32_t moved = poll_round();
+    if (moved > 0 || waiting_ == 0) [[likely]]
+        return moved;
+    grant_credit();
+    return poll_round();
+}
+
+// All ports that have credit.
+std::uint32_t Worker::poll_round() {
     std::uint32_t moved = 0;
+    waiting_ = 0;
     for (const std::uint32_t port : polled_) {
+        PortShare& share = shares_[port];
+        if (!share.has_credit()) {
+            ++waiting_;
+            continue;
+        }
         PortView& view = ports_[port];
         Packet* burst[burst_size];
         const std::uint32_t n = view.device->receive(index_, burst, burst_size);
-        if (n == 0) continue;
+        if (n == 0) {
+            share.rest();
+            continue;
+        }
         for (std::uint32_t i = 0; i < n; ++i) burst[i]->hand.port = port;
         tallies_.received.add(n);
         moved += n;
-        run(view.engine, burst, n);
+        run_polled(port, burst, n);
     }
     return moved;
+}
+
+void Worker::run_polled(std::uint32_t port, Packet** packets, std::uint32_t count) {
+    const PortView& view = ports_[port];
+    PortShare& share = shares_[port];
+    const std::int64_t before = refused_;
+    if (share.look()) {
+        const std::uint64_t begun = clock_();
+        run(view.engine, packets, count);
+        share.learn(clock_() - begun, count);
+        if (peers_.size() > 1 && !view.shared)
+            share.refused_elsewhere(elsewhere_.of(port), now_ns_);
+    } else {
+        run(view.engine, packets, count);
+    }
+    const std::int64_t refused = view.shared ? 0 : std::max<std::int64_t>(refused_ - before, 0);
+    share.charge(count, static_cast<std::uint32_t>(refused), now_ns_);
+}
+
+// Those with credit have nothing to do: as much for all as the best of the others needs to go on.
+void Worker::grant_credit() {
+    std::int64_t best = std::numeric_limits<std::int64_t>::min();
+    for (const std::uint32_t port : polled_)
+        if (!shares_[port].has_credit() && !shares_[port].is_held(now_ns_))
+            best = std::max(best, shares_[port].credit_ns());
+    if (best == std::numeric_limits<std::int64_t>::min()) return;
+    for (const std::uint32_t port : polled_)
+        shares_[port].grant(PortShare::quantum_ns - best, now_ns_);
 }
 
 std::uint32_t Worker::drain_rings() {
@@ -174,6 +226,7 @@ void Worker::discard_parked(std::uint32_t port) {
 void Worker::set_port(std::uint32_t port, const PortView& view) {
     const bool thawed = ports_[port].frozen && !view.frozen;
     poll_port(port, false);  // as long as the old device is known
+    if (view.device != ports_[port].device) shares_[port].begin_anew();
     ports_[port] = view;
     const bool ours = view.polled && !view.frozen && view.device && view.engine.api &&
                       view.polling_worker == index_;
@@ -195,7 +248,7 @@ void Worker::poll_port(std::uint32_t port, bool on) {
 }
 
 bool Worker::work_waits() const {
-    if (mailbox_.any() || !deliveries_->empty()) return true;
+    if (mailbox_.any() || !deliveries_->empty() || waiting_ > 0) return true;
     return std::any_of(peers_.begin(), peers_.end(),
                        [](const Peer& peer) { return peer.from && !peer.from->empty(); });
 }

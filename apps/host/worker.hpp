@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/host/mailbox.hpp"
+#include "apps/host/port_share.hpp"
 #include "apps/host/spsc_ring.hpp"
 #include "apps/host/waiter.hpp"
 #include "base/limits.hpp"
@@ -51,6 +52,7 @@ struct PortView {
     std::uint32_t polling_worker = 0;     // the one that uses the device
     bool polled = false;
     bool frozen = false;  // not polled, and what arrives for it is parked
+    bool shared = false;  // what is refused there is nobody's fault in particular: the underlay
 };
 
 struct WorkerTallies {
@@ -71,8 +73,11 @@ public:
         Waiter* waiter = nullptr;
     };
 
+    // Nanoseconds that pass while a burst is handled; a turn's own time may be virtual.
+    using Clock = std::uint64_t (*)();
+
     Worker(std::uint32_t index, dataplane::PacketPool& pool, Waiter& waiter,
-           std::vector<Peer> peers);
+           std::vector<Peer> peers, RefusedElsewhere& elsewhere, Clock clock);
     ~Worker();
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
@@ -93,6 +98,8 @@ public:
     WorkerTallies& own_tallies() { return tallies_; }
     std::uint32_t index() const { return index_; }
     std::uint64_t now_ns() const { return now_ns_; }
+    // What a port that this worker polls has had of its time.
+    const PortShare& share(std::uint32_t port) const { return shares_[port]; }
 
     // Control, from the mailbox.
     const PortView& port(std::uint32_t port) const { return ports_[port]; }
@@ -107,7 +114,17 @@ public:
     void transmit(std::uint32_t port, Packet** packets, std::uint32_t count);
     void hand_to_worker(std::uint32_t to, Packet** packets, std::uint32_t count);
     void hand_to_engine(Packet** packets, std::uint32_t count);
-    dataplane::PacketPool& pool() { return pool_; }
+    std::uint32_t allocate(Packet** out, std::uint32_t count) {
+        const std::uint32_t made = pool_.allocate(index_, out, count);
+        refused_ -= made;
+        return made;
+    }
+    void release(Packet** packets, std::uint32_t count) {
+        refused_ += count;
+        if (draining_)
+            for (std::uint32_t i = 0; i < count; ++i) elsewhere_.add(index_, packets[i]->hand.port);
+        pool_.release(index_, packets, count);
+    }
 
 private:
     enum class Way : std::uint8_t { in, out };
@@ -120,6 +137,9 @@ private:
     bool work_waits() const;
     void poll_port(std::uint32_t port, bool on);
     std::uint32_t poll_ports();
+    std::uint32_t poll_round();
+    void run_polled(std::uint32_t port, Packet** packets, std::uint32_t count);
+    void grant_credit();
     std::uint32_t drain_rings();
     std::uint32_t deliver();
     void route(Packet** packets, std::uint32_t count);
@@ -136,6 +156,8 @@ private:
     dataplane::PacketPool& pool_;
     Waiter& waiter_;
     const std::vector<Peer> peers_;  // by worker
+    RefusedElsewhere& elsewhere_;
+    const Clock clock_;
     Mailbox mailbox_;
     WorkerTallies tallies_;
     std::uint64_t now_ns_ = 0;
@@ -144,6 +166,10 @@ private:
     std::vector<std::uint32_t> polled_;
     std::uint32_t idle_rests_ = 0;
     std::vector<PortView> ports_;
+    std::vector<PortShare> shares_;  // by port
+    std::uint32_t waiting_ = 0;      // polled ports without credit in this round
+    std::int64_t refused_ = 0;       // packets that engines gave back, less those they made
+    bool draining_ = false;          // what runs was handed over by another worker
     std::vector<Parked> parked_;
     std::unique_ptr<dataplane::PacketQueue<1024>> deliveries_;
 };

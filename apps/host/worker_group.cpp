@@ -13,6 +13,12 @@ namespace {
 
 constexpr std::uint32_t idle_turns_before_rest = 16;
 
+Worker::Clock clock_of(const WorkerOptions& options) {
+    if (options.clock) return options.clock;
+    if (options.threads) return &monotonic_ns;
+    return [] { return std::uint64_t{0}; };
+}
+
 void pause_briefly() {
     const timespec pause{0, 10'000};
     nanosleep(&pause, nullptr);
@@ -30,6 +36,7 @@ std::uint64_t monotonic_ns() {
 WorkerGroup::WorkerGroup(WorkerOptions options, dataplane::PacketPool& pool)
     : options_(std::move(options)) {
     const std::uint32_t n = options_.workers;
+    elsewhere_ = std::make_unique<RefusedElsewhere>(n);
     for (std::uint32_t i = 0; i < n; ++i) waiters_.push_back(std::make_unique<Waiter>());
     std::vector<std::vector<Worker::Peer>> peers(n, std::vector<Worker::Peer>(n));
     for (std::uint32_t from = 0; from < n; ++from) {
@@ -41,7 +48,8 @@ WorkerGroup::WorkerGroup(WorkerOptions options, dataplane::PacketPool& pool)
         }
     }
     for (std::uint32_t i = 0; i < n; ++i)
-        workers_.push_back(std::make_unique<Worker>(i, pool, *waiters_[i], std::move(peers[i])));
+        workers_.push_back(std::make_unique<Worker>(i, pool, *waiters_[i], std::move(peers[i]),
+                                                    *elsewhere_, clock_of(options_)));
 }
 
 WorkerGroup::~WorkerGroup() {

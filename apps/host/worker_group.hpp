@@ -11,16 +11,17 @@
 
 namespace weir::host {
 
+// CLOCK_MONOTONIC in nanoseconds.
+std::uint64_t monotonic_ns();
+
 struct WorkerOptions {
     std::uint32_t workers = 1;
     bool threads = true;  // false: nobody runs; the owner calls turn_all() with a time of its own
     bool busy_poll = false;           // true: never sleep, for machines with cores to spare
     std::function<Status()> started;  // on each worker's thread, before its first turn
     std::function<void()> stopped;
+    Worker::Clock clock = nullptr;  // null: monotonic_ns, and with no threads one that stands still
 };
-
-// CLOCK_MONOTONIC in nanoseconds.
-std::uint64_t monotonic_ns();
 
 // All workers of a shell and the rings between them. The methods are for the control thread.
 class WorkerGroup {
@@ -52,6 +53,7 @@ private:
     const WorkerOptions options_;
     std::vector<std::unique_ptr<Waiter>> waiters_;
     std::vector<std::unique_ptr<SpscRing>> rings_;
+    std::unique_ptr<RefusedElsewhere> elsewhere_;
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<std::thread> threads_;
     std::atomic<bool> stopping_{false};

@@ -138,7 +138,8 @@ private:
 
 // Fixed names of the world around the side under test; the driver configures it accordingly.
 inline constexpr const char *client_mac = "02:00:00:00:0a:01", *server_mac = "02:00:00:00:0b:01",
-                            *router_mac = "02:00:5a:00:00:01", *peer_mac = "02:5b:00:00:00:02",
+                            *noise_mac = "02:00:00:00:0c:01", *router_mac = "02:00:5a:00:00:01",
+                            *peer_mac = "02:5b:00:00:00:02",
                             *host_mac = "02:5b:00:00:00:01";  // of both tunnel endpoints
 inline constexpr const char *host_tunnel_ip = "10.0.0.1", *peer_tunnel_ip = "10.0.0.2";
 inline constexpr std::uint32_t vni_near = 5001, vni_far = 5002;  // clients' and servers' segment

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/check.hpp"
-#include "net/builder.hpp"
 #include "net/bytes.hpp"
 #include "net/wire.hpp"
 
@@ -22,15 +21,6 @@ net::Mac mac(const char* text) {
     return *parsed;
 }
 
-FrameBuilder from(const char* source) {
-    FrameBuilder builder;
-    builder.eth(mac(server_mac), mac(client_mac)).ip(source, "10.1.1.1").traffic_class(noise_mark);
-    return builder;
-}
-FrameBuilder from_client() {
-    return from("10.1.0.1");
-}
-
 // As long as the others, unless it is to be shorter than its headers say.
 Frame padded(Frame frame) {
     frame.resize(std::max<std::size_t>(frame.size(), 60));
@@ -44,10 +34,18 @@ Frame changed(Frame frame, std::uint32_t at, std::uint8_t value) {
 
 }  // namespace
 
-Noise::Noise(const Settings& settings) : flows_(settings.flows) {
+Noise::Noise(const Settings& settings) : flows_(settings.flows), apart_(settings.apart) {
     if (settings.noise == NoiseKind::bad) make_bad();
     if (settings.noise == NoiseKind::syn)
-        add(from_client().tcp(0, 0, tcp_syn).build(), {.random_source = true});
+        add(from_guest().tcp(0, 0, tcp_syn).build(), {.random_source = true});
+}
+
+FrameBuilder Noise::from(const char* address) const {
+    FrameBuilder builder;
+    builder.eth(mac(server_mac), mac(apart_ ? noise_mac : client_mac))
+        .ip(address, "10.1.1.1")
+        .traffic_class(noise_mark);
+    return builder;
 }
 
 void Noise::add(Frame frame, Kind kind) {
@@ -61,30 +59,30 @@ void Noise::make_bad() {
         return padded(builder.tcp(0, 0, flags).payload(data_bytes).build());
     };
     // Fragments: without a first one, first ones, too small (RFC 1858), into the header.
-    add(padded(from_client().fragment(0, 1480, false).proto(6).payload(26).build()), {});
-    add(padded(from_client().fragment(0, 0, true).tcp(0, 0, tcp_ack).payload(4).build()), {});
-    add(padded(from_client().fragment(0, 0, true).proto(6).payload(8).build()), {});
-    add(padded(from_client().fragment(0, 8, false).proto(6).payload(26).build()), {});
+    add(padded(from_guest().fragment(0, 1480, false).proto(6).payload(26).build()), {});
+    add(padded(from_guest().fragment(0, 0, true).tcp(0, 0, tcp_ack).payload(4).build()), {});
+    add(padded(from_guest().fragment(0, 0, true).proto(6).payload(8).build()), {});
+    add(padded(from_guest().fragment(0, 8, false).proto(6).payload(26).build()), {});
     // Options: harmless ones, and a source route that is longer than the header.
-    add(segment(from_client().ip4_options({1, 1, 1, 0})), {.ip_bytes = 24});
-    add(segment(from_client().ip4_options({0x83, 200, 4, 0})), {.ip_bytes = 24});
+    add(segment(from_guest().ip4_options({1, 1, 1, 0})), {.ip_bytes = 24});
+    add(segment(from_guest().ip4_options({0x83, 200, 4, 0})), {.ip_bytes = 24});
     // Cut: shorter than the packet says, than its header, than TCP's, than any.
-    add(changed(segment(from_client()), ip_at + 2, 5), {});
-    Frame cut = changed(segment(from_client()), ip_at, 0x4f);
+    add(changed(segment(from_guest()), ip_at + 2, 5), {});
+    Frame cut = changed(segment(from_guest()), ip_at, 0x4f);
     add(cut, {.sealed = false});
-    add(changed(segment(from_client()), ip_at + 20 + 12, 0xf0), {});
-    cut = segment(from_client());
+    add(changed(segment(from_guest()), ip_at + 20 + 12, 0xf0), {});
+    cut = segment(from_guest());
     cut.resize(ip_at + 10);
     add(cut, {.sealed = false, .own_addresses = true});
     // Forged: version, checksum, flags that no TCP sends, a blind RST, others' addresses.
-    add(changed(segment(from_client()), ip_at, 0x75), {.sealed = false});
-    add(segment(from_client().bad_ip_checksum()), {.sealed = false});
-    add(segment(from_client(), tcp_syn | tcp_fin), {});
-    add(segment(from_client(), 0), {});
-    add(segment(from_client(), tcp_rst), {});
+    add(changed(segment(from_guest()), ip_at, 0x75), {.sealed = false});
+    add(segment(from_guest().bad_ip_checksum()), {.sealed = false});
+    add(segment(from_guest(), tcp_syn | tcp_fin), {});
+    add(segment(from_guest(), 0), {});
+    add(segment(from_guest(), tcp_rst), {});
     add(segment(from("192.0.2.1")), {.own_addresses = true});
     add(segment(from("10.1.1.1")), {.own_addresses = true});
-    FrameBuilder other_mac = from_client();
+    FrameBuilder other_mac = from_guest();
     add(segment(other_mac.eth(mac(server_mac), mac(peer_mac))), {});
 }
 
@@ -115,12 +113,12 @@ std::uint32_t Noise::write(std::uint8_t* frame) {
     return length;
 }
 
-// The addresses and ports of a flow that lives, with numbers of nowhere.
+// The addresses and ports of a flow that lives, with numbers of nowhere; apart, only the ports.
 void Noise::name_flow(Kind& kind, std::uint8_t* frame) {
     const FlowName name = FlowName::of(random() % flows_);
     std::uint8_t* l4 = frame + ip_at + kind.ip_bytes;
     const std::uint32_t numbers[2] = {random(), random()};
-    frame[source_at + 3] = static_cast<std::uint8_t>(1 + name.client);
+    if (!apart_) frame[source_at + 3] = static_cast<std::uint8_t>(1 + name.client);
     net::store16(l4, static_cast<std::uint16_t>(name.client_port));
     net::store16(l4 + 2, static_cast<std::uint16_t>(name.server_port));
     std::memcpy(l4 + 4, numbers, sizeof numbers);

@@ -4,12 +4,13 @@
 #include <vector>
 
 #include "bench/gen/frames.hpp"
+#include "net/builder.hpp"
 
 namespace weir::gen {
 
-// Frames nobody wants, sent by side a between the others: what is broken, cut or forged, or SYNs
-// from random sources. IPv4 only. All of them carry `noise_mark`, so that the sink knows those that
-// come through.
+// Frames nobody wants, sent by side a between the others, or by a guest of its own (`apart`): what
+// is broken, cut or forged, or SYNs from random sources. IPv4 only. All of them carry `noise_mark`,
+// so that the sink knows those that come through.
 inline constexpr std::uint8_t noise_mark = 0x04;  // class of service
 inline constexpr std::uint32_t noise_mark_at = 15;
 
@@ -30,6 +31,8 @@ private:
         std::uint32_t ip_bytes = 20;  // of its header, as far as it is there
     };
     void add(std::vector<std::uint8_t> frame, Kind kind);
+    net::FrameBuilder from(const char* address) const;
+    net::FrameBuilder from_guest() const { return from(apart_ ? "10.1.2.1" : "10.1.0.1"); }
     void make_bad();
     void name_flow(Kind& kind, std::uint8_t* frame);
     void name_stranger(std::uint8_t* frame);
@@ -38,6 +41,7 @@ private:
     std::vector<Kind> kinds_;
     std::size_t next_ = 0;
     std::uint32_t flows_;
+    bool apart_;
     std::uint64_t state_ = 0x9e3779b97f4a7c15;
 };
 

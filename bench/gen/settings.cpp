@@ -76,6 +76,7 @@ Status set(Settings& s, std::string_view name, std::string_view value) {
     if (name == "swapped") return flag(name, value, s.swapped);
     if (name == "tunnel") return flag(name, value, s.tunnel);
     if (name == "imix") return flag(name, value, s.imix);
+    if (name == "apart") return flag(name, value, s.apart);
     return invalid(std::string(name), "is no setting of the generator");
 }
 

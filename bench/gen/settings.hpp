@@ -40,6 +40,7 @@ struct Settings {
     bool tunnel = false;   // side b is the underlay: Geneve there, plain frames at side a
     bool imix = false;     // 7 × 60, 4 × 566, 1 × 1510 bytes; udp over IPv4 only
     NoiseKind noise = NoiseKind::none;
+    bool apart = false;          // the noise comes from a port of its own, as much as is asked for
     Nodes nodes = Nodes::none;   // behind ports first_node_port …
     Far far = Far::none;         // behind port far_port
     std::uint32_t window = 512;  // connections being opened at a time
@@ -48,6 +49,7 @@ struct Settings {
 };
 
 inline constexpr std::uint32_t far_port = 2;
+inline constexpr std::uint32_t noise_port = 3;
 inline constexpr std::uint32_t first_node_port = 10;  // even: left, the next one: right
 
 // "work=tcp flows=1000 …", names as above; work and page are needed, others have defaults.

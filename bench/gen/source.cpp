@@ -70,7 +70,7 @@ std::uint32_t Source::offer(std::uint32_t max) {
         if (phase == Phase::setup) due = offer_setup(max);
         noise_due_ = 0;
         const auto share = static_cast<std::uint32_t>(page_.noise.get());
-        const bool noisy = share != 0 && side_ == 0 && noise_.kinds() != 0;
+        const bool noisy = share != 0 && side_ == 0 && !settings_.apart && noise_.kinds() != 0;
         if (phase == Phase::steady) due = noisy ? offer_with_noise(max, share) : offer_steady(max);
     }
     if (due == 0) mine_.idle.add(1);

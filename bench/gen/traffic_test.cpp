@@ -287,6 +287,30 @@ TEST(Noise, IsBadInManyWays) {
     EXPECT_GE(whole, 50u);
 }
 
+// A guest with a port of its own is not the client: a switch that knows who sits where must not
+// take all it sends for forged.
+TEST(Noise, ApartComesFromAGuestOfItsOwn) {
+    std::size_t own = 0, others = 0;
+    for (const Frame& frame : noise("flows=100 noise=bad apart=1", 180)) {
+        const std::string mac = net::Mac::from(frame.data() + 6).text();
+        EXPECT_NE(mac, client_mac);
+        const bool guest = mac == noise_mac && frame[26] == 10 && frame[28] == 2;
+        (guest ? own : others) += frame.size() >= 34;
+    }
+    EXPECT_GE(own, 100u);
+    EXPECT_GE(others, 20u) << "some are forged all the same";
+}
+
+// Side a sends its own packets alone then.
+TEST(Noise, ApartIsNotSentBySideA) {
+    World world("work=tcp flows=500 noise=bad apart=1");
+    for (int i = 0; i < 500; ++i) world.turn();
+    ASSERT_TRUE(world.steady());
+    world.page->noise.set(25);
+    for (int i = 0; i < 500; ++i) world.turn();
+    EXPECT_EQ(world.page->side[0].noise_sent.get(), 0u);
+}
+
 TEST(Settings, RefusesNonsense) {
     EXPECT_FALSE(parse_settings("work=udp").ok());
     EXPECT_FALSE(parse_settings("page=p work=fly").ok());

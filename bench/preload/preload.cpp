@@ -1,7 +1,7 @@
 // The generator inside whatever process uses DPDK: preloaded, it gives every net_null port that is
-// started a source (what the port receives) and a sink (what is sent there): 0 and 1 the sides, the
-// others service nodes and the other host (bounce.hpp). Public DPDK calls only. WEIR_GEN holds the
-// settings; see bench/README.md.
+// started a source (what the port receives) and a sink (what is sent there): 0 and 1 the sides, 3 a
+// guest that only disturbs, the others service nodes and the other host (bounce.hpp). Public DPDK
+// calls only. WEIR_GEN holds the settings; see bench/README.md.
 #include <dlfcn.h>
 #include <rte_config.h>
 #include <rte_cycles.h>
@@ -39,6 +39,14 @@ struct Side {
     rte_spinlock_t sending = RTE_SPINLOCK_INITIALIZER;
 };
 
+// A guest that sends noise alone, as much as is asked for.
+struct Disturber {
+    Disturber(const Settings& settings, Page& shared) : noise(settings), page(shared) {}
+    Noise noise;
+    Page& page;
+    rte_mempool* pool = nullptr;
+};
+
 [[noreturn]] void fail(const std::string& why) {
     std::fprintf(stderr, "weir-gen: %s\n", why.c_str());
     std::_Exit(3);
@@ -58,13 +66,21 @@ struct Generator {
         page->version.set(page_version);
         for (unsigned i = 0; i < sides; ++i)
             side[i] = std::make_unique<Side>(*settings, i, *page, *common);
+        disturber = std::make_unique<Disturber>(*settings, *page);
         bounce.configure(*settings);
         page->magic.set(page_magic);
     }
     Page* page;
     std::unique_ptr<Common> common = std::make_unique<Common>();
     std::array<std::unique_ptr<Side>, sides> side;
+    std::unique_ptr<Disturber> disturber;
     Bounce bounce;
+
+    // Where the memory of that port's packets is kept; null: nobody asks.
+    rte_mempool** pool_of(unsigned number) {
+        if (number < sides) return &side[number]->pool;
+        return number == noise_port ? &disturber->pool : nullptr;
+    }
 
     static Generator& one() {
         static Generator generator;
@@ -97,6 +113,28 @@ std::uint16_t receive(std::uint16_t port, std::uint16_t, rte_mbuf** packets, std
         m.port = port;
     }
     side.source.end();
+    return static_cast<std::uint16_t>(count + due);
+}
+
+// Its packets are counted with those of side a, whose port the same thread uses.
+std::uint16_t disturb(std::uint16_t port, std::uint16_t, rte_mbuf** packets, std::uint16_t count,
+                      std::uint16_t max, void* user) {
+    Disturber& guest = *static_cast<Disturber*>(user);
+    const bool wanted = guest.page.noise.get() != 0 && guest.noise.kinds() != 0 &&
+                        guest.page.phase.get() == static_cast<std::uint64_t>(Phase::steady);
+    const auto due =
+        static_cast<std::uint16_t>(std::min<std::uint32_t>(max - count, largest_burst));
+    if (!wanted || due == 0) return count;
+    if (rte_pktmbuf_alloc_bulk(guest.pool, packets + count, due) != 0)
+        fail("no packet memory left");
+    for (std::uint16_t i = 0; i < due; ++i) {
+        rte_mbuf& m = *packets[count + i];
+        const std::uint32_t length = guest.noise.write(rte_pktmbuf_mtod(&m, std::uint8_t*));
+        m.data_len = static_cast<std::uint16_t>(length);
+        m.pkt_len = length;
+        m.port = port;
+    }
+    guest.page.side[0].noise_sent.add(due);
     return static_cast<std::uint16_t>(count + due);
 }
 
@@ -135,6 +173,11 @@ void attach(std::uint16_t port) {
     const unsigned number = number_of(port);
     if (number == no_number) return;
     Generator& generator = Generator::one();
+    if (number == noise_port) {
+        if (!generator.disturber->pool) fail("a port was started without a receive queue");
+        rte_eth_add_rx_callback(port, 0, disturb, generator.disturber.get());
+        return;
+    }
     if (number >= sides) return generator.bounce.attach(port, number);
     Side& side = *generator.side[number];
     if (!side.pool) fail("a port was started without a receive queue");
@@ -155,8 +198,8 @@ extern "C" __attribute__((visibility("default"))) int rte_eth_rx_queue_setup(
     const rte_eth_rxconf* conf, rte_mempool* pool) {
     static auto* const next = weir::gen::real<decltype(rte_eth_rx_queue_setup)>(__func__);
     const unsigned number = weir::gen::number_of(port);
-    if (queue == 0 && number < weir::gen::sides)
-        weir::gen::Generator::one().side[number]->pool = pool;
+    if (queue == 0 && number != weir::gen::no_number)
+        if (rte_mempool** kept = weir::gen::Generator::one().pool_of(number)) *kept = pool;
     return next(port, queue, descriptors, socket, conf, pool);
 }
 

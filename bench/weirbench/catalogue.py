@@ -41,13 +41,19 @@ class Benchmark:
     records: int = 0          # of our flow table; 0: what the flows need
 
     chain: Chain | None = None
-    noise: int = 0            # of each hundred packets of side a, while there is trouble
+    noise: int = 0            # of each hundred packets of side a, while there is trouble; with
+                              # "apart" in the traffic it comes from a third port, without an end
     new_flows: int = 0        # a second, that our ports may begin beyond those of the traffic
+    memif: bool = False       # behind memif ports, the generator on a core of its own
     changes: bool = False     # the trouble is 100 changes of the configuration a second
 
     @property
     def troubled(self) -> bool:
         return bool(self.noise or self.changes)
+
+    @property
+    def apart(self) -> bool:
+        return bool(self.traffic.get("apart"))
 
     @property
     def one_way(self) -> bool:
@@ -128,6 +134,12 @@ ONLY_IP4 = (
               {"work": "tcp", "flows": 1000}, ("weir", "ovs", "testpmd-io"),
               (Bar("OVS ct, 99th percentile", "ovs", 0.5),), unit="ns", load_of="ovs"),
 )
+# The cross-check of the method: no bars, the generator's copying may be what limits.
+BY_MEMIF = tuple(
+    replace(bench, name=bench.name + "_memif", memif=True, bars=(), sides=FORWARDERS[:3],
+            about=bench.about + "; memif, the generator on another core",
+            traffic={**bench.traffic, "flight": 512, "window": 256})
+    for bench in IP4[:3])
 ON_A_WIRE = (
     Benchmark("nft_est", "established TCP both ways, routed, 1000 connections, between veth pairs",
               {"work": "tcp", "flows": 1000, "routed": True, "flight": 256, "window": 256},
@@ -147,6 +159,16 @@ UNDER_LOAD = (
               new_flows=1_000),
     Benchmark("syn_flood_unlimited", "the same without a limit of new flows: the table decides",
               {"work": "tcp", "flows": 100_000, "noise": "syn"}, ("weir", "ovs"),
+              noise=50, records=1_000_000),
+    Benchmark("bad_neighbour", "the same bad packets from a third port, as many as are asked for",
+              {"work": "tcp", "flows": 100_000, "noise": "bad", "apart": True}, ("weir", "ovs"),
+              (Bar("the calm rate", "calm", 0.80),), noise=50),
+    Benchmark("syn_neighbour", "SYNs of random sources from a third port, as many as are asked for",
+              {"work": "tcp", "flows": 100_000, "noise": "syn", "apart": True}, ("weir", "ovs"),
+              (Bar("the calm rate", "calm", 0.80),), noise=50, records=1_000_000,
+              new_flows=1_000),
+    Benchmark("syn_neighbour_unlimited", "the same without a limit of new flows",
+              {"work": "tcp", "flows": 100_000, "noise": "syn", "apart": True}, ("weir", "ovs"),
               noise=50, records=1_000_000),
 )
 
@@ -179,6 +201,6 @@ CHAINS += tuple(
               tuple(f"{side}/{hops}" for side in ("weir-wire", "bridge") for hops in LENGTHS),
               chain=Chain("l2"), warm_up=0.5, window=1.0)
     for short, flows in (("1", 1), ("2k", MOST_L2_FLOWS)))
-ALL = {bench.name: bench for bench in IP4 + ONLY_IP4 + ON_A_WIRE + UNDER_LOAD + CHAINS +
+ALL = {bench.name: bench for bench in IP4 + ONLY_IP4 + BY_MEMIF + ON_A_WIRE + UNDER_LOAD + CHAINS +
        tuple(over_ip6(b) for b in IP4)}
 GROUPS = {"chain": tuple(bench.name for bench in CHAINS)}

@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from . import catalogue, chains, delays, machine, report, stats, under_load
+from . import catalogue, chains, delays, machine, memif, report, stats, under_load
 from .ovs import Ovs
 from .process import Failed
 from .run import WINDOWS, run_once
@@ -23,7 +23,9 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def make_side(name: str, build: Path):
+def make_side(name: str, build: Path, bench):
+    if bench.memif:
+        return memif.make_side(name, build)
     if "/" in name:
         return chains.make_side(name, build)
     if name in WIRED:
@@ -44,7 +46,7 @@ def compare(bench, options, room: Path, load: float = 0.0) -> dict:
     build = Path(options.build).resolve()
     sides = []
     for name in options.sides or bench.sides:
-        lacks = missing(make_side(name, build))
+        lacks = missing(make_side(name, build, bench))
         if lacks:
             say(f"{bench.name}: no {name}: {', '.join(lacks)} is not there")
         else:
@@ -53,7 +55,7 @@ def compare(bench, options, room: Path, load: float = 0.0) -> dict:
     for number in range(options.starts):
         for name in stats.rotated(sides, number):
             try:
-                one = run_once(bench, make_side(name, build), room,
+                one = run_once(bench, make_side(name, build, bench), room,
                                build / "lib/libweir-gen.so", options.windows, load)
             except Failed as why:
                 one = {"rates": [], "wrong": [str(why)], "windows": []}
@@ -66,7 +68,7 @@ def compare(bench, options, room: Path, load: float = 0.0) -> dict:
 def half_of(bench, options, room: Path) -> float:
     """Half of the rate that the side `load_of` takes, in one start of its own."""
     build = Path(options.build).resolve()
-    side = make_side(bench.load_of, build)
+    side = make_side(bench.load_of, build, bench)
     if lacks := missing(side):
         raise Failed(f"no {bench.load_of} to take half the load of: {', '.join(lacks)}")
     one = run_once(bench, side, room, build / "lib/libweir-gen.so", options.windows)

@@ -19,6 +19,7 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 class Ovs:
     needs = (VSWITCHD, "ovsdb-server", "ovs-vsctl", "ovs-ofctl")
     thread = "pmd-c"
+    dpdk = "--in-memory --no-pci"
     traffic: dict[str, object] = {}
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class Ovs:
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".",
                    "other_config:dpdk-init=true", "other_config:dpdk-lcore-mask=0x1",
                    "other_config:pmd-cpu-mask=0x2",
-                   "other_config:dpdk-extra=--in-memory --no-pci")
+                   f"other_config:dpdk-extra={self.dpdk}")
         switch = Program([VSWITCHD, f"unix:{room}/db.sock", f"--unixctl={room}/vs.ctl",
                           "--no-chdir"], room / "vswitchd.log", {**self.env, **generator}, inside)
         self.programs.append(switch)
@@ -65,6 +66,8 @@ class Ovs:
         self.port("br-under" if bench.tunnel else "br0", 1)
         if bench.tunnel:
             self.tunnel()
+        if bench.apart:
+            self.port("br0", world.NOISE_PORT)
         self.appctl("dpctl/ct-set-maxconns", str(MOST_CONNECTIONS))
         if bench.idle_times:
             self.idle_times(bench.idle_times)
@@ -73,10 +76,13 @@ class Ovs:
         self.vsctl("add-br", name, "--", "set", "bridge", name, "datapath_type=netdev",
                    "fail_mode=secure", *more)
 
+    def device(self, number: int) -> str:
+        return f"net_null{number},no-rx=1"
+
     def port(self, bridge: str, number: int) -> None:
         name = f"p{number}"
         self.vsctl("add-port", bridge, name, "--", "set", "Interface", name, "type=dpdk",
-                   f'options:dpdk-devargs="net_null{number},no-rx=1"',
+                   f'options:dpdk-devargs="{self.device(number)}"',
                    f"ofport_request={number + 1}")
         error = self.vsctl("get", "Interface", name, "error").strip()
         if error not in ("[]", '""'):
@@ -126,6 +132,8 @@ def stateful(bench) -> list[str]:
     tcp = "tcp6" if bench.ip6 else "tcp"
     udp = "udp6" if bench.ip6 else "udp"
     out = {1: 2, 2: 1}
+    if bench.apart:
+        out[world.NOISE_PORT + 1] = 2
     flows = ["table=0,priority=1,actions=drop", f"table=0,priority=10,{ip},actions=ct(table=1)",
              "table=1,priority=1,actions=drop"]
     for here, there in out.items():

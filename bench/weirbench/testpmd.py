@@ -7,6 +7,7 @@ from .process import Program
 class Testpmd:
     needs = ("dpdk-testpmd",)
     thread = "rte-worker"
+    dpdk: tuple[str, ...] = ()
 
     def __init__(self, mode: str, ports: tuple[int, ...] = (0, 1)):
         self.mode = mode
@@ -15,10 +16,13 @@ class Testpmd:
         # It knows no tunnel: the floor of those benchmarks is that of plain frames.
         self.traffic: dict[str, object] = {"swapped": mode == "macswap", "tunnel": False}
 
+    def device(self, number: int) -> str:
+        return f"net_null{number},no-rx=1"
+
     def start(self, bench, room: Path, generator: dict[str, str]) -> list[Program]:
-        argv = ["dpdk-testpmd", "-l", "0,1", "--in-memory", "--no-pci", "-m", "512"]
+        argv = ["dpdk-testpmd", "-l", "0,1", "--in-memory", "--no-pci", "-m", "512", *self.dpdk]
         for number in self.ports:
-            argv += ["--vdev", f"net_null{number},no-rx=1"]
+            argv += ["--vdev", self.device(number)]
         argv += ["--", f"--forward-mode={self.mode}", "--nb-cores=1",
                  "--total-num-mbufs=8192",
                  f"--portlist={','.join(map(str, range(len(self.ports))))}",

@@ -106,10 +106,15 @@ def resources(bench) -> list[dict]:
     made += [
         {"kind": "port", "name": "a", "host": "h1", "segment": "near", "mac": world.CLIENT_MAC,
          "addresses": world.clients(bench.ip6), "device": null(0),
-         "spoof_guard": bench.traffic.get("noise") != "syn"},
+         "spoof_guard": bench.apart or bench.traffic.get("noise") != "syn"},
         {"kind": "port", "name": "b", "host": "h2" if bench.tunnel else "h1", "segment": far,
          "mac": world.SERVER_MAC, "addresses": [world.server(bench.ip6, routed)],
          "device": {"type": "none"} if bench.tunnel else null(1)}]
+    if bench.apart:
+        made.append({"kind": "port", "name": "c", "host": "h1", "segment": "near",
+                     "mac": world.NOISE_MAC, "addresses": [world.NOISE_ADDRESS],
+                     "device": null(world.NOISE_PORT),
+                     "spoof_guard": bench.traffic.get("noise") != "syn"})
     if bench.idle_times:
         made.append({"kind": "flow-timeouts", "name": "bench", **bench.idle_times})
     if bench.new_flows:

@@ -1,6 +1,7 @@
 """The names the generator uses (bench/gen/frames.hpp): what a side under test is set up for."""
 CLIENT_MAC, SERVER_MAC = "02:00:00:00:0a:01", "02:00:00:00:0b:01"
 ROUTER_MAC, PEER_MAC, HOST_MAC = "02:00:5a:00:00:01", "02:5b:00:00:00:02", "02:5b:00:00:00:01"
+NOISE_MAC, NOISE_ADDRESS, NOISE_PORT = "02:00:00:00:0c:01", "10.1.2.1", 3
 HOST_TUNNEL, PEER_TUNNEL = "10.0.0.1", "10.0.0.2"
 VNI_NEAR, VNI_FAR = 5001, 5002
 CLIENTS = 4

@@ -43,6 +43,7 @@ std::vector<std::string> arguments(const EalOptions& options) {
                                      std::to_string(options.memory_mb)};
     if (options.huge_pages) {
         args.emplace_back("--in-memory");  // DPDK does not allow it together with --no-huge
+        args.emplace_back("--single-file-segments");  // what memif can share without copying
     } else {
         args.emplace_back("--no-huge");
         args.emplace_back("--no-shconf");

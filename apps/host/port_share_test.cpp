@@ -1,0 +1,181 @@
+#include "apps/host/port_share.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "apps/host/testing/rig.hpp"
+
+namespace weir::host {
+namespace {
+
+constexpr std::int64_t quantum = PortShare::quantum_ns;
+
+// Bursts of `packets` that each take `each` nanoseconds, until the port has no credit.
+int bursts_until_out(PortShare& share, std::uint32_t packets, std::uint64_t each,
+                     std::uint32_t refused = 0) {
+    int bursts = 0;
+    while (share.has_credit() && bursts < 1000) {
+        if (share.look()) share.learn(each * packets, packets);
+        share.charge(packets, refused, 0);
+        ++bursts;
+    }
+    return bursts;
+}
+
+TEST(PortShare, AQuantumLastsByTimeNotByPackets) {
+    PortShare cheap, dear;
+    EXPECT_EQ(bursts_until_out(cheap, 32, 50), 7);  // 1.6 µs each
+    EXPECT_EQ(bursts_until_out(dear, 32, 100), 4);  // 3.2 µs each
+    EXPECT_EQ(bursts_until_out(dear, 32, 100), 0);
+    EXPECT_EQ(cheap.used_ns.get(), 7u * 32 * 50);
+}
+
+TEST(PortShare, WhatIsRefusedWeighsSixteenfold) {
+    PortShare share;
+    EXPECT_EQ(bursts_until_out(share, 32, 100, 32), 1);
+    EXPECT_EQ(share.credit_ns(), quantum - 16 * 32 * 100);
+    EXPECT_EQ(share.used_ns.get(), 32u * 100) << "it is no more time for that";
+}
+
+TEST(PortShare, NobodySavesUp) {
+    PortShare share;
+    share.grant(50 * quantum, 0);
+    EXPECT_EQ(share.credit_ns(), quantum);
+    share.rest();
+    EXPECT_EQ(share.credit_ns(), quantum);
+}
+
+TEST(PortShare, TimeWithoutCreditIsCounted) {
+    PortShare share;
+    share.charge(32, 32, 1000);
+    share.grant(1, 5000);
+    EXPECT_EQ(share.waited_ns.get(), 0u) << "it still waits";
+    share.grant(10 * quantum, 9000);
+    EXPECT_TRUE(share.has_credit());
+    EXPECT_EQ(share.waited_ns.get(), 8000u);
+    share.grant(1, 20'000);
+    EXPECT_EQ(share.waited_ns.get(), 8000u);
+}
+
+TEST(PortShare, OneOutlierIsNotBelieved) {
+    PortShare share;
+    share.learn(32 * 50, 32);
+    share.learn(10'000'000, 32);  // the core was somebody else's
+    share.charge(1, 0, 0);
+    EXPECT_EQ(share.credit_ns(), quantum - 116);
+    share.learn(32 * 50, 32);
+    share.charge(1, 0, 0);
+    EXPECT_EQ(share.credit_ns(), quantum - 116 - 50);
+}
+
+// Time passes as the test's engine is asked to spend it: 100 ns a packet.
+std::uint64_t clock_now = 0;
+std::uint64_t test_clock() {
+    return clock_now += 1600;  // half a burst of 32: read before and behind it
+}
+
+// Port pairs (0, 1), (2, 3), …: the engine carries what one receives to the other.
+class PortShares : public ::testing::Test {
+protected:
+    void start(std::vector<std::string> names) {
+        rig_.options.workers.clock = &test_clock;
+        rig_.start();
+        std::vector<PortSpec> ports;
+        for (const std::string& name : names) ports.push_back(testing::Rig::port(name));
+        ASSERT_TRUE(rig_.shell->apply(testing::Rig::config(1, std::move(ports))).ok());
+    }
+    std::uint64_t received(const std::string& name) { return rig_.device(name).stats().rx_packets; }
+    // Keeps so many frames waiting at a port.
+    void fill(const std::string& name, std::uint8_t kind) {
+        auto frame = testing::frame(1);
+        frame[14] = kind;
+        for (int i = 0; i < 64; ++i) rig_.device(name).inject(frame);
+    }
+    void turn() {
+        rig_.shell->workers().turn_all(now_ += 10'000);
+        for (const auto& [name, device] : rig_.devices)
+            while (device->collect()) {
+            }
+    }
+    explicit PortShares(std::uint32_t workers = 1) : rig_(workers, false) {}
+    testing::Rig rig_;
+    std::uint64_t now_ = 1;
+    static constexpr std::uint8_t forwarded = 0, refused = 0xdd, refused_by_1 = 0xde;
+};
+
+class PortSharesOfTwo : public PortShares {
+protected:
+    PortSharesOfTwo() : PortShares(2) {}
+};
+
+TEST_F(PortShares, APortWhosePacketsAreRefusedLeavesTheOthersTheirRate) {
+    start({"a", "b", "c", "d"});
+    for (int i = 0; i < 2000; ++i) {
+        fill("a", forwarded);
+        fill("b", forwarded);
+        fill("c", refused);
+        turn();
+    }
+    const double good = static_cast<double>(received("a") + received("b"));
+    const double bad = static_cast<double>(received("c"));
+    EXPECT_LT(bad, good * 0.05);
+    EXPECT_GT(bad, good * 0.01) << "it is not cut off";
+    EXPECT_NEAR(static_cast<double>(received("a")), static_cast<double>(received("b")),
+                good * 0.02);
+    const HostPort& c = *rig_.shell->ports().find("c");
+    EXPECT_GT(rig_.shell->workers().worker(0).share(c.index).waited_ns.get(), now_ / 2);
+}
+
+TEST_F(PortShares, AloneItHasTheWholeWorker) {
+    start({"a", "b"});
+    for (int i = 0; i < 100; ++i) {
+        fill("a", refused);
+        const std::uint64_t before = received("a");
+        turn();
+        ASSERT_EQ(received("a") - before, 32u) << "turn " << i;
+    }
+}
+
+// What a port makes another worker refuse is limited, too: a packet for each four microseconds.
+TEST_F(PortSharesOfTwo, WhatAnotherWorkerRefusesIsPaidForByWaiting) {
+    start({"a", "b"});
+    ASSERT_EQ(rig_.shell->ports().find("a")->polling_worker, 0u);
+    for (int i = 0; i < 2000; ++i) {
+        fill("a", refused_by_1);
+        turn();
+    }
+    const double limit = static_cast<double>(now_) / 4000;
+    EXPECT_LT(static_cast<double>(received("a")), limit * 1.1);
+    EXPECT_GT(static_cast<double>(received("a")), limit * 0.8);
+    // Once the last of it is paid for, it has the whole worker again.
+    for (int i = 0; i < 4000; ++i) {
+        fill("a", forwarded);
+        turn();
+    }
+    const std::uint64_t before = received("a");
+    for (int i = 0; i < 50; ++i) {
+        fill("a", forwarded);
+        turn();
+    }
+    EXPECT_EQ(received("a") - before, 50u * 32);
+}
+
+TEST_F(PortShares, WhoIsQuietIsServedAtOnce) {
+    start({"a", "b", "c", "d"});
+    for (int i = 0; i < 200; ++i) {
+        fill("a", forwarded);
+        fill("c", refused);
+        turn();
+    }
+    rig_.device("b").inject(testing::frame(1));
+    const std::uint64_t before = received("b");
+    turn();
+    turn();
+    EXPECT_EQ(received("b"), before + 1);
+}
+
+}  // namespace
+}  // namespace weir::host
