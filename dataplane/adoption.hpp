@@ -4,7 +4,6 @@
 
 #include "net/hash.hpp"
 #include "net/packet.hpp"
-#include "net/wire.hpp"
 
 namespace weir::dataplane {
 
@@ -17,13 +16,13 @@ public:
     void begin(std::uint64_t now_ns) { until_ns_ = now_ns + window_ns; }
     bool is_on(std::uint64_t now_ns) const { return now_ns < until_ns_; }
 
-    // Whether a record that begins with this tuple begins with an answer. Who has the lower port is
-    // taken for the responder, until turn() says otherwise. `hash`: symmetric_hash() of the tuple.
+    // Whether a record of TCP that begins with this tuple begins with an answer. Who has the lower
+    // port is taken for the responder, until turn() says otherwise. `hash`: symmetric_hash() of it.
     bool is_answer(const net::Tuple& tuple, std::uint32_t hash) const {
         const Turned& turned = turned_[hash % turned_.size()];
         if (turned.known && turned.hash == hash)
             return net::runs_upward(tuple) != turned.initiator_runs_upward;
-        return has_ports(tuple.proto) && tuple.src_port < tuple.dst_port;
+        return tuple.src_port < tuple.dst_port;
     }
     // Nobody may begin what this initiator would have begun, while its peer may: the next record of
     // the two begins the other way round. What shares its place in memory forgets.
@@ -37,9 +36,6 @@ private:
         bool known = false;
         bool initiator_runs_upward = false;
     };
-    static bool has_ports(std::uint8_t proto) {
-        return proto == net::proto_tcp || proto == net::proto_udp || proto == net::proto_sctp;
-    }
     std::uint64_t until_ns_ = 0;
     std::array<Turned, 1024> turned_{};
 };

@@ -84,7 +84,8 @@ public:
 //   `from` before: flows that match none of these are decided as they were; null: no such promise
 //   State::open(OpenInput)                 once, before the first burst
 //   tick(tables, state, exits, emit)       about every millisecond on every worker
-//   counters(tables, state, CounterSink&)  on the worker, between bursts
+//   counters(tables, state, CounterSink&)  on the worker, between bursts; shared_counters(same):
+//   what stands in memory that the host's engines share, so that one of them alone is asked
 //   query(what, tables, state, emit, out)  rows for "<name>.<what>" (model::Value array), on the
 //   worker; ask(question, tables, state, emit, out): the same where more of the question counts
 //   save(PortSave&, …), restore(PortRestore, …)   what moves with a port: port_state.hpp

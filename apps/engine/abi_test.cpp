@@ -27,6 +27,7 @@ weir_sink into(std::string& text) {
 
 class Abi : public testing::Test {
 protected:
+    using Metrics = std::multiset<std::string>;
     Abi() {
         first = api.create(&shell.vtable, "h1", 1, into(why));
         second = api.create(&shell.vtable, "h1", 2, into(why));
@@ -44,6 +45,16 @@ protected:
     }
     bool restore(weir_engine* engine, std::uint32_t index, const std::string& bytes) {
         return api.restore(engine, index, true, bytes.data(), bytes.size(), into(why));
+    }
+
+    Metrics metrics_of(weir_engine* engine, const std::string& question) {
+        std::string answer;
+        api.worker_query(engine, 0, question.data(), question.size(), 1, into(answer));
+        const auto read = model::parse_json(answer);
+        Metrics metrics;
+        for (const model::Value& row : (*read)["rows"].items())
+            metrics.insert(row["metric"].as_text());
+        return metrics;
     }
 
     const weir_engine_api api = engine_api("test", "0");
@@ -110,21 +121,27 @@ TEST_F(Abi, PortsThatNobodyIntroducedAreUnknown) {
 
 // Who looks often at one metric need not be told all others.
 TEST_F(Abi, CountersOfOneMetricComeAlone) {
-    const auto rows = [&](const std::string& question) {
-        std::string answer;
-        api.worker_query(first, 0, question.data(), question.size(), 1, into(answer));
-        const auto read = model::parse_json(answer);
-        std::multiset<std::string> metrics;
-        for (const model::Value& row : (*read)["rows"].items())
-            metrics.insert(row["metric"].as_text());
-        return metrics;
-    };
-    const auto all = rows(R"({"what":"counters"})");
-    const auto limits = rows(R"({"what":"counters","metric":"weir_limit_hits_total"})");
+    const Metrics all = metrics_of(first, R"({"what":"counters"})");
+    const Metrics limits =
+        metrics_of(first, R"({"what":"counters","metric":"weir_limit_hits_total"})");
     EXPECT_GE(limits.size(), 10u);
     EXPECT_EQ(limits.count("weir_limit_hits_total"), limits.size());
     EXPECT_EQ(all.count("weir_limit_hits_total"), limits.size());
     EXPECT_GT(all.size(), limits.size());
+}
+
+// While two engines are loaded, one of them tells of the memory that both have.
+TEST_F(Abi, CountersOfSharedMemoryAreLeftOutForWhoDoesNotWantThem) {
+    const Metrics all = metrics_of(first, R"({"what":"counters"})");
+    const Metrics own = metrics_of(second, R"({"what":"counters","without_shared":true})");
+    for (const char* shared :
+         {"weir_failed_paths", "weir_failed_paths_generation", "weir_flows", "weir_flows_by_kind",
+          "weir_flows_inserted_total", "weir_orders_standing", "weir_orders_generation"}) {
+        EXPECT_GT(all.count(shared), 0u) << shared;
+        EXPECT_EQ(own.count(shared), 0u) << shared;
+    }
+    for (const char* each : {"weir_insertion_fragmented_total", "weir_flows_adopted_total"})
+        EXPECT_EQ(own.count(each), 1u) << each;
 }
 
 TEST_F(Abi, AnotherVersionOfTheSeamIsRefused) {

@@ -110,7 +110,7 @@ private:
     dataplane::AttachedPort* port_of(std::uint32_t index);
     void drop_old_programs();
     const Program& start_burst(Worker& worker, std::uint64_t now_ns);
-    model::Value counters(Worker& worker, const Program& program, std::string_view only);
+    model::Value counters(Worker& worker, const Program& program, const model::Value& request);
     model::Value start_trace(Worker& worker, const Program& program, const model::Value& request);
     model::Value save_node(Worker& worker, const Program& program, const model::Value& request,
                            std::uint64_t now_ns);

@@ -224,7 +224,7 @@ Value Engine::worker_query(std::uint32_t index, const Value& request, std::uint6
     Worker& worker = *workers_[index];
     const Program& program = start_burst(worker, now_ns);
     const std::string& what = request["what"].as_text();
-    if (what == "counters") return counters(worker, program, request["metric"].as_text());
+    if (what == "counters") return counters(worker, program, request);
     if (what == "flows") return flows_answer(worker, program, request, now_ns);
     if (what == "flush-flows") return flush_answer(worker, program, request, now_ns);
     if (what == "adopt-lost-flows") return adopt_lost(worker, now_ns);
@@ -247,9 +247,10 @@ Value Engine::adopt_lost(Worker& worker, std::uint64_t now_ns) {
     return answer;
 }
 
-Value Engine::counters(Worker& worker, const Program& program, std::string_view only) {
+Value Engine::counters(Worker& worker, const Program& program, const Value& request) {
     Value answer = Value::object();
-    RowSink sink(answer.set("rows", Value::array()), only);
+    RowSink sink(answer.set("rows", Value::array()), request["metric"].as_text());
+    const bool shared = !request["without_shared"].as_bool();
     const auto drop = [&](std::string_view reason, std::uint64_t count) {
         sink.add("weir_drops_total", {{"reason", reason}}, count);
     };
@@ -262,6 +263,13 @@ Value Engine::counters(Worker& worker, const Program& program, std::string_view 
                                       worker.pipeline.state<S>(), sink);
                       })
             S::counters(worker.pipeline.table<S>(program.tables), worker.pipeline.state<S>(), sink);
+        if constexpr (requires {
+                          S::shared_counters(worker.pipeline.table<S>(program.tables),
+                                             worker.pipeline.state<S>(), sink);
+                      })
+            if (shared)
+                S::shared_counters(worker.pipeline.table<S>(program.tables),
+                                   worker.pipeline.state<S>(), sink);
     });
     drop(dataplane::pipeline_exit_names[0], worker.emit.overflows());
     drop(dataplane::pipeline_exit_names[1], worker.emit.no_buffers());

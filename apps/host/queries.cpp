@@ -45,14 +45,18 @@ std::vector<Value> ask_engines(Shell& shell, const Value& request) {
     return answers;
 }
 
-// The answers of all engines on the workers of `only`, or on all workers.
+// The answers of all engines on the workers of `only`, or on all workers. The first engine alone
+// counts what lies in memory of all.
 std::vector<Value> ask_workers(Shell& shell, const Value& request, std::uint32_t only) {
-    const std::string text = model::dump_json(request);
+    Value of_others = request;
+    if (request["what"].as_text() == "counters") of_others.set("without_shared", true);
+    const std::string to_first = model::dump_json(request), to_others = model::dump_json(of_others);
     std::mutex mutex;
     std::vector<std::string> answers;
     shell.workers().on_all([&](Worker& worker) {
         if (only != net::no_port && worker.index() != only) return;
         for (const auto& engine : shell.engines()) {
+            const std::string& text = engine == shell.engines().front() ? to_first : to_others;
             TextSink answer;
             engine->api().worker_query(engine->handle(), worker.index(), text.data(), text.size(),
                                        worker.now_ns(), answer.sink());

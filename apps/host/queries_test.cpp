@@ -111,6 +111,17 @@ TEST_F(Queries, TheEngineIsSwappedByAQuestion) {
     EXPECT_NE(ask(R"({"what":"host-swap-engine","path":"/none"})").find("error"), nullptr);
 }
 
+// A swap that can neither go on nor back.
+TEST_F(Queries, WhatTwoEnginesShareIsCountedOnce) {
+    pass(3);
+    const HostConfig config = Rig::config(6, {Rig::port("a"), Rig::port("b")}, "keep both engines");
+    ASSERT_TRUE(rig_.shell->apply(config).ok());
+    ASSERT_FALSE(rig_.shell->swap_engine(TEST_ENGINE_NEXT).ok());
+    ASSERT_EQ(rig_.shell->engines().size(), 2u);
+    EXPECT_EQ(counter("test_packets_total", "port", "0"), 3u);
+    EXPECT_EQ(limit_hits(*rig_.shell).at("tests"), 3u);
+}
+
 TEST_F(Queries, BadQuestionsAreErrorsWithWords) {
     for (const char* bad : {"[]", "{}", R"({"what":7})", R"({"what":"host-nonsense"})",
                             R"({"what":"trace","port":"nowhere"})"})

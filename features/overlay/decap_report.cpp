@@ -66,6 +66,10 @@ void Decap::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&,
 void Decap::counters(const Tables& tables, const State& state, dataplane::CounterSink& sink) {
     state.received.report("weir_tunnel_received_packets_total", tables.peers, sink);
     sink.add("weir_serviced_mark_ignored_total", {}, state.serviced_ignored);
+}
+
+void Decap::shared_counters(const Tables& tables, const State& state,
+                            dataplane::CounterSink& sink) {
     if (!state.speaks) return;
     for_each_place(tables, state.windows, [&](const AuthLink& link, std::size_t at) {
         for (const AuthFault fault : faults)

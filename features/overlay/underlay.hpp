@@ -76,6 +76,7 @@ struct Decap {
     // Tells operators of bursts of packets that fail AUTH.
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
+    static void shared_counters(const Tables&, const State&, dataplane::CounterSink&);
 };
 static_assert(dataplane::Stage<Decap>);
 

@@ -247,20 +247,8 @@ void Track::tick(const Tables&, State& state, dataplane::Exits<Exit>&, Emit& emi
 }
 
 void Track::counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
-    static constexpr std::array<std::string_view, 5> kind_names = {"", "half-open", "closing",
-                                                                   "other", "established"};
-    const flow::Stats& stats = state.flows->stats();
-    sink.add("weir_flows", {}, state.flows->size());
     sink.add("weir_insertion_translations_total", {}, state.translations);
-    sink.add("weir_flows_inserted_total", {}, stats.inserted);
-    sink.add("weir_flows_expired_total", {}, stats.expired);
     sink.add("weir_flows_adopted_total", {}, state.adopted);
-    for (std::size_t kind = 1; kind < static_cast<std::size_t>(flow::Kind::count_); ++kind) {
-        sink.add("weir_flows_by_kind", {{"kind", kind_names[kind]}}, stats.records[kind]);
-        sink.add("weir_flows_evicted_total", {{"kind", kind_names[kind]}}, stats.evicted[kind]);
-    }
-    sink.add("weir_flows_refused_total", {{"reason", "full"}}, stats.refused_full);
-    sink.add("weir_flows_refused_total", {{"reason", "crowded"}}, stats.refused_crowded);
     std::uint64_t over_rate = 0, over_limit = 0;
     for (const PortFlows& port : state.ports) {
         over_rate += port.over_rate;
@@ -268,6 +256,21 @@ void Track::counters(const Tables&, const State& state, dataplane::CounterSink& 
     }
     sink.add("weir_flows_refused_total", {{"reason", "over-rate"}}, over_rate);
     sink.add("weir_flows_refused_total", {{"reason", "over-limit"}}, over_limit);
+}
+
+void Track::shared_counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
+    static constexpr std::array<std::string_view, 5> kind_names = {"", "half-open", "closing",
+                                                                   "other", "established"};
+    const flow::Stats& stats = state.flows->stats();
+    sink.add("weir_flows", {}, state.flows->size());
+    sink.add("weir_flows_inserted_total", {}, stats.inserted);
+    sink.add("weir_flows_expired_total", {}, stats.expired);
+    for (std::size_t kind = 1; kind < static_cast<std::size_t>(flow::Kind::count_); ++kind) {
+        sink.add("weir_flows_by_kind", {{"kind", kind_names[kind]}}, stats.records[kind]);
+        sink.add("weir_flows_evicted_total", {{"kind", kind_names[kind]}}, stats.evicted[kind]);
+    }
+    sink.add("weir_flows_refused_total", {{"reason", "full"}}, stats.refused_full);
+    sink.add("weir_flows_refused_total", {{"reason", "crowded"}}, stats.refused_crowded);
     sink.add("weir_flows_without_insertion_total", {}, stats.refused_insertion);
 }
 

@@ -78,6 +78,7 @@ struct Track {
                     dataplane::Emit&);
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
+    static void shared_counters(const Tables&, const State&, dataplane::CounterSink&);
     static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
                       model::Value& rows);
 };

@@ -4,13 +4,15 @@
 //   publish   the bytes are kept; "refuse publish" is refused; "refuse attach" makes attach()
 //   refuse run       bytes go through as they are save      the port's count, as eight bytes;
 //   restore compares it with what the pool says.
-//             "refuse save of b" refuses that of port 1
+//             "refuse save of b" refuses that of port 1; "keep both engines" in build "two" that of
+//             port 0 as well
 //   query     {"rows":[{"metric":"test_packets_total","labels":{"port":"0"},"value":n},…]}, and
-//             weir_limit_hits_total{table="tests"}: n of all ports
+//             weir_limit_hits_total{table="tests"}: n of all ports; "without_shared": nothing
 #include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "base/limits.hpp"
 #include "dataplane/abi.hpp"
@@ -142,7 +144,9 @@ std::uint64_t total(const weir_engine* e, std::uint32_t port) {
 }
 
 bool save(weir_engine* e, std::uint32_t port, bool, bool, weir_sink out, weir_sink error) {
-    if (e->published == "refuse save of b" && port == 1) {
+    const bool keep_both = e->published == "keep both engines";
+    if ((port == 1 && (keep_both || e->published == "refuse save of b")) ||
+        (port == 0 && keep_both && std::strcmp(TEST_BUILD_ID, "two") == 0)) {
         say(error, refusal("save", "asked to refuse"));
         return false;
     }
@@ -225,8 +229,10 @@ void query(weir_engine* e, const char* request, std::size_t count, weir_sink ans
                     std::to_string(e->published.size()) + "}");
 }
 
-void worker_query(weir_engine* e, std::uint32_t worker, const char*, std::size_t, std::uint64_t,
-                  weir_sink answer) {
+void worker_query(weir_engine* e, std::uint32_t worker, const char* request, std::size_t count,
+                  std::uint64_t, weir_sink answer) {
+    if (std::string_view(request, count).find("without_shared") != std::string_view::npos)
+        return say(answer, R"({"rows":[]})");
     std::string text = R"({"rows":[)";
     bool first = true;
     for (std::uint32_t port = 0; port < limits::max_ports; ++port) {
@@ -237,7 +243,7 @@ void worker_query(weir_engine* e, std::uint32_t worker, const char*, std::size_t
         first = false;
     }
     std::uint64_t all = 0;
-    for (const auto& count : e->counts->packets[worker]) all += count.load();
+    for (const auto& packets : e->counts->packets[worker]) all += packets.load();
     text += std::string(first ? "" : ",") +
             R"({"metric":"weir_limit_hits_total","labels":{"table":"tests"},"value":)" +
             std::to_string(all) + "}";

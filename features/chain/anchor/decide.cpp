@@ -146,6 +146,16 @@ private:
         return (flags & (net::tcp_syn | net::tcp_ack)) != net::tcp_syn;
     }
 
+    // A record of TCP that neither a SYN nor a SYN+ACK began has the lower port for the responder,
+    // unless the firewall lets only the other end begin (dataplane/adoption.hpp). Records of other
+    // protocols begin as they are seen.
+    bool is_initiator_known() const {
+        const net::Tuple& tuple = pair_.key.tuple;
+        return tuple.proto == net::proto_tcp &&
+               (tuple.src_port < tuple.dst_port ||
+                (input_.packet.headers.tcp_flags & net::tcp_syn) != 0);
+    }
+
     Target classify() const {
         const net::Tuple& tuple = pair_.key.tuple;
         const bool outgoing = pair_.initiator_outside == 0;
@@ -157,14 +167,12 @@ private:
         };
         if (turned) return target(find(tuple.reversed(), !outgoing), opposite(seen), true);
         const Target forward = target(find(tuple, outgoing), seen, is_midflow());
-        if (!forward.midflow) return forward;
+        if (!forward.midflow || is_initiator_known()) return forward;
         // DP-11: the first packet we see may be a reply, also where its record does not say so.
         const Target reply = target(find(tuple.reversed(), !outgoing), opposite(seen), true);
-        const bool known = input_.packet.direction != 0;
-        const bool syn_ack = !known && (input_.packet.headers.tcp_flags & net::tcp_syn) != 0;
-        const bool lower_source = !known && tuple.src_port < tuple.dst_port;
-        if (!reply.chain && !syn_ack) return forward;
-        return syn_ack || !forward.chain || lower_source ? reply : forward;
+        if (!reply.chain) return forward;
+        const bool lower_source = tuple.proto != net::proto_tcp && tuple.src_port < tuple.dst_port;
+        return !forward.chain || lower_source ? reply : forward;
     }
 
     void ask_rules() {

@@ -133,15 +133,14 @@ TEST_F(DecideTest, ReplyFirstAfterLostRecordFindsTheSamePath) {  // DP-20, scena
     for (std::uint16_t port = 4000; port < 4050; ++port) {
         const Decided first = out(port);
         host().flows.erase(*flow_);
-        const Decided lost =
-            decide("g1", CallPoint::ingress, test::tcp_reply(port, 80, net::tcp_ack));
+        const Decided lost = taken_up(port, 80, net::tcp_ack);
         EXPECT_EQ(lost.what, Decision::redirect);
         EXPECT_EQ(lost.path, first.path);
     }
 }
 
 TEST_F(DecideTest, ASynAckWithoutRecordIsTheReverseSide) {  // DP-11
-    const Decided decided = reply(4000);
+    const Decided decided = taken_up(4000, 80, net::tcp_syn | net::tcp_ack);
     EXPECT_EQ(decided.what, Decision::redirect);
     EXPECT_TRUE(decided.reverse);
     EXPECT_TRUE(record().flags & flow::insertion_midflow);
@@ -152,17 +151,61 @@ TEST_F(DecideTest, ASynAckWithoutRecordIsTheReverseSide) {  // DP-11
     EXPECT_TRUE(reply(4000).reverse);
 }
 
-TEST_F(DecideTest, MidflowWhereBothFormsMatchTakesTheLowerPortForTheResponder) {
+TEST_F(DecideTest, MidflowWhereOnlyTheReplyFormMatchesIsAReply) {  // DP-11
+    test::edit<ServiceRule>(intent, "web", [](ServiceRule& r) { r.ports = {{8080, 8080}}; });
+    const auto frame = test::tcp_reply(4000, 8080, net::tcp_ack);
+    EXPECT_TRUE(decide("g1", CallPoint::ingress, frame).reverse);
+    EXPECT_FALSE(decide("g1", CallPoint::egress, test::tcp(4000, 8080, net::tcp_ack)).reverse);
+}
+
+// Whoever made the record has seen or found out who began.
+TEST_F(DecideTest, MidflowWhereTheRecordKnowsItsInitiatorDoesNotAskThePorts) {
     test::edit<ServiceRule>(intent, "web", [](ServiceRule& r) {
         r.direction = Direction::in_out;
         r.destinations.clear();
         r.ports.clear();
     });
+    for (const std::uint16_t responder : {std::uint16_t{80}, std::uint16_t{8080}}) {
+        EXPECT_FALSE(
+            decide("g1", CallPoint::egress, test::tcp(4000, responder, net::tcp_ack)).reverse);
+        EXPECT_TRUE(record().flags & flow::insertion_midflow);
+        host().flows.erase(*flow_);
+        EXPECT_TRUE(taken_up(4000, responder, net::tcp_ack).reverse);
+        host().flows.erase(*flow_);
+    }
+}
+
+TEST_F(DecideTest, AKnownInitiatorWithoutServicesHasNoneMidflow) {
+    test::edit<ServiceRule>(intent, "web", [](ServiceRule& r) {
+        r.direction = Direction::in;
+        r.ports = {{4000, 4000}};
+        r.destinations.clear();
+    });
+    EXPECT_EQ(taken_up(4000, 80, net::tcp_syn | net::tcp_ack).what, Decision::pass);
+    host().flows.erase(*flow_);
+    EXPECT_EQ(taken_up(4000, 8080, net::tcp_ack).what, Decision::pass);
+    host().flows.erase(*flow_);
+    EXPECT_EQ(taken_up(4000, 80, net::tcp_ack).what, Decision::redirect)
+        << "its port alone says so";
+}
+
+// Their records begin as they are seen.
+TEST_F(DecideTest, MidflowWithoutTcpWhereBothFormsMatchTakesTheLowerPortForTheResponder) {
+    test::edit<ServiceRule>(intent, "web", [](ServiceRule& r) {
+        r.protocol = Protocol::udp;
+        r.direction = Direction::in_out;
+        r.destinations.clear();
+        r.ports.clear();
+    });
+    state_lost = true;
     const auto frame = [](std::uint16_t src, std::uint16_t dst) {
-        return test::tcp(src, dst, net::tcp_ack);
+        return net::FrameBuilder()
+            .eth(test::mac(12), test::mac(11))
+            .ip("192.168.10.11", "192.168.10.12")
+            .udp(src, dst);
     };
-    EXPECT_FALSE(decide("g1", CallPoint::egress, frame(4000, 80)).reverse);
-    EXPECT_TRUE(decide("g1", CallPoint::egress, frame(80, 4001)).reverse);
+    EXPECT_FALSE(decide("g1", CallPoint::egress, frame(4000, 53)).reverse);
+    EXPECT_TRUE(decide("g1", CallPoint::egress, frame(53, 4001)).reverse);
 }
 
 TEST_F(DecideTest, WeightsAndNewNodesDoNotMoveFlows) {  // PS-7, scenario 18

@@ -123,6 +123,7 @@ struct Insert {
     // What waits here is decided anew in the engine that has its port now.
     static void leave(State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
+    static void shared_counters(const Tables&, const State&, dataplane::CounterSink&);
 
     // What run() does for a flow that begins and has no services, in two halves: whether that is so
     // and no rule says it; then what is remembered and counted of a packet of `bytes`.

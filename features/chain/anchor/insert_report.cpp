@@ -281,11 +281,6 @@ void rule_row(const CompiledRule& rule, const Plane& plane, Insert::State& state
 void Insert::counters(const Tables& tables, const State& state, CounterSink& sink) {
     sink.add("weir_insertion_fragmented_total", {}, state.fragmented);
     count_limits(state, sink);
-    if (state.health) {
-        sink.add("weir_failed_paths", {}, state.health->failed_paths().size());
-        sink.add("weir_failed_paths_generation", {},
-                 state.health->generation.load(std::memory_order_relaxed));
-    }
     for (std::size_t i = 0; i < state.ports.size() / 2 && i < tables.port_names.size(); ++i) {
         if (tables.port_names[i].empty()) continue;
         count_port(tables.port_names[i], "egress", state.ports[2 * i], sink);
@@ -322,11 +317,20 @@ void Insert::counters(const Tables& tables, const State& state, CounterSink& sin
             sink.add("weir_service_chain_offloaded_packets_total", labels, c.offloaded_packets[i]);
             sink.add("weir_service_chain_offloaded_bytes_total", labels, c.offloaded_bytes[i]);
         }
-        for (const Path& path : chain.paths) {
+        for (const Path& path : chain.paths)
             count_path(chain, path, state.paths.at(path_number(path)), sink);
-            count_times(path, state.times.find(path_number(path)), sink);
-        }
     }
+}
+
+void Insert::shared_counters(const Tables& tables, const State& state, CounterSink& sink) {
+    if (state.health) {
+        sink.add("weir_failed_paths", {}, state.health->failed_paths().size());
+        sink.add("weir_failed_paths_generation", {},
+                 state.health->generation.load(std::memory_order_relaxed));
+    }
+    for (const Chain& chain : tables.plane->chains)
+        for (const Path& path : chain.paths)
+            count_times(path, state.times.find(path_number(path)), sink);
 }
 
 bool Insert::query(std::string_view what, const Tables& tables, State& state, Emit& emit,

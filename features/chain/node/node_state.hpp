@@ -26,7 +26,7 @@ struct NodeIdentity {
     NodeSecret secret{};  // that cookies and numbers inside the node were made with
     dataplane::Liveness::Saved liveness;
     std::uint32_t heartbeat = 0;   // number of the last one
-    std::uint32_t issuer_sequence = 0;  // of the last order sent in the node's name
+    std::uint32_t issuer_sequence = 0;  // no order sent in the node's name had a larger one
     friend bool operator==(const NodeIdentity&, const NodeIdentity&) = default;
 };
 

@@ -28,7 +28,7 @@ NodeIdentity identity_of(const LocalNode& node, std::size_t n, ToNode::State& st
     out.secret = state.binding.secret(n);
     out.liveness = slot.judge.save(now_ns);
     out.heartbeat = slot.sequence.load(std::memory_order_acquire);
-    out.issuer_sequence = state.proxies.last_sequence(node.id);
+    out.issuer_sequence = state.proxies.last_sequence(node.id, now_ns);
     return out;
 }
 

@@ -41,8 +41,9 @@ public:
     // Larger than in every message of the node before. 0: there is no memory.
     std::uint32_t next_sequence(std::uint32_t node_id, std::uint64_t now_ns);
 
-    // Of the last message of the node; 0: none. And: what its former host has used (MB-8).
-    std::uint32_t last_sequence(std::uint32_t node_id) const;
+    // No message of the node had a larger one; 0: there is no memory. And: what its former host has
+    // used (MB-8).
+    std::uint32_t last_sequence(std::uint32_t node_id, std::uint64_t now_ns) const;
     void raise_sequence(std::uint32_t node_id, std::uint32_t last, std::uint64_t now_ns);
 
     // Later hops pass orders on untouched (CT-4), but a node gets none: put() takes them off a

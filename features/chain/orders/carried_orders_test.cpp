@@ -7,14 +7,24 @@
 namespace weir::chain {
 namespace {
 
-TEST(ProxyOrders, ANodeAtRestGivesItsPlaceAndGoesOnWithLargerNumbers) {
-    const auto memory = std::make_unique<ProxyOrderMemory>();
-    dataplane::OpenInput input;
-    input.pool = [&](std::string_view, std::size_t, std::uint32_t, bool&) { return memory.get(); };
+constexpr std::uint32_t nodes = dataplane::HealthBoard::capacity;
+constexpr std::uint64_t second_ns = 1'000'000'000, start_ns = 100 * second_ns;
+
+struct Host {
+    Host() {
+        dataplane::OpenInput input;
+        input.pool = [this](std::string_view, std::size_t, std::uint32_t, bool&) {
+            return memory.get();
+        };
+        orders.open(input);
+    }
+    const std::unique_ptr<ProxyOrderMemory> memory = std::make_unique<ProxyOrderMemory>();
     ProxyOrders orders;
-    orders.open(input);
-    constexpr std::uint32_t nodes = dataplane::HealthBoard::capacity;
-    constexpr std::uint64_t second_ns = 1'000'000'000, start_ns = 100 * second_ns;
+};
+
+TEST(ProxyOrders, ANodeAtRestGivesItsPlaceAndGoesOnWithLargerNumbers) {
+    Host host;
+    ProxyOrders& orders = host.orders;
     for (std::uint32_t node = 1; node <= nodes; ++node)
         ASSERT_NE(orders.next_sequence(node, start_ns), 0u) << node;
     const std::uint32_t before = orders.next_sequence(1, start_ns);
@@ -27,6 +37,19 @@ TEST(ProxyOrders, ANodeAtRestGivesItsPlaceAndGoesOnWithLargerNumbers) {
     EXPECT_EQ(orders.next_sequence(2, later_ns), 200'001u);
     EXPECT_EQ(orders.next_sequence(1, later_ns), 0u);
     EXPECT_GT(orders.next_sequence(1, later_ns + 11 * second_ns), before);
+}
+
+// MB-8: to a host whose clock is far behind.
+TEST(ProxyOrders, ANodeWithoutItsPlaceMovesAndGoesOnWithLargerNumbers) {
+    Host from, to;
+    for (std::uint32_t node = 1; node <= nodes; ++node)
+        ASSERT_NE(from.orders.next_sequence(node, start_ns), 0u) << node;
+    const std::uint32_t before = from.orders.next_sequence(nodes, start_ns);
+    EXPECT_EQ(from.orders.last_sequence(nodes, start_ns), before);
+    const std::uint64_t later_ns = start_ns + 11 * second_ns;
+    ASSERT_NE(from.orders.next_sequence(nodes + 1, later_ns), 0u) << "it gets the place";
+    to.orders.raise_sequence(nodes, from.orders.last_sequence(nodes, later_ns), second_ns);
+    EXPECT_GT(to.orders.next_sequence(nodes, second_ns), before);
 }
 
 }  // namespace

@@ -67,6 +67,7 @@ struct Orders {
                     dataplane::Emit&);
     static void tick(const Tables&, State&, dataplane::Exits<Exit>&, dataplane::Emit&);
     static void counters(const Tables&, const State&, dataplane::CounterSink&);
+    static void shared_counters(const Tables&, const State&, dataplane::CounterSink&);
     static bool save(dataplane::PortSave&, const Tables&, State&, dataplane::Emit&);
     static Status restore(const dataplane::PortRestore&, const Tables&, State&, dataplane::Emit&);
     // "flow-prog": what stands, order by order; "flow-prog.ID" for the flow of this id,

@@ -69,6 +69,9 @@ void Orders::counters(const Tables& plane, const State& state, dataplane::Counte
     sink.add("weir_orders_received_total", {{"way", "standalone"}}, state.standalone);
     sink.add("weir_orders_handed_on_total", {}, state.handed_on);
     sink.add("weir_orders_expired_total", {}, state.expired);
+}
+
+void Orders::shared_counters(const Tables&, const State& state, dataplane::CounterSink& sink) {
     sink.add("weir_orders_standing", {}, state.book.size());
     sink.add("weir_orders_generation", {}, state.book.generation());
 }
