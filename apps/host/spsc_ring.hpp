@@ -13,15 +13,16 @@ public:
     static constexpr std::size_t capacity = 2048;
     static_assert((capacity & (capacity - 1)) == 0, "a power of two");
 
-    bool push(net::Packet* p) {
+    // As many of `packets` as there is room for; the popper sees them at once.
+    std::uint32_t push(net::Packet* const* packets, std::uint32_t count) {
         const std::size_t tail = tail_.load(std::memory_order_relaxed);
-        if (tail - known_head_ == capacity) {
+        if (tail - known_head_ + count > capacity)
             known_head_ = head_.load(std::memory_order_acquire);
-            if (tail - known_head_ == capacity) return false;
-        }
-        slots_[tail % capacity] = p;
-        tail_.store(tail + 1, std::memory_order_release);
-        return true;
+        const std::size_t room = capacity - (tail - known_head_);
+        const auto n = static_cast<std::uint32_t>(room < count ? room : count);
+        for (std::uint32_t i = 0; i < n; ++i) slots_[(tail + i) % capacity] = packets[i];
+        tail_.store(tail + n, std::memory_order_release);
+        return n;
     }
 
     // Takes up to `max` packets, oldest first.

@@ -21,18 +21,42 @@ net::Packet* number(std::size_t n) {
     return reinterpret_cast<net::Packet*>(n * 64);
 }
 
+bool push(SpscRing& ring, std::size_t n) {
+    net::Packet* const p = number(n);
+    return ring.push(&p, 1) == 1;
+}
+
 TEST(SpscRing, KeepsOrderAndSaysWhenItIsFull) {
     const auto ring = std::make_unique<SpscRing>();
     EXPECT_TRUE(ring->empty());
-    for (std::size_t i = 1; i <= SpscRing::capacity; ++i) ASSERT_TRUE(ring->push(number(i)));
-    EXPECT_FALSE(ring->push(number(1)));
+    for (std::size_t i = 1; i <= SpscRing::capacity; ++i) ASSERT_TRUE(push(*ring, i));
+    EXPECT_FALSE(push(*ring, 1));
     net::Packet* out[100];
     std::size_t next = 1;
     while (const std::uint32_t n = ring->pop(out, 100))
         for (std::uint32_t i = 0; i < n; ++i) ASSERT_EQ(out[i], number(next++));
     EXPECT_EQ(next, SpscRing::capacity + 1);
-    EXPECT_TRUE(ring->push(number(1)));
+    EXPECT_TRUE(push(*ring, 1));
     EXPECT_FALSE(ring->empty());
+}
+
+TEST(SpscRing, TakesOfABurstWhatItHasRoomFor) {
+    const auto ring = std::make_unique<SpscRing>();
+    std::vector<net::Packet*> many;
+    for (std::size_t i = 1; i <= SpscRing::capacity; ++i) many.push_back(number(i));
+    EXPECT_EQ(ring->push(many.data(), 100), 100u);
+    EXPECT_EQ(ring->push(many.data() + 100, SpscRing::capacity - 100), SpscRing::capacity - 100);
+    EXPECT_EQ(ring->push(many.data(), 3), 0u);
+    net::Packet* out[2];
+    EXPECT_EQ(ring->pop(out, 2), 2u);
+    EXPECT_EQ(ring->push(many.data(), 3), 2u);
+    std::vector<net::Packet*> all(SpscRing::capacity + 1);
+    std::uint32_t n = 0;
+    while (const std::uint32_t more = ring->pop(all.data() + n, SpscRing::capacity + 1 - n))
+        n += more;
+    EXPECT_EQ(n, SpscRing::capacity);
+    EXPECT_EQ(all[0], number(3));
+    EXPECT_EQ(all[n - 1], number(2));
 }
 
 TEST(SpscRing, CarriesEverythingBetweenTwoThreads) {
@@ -40,7 +64,7 @@ TEST(SpscRing, CarriesEverythingBetweenTwoThreads) {
     constexpr std::size_t count = 300'000;
     std::thread pusher([&] {
         for (std::size_t i = 1; i <= count;)
-            if (ring->push(number(i))) {
+            if (push(*ring, i)) {
                 ++i;
             } else {
                 std::this_thread::yield();
