@@ -92,7 +92,7 @@ constexpr Help helps[] = {
     {"weir_port_drops_total", "Packets lost at a port's device, by reason."},
     {"weir_port_packets_total", "Packets by port; rx: received from its device."},
     {"weir_port_waited_seconds_total",
-     "Time each port had used up its share of its worker while other ports had work."},
+     "Time each port had used up its share of its worker's time."},
     {"weir_port_worker_seconds_total",
      "Time workers spent on the packets that each port sent, about."},
     {"weir_replicated_packets_total", "Copies made of broadcast and multicast packets."},

@@ -204,7 +204,7 @@ void PortSet::show(const HostPort& port, bool frozen) {
     view.polling_worker = port.polling_worker;
     view.polled = port.device && port.engine;
     view.frozen = frozen;
-    view.shared = port.spec.name == "underlay";
+    view.shared = port.spec.is_service || port.spec.name == "underlay";
     workers_.on_all([&](Worker& worker) { worker.set_port(port.index, view); });
 }
 

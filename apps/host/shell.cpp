@@ -32,7 +32,7 @@ struct Shell::Calls {
         worker(host, w).transmit(port, packets, count);
     }
     static std::uint32_t allocate(void* host, std::uint32_t w, Packet** out, std::uint32_t count) {
-        return worker(host, w).allocate(out, count);
+        return shell(host).options_.pool->allocate(w, out, count);
     }
     static void release(void* host, std::uint32_t w, Packet** packets, std::uint32_t count) {
         worker(host, w).release(packets, count);

@@ -31,12 +31,11 @@ std::uint32_t port_of(const Packet* p) {
 }  // namespace
 
 Worker::Worker(std::uint32_t index, dataplane::PacketPool& pool, Waiter& waiter,
-               std::vector<Peer> peers, RefusedElsewhere& elsewhere, Clock clock)
+               std::vector<Peer> peers, Clock clock)
     : index_(index),
       pool_(pool),
       waiter_(waiter),
       peers_(std::move(peers)),
-      elsewhere_(elsewhere),
       clock_(clock),
       ports_(limits::max_ports),
       shares_(limits::max_ports),
@@ -61,9 +60,7 @@ std::uint32_t Worker::turn(std::uint64_t now_ns) {
     now_ns_ = now_ns;
     if (mailbox_.any()) [[unlikely]]
         mailbox_.run();
-    draining_ = true;
     std::uint32_t moved = drain_rings();
-    draining_ = false;
     moved += poll_ports();
     moved += deliver();
     if (moved > 0) idle_rests_ = 0;
@@ -76,17 +73,23 @@ std::uint32_t Worker::turn(std::uint64_t now_ns) {
 }
 
 std::uint32_t Worker::poll_ports() {
+    const std::uint64_t elapsed_ns = now_ns_ - polled_ns_;
+    polled_ns_ = now_ns_;
     const std::uint32_t moved = poll_round();
-    if (moved > 0 || waiting_ == 0) [[likely]]
+    if (waiting_ == 0) [[likely]]
         return moved;
+    if (backlogged_ > 0) {
+        grant_time(elapsed_ns);
+        return moved;
+    }
     grant_credit();
-    return poll_round();
+    return moved + poll_round();
 }
 
 // All ports that have credit.
 std::uint32_t Worker::poll_round() {
     std::uint32_t moved = 0;
-    waiting_ = 0;
+    waiting_ = backlogged_ = 0;
     for (const std::uint32_t port : polled_) {
         PortShare& share = shares_[port];
         if (!share.has_credit()) {
@@ -103,6 +106,7 @@ std::uint32_t Worker::poll_round() {
         for (std::uint32_t i = 0; i < n; ++i) burst[i]->hand.port = port;
         tallies_.received.add(n);
         moved += n;
+        backlogged_ += n == burst_size;
         run_polled(port, burst, n);
     }
     return moved;
@@ -111,29 +115,36 @@ std::uint32_t Worker::poll_round() {
 void Worker::run_polled(std::uint32_t port, Packet** packets, std::uint32_t count) {
     const PortView& view = ports_[port];
     PortShare& share = shares_[port];
-    const std::int64_t before = refused_;
+    const std::uint64_t before = refused_;
     if (share.look()) {
         const std::uint64_t begun = clock_();
         run(view.engine, packets, count);
         share.learn(clock_() - begun, count);
-        if (peers_.size() > 1 && !view.shared)
-            share.refused_elsewhere(elsewhere_.of(port), now_ns_);
     } else {
         run(view.engine, packets, count);
     }
-    const std::int64_t refused = view.shared ? 0 : std::max<std::int64_t>(refused_ - before, 0);
+    const std::uint64_t refused =
+        view.shared ? 0 : std::min<std::uint64_t>(refused_ - before, count);
     share.charge(count, static_cast<std::uint32_t>(refused), now_ns_);
 }
 
-// Those with credit have nothing to do: as much for all as the best of the others needs to go on.
+// Those with credit get done all they have: as much for all as the best of the others needs to go
+// on.
 void Worker::grant_credit() {
     std::int64_t best = std::numeric_limits<std::int64_t>::min();
     for (const std::uint32_t port : polled_)
-        if (!shares_[port].has_credit() && !shares_[port].is_held(now_ns_))
-            best = std::max(best, shares_[port].credit_ns());
-    if (best == std::numeric_limits<std::int64_t>::min()) return;
+        if (!shares_[port].has_credit()) best = std::max(best, shares_[port].credit_ns());
     for (const std::uint32_t port : polled_)
         shares_[port].grant(PortShare::quantum_ns - best, now_ns_);
+}
+
+// A quarter of its part of the time for each that waits: those with credit might have more to do
+// for ever, taking turns.
+void Worker::grant_time(std::uint64_t elapsed_ns) {
+    const std::uint64_t part = elapsed_ns / (4 * (waiting_ + backlogged_));
+    for (const std::uint32_t port : polled_)
+        if (!shares_[port].has_credit())
+            shares_[port].grant(static_cast<std::int64_t>(part), now_ns_);
 }
 
 std::uint32_t Worker::drain_rings() {

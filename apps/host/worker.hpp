@@ -52,7 +52,7 @@ struct PortView {
     std::uint32_t polling_worker = 0;     // the one that uses the device
     bool polled = false;
     bool frozen = false;  // not polled, and what arrives for it is parked
-    bool shared = false;  // what is refused there is nobody's fault in particular: the underlay
+    bool shared = false;  // everybody's packets: what is refused there is no fault of the port's
 };
 
 struct WorkerTallies {
@@ -77,7 +77,7 @@ public:
     using Clock = std::uint64_t (*)();
 
     Worker(std::uint32_t index, dataplane::PacketPool& pool, Waiter& waiter,
-           std::vector<Peer> peers, RefusedElsewhere& elsewhere, Clock clock);
+           std::vector<Peer> peers, Clock clock);
     ~Worker();
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
@@ -114,15 +114,11 @@ public:
     void transmit(std::uint32_t port, Packet** packets, std::uint32_t count);
     void hand_to_worker(std::uint32_t to, Packet** packets, std::uint32_t count);
     void hand_to_engine(Packet** packets, std::uint32_t count);
-    std::uint32_t allocate(Packet** out, std::uint32_t count) {
-        const std::uint32_t made = pool_.allocate(index_, out, count);
-        refused_ -= made;
-        return made;
-    }
+    dataplane::PacketPool& pool() { return pool_; }
+    // Super-frames that an engine gives back have gone on in pieces.
     void release(Packet** packets, std::uint32_t count) {
-        refused_ += count;
-        if (draining_)
-            for (std::uint32_t i = 0; i < count; ++i) elsewhere_.add(index_, packets[i]->hand.port);
+        for (std::uint32_t i = 0; i < count; ++i)
+            refused_ += (packets[i]->flags & net::packet_super_frame) == 0;
         pool_.release(index_, packets, count);
     }
 
@@ -140,6 +136,7 @@ private:
     std::uint32_t poll_round();
     void run_polled(std::uint32_t port, Packet** packets, std::uint32_t count);
     void grant_credit();
+    void grant_time(std::uint64_t elapsed_ns);
     std::uint32_t drain_rings();
     std::uint32_t deliver();
     void route(Packet** packets, std::uint32_t count);
@@ -156,7 +153,6 @@ private:
     dataplane::PacketPool& pool_;
     Waiter& waiter_;
     const std::vector<Peer> peers_;  // by worker
-    RefusedElsewhere& elsewhere_;
     const Clock clock_;
     Mailbox mailbox_;
     WorkerTallies tallies_;
@@ -168,8 +164,9 @@ private:
     std::vector<PortView> ports_;
     std::vector<PortShare> shares_;  // by port
     std::uint32_t waiting_ = 0;      // polled ports without credit in this round
-    std::int64_t refused_ = 0;       // packets that engines gave back, less those they made
-    bool draining_ = false;          // what runs was handed over by another worker
+    std::uint32_t backlogged_ = 0;   // those with credit that had a whole burst
+    std::uint64_t refused_ = 0;      // packets that engines gave back unsent
+    std::uint64_t polled_ns_ = 0;    // when ports were asked last
     std::vector<Parked> parked_;
     std::unique_ptr<dataplane::PacketQueue<1024>> deliveries_;
 };

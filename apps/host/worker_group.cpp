@@ -36,7 +36,6 @@ std::uint64_t monotonic_ns() {
 WorkerGroup::WorkerGroup(WorkerOptions options, dataplane::PacketPool& pool)
     : options_(std::move(options)) {
     const std::uint32_t n = options_.workers;
-    elsewhere_ = std::make_unique<RefusedElsewhere>(n);
     for (std::uint32_t i = 0; i < n; ++i) waiters_.push_back(std::make_unique<Waiter>());
     std::vector<std::vector<Worker::Peer>> peers(n, std::vector<Worker::Peer>(n));
     for (std::uint32_t from = 0; from < n; ++from) {
@@ -49,7 +48,7 @@ WorkerGroup::WorkerGroup(WorkerOptions options, dataplane::PacketPool& pool)
     }
     for (std::uint32_t i = 0; i < n; ++i)
         workers_.push_back(std::make_unique<Worker>(i, pool, *waiters_[i], std::move(peers[i]),
-                                                    *elsewhere_, clock_of(options_)));
+                                                    clock_of(options_)));
 }
 
 WorkerGroup::~WorkerGroup() {

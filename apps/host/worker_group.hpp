@@ -53,7 +53,6 @@ private:
     const WorkerOptions options_;
     std::vector<std::unique_ptr<Waiter>> waiters_;
     std::vector<std::unique_ptr<SpscRing>> rings_;
-    std::unique_ptr<RefusedElsewhere> elsewhere_;
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<std::thread> threads_;
     std::atomic<bool> stopping_{false};

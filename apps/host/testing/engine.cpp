@@ -26,8 +26,7 @@ namespace limits = weir::limits;
 
 namespace {
 
-// Behind the Ethernet header: refused; refused by worker 1.
-constexpr std::uint8_t refused_mark = 0xdd, refused_by_1_mark = 0xde;
+constexpr std::uint8_t refused_mark = 0xdd;  // behind the Ethernet header
 
 // A global on purpose: two loaded copies must have two of it.
 std::atomic<std::uint32_t> engines_alive{0};
@@ -187,10 +186,7 @@ void forward(weir_engine* e, std::uint32_t worker, Packet* p, Attached& attached
     const std::uint32_t in = p->hand.port;
     const std::uint32_t out = in ^ 1u;
     e->counts->packets[worker][in].fetch_add(1);
-    const std::uint8_t mark = p->length > 14 ? p->data[14] : 0;
-    if (mark == refused_by_1_mark && worker == 0) {
-        e->host->hand_to_worker(e->host->host, 0, 1, &p, 1);
-    } else if (mark >= refused_mark) {
+    if (p->length > 14 && p->data[14] == refused_mark) {
         e->host->release(e->host->host, worker, &p, 1);
     } else if (attached(out)) {
         e->host->transmit(e->host->host, worker, out, &p, 1);

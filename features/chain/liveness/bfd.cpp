@@ -187,7 +187,11 @@ void Bfd::run(dataplane::Burst& burst, const Tables& tables, State& state,
 }
 
 void Bfd::tick(const Tables& tables, State& state, dataplane::Exits<Exit>&, Emit& emit) {
-    if (!state.memory || !runs_here(emit)) return;
+    if (!state.memory) return;
+    if (!runs_here(emit)) {
+        state.digest = 0;  // they are another engine's, which counts them
+        return;
+    }
     Memory& memory = *state.memory;
     const bool slept = memory.ticked_ns != 0 && emit.now_ns - memory.ticked_ns > slept_ns;
     memory.ticked_ns = emit.now_ns;
