@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "apps/host/queries.hpp"
 #include "apps/host/testing/rig.hpp"
 
 namespace weir::host {
@@ -60,6 +61,16 @@ TEST(PortShare, TimeWithoutCreditIsCounted) {
     EXPECT_EQ(share.waited_ns.get(), 8000u);
 }
 
+TEST(PortShare, BeginsAnewWithAnotherPort) {
+    PortShare share;
+    share.charge(32, 32, 1000);
+    share.grant(10 * quantum, 9000);
+    share.begin_anew();
+    EXPECT_EQ(share.used_ns.get(), 0u);
+    EXPECT_EQ(share.waited_ns.get(), 0u);
+    EXPECT_EQ(share.credit_ns(), quantum);
+}
+
 TEST(PortShare, OneOutlierIsNotBelieved) {
     PortShare share;
     share.learn(32 * 50, 32);
@@ -89,10 +100,10 @@ protected:
     }
     std::uint64_t received(const std::string& name) { return rig_.device(name).stats().rx_packets; }
     // Keeps so many frames waiting at a port.
-    void fill(const std::string& name, std::uint8_t kind) {
+    void fill(const std::string& name, std::uint8_t kind, std::uint16_t flags = 0) {
         auto frame = testing::frame(1);
         frame[14] = kind;
-        for (int i = 0; i < 64; ++i) rig_.device(name).inject(frame);
+        for (int i = 0; i < 64; ++i) rig_.device(name).inject(frame, flags);
     }
     void turn() {
         rig_.shell->workers().turn_all(now_ += 10'000);
@@ -157,6 +168,41 @@ TEST_F(PortShares, PortsThatTakeTurnsDoNotStarveAnother) {
         turn();
     }
     EXPECT_GT(received("a"), received("b") / 20);
+}
+
+// The engine gives a super-frame back when it has sent its pieces.
+TEST_F(PortShares, SuperFramesAreNotTakenForRefused) {
+    start({"a", "b", "c", "d"});
+    for (int i = 0; i < 500; ++i) {
+        fill("a", forwarded);
+        fill("c", refused, net::packet_super_frame);
+        turn();
+    }
+    EXPECT_GT(received("c"), received("a") * 9 / 10);
+}
+
+// Operators see who had the worker: dataplane/queries.md, "counters".
+TEST_F(PortShares, CountersTellWhatPortsHad) {
+    start({"a", "b", "c", "d"});
+    for (int i = 0; i < 200; ++i) {
+        fill("a", forwarded);
+        fill("b", forwarded);
+        fill("c", refused);
+        turn();
+    }
+    std::map<std::string, std::uint64_t> used, waited;
+    const model::Value counters = all_counters(*rig_.shell);
+    for (const model::Value& row : counters["rows"].items()) {
+        const std::string& port = row["labels"]["port"].as_text();
+        if (row["metric"].as_text() == "weir_port_worker_ns_total")
+            used[port] = row["value"].as_uint();
+        if (row["metric"].as_text() == "weir_port_waited_ns_total")
+            waited[port] = row["value"].as_uint();
+    }
+    EXPECT_EQ(used.size(), 4u);
+    EXPECT_GT(used["a"], 5 * used["c"]);
+    EXPECT_GT(waited["c"], waited["a"]);
+    EXPECT_EQ(used["d"], 0u);
 }
 
 // Everybody's packets come from the underlay and from service nodes.

@@ -10,7 +10,6 @@
 #include <rte_mbuf.h>
 
 #include <array>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -18,10 +17,9 @@
 #include <string>
 #include <vector>
 
-#include "bench/gen/page_file.hpp"
-#include "bench/gen/settings.hpp"
 #include "bench/gen/sink.hpp"
 #include "bench/gen/source.hpp"
+#include "bench/gen/stand_alone.hpp"
 
 namespace weir::gen {
 namespace {
@@ -30,13 +28,6 @@ constexpr std::uint16_t burst = 32;
 constexpr std::uint16_t descriptors = 1024;
 constexpr unsigned settling_us = 2'000'000;
 constexpr unsigned pool_size = 16384;
-
-volatile std::sig_atomic_t ended = 0;
-
-[[noreturn]] void fail(const std::string& why) {
-    std::fprintf(stderr, "weir-memif: %s\n", why.c_str());
-    std::exit(3);
-}
 
 rte_mempool* start_eal(const std::string& socket) {
     std::vector<std::string> args = {"weir-memif", "--no-pci", "--in-memory", "-m",   "256",
@@ -139,30 +130,18 @@ private:
 };
 
 int run(const char* socket, std::uint16_t queues) {
-    const char* text = std::getenv("WEIR_GEN");
-    if (!text) fail("WEIR_GEN is not set");
-    const Result<Settings> settings = parse_settings(text);
-    if (!settings) fail(settings.error().text());
-    std::signal(SIGTERM, [](int) { ended = 1; });
+    const Settings settings = settings_of_environment();
+    end_when_told();
     rte_mempool* pool = start_eal(socket);
-    const Result<Page*> mapped = map_page(settings->page);
-    if (!mapped) fail(mapped.error().text());
-    Page& page = **mapped;
-    page.tsc_hz.set(rte_get_tsc_hz());
-    page.version.set(page_version);
+    Page& page = open_page(settings, rte_get_tsc_hz());
     const auto common = std::make_unique<Common>();
-    const auto a = std::make_unique<Side>(*settings, 0, page, *common, *pool, queues);
-    const auto b = std::make_unique<Side>(*settings, 1, page, *common, *pool, queues);
+    const auto a = std::make_unique<Side>(settings, 0, page, *common, *pool, queues);
+    const auto b = std::make_unique<Side>(settings, 1, page, *common, *pool, queues);
     page.magic.set(page_magic);
-    while (!ended && !(a->is_up() && b->is_up())) rte_delay_us_sleep(1000);
+    while (!is_ended() && !(a->is_up() && b->is_up())) rte_delay_us_sleep(1000);
     rte_delay_us_sleep(settling_us);  // the side may look for its links now and then only
     page.attached.set(2);
-    while (!ended) {
-        for (Side* side : {a.get(), b.get()}) {
-            side->take();
-            side->give();
-        }
-    }
+    run_until_ended(*a, *b);
     return 0;
 }
 

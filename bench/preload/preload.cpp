@@ -17,10 +17,9 @@
 #include <memory>
 #include <string>
 
-#include "bench/gen/page_file.hpp"
-#include "bench/gen/settings.hpp"
 #include "bench/gen/sink.hpp"
 #include "bench/gen/source.hpp"
+#include "bench/gen/stand_alone.hpp"
 #include "bench/preload/bounce.hpp"
 
 namespace weir::gen {
@@ -47,27 +46,15 @@ struct Disturber {
     rte_mempool* pool = nullptr;
 };
 
-[[noreturn]] void fail(const std::string& why) {
-    std::fprintf(stderr, "weir-gen: %s\n", why.c_str());
-    std::_Exit(3);
-}
-
 // One for the process; made when the first port starts.
 struct Generator {
     Generator() {
-        const char* text = std::getenv("WEIR_GEN");
-        if (!text) fail("WEIR_GEN is not set");
-        const Result<Settings> settings = parse_settings(text);
-        if (!settings) fail(settings.error().text());
-        const Result<Page*> mapped = map_page(settings->page);
-        if (!mapped) fail(mapped.error().text());
-        page = *mapped;
-        page->tsc_hz.set(rte_get_tsc_hz());
-        page->version.set(page_version);
+        const Settings settings = settings_of_environment();
+        page = &open_page(settings, rte_get_tsc_hz());
         for (unsigned i = 0; i < sides; ++i)
-            side[i] = std::make_unique<Side>(*settings, i, *page, *common);
-        disturber = std::make_unique<Disturber>(*settings, *page);
-        bounce.configure(*settings);
+            side[i] = std::make_unique<Side>(settings, i, *page, *common);
+        disturber = std::make_unique<Disturber>(settings, *page);
+        bounce.configure(settings);
         page->magic.set(page_magic);
     }
     Page* page;
@@ -97,6 +84,20 @@ void answer(Side& side, rte_mbuf** packets, std::uint16_t& count) {
     packets[count++] = m;
 }
 
+// `from`: whoever write()s frames.
+template <class From>
+void write_frames(From& from, rte_mempool* pool, std::uint16_t port, rte_mbuf** packets,
+                  std::uint32_t count) {
+    if (rte_pktmbuf_alloc_bulk(pool, packets, count) != 0) fail("no packet memory left");
+    for (std::uint32_t i = 0; i < count; ++i) {
+        rte_mbuf& m = *packets[i];
+        const std::uint32_t length = from.write(rte_pktmbuf_mtod(&m, std::uint8_t*));
+        m.data_len = static_cast<std::uint16_t>(length);
+        m.pkt_len = length;
+        m.port = port;
+    }
+}
+
 std::uint16_t receive(std::uint16_t port, std::uint16_t, rte_mbuf** packets, std::uint16_t count,
                       std::uint16_t max, void* user) {
     Side& side = *static_cast<Side*>(user);
@@ -104,14 +105,7 @@ std::uint16_t receive(std::uint16_t port, std::uint16_t, rte_mbuf** packets, std
     const std::uint32_t room = std::min<std::uint32_t>(max - count, largest_burst);
     const std::uint32_t due = side.source.offer(room);
     if (due == 0) return count;
-    if (rte_pktmbuf_alloc_bulk(side.pool, packets + count, due) != 0) fail("no packet memory left");
-    for (std::uint32_t i = 0; i < due; ++i) {
-        rte_mbuf& m = *packets[count + i];
-        const std::uint32_t length = side.source.write(rte_pktmbuf_mtod(&m, std::uint8_t*));
-        m.data_len = static_cast<std::uint16_t>(length);
-        m.pkt_len = length;
-        m.port = port;
-    }
+    write_frames(side.source, side.pool, port, packets + count, due);
     side.source.end();
     return static_cast<std::uint16_t>(count + due);
 }
@@ -122,18 +116,9 @@ std::uint16_t disturb(std::uint16_t port, std::uint16_t, rte_mbuf** packets, std
     Disturber& guest = *static_cast<Disturber*>(user);
     const bool wanted = guest.page.noise.get() != 0 && guest.noise.kinds() != 0 &&
                         guest.page.phase.get() == static_cast<std::uint64_t>(Phase::steady);
-    const auto due =
-        static_cast<std::uint16_t>(std::min<std::uint32_t>(max - count, largest_burst));
+    const std::uint32_t due = std::min<std::uint32_t>(max - count, largest_burst);
     if (!wanted || due == 0) return count;
-    if (rte_pktmbuf_alloc_bulk(guest.pool, packets + count, due) != 0)
-        fail("no packet memory left");
-    for (std::uint16_t i = 0; i < due; ++i) {
-        rte_mbuf& m = *packets[count + i];
-        const std::uint32_t length = guest.noise.write(rte_pktmbuf_mtod(&m, std::uint8_t*));
-        m.data_len = static_cast<std::uint16_t>(length);
-        m.pkt_len = length;
-        m.port = port;
-    }
+    write_frames(guest.noise, guest.pool, port, packets + count, due);
     guest.page.side[0].noise_sent.add(due);
     return static_cast<std::uint16_t>(count + due);
 }

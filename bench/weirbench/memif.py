@@ -9,11 +9,6 @@ from .process import Program, wait
 GENERATOR_CPU = 0
 
 
-def device(number: int, socket: Path, zero_copy: str = "yes") -> str:
-    return (f"net_memif{number},role=client,id={number},rsize=10,socket-abstract=no,"
-            f"zero-copy={zero_copy},socket={socket}")
-
-
 class Generator:
     """weir-memif, which has to be there before its clients."""
 
@@ -34,35 +29,13 @@ class Generator:
             self.program.stop()
 
 
-class Weir(weir.Weir):
-    def __init__(self, build: Path):
-        super().__init__(build)
-        self.generator = Generator(build)
-        self.needs += (self.generator.path,)
+class ByMemif:
+    """What all sides behind memif do; stands before the side's own class."""
+    queues = 1  # that it sends on
+    zero_copy = "yes"
 
-    def start(self, bench, room: Path, generator: dict[str, str]) -> list[Program]:
-        self.generator.start(room, generator)
-        return super().start(bench, room, {})
-
-    def make_resources(self, bench) -> list[dict]:
-        made = super().make_resources(bench)
-        for one in made:
-            if one["kind"] == "port":
-                number = "ab".index(one["name"])
-                one["device"] = {"type": "dpdk", "devargs": device(number, self.generator.socket)}
-        return made
-
-    def cleanup(self) -> None:
-        super().cleanup()
-        self.generator.stop()
-
-
-class Ovs(ovs.Ovs):
-    dpdk = ovs.Ovs.dpdk + " --single-file-segments"
-    queues = 2  # it sends on one for each thread, the main one included
-
-    def __init__(self, build: Path):
-        super().__init__()
+    def __init__(self, build: Path, *more):
+        super().__init__(*more)
         self.generator = Generator(build)
         self.needs += (self.generator.path,)
 
@@ -71,36 +44,36 @@ class Ovs(ovs.Ovs):
         return super().start(bench, room, {})
 
     def device(self, number: int) -> str:
-        return device(number, self.generator.socket, "no")
+        return (f"net_memif{number},role=client,id={number},rsize=10,socket-abstract=no,"
+                f"zero-copy={self.zero_copy},socket={self.generator.socket}")
 
     def cleanup(self) -> None:
         super().cleanup()
         self.generator.stop()
 
 
-class Testpmd(testpmd.Testpmd):
+class Weir(ByMemif, weir.Weir):
+    def make_resources(self, bench) -> list[dict]:
+        made = super().make_resources(bench)
+        for one in made:
+            if one["kind"] == "port":
+                number = "ab".index(one["name"])
+                one["device"] = {"type": "dpdk", "devargs": self.device(number)}
+        return made
+
+
+class Ovs(ByMemif, ovs.Ovs):
+    queues = 2  # one for each thread, the main one included
+    zero_copy = "no"
+
+
+class Testpmd(ByMemif, testpmd.Testpmd):
     dpdk = ("--single-file-segments",)
-
-    def __init__(self, mode: str, build: Path):
-        super().__init__(mode)
-        self.generator = Generator(build)
-        self.needs += (self.generator.path,)
-
-    def start(self, bench, room: Path, generator: dict[str, str]) -> list[Program]:
-        self.generator.start(room, generator)
-        return super().start(bench, room, {})
-
-    def device(self, number: int) -> str:
-        return device(number, self.generator.socket)
-
-    def cleanup(self) -> None:
-        super().cleanup()
-        self.generator.stop()
 
 
 def make_side(name: str, build: Path):
     if name == "weir":
-        return Weir(build)
+        return Weir(build, build)
     if name == "ovs":
         return Ovs(build)
-    return Testpmd(name.removeprefix("testpmd-"), build)
+    return Testpmd(build, name.removeprefix("testpmd-"))

@@ -19,7 +19,6 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 class Ovs:
     needs = (VSWITCHD, "ovsdb-server", "ovs-vsctl", "ovs-ofctl")
     thread = "pmd-c"
-    dpdk = "--in-memory --no-pci"
     traffic: dict[str, object] = {}
 
     def __init__(self) -> None:
@@ -42,7 +41,7 @@ class Ovs:
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".",
                    "other_config:dpdk-init=true", "other_config:dpdk-lcore-mask=0x1",
                    "other_config:pmd-cpu-mask=0x2",
-                   f"other_config:dpdk-extra={self.dpdk}")
+                   "other_config:dpdk-extra=--in-memory --no-pci")
         switch = Program([VSWITCHD, f"unix:{room}/db.sock", f"--unixctl={room}/vs.ctl",
                           "--no-chdir"], room / "vswitchd.log", {**self.env, **generator}, inside)
         self.programs.append(switch)

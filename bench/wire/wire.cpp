@@ -15,30 +15,21 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
 
-#include "bench/gen/page_file.hpp"
-#include "bench/gen/settings.hpp"
 #include "bench/gen/sink.hpp"
 #include "bench/gen/source.hpp"
+#include "bench/gen/stand_alone.hpp"
 
 namespace weir::gen {
 namespace {
 
 constexpr unsigned burst = 64;
 constexpr unsigned room_bytes = 256;  // of the longest frame; imix has no place here
-
-volatile std::sig_atomic_t ended = 0;
-
-[[noreturn]] void fail(const std::string& why) {
-    std::fprintf(stderr, "weir-wire: %s\n", why.c_str());
-    std::exit(3);
-}
 
 std::uint64_t measure_tsc_hz() {
     using Clock = std::chrono::steady_clock;
@@ -135,28 +126,16 @@ private:
 };
 
 int run(const char* const* interfaces) {
-    const char* text = std::getenv("WEIR_GEN");
-    if (!text) fail("WEIR_GEN is not set");
-    const Result<Settings> settings = parse_settings(text);
-    if (!settings) fail(settings.error().text());
-    if (settings->imix) fail("frames of imix are too long");
-    std::signal(SIGTERM, [](int) { ended = 1; });
-    const Result<Page*> mapped = map_page(settings->page);
-    if (!mapped) fail(mapped.error().text());
-    Page& page = **mapped;
-    page.tsc_hz.set(measure_tsc_hz());
-    page.version.set(page_version);
+    const Settings settings = settings_of_environment();
+    if (settings.imix) fail("frames of imix are too long");
+    end_when_told();
+    Page& page = open_page(settings, measure_tsc_hz());
     const auto common = std::make_unique<Common>();
-    const auto a = std::make_unique<Side>(*settings, 0, page, *common, interfaces[0]);
-    const auto b = std::make_unique<Side>(*settings, 1, page, *common, interfaces[1]);
+    const auto a = std::make_unique<Side>(settings, 0, page, *common, interfaces[0]);
+    const auto b = std::make_unique<Side>(settings, 1, page, *common, interfaces[1]);
     page.attached.set(2);
     page.magic.set(page_magic);
-    while (!ended) {
-        for (Side* side : {a.get(), b.get()}) {
-            side->take();
-            side->give();
-        }
-    }
+    run_until_ended(*a, *b);
     return 0;
 }
 
