@@ -52,9 +52,19 @@ struct PortStats {
     std::uint64_t rx_packets = 0, rx_bytes = 0;
     std::uint64_t tx_packets = 0, tx_bytes = 0;
     std::array<std::uint64_t, port_drop_count> drops{};
+
+    PortStats& operator+=(const PortStats& more) {
+        rx_packets += more.rx_packets;
+        rx_bytes += more.rx_bytes;
+        tx_packets += more.tx_packets;
+        tx_bytes += more.tx_bytes;
+        for (std::size_t i = 0; i < port_drop_count; ++i) drops[i] += more.drops[i];
+        return *this;
+    }
 };
 
-// The counters of a device: written by the one worker that uses it, read by anybody.
+// The counters of a device, or of one of its queues: written by the one worker that uses it, read
+// by anybody.
 struct PortTallies {
     Tally rx_packets, rx_bytes, tx_packets, tx_bytes;
     std::array<Tally, port_drop_count> drops;
@@ -86,6 +96,10 @@ struct DeviceSpec {
     std::string devargs;           // dpdk: "net_memif0,role=client"
     std::uint32_t mtu = 1500;      // largest IP packet; 0: whatever the device has
     std::string mac;               // tap: of the guest's end; empty: any
+    // vhost_user, dpdk: queues of each direction that are wanted; 0: one for each worker
+    // (vhost_user), one (dpdk). The workers take them in turn, see queue_of().
+    std::uint32_t queues = 0;
+    std::uint32_t workers = 1, polling_worker = 0;
 
     // For messages: "tap g1", "vhost_user /run/g1.sock".
     std::string text() const {
@@ -98,7 +112,15 @@ struct DeviceSpec {
     friend bool operator==(const DeviceSpec&, const DeviceSpec&) = default;
 };
 
-// One port's device. receive() and transmit() belong to one worker, the rest to the control thread.
+// Which queue of a port a worker has: its polling worker the first one, the workers after that the
+// next ones. From the number of its queues on: none.
+constexpr std::uint32_t queue_of(std::uint32_t worker, std::uint32_t polling_worker,
+                                 std::uint32_t workers) {
+    return (worker + workers - polling_worker) % workers;
+}
+
+// One port's device. receive() and transmit() belong to the workers that have a queue, the rest to
+// the control thread.
 class Device {
 public:
     Device() = default;
@@ -115,6 +137,10 @@ public:
     // A file that poll(2) calls readable when receive() has something; -1: there is none, keep
     // asking.
     virtual int readable_file() const { return -1; }
+
+    // Workers that may call receive() and transmit(), at the same time: the polling worker and
+    // those after it. May change as state() does, with what the other end wants.
+    virtual std::uint32_t queues() const { return 1; }
 
     virtual DeviceState state() = 0;
     virtual std::uint32_t mtu() const = 0;      // largest IP packet

@@ -4,6 +4,7 @@
 #include "dataplane/emit.hpp"
 #include "net/hash.hpp"
 #include "net/packet.hpp"
+#include "net/rss.hpp"
 
 namespace weir::dataplane {
 
@@ -23,7 +24,7 @@ inline Home home_of(const net::Headers& headers, const net::Tuple& tuple, const 
     if (headers.family == net::Family::none) return {here, 2};
     if (is_fragment(headers) && !hand.fragment_known)
         return {net::address_hash(tuple.src, tuple.dst, tuple.proto) % workers, 1};
-    return {net::symmetric_hash(tuple) % workers, 2};
+    return {net::flow_owner(tuple, workers), 2};
 }
 
 // Sends the packet to its owner if that is another worker. True: it has left.

@@ -11,6 +11,7 @@
 #include "flow/table_look.hpp"
 #include "flow/tcp.hpp"
 #include "flow/tcp_quick.hpp"
+#include "net/rss.hpp"
 
 namespace weir::features {
 namespace {
@@ -183,7 +184,7 @@ bool Express::read_from_guest(Lane& lane) {
 
 bool Express::send_to_owner(Packet& p, const QuickFrame& frame) {
     if (p.hand.dispatched >= 2) return false;
-    const std::uint32_t owner = frame.hash % emit_.workers;
+    const std::uint32_t owner = net::flow_owner(frame.tuple, emit_.workers);
     p.hand.dispatched = 2;
     if (owner == emit_.worker) return false;
     p.slot = net::no_slot;

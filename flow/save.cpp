@@ -140,7 +140,7 @@ private:
     void remove(const SavedRecord& gone) {
         const Key& key = gone.pair.key;
         const std::uint32_t hash = net::symmetric_hash(key.tuple);
-        Table* const table = shard_of(hash);
+        Table* const table = shard_of(key.tuple);
         if (table == nullptr) return;
         const Table::Hit hit = table->find(scope_, key.vni, key.tuple, hash);
         if (!hit || hit.pair->id != gone.pair.id) return;
@@ -149,10 +149,10 @@ private:
     }
 
     // Null: the record is not for any of these.
-    Table* shard_of(std::uint32_t hash) const {
-        const std::size_t worker = shards_.worker_of ? shards_.worker_of(hash) : 0;
+    Table* shard_of(const net::Tuple& tuple) const {
+        const std::size_t worker = shards_.worker_of ? shards_.worker_of(tuple) : 0;
         if (worker == Shards::elsewhere) return nullptr;
-        WEIR_CHECK(worker < shards_.tables.size(), "every hash has a worker");
+        WEIR_CHECK(worker < shards_.tables.size(), "every flow has a worker");
         return shards_.tables[worker];
     }
 
@@ -166,7 +166,7 @@ private:
         Key key = saved.pair.key;
         key.scope = scope_;
         const std::uint32_t hash = net::symmetric_hash(key.tuple);
-        Table* const shard = shard_of(hash);
+        Table* const shard = shard_of(key.tuple);
         if (shard == nullptr) return;
         Table& table = *shard;
         if (const Table::Hit hit = table.find(scope_, key.vni, key.tuple, hash)) {

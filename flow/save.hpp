@@ -99,10 +99,10 @@ struct LoadReport {
     std::uint32_t lost_aliases = 0, lost_extensions = 0, lost_insertions = 0;
 };
 
-// The shards of a host by worker, and which of them owns a symmetric hash.
+// The shards of a host by worker, and which of them owns a tuple.
 struct Shards {
     std::span<Table* const> tables;
-    std::function<std::size_t(std::uint32_t hash)> worker_of;  // may be empty for one shard
+    std::function<std::size_t(const net::Tuple&)> worker_of;  // may be empty for one shard
     // What worker_of() says of records that none of `tables` is for; they are passed over.
     static constexpr std::size_t elsewhere = ~std::size_t{0};
 };

@@ -7,6 +7,7 @@
 
 #include "flow/save_codec.hpp"
 #include "flow/testing.hpp"
+#include "net/rss.hpp"
 
 namespace weir::flow {
 namespace {
@@ -28,8 +29,8 @@ struct Away {
     void load(const Bytes& blob, std::uint64_t now_ns) {
         for (std::uint32_t mine = 0; mine < 3; ++mine) {
             Table* tables[1] = {&shards[mine]->table};
-            const Shards here{tables, [mine](std::uint32_t hash) {
-                                  return hash % 3 == mine ? 0 : Shards::elsewhere;
+            const Shards here{tables, [mine](const net::Tuple& tuple) {
+                                  return net::flow_owner(tuple, 3) == mine ? 0 : Shards::elsewhere;
                               }};
             LoadOptions options{.now_ns = now_ns, .other_clock = true};
             options.loaded = [&](Table& table, FlowPair& pair, std::uint32_t handle) {
@@ -45,7 +46,7 @@ struct Away {
         std::map<std::uint64_t, Key> all;
         for (const auto& shard : shards)
             shard->table.for_each(1, [&](FlowPair& pair) {
-                EXPECT_EQ(pair.hash() % 3, shard->table.worker());
+                EXPECT_EQ(net::flow_owner(pair.key.tuple, 3), shard->table.worker());
                 all[pair.id] = pair.key;
             });
         return all;

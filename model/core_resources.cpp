@@ -70,6 +70,8 @@ std::string why_no_devargs(const std::string& devargs) {
     return {};
 }
 
+constexpr const char* one_queue = "underlays and ports of service nodes have one queue: at most 1";
+
 void check_device(Complaints& out, const std::string& object, const std::string& field,
                   const Device& device) {
     const bool by_name = device.type == DeviceType::tap || device.type == DeviceType::af_packet;
@@ -82,6 +84,9 @@ void check_device(Complaints& out, const std::string& object, const std::string&
     if (device.type == DeviceType::dpdk)
         if (std::string why = why_no_devargs(device.devargs); !why.empty())
             complain(out, object, field + ".devargs", std::move(why));
+    if (device.queues > 1 && device.type != DeviceType::dpdk &&
+        device.type != DeviceType::vhost_user)
+        complain(out, object, field + ".queues", "a device of this type has one queue");
     if (device.interface.find('/') != std::string::npos)
         complain(out, object, field + ".interface", "must not hold a '/'");
 }
@@ -125,6 +130,7 @@ void check_hosts(const Snapshot& snapshot, Complaints& out, DeviceNames& devices
             complain(out, object, "underlay_gateway",
                      host.underlay_gateway.text() + " is not in " + underlay.network().text());
         check_device(out, object, "underlay", host.underlay);
+        if (host.underlay.queues > 1) complain(out, object, "underlay.queues", one_queue);
         claim_device(devices, name, object, "underlay", host.underlay);
     }
 }
@@ -175,6 +181,8 @@ void check_port(const Snapshot& snapshot, const Port& port, Complaints& out) {
         if (std::string why = why_no_unicast(port.addresses[i]); !why.empty())
             complain(out, object, item("addresses", i), why);
     check_device(out, object, "device", port.device);
+    if (port.service_segment && port.device.queues > 1)
+        complain(out, object, "device.queues", one_queue);
     const ServiceSegment* service = snapshot.find(port.service_segment);
     if (service && !service->hosts.empty() &&
         std::ranges::find(service->hosts, port.host) == service->hosts.end())

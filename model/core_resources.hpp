@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "base/result.hpp"
 #include "model/describe.hpp"
 #include "model/secret.hpp"
@@ -38,6 +39,7 @@ struct Device {
     std::string rx_file;
     std::string tx_file;
     std::string devargs;
+    std::uint8_t queues = 0;
 
     static constexpr auto schema() {
         return structure(
@@ -56,7 +58,11 @@ struct Device {
             field(&Device::devargs, "devargs",
                   "dpdk: name and arguments of a virtual device as DPDK takes them, like "
                   "net_memif0,role=client.",
-                  0, 255));
+                  0, 255),
+            field(&Device::queues, "queues",
+                  "vhost_user, dpdk: queues of each direction, every one with a worker of its own; "
+                  "0: one for each worker of the host (vhost_user), one (dpdk).",
+                  0, limits::max_workers));
     }
 };
 

@@ -177,6 +177,10 @@ TEST(CoreResources, DevicesAreCompleteAndUsedOnce) {
     EXPECT_THAT(
         with(port("p", "segment: blue, device: {type: dpdk, devargs: 'net_null0,size=64'}")),
         IsEmpty());
+    EXPECT_THAT(with(port("p", "segment: blue, device: {type: vhost_user, path: /s, queues: 4}")),
+                IsEmpty());
+    EXPECT_THAT(with(port("p", "segment: blue, device: {type: tap, interface: t, queues: 2}")),
+                ElementsAre("port/p: device.queues: a device of this type has one queue"));
     EXPECT_THAT(with(port("p", "segment: blue, device: {type: tap, interface: a/b}")),
                 ElementsAre("port/p: device.interface: must not hold a '/'"));
     EXPECT_THAT(with(port("p", "segment: blue, device: {type: af_packet, interface: u1}")),

@@ -8,7 +8,7 @@
 
 namespace weir::net {
 
-// Numbers that keep their values for ever: they decide which worker owns a flow, and two engines, a
+// Numbers that keep their values for ever: flow tables are ordered by them, and two engines, a
 // saved record and a restarted process must agree.
 inline constexpr std::uint64_t hash_seed[4] = {0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9,
                                                0x94d049bb133111eb, 0xd6e8feb86659fd93};

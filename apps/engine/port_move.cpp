@@ -5,6 +5,7 @@
 #include "dataplane/port_state.hpp"
 #include "flow/save.hpp"
 #include "net/bytes.hpp"
+#include "net/rss.hpp"
 
 namespace weir::engine {
 
@@ -35,12 +36,10 @@ void append32(std::vector<std::uint8_t>& out, std::uint32_t value) {
 Status Engine::begin_pass(const dataplane::AttachedPort& port, bool delta) {
     for (const auto& worker : workers_) {
         auto& pass = worker->pass;
-        const bool is_known =
-            pass && pass->port == port.info.index && pass->scope == port.scope;
+        const bool is_known = pass && pass->port == port.info.index && pass->scope == port.scope;
         if (!is_known && delta)
             return invalid("delta", "there was no pass over port " + std::string(port.info.name));
-        if (!delta)
-            pass = std::make_unique<PortPass>(port.info.index, worker->flows, port.scope);
+        if (!delta) pass = std::make_unique<PortPass>(port.info.index, worker->flows, port.scope);
         pass->flows.begin(delta);
         pass->stage = 0;
         pass->step = 0;
@@ -132,9 +131,10 @@ Status Engine::restore_flows(Worker& worker, const PortEntry& port,
                              std::vector<std::uint8_t>& handles) {
     flow::Table* tables[1] = {&worker.flows};
     const std::uint32_t mine = worker.flows.worker();
-    flow::Shards shards{tables, [&](std::uint32_t hash) {
-                            return hash % host_.workers == mine ? 0 : flow::Shards::elsewhere;
-                        }};
+    flow::Shards shards{
+        tables, [&](const net::Tuple& tuple) {
+            return net::flow_owner(tuple, host_.workers) == mine ? 0 : flow::Shards::elsewhere;
+        }};
     flow::LoadOptions options;
     options.now_ns = worker.emit.now_ns;
     options.other_clock = true;
@@ -147,7 +147,7 @@ Status Engine::restore_flows(Worker& worker, const PortEntry& port,
             table.set_insertion(pair, d);
         }
         table.for_each_alias(pair, [&](const flow::Alias& alias) {
-            if (homes_ && alias.hash % host_.workers != mine)
+            if (homes_ && net::flow_owner(alias.tuple, host_.workers) != mine)
                 homes_->set(flow::AliasHomes::key_of(port.scope, port.vni, alias.hash), mine);
         });
     };

@@ -39,6 +39,7 @@ dataplane::DeviceSpec device_spec(const model::Device& device) {
     spec.rx_file = device.rx_file;
     spec.tx_file = device.tx_file;
     spec.devargs = device.devargs;
+    spec.queues = device.queues;
     return spec;
 }
 

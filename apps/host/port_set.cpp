@@ -26,12 +26,9 @@ weir_port_info info_of(const HostPort& port) {
     return info;
 }
 
-void add_up(dataplane::PortStats& sum, const dataplane::PortStats& more) {
-    sum.rx_packets += more.rx_packets;
-    sum.rx_bytes += more.rx_bytes;
-    sum.tx_packets += more.tx_packets;
-    sum.tx_bytes += more.tx_bytes;
-    for (std::size_t i = 0; i < dataplane::port_drop_count; ++i) sum.drops[i] += more.drops[i];
+// Everybody's packets come by it. One worker hears all of them: contexts and sessions are its own.
+bool is_shared(const HostPort& port) {
+    return port.spec.is_service || port.spec.name == "underlay";
 }
 
 }  // namespace
@@ -44,7 +41,7 @@ std::string_view port_state_name(PortState state) {
 
 dataplane::PortStats HostPort::stats() const {
     dataplane::PortStats sum = before;
-    if (device) add_up(sum, device->stats());
+    if (device) sum += device->stats();
     return sum;
 }
 
@@ -75,7 +72,11 @@ Result<HostPort*> PortSet::add(const PortSpec& spec) {
 }
 
 void PortSet::open(HostPort& port) {
-    Result<std::unique_ptr<dataplane::Device>> device = open_device_(port.spec.device);
+    dataplane::DeviceSpec spec = port.spec.device;
+    spec.workers = workers_.size();
+    spec.polling_worker = port.polling_worker;
+    if (is_shared(port)) spec.queues = 1;
+    Result<std::unique_ptr<dataplane::Device>> device = open_device_(spec);
     if (!device) {
         if (port.reason != device.error().text())
             log::warn("port.waiting", {{"port", port.spec.name}, {"why", device.error().text()}});
@@ -85,6 +86,7 @@ void PortSet::open(HostPort& port) {
     }
     port.device = std::move(*device);
     port.link = port.device->state();
+    port.queues = port.device->queues();
     port.reason.clear();
     port.state = PortState::opened;
     log::info("port.opened", {{"port", port.spec.name},
@@ -97,7 +99,7 @@ void PortSet::close(HostPort& port, bool frozen) {
     if (!port.device) return;
     const auto device = std::move(port.device);  // first from the workers, then from the world
     show(port, frozen);
-    add_up(port.before, device->stats());
+    port.before += device->stats();
     port.link = DeviceState::gone;
 }
 
@@ -201,16 +203,34 @@ void PortSet::show(const HostPort& port, bool frozen) {
     PortView view;
     view.device = port.device.get();
     if (port.engine) view.engine = {&port.engine->api(), port.engine->handle()};
-    view.polling_worker = port.polling_worker;
     view.polled = port.device && port.engine;
     view.frozen = frozen;
-    view.shared = port.spec.is_service || port.spec.name == "underlay";
-    workers_.on_all([&](Worker& worker) { worker.set_port(port.index, view); });
+    view.shared = is_shared(port);
+    workers_.on_all([&](Worker& worker) {
+        PortView own = view;
+        own.sender = sender_of(port, worker.index());
+        worker.set_port(port.index, own);
+    });
+}
+
+// Whoever has no queue sends by way of one that has.
+std::uint32_t PortSet::sender_of(const HostPort& port, std::uint32_t worker) const {
+    const std::uint32_t queue = dataplane::queue_of(worker, port.polling_worker, workers_.size());
+    return (port.polling_worker + queue % port.queues) % workers_.size();
 }
 
 bool PortSet::all_up() const {
     return std::all_of(ports_.begin(), ports_.end(),
                        [](const auto& one) { return one.second.link == DeviceState::up; });
+}
+
+// The other end may use fewer queues than there are, and other ones later.
+void PortSet::follow_queues(HostPort& port, bool frozen) {
+    const std::uint32_t queues = port.device->queues();
+    if (queues == port.queues) return;
+    port.queues = queues;
+    log::info("port.queues", {{"port", port.spec.name}, {"queues", queues}});
+    show(port, frozen);
 }
 
 bool PortSet::refresh() {
@@ -219,6 +239,7 @@ bool PortSet::refresh() {
         const bool frozen = port.state == PortState::frozen;
         if (port.device) {
             const DeviceState link = port.device->state();
+            follow_queues(port, frozen);
             if (link == port.link) continue;
             changed = true;
             port.link = link;

@@ -40,6 +40,7 @@ struct HostPort {
     std::uint32_t index = 0;
     std::uint32_t incarnation = 0;
     std::uint32_t polling_worker = 0;
+    std::uint32_t queues = 1;  // of its device: so many workers poll it, from that one on
     PortState state = PortState::waiting;
     dataplane::DeviceState link = dataplane::DeviceState::gone;
     std::string reason;
@@ -97,6 +98,8 @@ private:
     Result<std::uint64_t> ask_attach(HostPort& port, LoadedEngine& engine);
     void open(HostPort& port);
     void close(HostPort& port, bool frozen = false);
+    std::uint32_t sender_of(const HostPort& port, std::uint32_t worker) const;
+    void follow_queues(HostPort& port, bool frozen);
 
     WorkerGroup& workers_;
     PortTable table_;

@@ -290,6 +290,36 @@ TEST_F(PortTraffic, VhostUserCompletesPartialChecksums) {
     expect_tcp_both_ways();
 }
 
+// A guest with two queues has both workers, one with a single queue the first.
+TEST_F(PortTraffic, VhostUserFollowsTheQueuesOfItsGuest) {
+    start("vhost_user");
+    const auto expect_queues = [&](std::uint32_t wanted) {
+        EXPECT_TRUE(eventually([&] {
+            shell_->ports().refresh();
+            return shell_->ports().find("a")->queues == wanted;
+        })) << shell_->ports().find("a")->queues;
+    };
+    auto guest = start_guest("queues");
+    expect_queues(2);
+    expect_tcp_both_ways();
+    EXPECT_EQ(shell_->ports().find("a")->queues, 2u);
+    for (std::uint32_t worker = 0; worker < 2; ++worker)
+        EXPECT_GT(
+            shell_->workers().worker(worker).share(shell_->ports().find("a")->index).used_ns.get(),
+            0u)
+            << worker;
+    guest.reset();
+    expect_link("a", DeviceState::link_down);
+    expect_queues(1);
+    guest = start_guest("");
+    expect_tcp_both_ways();
+    EXPECT_EQ(shell_->ports().find("a")->queues, 1u);
+    guest.reset();
+    guest = start_guest("queues");
+    expect_queues(2);
+    expect_tcp_both_ways();
+}
+
 TEST_F(PortTraffic, VhostUserSeesItsGuestGoAndCome) {
     start("vhost_user");
     auto guest = start_guest("");

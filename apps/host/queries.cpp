@@ -112,6 +112,7 @@ Value port_row(const HostPort& port) {
     row.set("link", dataplane::device_state_name(port.link));
     row.set("mtu", port.device ? port.device->mtu() : port.spec.device.mtu);
     row.set("worker", port.polling_worker);
+    row.set("queues", port.queues);
     if (port.engine) row.set("engine", port.engine->build_id());
     const dataplane::PortStats stats = port.stats();
     row.set("rx_packets", stats.rx_packets);
@@ -241,12 +242,17 @@ void add_ports(Shell& shell, Sums& sums) {
     }
 }
 
-// What ports have had of their workers' time. A port has one polling worker at a time.
+// What ports have had of their workers' time.
 void add_shares(Shell& shell, Sums& sums) {
     for (const auto& [name, port] : shell.ports().all()) {
-        const PortShare& share = shell.workers().worker(port.polling_worker).share(port.index);
-        sums.add("weir_port_worker_ns_total", {{"port", name}}, share.used_ns.get());
-        sums.add("weir_port_waited_ns_total", {{"port", name}}, share.waited_ns.get());
+        std::uint64_t used_ns = 0, waited_ns = 0;
+        for (std::uint32_t i = 0; i < shell.workers().size(); ++i) {
+            const PortShare& share = shell.workers().worker(i).share(port.index);
+            used_ns += share.used_ns.get();
+            waited_ns += share.waited_ns.get();
+        }
+        sums.add("weir_port_worker_ns_total", {{"port", name}}, used_ns);
+        sums.add("weir_port_waited_ns_total", {{"port", name}}, waited_ns);
     }
 }
 

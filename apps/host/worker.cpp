@@ -251,8 +251,8 @@ void Worker::set_port(std::uint32_t port, const PortView& view) {
     poll_port(port, false);  // as long as the old device is known
     if (view.device != ports_[port].device) shares_[port].begin_anew();
     ports_[port] = view;
-    const bool ours = view.polled && !view.frozen && view.device && view.engine.api &&
-                      view.polling_worker == index_;
+    const bool ours =
+        view.polled && !view.frozen && view.device && view.engine.api && view.sender == index_;
     poll_port(port, ours);
     if (thawed) release_parked(port);
 }
@@ -296,17 +296,16 @@ void Worker::transmit(std::uint32_t port, Packet** packets, std::uint32_t count)
         for (std::uint32_t i = 0; i < count; ++i) park(packets[i], port, Way::out);
         return;
     }
-    if (!view.device || view.polling_worker == index_) return send(view, packets, count);
+    if (!view.device || view.sender == index_) return send(view, packets, count);
     for (std::uint32_t i = 0; i < count; ++i) {
         packets[i]->egress_port = port;
         packets[i]->hand.entry = net::Entry::transmit;
     }
-    push(view.polling_worker, packets, count);
+    push(view.sender, packets, count);
 }
 
 void Worker::send(PortView& view, Packet** packets, std::uint32_t count) {
-    if (!view.device || view.polling_worker != index_)
-        return drop(ShellDrop::not_realised, packets, count);
+    if (!view.device || view.sender != index_) return drop(ShellDrop::not_realised, packets, count);
     const std::uint32_t taken = view.device->transmit(index_, packets, count);
     if (taken < count) drop(ShellDrop::tx_full, packets + taken, count - taken);
 }

@@ -49,9 +49,9 @@ struct EngineRef {
 struct PortView {
     dataplane::Device* device = nullptr;  // null: what is sent there is dropped
     EngineRef engine;                     // api null: nobody's
-    std::uint32_t polling_worker = 0;     // the one that uses the device
-    bool polled = false;
-    bool frozen = false;  // not polled, and what arrives for it is parked
+    std::uint32_t sender = 0;  // the worker by whose queue we send; ourselves: we have a queue
+    bool polled = false;       // by those that have one
+    bool frozen = false;       // not polled, and what arrives for it is parked
     bool shared = false;  // everybody's packets: what is refused there is no fault of the port's
 };
 

@@ -9,19 +9,20 @@
 
 namespace weir::gen {
 
-Result<Page*> map_page(const std::string& path) {
+Result<std::span<Page>> map_pages(const std::string& path, std::size_t count) {
     const auto failed = [&](const char* what) {
         return Error{Errc::io, "page", path, std::string(what) + ": " + std::strerror(errno)};
     };
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file < 0) return failed("cannot be made");
     void* at = MAP_FAILED;
-    if (::ftruncate(file, sizeof(Page)) == 0)
-        at = ::mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    const std::size_t bytes = count * sizeof(Page);
+    if (::ftruncate(file, static_cast<off_t>(bytes)) == 0)
+        at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     const Error error = failed("cannot be mapped");
     ::close(file);
     if (at == MAP_FAILED) return error;
-    return static_cast<Page*>(at);
+    return std::span(static_cast<Page*>(at), count);
 }
 
 }  // namespace weir::gen

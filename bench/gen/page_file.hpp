@@ -1,4 +1,6 @@
 #pragma once
+#include <cstddef>
+#include <span>
 #include <string>
 
 #include "base/result.hpp"
@@ -6,7 +8,7 @@
 
 namespace weir::gen {
 
-// The page in a file, made if it is not there; it stays mapped for the life of the process.
-Result<Page*> map_page(const std::string& path);
+// Pages in a file, made if it is not there; they stay mapped for the life of the process.
+Result<std::span<Page>> map_pages(const std::string& path, std::size_t count);
 
 }  // namespace weir::gen

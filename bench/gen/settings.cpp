@@ -68,6 +68,7 @@ Status set(Settings& s, std::string_view name, std::string_view value) {
     if (name == "far") return far(value, s.far);
     if (name == "flows") return number(name, value, s.flows);
     if (name == "window") return number(name, value, s.window);
+    if (name == "parts") return number(name, value, s.parts);
     if (name == "flight") return number(name, value, s.flight);
     if (name == "ip6") return flag(name, value, s.ip6);
     if (name == "answers") return flag(name, value, s.answers);
@@ -84,6 +85,10 @@ Status agree(const Settings& s) {
     if (s.page.empty()) return invalid("page", "is needed");
     if (s.flows == 0 || s.flows > 16u << 20) return invalid("flows", "1 to 16777216");
     if (s.window == 0) return invalid("window", "at least 1");
+    if (s.parts == 0 || s.parts > most_parts) return invalid("parts", "1 to 8");
+    if (s.parts > 1 && (s.work == Work::new_udp || s.work == Work::full_tcp || s.tunnel ||
+                        s.nodes != Nodes::none || s.noise != NoiseKind::none))
+        return invalid("parts", "only for known flows, without tunnel, nodes and noise");
     if (s.imix && (s.work != Work::udp || s.ip6)) return invalid("imix", "only for udp over IPv4");
     if (s.from_b && s.work == Work::tcp) return invalid("from_b", "connections start at side a");
     if (s.noise != NoiseKind::none && (s.ip6 || s.tunnel || s.routed || s.swapped))

@@ -44,10 +44,12 @@ struct Settings {
     Nodes nodes = Nodes::none;   // behind ports first_node_port …
     Far far = Far::none;         // behind port far_port
     std::uint32_t window = 512;  // connections being opened at a time
+    std::uint32_t parts = 1;     // queues that each side's port has, each with flows of its own
     std::uint32_t flight = 0;    // packets of a side under way at a time, which may
                                  // overtake each other; 0: any number, in order
 };
 
+inline constexpr std::uint32_t most_parts = 8;
 inline constexpr std::uint32_t far_port = 2;
 inline constexpr std::uint32_t noise_port = 3;
 inline constexpr std::uint32_t first_node_port = 10;  // even: left, the next one: right

@@ -29,15 +29,18 @@ std::uint32_t at_most(std::uint64_t wanted, std::uint32_t max) {
 
 }  // namespace
 
-Source::Source(const Settings& s, unsigned side, Page& page, Common& common)
+Source::Source(const Settings& s, unsigned side, Page& page, Common& common,
+               std::span<const std::uint32_t> flows)
     : settings_(s),
+      flows_(flows.empty() ? nullptr : flows.data()),
+      count_(flows.empty() ? s.flows : static_cast<std::uint32_t>(flows.size())),
       side_(side),
       page_(page),
       mine_(page.side[side]),
       other_(page.side[side ^ 1]),
       lanes_(common.lanes),
       dues_(common.dues[side]),
-      stride_(stride_of(s.flows)),
+      stride_(stride_of(count_)),
       noise_(s) {
     const Direction direction = side == 0 ? Direction::to_b : Direction::to_a;
     bare_ = Shape(s, {direction, false, true, 0});
@@ -45,12 +48,12 @@ Source::Source(const Settings& s, unsigned side, Page& page, Common& common)
     constexpr std::uint32_t headers = 14 + 20 + 8, sizes[3] = {60, 566, 1510};
     for (std::size_t i = 0; i < udp_.size(); ++i)
         udp_[i] = Shape(s, {direction, false, false, sizes[s.imix ? i : 0] - headers});
-    const std::uint64_t flows = s.flows;
+    const std::uint64_t each = count_;
     const bool tcp = s.work == Work::tcp;
     if (opens_first()) {
-        const std::uint64_t from_a = tcp ? 2 * flows : flows;  // SYN and the last ACK; one packet
-        setup_sent_ = side == 0 ? from_a : flows;
-        setup_came_ = other_setup_sent_ = side == 0 ? flows : from_a;
+        const std::uint64_t from_a = tcp ? 2 * each : each;  // SYN and the last ACK; one packet
+        setup_sent_ = side == 0 ? from_a : each;
+        setup_came_ = other_setup_sent_ = side == 0 ? each : from_a;
     }
 }
 
@@ -99,13 +102,13 @@ std::uint32_t Source::offer_opening(std::uint32_t max) {
         return due;
     }
     const std::uint64_t over = tcp ? finished_ : mine_.came.get();
-    if (opened_ < settings_.flows) {
+    if (opened_ < count_) {
         step_ = Step::open;
         const std::uint64_t open = opened_ - over;
         const std::uint64_t room = open < settings_.window ? settings_.window - open : 0;
-        return at_most(std::min<std::uint64_t>(room, settings_.flows - opened_), max);
+        return at_most(std::min<std::uint64_t>(room, count_ - opened_), max);
     }
-    if (over == settings_.flows && other_.came.get() == mine_.sent.get())
+    if (over == count_ && other_.came.get() == mine_.sent.get())
         page_.phase.set(static_cast<std::uint64_t>(Phase::steady));
     return 0;
 }
@@ -152,8 +155,8 @@ std::uint32_t Source::offer_data(std::uint32_t max) {
     const std::uint64_t came = mine_.came.get() - setup_came_;
     const std::uint64_t in_doubt = std::max<std::uint64_t>(least_doubt, settings_.flight);
     const std::uint64_t sure = came > in_doubt ? came - in_doubt : 0;
-    peer_round_ = static_cast<std::uint32_t>(sure / settings_.flows);
-    peer_place_ = static_cast<std::uint32_t>(sure % settings_.flows);
+    peer_round_ = static_cast<std::uint32_t>(sure / count_);
+    peer_place_ = static_cast<std::uint32_t>(sure % count_);
     return max;
 }
 
@@ -174,7 +177,7 @@ std::uint32_t Source::write_next(std::uint8_t* frame) {
         case Step::data:
             return write_data(frame);
         case Step::known: {
-            const std::uint32_t length = udp(frame, flow_);
+            const std::uint32_t length = udp(frame, named(flow_));
             step_on();
             return length;
         }
@@ -192,7 +195,7 @@ std::uint32_t Source::write_opening(std::uint8_t* frame) {
     std::uint32_t& next = step_ == Step::open     ? opened_
                           : step_ == Step::answer ? answered_
                                                   : finished_;
-    const std::uint32_t flow = next++;
+    const std::uint32_t flow = named(next++);
     if (!is_tcp) return udp(frame, flow);
     if (step_ == Step::open) return tcp(frame, bare_, flow, tcp_syn, 0, 0);
     if (step_ == Step::answer) return tcp(frame, bare_, flow, tcp_syn | tcp_ack, 0, 1);

@@ -2,6 +2,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 #include "bench/gen/delay.hpp"
 #include "bench/gen/frames.hpp"
@@ -37,7 +38,9 @@ struct Common {
 // that a peer could not know yet, so that whoever tracks connections may believe every packet.
 class Source {
 public:
-    Source(const Settings& settings, unsigned side, Page& page, Common& common);
+    // `flows`: the ones it sends, of settings.flows; none: all of them. They must stay.
+    Source(const Settings& settings, unsigned side, Page& page, Common& common,
+           std::span<const std::uint32_t> flows = {});
 
     // How many packets are due, of up to `max`; write() each of them then.
     std::uint32_t offer(std::uint32_t max);
@@ -80,7 +83,7 @@ private:
     std::uint32_t write_data(std::uint8_t* frame) {
         // The peer's data of this round have come already if it is ahead of us.
         const std::uint32_t peer = peer_round_ + (place_ < peer_place_);
-        const std::uint32_t length = tcp(frame, data_, flow_, tcp_psh | tcp_ack,
+        const std::uint32_t length = tcp(frame, data_, named(flow_), tcp_psh | tcp_ack,
                                          1 + round_ * data_bytes, 1 + peer * data_bytes);
         step_on();
         return length;
@@ -98,6 +101,7 @@ private:
         burst_sum_ += shape.write_udp(frame, flow);
         return shape.length();
     }
+    std::uint32_t named(std::uint32_t flow) const { return flows_ ? flows_[flow] : flow; }
     std::uint32_t imix_size();
     // Spreads the noise of a burst evenly over it.
     bool is_noise_next() {
@@ -108,14 +112,16 @@ private:
     }
     void step_on() {  // to the next flow of the round, far from this one
         flow_ += stride_;
-        if (flow_ >= settings_.flows) flow_ -= settings_.flows;
-        if (++place_ == settings_.flows) {
+        if (flow_ >= count_) flow_ -= count_;
+        if (++place_ == count_) {
             place_ = 0;
             ++round_;
         }
     }
 
     const Settings settings_;
+    const std::uint32_t* const flows_;  // null: counted through
+    const std::uint32_t count_;
     const unsigned side_;
     Page& page_;
     SidePage& mine_;

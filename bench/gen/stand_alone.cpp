@@ -24,13 +24,19 @@ Settings settings_of_environment() {
     return std::move(settings).value();
 }
 
-Page& open_page(const Settings& settings, std::uint64_t tsc_hz) {
-    const Result<Page*> mapped = map_page(settings.page);
+std::span<Page> open_pages(const Settings& settings, std::uint64_t tsc_hz) {
+    const Result<std::span<Page>> mapped = map_pages(settings.page, settings.parts);
     if (!mapped) fail(mapped.error().text());
-    Page& page = **mapped;
-    page.tsc_hz.set(tsc_hz);
-    page.version.set(page_version);
-    return page;
+    for (Page& page : *mapped) {
+        page.tsc_hz.set(tsc_hz);
+        page.version.set(page_version);
+    }
+    return *mapped;
+}
+
+Page& open_page(const Settings& settings, std::uint64_t tsc_hz) {
+    if (settings.parts != 1) fail("parts: there is one queue here");
+    return open_pages(settings, tsc_hz)[0];
 }
 
 void end_when_told() {

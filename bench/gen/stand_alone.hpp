@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "bench/gen/page_file.hpp"
@@ -15,7 +16,10 @@ namespace weir::gen {
 // What the driver has put into WEIR_GEN.
 Settings settings_of_environment();
 
-// The page of those settings. Whoever opens it sets its magic number once all else is ready.
+// The pages of those settings, one for each part. Whoever opens them sets their magic number once
+// all else is ready.
+std::span<Page> open_pages(const Settings& settings, std::uint64_t tsc_hz);
+// … of a generator whose sides have one queue.
 Page& open_page(const Settings& settings, std::uint64_t tsc_hz);
 
 // From here on SIGTERM ends run_until_ended().

@@ -1,7 +1,8 @@
 // The generator inside whatever process uses DPDK: preloaded, it gives every net_null port that is
 // started a source (what the port receives) and a sink (what is sent there): 0 and 1 the sides, 3 a
-// guest that only disturbs, the others service nodes and the other host (bounce.hpp). Public DPDK
-// calls only. WEIR_GEN holds the settings; see bench/README.md.
+// guest that only disturbs, the others service nodes and the other host (bounce.hpp). A side with
+// several queues has a source and a sink for each, with the flows that a card would give it
+// (card.hpp). Public DPDK calls only. WEIR_GEN holds the settings; see bench/README.md.
 #include <dlfcn.h>
 #include <rte_config.h>
 #include <rte_cycles.h>
@@ -15,12 +16,16 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "bench/gen/sink.hpp"
 #include "bench/gen/source.hpp"
 #include "bench/gen/stand_alone.hpp"
 #include "bench/preload/bounce.hpp"
+#include "bench/preload/card.hpp"
 
 namespace weir::gen {
 namespace {
@@ -29,8 +34,9 @@ constexpr std::uint16_t largest_burst = 64;
 constexpr std::uint32_t sides = 2;
 
 struct Side {
-    Side(const Settings& settings, unsigned number, Page& page, Common& common)
-        : source(settings, number, page, common),
+    Side(const Settings& settings, unsigned number, Page& page, Common& common,
+         std::span<const std::uint32_t> flows)
+        : source(settings, number, page, common, flows),
           sink(settings, number, page, common.dues[number ^ 1]) {}
     Source source;
     Sink sink;
@@ -46,26 +52,42 @@ struct Disturber {
     rte_mempool* pool = nullptr;
 };
 
+// Both sides of the flows that have one queue, of those that the ports have; all where they have
+// one.
+struct Part {
+    Part(const Settings& settings, Page& shared, std::vector<std::uint32_t> named)
+        : page(shared), flows(std::move(named)) {
+        for (unsigned i = 0; i < sides; ++i)
+            side[i] = std::make_unique<Side>(settings, i, page, *common, flows);
+    }
+    Page& page;
+    const std::vector<std::uint32_t> flows;
+    std::unique_ptr<Common> common = std::make_unique<Common>();
+    std::array<std::unique_ptr<Side>, sides> side;
+};
+
 // One for the process; made when the first port starts.
 struct Generator {
     Generator() {
-        const Settings settings = settings_of_environment();
-        page = &open_page(settings, rte_get_tsc_hz());
-        for (unsigned i = 0; i < sides; ++i)
-            side[i] = std::make_unique<Side>(settings, i, *page, *common);
-        disturber = std::make_unique<Disturber>(settings, *page);
+        disturber = std::make_unique<Disturber>(settings, pages[0]);
         bounce.configure(settings);
-        page->magic.set(page_magic);
+        if (settings.parts == 1) parts.push_back(make_part(0, {}));
+        for (Page& page : pages) page.magic.set(page_magic);
     }
-    Page* page;
-    std::unique_ptr<Common> common = std::make_unique<Common>();
-    std::array<std::unique_ptr<Side>, sides> side;
+    std::unique_ptr<Part> make_part(std::size_t number, std::vector<std::uint32_t> flows) {
+        return std::make_unique<Part>(settings, pages[number], std::move(flows));
+    }
+
+    const Settings settings = settings_of_environment();
+    const std::span<Page> pages = open_pages(settings, rte_get_tsc_hz());
+    std::vector<std::unique_ptr<Part>> parts;  // of several, once a side has started
+    std::array<rte_mempool*, sides> pools{};   // of the sides' packets
     std::unique_ptr<Disturber> disturber;
     Bounce bounce;
 
     // Where the memory of that port's packets is kept; null: nobody asks.
     rte_mempool** pool_of(unsigned number) {
-        if (number < sides) return &side[number]->pool;
+        if (number < sides) return &pools[number];
         return number == noise_port ? &disturber->pool : nullptr;
     }
 
@@ -154,6 +176,42 @@ Function* real(const char* name) {
     return reinterpret_cast<Function*>(found);
 }
 
+// The queue of each flow's packets from that side, by number of the flow.
+std::vector<std::uint16_t> queues_of(std::uint16_t port, unsigned side, const Settings& settings) {
+    const bool tcp = settings.work == Work::tcp;
+    const Shape shape(settings, {side == 0 ? Direction::to_b : Direction::to_a, false, tcp, 0});
+    const Card card(port);
+    std::vector<std::uint16_t> queues(settings.flows);
+    std::array<std::uint8_t, 192> frame;
+    for (std::uint32_t flow = 0; flow < settings.flows; ++flow) {
+        if (tcp) shape.write_tcp(frame.data(), flow, tcp_ack, 0, 0);
+        else shape.write_udp(frame.data(), flow);
+        queues[flow] =
+            card.queue_of(frame.data() + shape.ip(), frame.data() + shape.l4(), settings.ip6);
+    }
+    return queues;
+}
+
+// A part for each queue of the port that starts first.
+void divide(Generator& generator, const std::vector<std::uint16_t>& queues) {
+    std::vector<std::vector<std::uint32_t>> flows(generator.settings.parts);
+    for (std::uint32_t flow = 0; flow < queues.size(); ++flow) {
+        if (queues[flow] >= flows.size()) fail("a table of queues names one that is not there");
+        flows[queues[flow]].push_back(flow);
+    }
+    for (std::size_t i = 0; i < flows.size(); ++i) {
+        if (flows[i].empty()) fail("a queue has no flows");
+        generator.parts.push_back(generator.make_part(i, std::move(flows[i])));
+    }
+}
+
+void attach_queue(std::uint16_t port, unsigned number, std::uint16_t queue, Part& part) {
+    Side& side = *part.side[number];
+    side.pool = Generator::one().pools[number];
+    rte_eth_add_rx_callback(port, queue, receive, &side);
+    part.page.attached.add(1);
+}
+
 void attach(std::uint16_t port) {
     const unsigned number = number_of(port);
     if (number == no_number) return;
@@ -164,15 +222,26 @@ void attach(std::uint16_t port) {
         return;
     }
     if (number >= sides) return generator.bounce.attach(port, number);
-    Side& side = *generator.side[number];
-    if (!side.pool) fail("a port was started without a receive queue");
+    if (!generator.pools[number]) fail("a port was started without a receive queue");
     rte_eth_dev_info info{};
     if (rte_eth_dev_info_get(port, &info) != 0) fail("a port says nothing about itself");
-    rte_eth_add_rx_callback(port, 0, receive, &side);
-    // Some send on a queue for each of their threads.
-    for (std::uint16_t queue = 0; queue < info.nb_tx_queues; ++queue)
-        rte_eth_add_tx_callback(port, queue, transmit, &side);
-    generator.page->attached.add(1);
+    if (generator.settings.parts == 1) {
+        // Some send on a queue for each of their threads.
+        for (std::uint16_t queue = 0; queue < info.nb_tx_queues; ++queue)
+            rte_eth_add_tx_callback(port, queue, transmit, generator.parts[0]->side[number].get());
+        return attach_queue(port, number, 0, *generator.parts[0]);
+    }
+    if (info.nb_rx_queues != generator.settings.parts || info.nb_tx_queues != info.nb_rx_queues)
+        fail("a port has another number of queues than there are parts");
+    const std::vector<std::uint16_t> queues = queues_of(port, number, generator.settings);
+    if (generator.parts.empty()) divide(generator, queues);
+    for (const std::unique_ptr<Part>& part : generator.parts) {
+        const std::uint16_t queue = queues[part->flows.front()];
+        for (const std::uint32_t flow : part->flows)
+            if (queues[flow] != queue) fail("flows of one queue at one port have two at the other");
+        rte_eth_add_tx_callback(port, queue, transmit, part->side[number].get());
+        attach_queue(port, number, queue, *part);
+    }
 }
 
 }  // namespace

@@ -127,8 +127,9 @@ IP4 = (
               idle_times={"tcp_closed_s": 1}, records=4_000_000),
 )
 ONLY_IP4 = (
-    Benchmark("workers_2", "est_100k with two workers, on both CPUs", {"work": "tcp",
-              "flows": 100_000, "flight": 256, "window": 256}, ("weir", "weir-2"),
+    Benchmark("workers_2", "est_100k with two workers, on both CPUs; weir-2-handing: on ports with "
+              "one queue", {"work": "tcp", "flows": 100_000, "flight": 256, "window": 256},
+              ("weir", "weir-2", "weir-2-handing"),
               (Bar("one worker", "weir", 1.85, plain_only=True, of="weir-2"),), rules=10_000),
     Benchmark("latency", "delay at half of what OVS ct takes, 1000 connections",
               {"work": "tcp", "flows": 1000}, ("weir", "ovs", "testpmd-io"),

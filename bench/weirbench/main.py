@@ -31,7 +31,8 @@ def make_side(name: str, build: Path, bench):
     if name in WIRED:
         return WIRED[name](build)
     if name.startswith("weir"):
-        return Weir(build, 2 if name == "weir-2" else 1)
+        workers = 1 if name == "weir" else 2
+        return Weir(build, workers, 1 if name == "weir-2-handing" else workers)
     if name == "ovs":
         return Ovs()
     return Testpmd(name.removeprefix("testpmd-"))

@@ -20,13 +20,15 @@ STEADY = 2
 
 
 class Page:
-    """One process start's page."""
+    """One process start's pages: one, or one for each queue of a side's port. What is told is told
+    to all; what is counted is added up."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, parts: int = 1):
         self.path = path
-        path.write_bytes(bytes(BYTES))
+        path.write_bytes(bytes(BYTES * parts))
         with path.open("r+b") as file:
-            self.memory = mmap.mmap(file.fileno(), BYTES)
+            self.memory = mmap.mmap(file.fileno(), BYTES * parts)
+        self.begins = [BYTES * part for part in range(parts)]
 
     def close(self) -> None:
         self.memory.close()
@@ -39,21 +41,33 @@ class Page:
         struct.pack_into("<Q", self.memory, at, value)
 
     def get(self, name: str) -> int:
-        return self.word(HEADER.index(name) * WORD)
+        """Of the part that has got least far."""
+        return min(self.word(begin + HEADER.index(name) * WORD) for begin in self.begins)
 
     def set(self, name: str, value: int) -> None:
-        self.set_word(HEADER.index(name) * WORD, value)
+        for begin in self.begins:
+            self.set_word(begin + HEADER.index(name) * WORD, value)
+
+    def parts(self, number: int) -> list[dict[str, int]]:
+        """A side's counters, part by part."""
+        return [dict(zip(SIDE, struct.unpack_from(f"<{len(SIDE)}Q", self.memory,
+                                                  begin + SIDE_AT[number])))
+                for begin in self.begins]
 
     def side(self, number: int) -> dict[str, int]:
-        values = struct.unpack_from(f"<{len(SIDE)}Q", self.memory, SIDE_AT[number])
-        return dict(zip(SIDE, values))
+        parts = self.parts(number)
+        return {name: sum(part[name] for part in parts) for name in SIDE}
+
+    def total(self, name: str) -> int:
+        return sum(self.word(begin + at + SIDE.index(name) * WORD)
+                   for begin in self.begins for at in SIDE_AT)
 
     def came(self) -> int:
         """Packets that came back at both sides."""
-        return sum(self.word(at + SIDE.index("came") * WORD) for at in SIDE_AT)
+        return self.total("came")
 
     def sent(self) -> int:
-        return sum(self.word(at + SIDE.index("sent") * WORD) for at in SIDE_AT)
+        return self.total("sent")
 
     def ready(self) -> bool:
         """Both ports have started, and generator and driver mean the same by a page."""
@@ -64,7 +78,9 @@ class Page:
         return self.get("attached") >= 2
 
     def delays(self) -> list[int]:
-        return list(struct.unpack_from(f"<{DELAY_BUCKETS}Q", self.memory, DELAYS_AT))
+        parts = [struct.unpack_from(f"<{DELAY_BUCKETS}Q", self.memory, begin + DELAYS_AT)
+                 for begin in self.begins]
+        return [sum(bucket) for bucket in zip(*parts)]
 
 
 def delay_cycles(bucket: int) -> float:

@@ -19,7 +19,7 @@ def run_once(bench, side, room: Path, generator: Path, windows: int = WINDOWS,
     own = room / "side"
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(mode=0o700)
-    page = pages.Page(own / "page")
+    page = pages.Page(own / "page", int(side.traffic.get("parts", 1)))
     settings = bench.settings(str(page.path), **side.traffic)
     environment = {"LD_PRELOAD": str(generator), "WEIR_GEN": settings}
     try:
@@ -62,7 +62,9 @@ def measure(bench, side, page, main, threads: list[int], windows: int, load: flo
     except Failed:
         pass  # the complaints say what is missing
     a, b = page.side(0), page.side(1)
-    wrong = pages.complaints(a, b, not bench.tunnel and not getattr(side, "trims", False))
+    same_bytes = not bench.tunnel and not getattr(side, "trims", False)
+    wrong = [text for part in zip(page.parts(0), page.parts(1))
+             for text in pages.complaints(*part, same_bytes)]
     wrong += side.complaints(a, b) if hasattr(side, "complaints") else []
     wrong += redecided(**out["decisions"]) if before is not None else []
     if wrong:

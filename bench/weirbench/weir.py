@@ -14,16 +14,20 @@ MOST_RECORDS = 16_777_216  # of all workers together
 
 class Weir:
     thread = "worker-"
-    traffic: dict[str, object] = {}
 
-    def __init__(self, build: Path, workers: int = 1):
-        self.workers = workers
+    def __init__(self, build: Path, workers: int = 1, queues: int = 1):
+        self.workers, self.queues = workers, queues
+        self.traffic: dict[str, object] = {"parts": queues} if queues > 1 else {}
         self.needs = (str(build / "bin/weir-host"), str(build / "lib/libweir-engine.so"))
         self.programs: list[Program] = []
 
     def start(self, bench, room: Path, generator: dict[str, str]) -> list[Program]:
         self.config = room / "config.yaml"
         self.resources = self.make_resources(bench)
+        if self.queues > 1:
+            for one in self.resources:
+                if one["kind"] == "port":
+                    one["device"]["queues"] = self.queues
         self.config.write_text(documents(self.resources))
         if bench.table * self.workers > MOST_RECORDS:
             raise Failed(f"{bench.flows} flows need {bench.table} records of each worker; "

@@ -7,12 +7,15 @@
 #include <rte_ether.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <optional>
 #include <utility>
 
 #include "base/prefetch.hpp"
 #include "net/wire.hpp"
 #include "ports/dpdk/mbuf_packet.hpp"
+#include "ports/dpdk/queues.hpp"
 
 namespace weir::ports {
 namespace {
@@ -20,6 +23,7 @@ namespace {
 using dataplane::DeviceSpec;
 using dataplane::DeviceState;
 using dataplane::PortDrop;
+using dataplane::PortTallies;
 using net::Packet;
 
 constexpr std::uint16_t rx_descriptors = 128;
@@ -38,11 +42,12 @@ std::pair<std::string, std::string> driver_of(const DeviceSpec& spec) {
                 spec.devargs.substr(std::min(name + 1, spec.devargs.size()))};
     }
     const std::string number = std::to_string(serial.fetch_add(1));
+    const std::string queues = ",queues=" + std::to_string(wanted_queues(spec));
     if (spec.kind == "virtio_user")
-        return {"net_virtio_user" + number, "path=" + spec.path + ",server=1,queues=1" +
+        return {"net_virtio_user" + number, "path=" + spec.path + ",server=1" + queues +
                                                 (spec.mac.empty() ? "" : ",mac=" + spec.mac)};
     return {"net_vhost" + number,
-            "iface=" + spec.path + ",queues=1,linear-buffer=1,client=" + (spec.client ? "1" : "0")};
+            "iface=" + spec.path + queues + ",linear-buffer=1,client=" + (spec.client ? "1" : "0")};
 }
 
 class DpdkDevice final : public dataplane::Device {
@@ -58,53 +63,83 @@ public:
     DeviceState state() override;
     std::uint32_t mtu() const override { return mtu_; }
     std::string_view kind() const override { return spec_.kind; }
-    dataplane::PortStats stats() const override { return tallies_.read(); }
+    std::uint32_t queues() const override { return guest_ ? guest_->count() : queue_count_; }
+    dataplane::PortStats stats() const override;
 
 private:
+    // A pair of queues; what the one worker that uses it writes.
+    struct alignas(64) Queue {
+        dataplane::PortTallies tallies;
+    };
+
+    Status configure();
     Status start_queues(MbufPool& pool);
     void settle_mtu();
-    std::uint32_t keep_frames(Packet** packets, std::uint32_t count);
-    void refuse(Packet& p, PortDrop why);
-    bool fit_to_send(Packet& p);
+    std::uint16_t number_of(std::uint32_t worker) const {
+        return static_cast<std::uint16_t>(
+            dataplane::queue_of(worker, spec_.polling_worker, spec_.workers));
+    }
+    std::uint32_t keep_frames(PortTallies& tallies, Packet** packets, std::uint32_t count);
+    static void refuse(PortTallies& tallies, Packet& p, PortDrop why);
+    bool fit_to_send(PortTallies& tallies, Packet& p);
     bool leave_checksum(const Packet& p, rte_mbuf& m) const;
 
     const DeviceSpec spec_;
     const std::string driver_;
     const std::uint16_t port_;
-    dataplane::PortTallies tallies_;
+    std::uint16_t queue_count_ = 1;
+    std::array<Queue, limits::max_workers> queues_;
+    std::optional<GuestQueues> guest_;  // vhost_user
     std::uint32_t mtu_ = 0;
     std::atomic<bool> link_up_{false};
     bool leaves_checksums_ = false;  // the other end completes TCP checksums
 };
 
 DpdkDevice::~DpdkDevice() {
+    guest_.reset();
     rte_eth_dev_stop(port_);
     rte_eth_dev_close(port_);
     rte_eal_hotplug_remove("vdev", driver_.c_str());
 }
 
 Status DpdkDevice::start(MbufPool& pool) {
-    rte_eth_conf conf{};
-    leaves_checksums_ = spec_.kind == "virtio_user";
-    if (leaves_checksums_) conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
-    if (int e = rte_eth_dev_configure(port_, 1, 1, &conf); e < 0)
-        return device_error(spec_, "cannot be configured", e);
+    if (Status configured = configure(); !configured) return configured;
     if (Status queues = start_queues(pool); !queues) return queues;
     if (spec_.kind == "dpdk") settle_mtu();
+    if (spec_.kind == "vhost_user") guest_.emplace(port_);
     if (int e = rte_eth_dev_start(port_); e < 0) return device_error(spec_, "cannot be started", e);
     // What is for whom is the engine's to say. Not every driver filters at all.
     if (spec_.kind == "dpdk") rte_eth_promiscuous_enable(port_);
     return {};
 }
 
+Status DpdkDevice::configure() {
+    rte_eth_dev_info info{};
+    if (int e = rte_eth_dev_info_get(port_, &info); e < 0)
+        return device_error(spec_, "says nothing about itself", e);
+    queue_count_ = possible_queues(spec_, info);
+    rte_eth_conf conf{};
+    RssKey key{};
+    if (queue_count_ > 1) ask_for_rss(info, key, conf);
+    leaves_checksums_ = spec_.kind == "virtio_user";
+    if (leaves_checksums_) conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+    if (int e = rte_eth_dev_configure(port_, queue_count_, queue_count_, &conf); e < 0)
+        return device_error(spec_, "cannot be configured", e);
+    if (conf.rxmode.mq_mode != RTE_ETH_MQ_RX_RSS) return {};
+    return fill_rss_table(port_, spec_, queue_count_, info, conf);
+}
+
 Status DpdkDevice::start_queues(MbufPool& pool) {
     std::uint16_t rx = rx_descriptors, tx = tx_descriptors;
     if (int e = rte_eth_dev_adjust_nb_rx_tx_desc(port_, &rx, &tx); e < 0)
         return device_error(spec_, "takes no queues", e);
-    if (int e = rte_eth_rx_queue_setup(port_, 0, rx, SOCKET_ID_ANY, nullptr, pool.handle()); e < 0)
-        return device_error(spec_, "no receive queue", e);
-    if (int e = rte_eth_tx_queue_setup(port_, 0, tx, SOCKET_ID_ANY, nullptr); e < 0)
-        return device_error(spec_, "no transmit queue", e);
+    for (std::uint16_t q = 0; q < queue_count_; ++q) {
+        if (int e = rte_eth_rx_queue_setup(port_, q, rx, SOCKET_ID_ANY, nullptr, pool.handle());
+            e < 0)
+            return device_error(spec_, "no receive queue", e);
+        if (int e = rte_eth_tx_queue_setup(port_, q, tx, SOCKET_ID_ANY, nullptr); e < 0)
+            return device_error(spec_, "no transmit queue", e);
+    }
     return {};
 }
 
@@ -119,11 +154,12 @@ void DpdkDevice::settle_mtu() {
 }
 
 std::uint32_t DpdkDevice::receive(std::uint32_t worker, Packet** out, std::uint32_t max) {
-    static_cast<void>(worker);
     constexpr std::uint16_t ahead = 4;
     rte_mbuf* burst[limits::max_burst];
     const auto want = static_cast<std::uint16_t>(std::min<std::size_t>(max, limits::max_burst));
-    const std::uint16_t got = rte_eth_rx_burst(port_, 0, burst, want);
+    const std::uint16_t queue = number_of(worker);
+    PortTallies& tallies = queues_[queue].tallies;
+    const std::uint16_t got = rte_eth_rx_burst(port_, queue, burst, want);
     std::uint32_t made = 0;
     std::uint64_t bytes = 0;
     bool all_fit = true;
@@ -134,7 +170,7 @@ std::uint32_t DpdkDevice::receive(std::uint32_t worker, Packet** out, std::uint3
         }
         Packet* p = from_device(*burst[i]);
         if (!p) [[unlikely]] {
-            tallies_.drop(PortDrop::rx_error);
+            tallies.drop(PortDrop::rx_error);
             rte_pktmbuf_free(burst[i]);
             continue;
         }
@@ -144,42 +180,42 @@ std::uint32_t DpdkDevice::receive(std::uint32_t worker, Packet** out, std::uint3
         out[made++] = p;
     }
     if (!all_fit) [[unlikely]]
-        return keep_frames(out, made);
-    tallies_.rx_packets.add(made);
-    tallies_.rx_bytes.add(bytes);
+        return keep_frames(tallies, out, made);
+    tallies.rx_packets.add(made);
+    tallies.rx_bytes.add(bytes);
     return made;
 }
 
 // One at a time: frames stay, in order, what is too short or too long goes.
-std::uint32_t DpdkDevice::keep_frames(Packet** packets, std::uint32_t count) {
+std::uint32_t DpdkDevice::keep_frames(PortTallies& tallies, Packet** packets, std::uint32_t count) {
     std::uint32_t kept = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
         Packet* p = packets[i];
         if (p->length < net::ethernet_bytes) {
-            refuse(*p, PortDrop::rx_error);
+            refuse(tallies, *p, PortDrop::rx_error);
         } else if (!dataplane::fits_mtu(*p, mtu_)) {
-            refuse(*p, PortDrop::too_long);
+            refuse(tallies, *p, PortDrop::too_long);
         } else {
-            tallies_.rx_packets.add();
-            tallies_.rx_bytes.add(p->length);
+            tallies.rx_packets.add();
+            tallies.rx_bytes.add(p->length);
             packets[kept++] = p;
         }
     }
     return kept;
 }
 
-void DpdkDevice::refuse(Packet& p, PortDrop why) {
-    tallies_.drop(why);
+void DpdkDevice::refuse(PortTallies& tallies, Packet& p, PortDrop why) {
+    tallies.drop(why);
     rte_pktmbuf_free(mbuf_of(p));
 }
 
 // False: dropped and counted.
-bool DpdkDevice::fit_to_send(Packet& p) {
+bool DpdkDevice::fit_to_send(PortTallies& tallies, Packet& p) {
     if (p.flags & net::packet_super_frame) [[unlikely]]
-        return refuse(p, PortDrop::super_frame), false;
-    if (!dataplane::fits_mtu(p, mtu_)) return refuse(p, PortDrop::too_long), false;
+        return refuse(tallies, p, PortDrop::super_frame), false;
+    if (!dataplane::fits_mtu(p, mtu_)) return refuse(tallies, p, PortDrop::too_long), false;
     if (!to_device(p) || (p.flags != 0 && !leave_checksum(p, *mbuf_of(p)))) [[unlikely]]
-        return refuse(p, PortDrop::tx_error), false;
+        return refuse(tallies, p, PortDrop::tx_error), false;
     return true;
 }
 
@@ -195,9 +231,10 @@ bool DpdkDevice::leave_checksum(const Packet& p, rte_mbuf& m) const {
 }
 
 std::uint32_t DpdkDevice::transmit(std::uint32_t worker, Packet** packets, std::uint32_t count) {
-    static_cast<void>(worker);
+    const std::uint16_t queue = number_of(worker);
+    PortTallies& tallies = queues_[queue].tallies;
     if (!link_up_.load(std::memory_order_relaxed)) [[unlikely]] {
-        for (std::uint32_t i = 0; i < count; ++i) refuse(*packets[i], PortDrop::link_down);
+        for (std::uint32_t i = 0; i < count; ++i) refuse(tallies, *packets[i], PortDrop::link_down);
         return count;
     }
     std::uint32_t done = 0;
@@ -207,19 +244,19 @@ std::uint32_t DpdkDevice::transmit(std::uint32_t worker, Packet** packets, std::
         std::uint64_t bytes = 0;
         for (; done < count && ready < limits::max_burst; ++done) {
             Packet& p = *packets[done];
-            if (!fit_to_send(p)) continue;
+            if (!fit_to_send(tallies, p)) continue;
             bytes += p.length;
             burst[ready++] = mbuf_of(p);
         }
-        const std::uint16_t sent = rte_eth_tx_burst(port_, 0, burst, ready);
+        const std::uint16_t sent = rte_eth_tx_burst(port_, queue, burst, ready);
         const auto left = static_cast<std::uint32_t>(ready - sent);  // stay the caller's
         for (std::uint32_t i = 0; i < left; ++i) {
             Packet& p = packet_of(*burst[sent + i]);
             bytes -= p.length;
             packets[done - left + i] = &p;
         }
-        tallies_.tx_packets.add(sent);
-        tallies_.tx_bytes.add(bytes);
+        tallies.tx_packets.add(sent);
+        tallies.tx_bytes.add(bytes);
         if (left > 0) return done - left;
     }
     return done;
@@ -231,7 +268,14 @@ DeviceState DpdkDevice::state() {
     const DeviceState state =
         link.link_status == RTE_ETH_LINK_UP ? DeviceState::up : DeviceState::link_down;
     link_up_.store(state == DeviceState::up, std::memory_order_relaxed);
+    if (guest_) guest_->look(state == DeviceState::up);
     return state;
+}
+
+dataplane::PortStats DpdkDevice::stats() const {
+    dataplane::PortStats sum;
+    for (std::uint16_t q = 0; q < queue_count_; ++q) sum += queues_[q].tallies.read();
+    return sum;
 }
 
 }  // namespace

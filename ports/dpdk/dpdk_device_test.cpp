@@ -4,11 +4,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <rte_config.h>
+#include <rte_ethdev.h>
 
+#include <array>
 #include <memory>
 #include <string>
 
 #include "base/limits.hpp"
+#include "net/rss.hpp"
 #include "ports/dpdk/eal.hpp"
 #include "ports/dpdk/mbuf_pool.hpp"
 
@@ -128,6 +132,53 @@ TEST(DpdkDevice, SaysWhatCannotBeOpenedAndComesBackAfterClosing) {
     EXPECT_THAT(unknown.error().text(), HasSubstr("dpdk net_nosuch0: cannot be opened"));
     EXPECT_FALSE(open("net_null5,colour=red").ok());
     for (int i = 0; i < 2; ++i) EXPECT_TRUE(open("net_null6").ok());
+}
+
+// What a network card would be told: each flow's packets go to the queue of its owner.
+TEST(DpdkDevice, HasAQueueForEachWorker) {
+    ASSERT_NE(pool(), nullptr);
+    DeviceSpec spec;
+    spec.kind = "dpdk";
+    spec.devargs = "net_null7,size=60";
+    spec.queues = 3;
+    spec.workers = 3;
+    spec.polling_worker = 1;
+    auto device = open_dpdk_device(spec, *pool());
+    ASSERT_TRUE(device.ok()) << device.error().text();
+    EXPECT_EQ((*device)->queues(), 3u);
+    EXPECT_EQ((*device)->state(), DeviceState::up);
+    for (std::uint32_t worker = 0; worker < 3; ++worker) {
+        Packet* packets[burst];
+        ASSERT_EQ((*device)->receive(worker, packets, burst), burst);
+        ASSERT_EQ((*device)->transmit(worker, packets, burst), burst);
+    }
+    EXPECT_EQ((*device)->stats().rx_packets, 3u * burst);
+    EXPECT_EQ((*device)->stats().tx_packets, 3u * burst);
+
+    std::uint16_t port = 0;
+    ASSERT_EQ(rte_eth_dev_get_port_by_name("net_null7", &port), 0);
+    std::array<std::uint8_t, net::rss_key_bytes> key{};
+    rte_eth_rss_conf conf{key.data(), static_cast<std::uint8_t>(key.size()), 0};
+    ASSERT_EQ(rte_eth_dev_rss_hash_conf_get(port, &conf), 0);
+    EXPECT_EQ(key, net::rss_key());
+    EXPECT_NE(conf.rss_hf & RTE_ETH_RSS_TCP, 0u);
+    std::array<rte_eth_rss_reta_entry64, 2> rows{};
+    rows[0].mask = rows[1].mask = ~std::uint64_t{0};
+    ASSERT_EQ(rte_eth_dev_rss_reta_query(port, rows.data(), net::rss_buckets), 0);
+    for (std::uint32_t bucket = 0; bucket < net::rss_buckets; ++bucket)
+        EXPECT_EQ(rows[bucket / 64].reta[bucket % 64], dataplane::queue_of(bucket % 3, 1, 3));
+}
+
+TEST(DpdkDevice, OpensNoMoreQueuesThanThereAreWorkers) {
+    ASSERT_NE(pool(), nullptr);
+    DeviceSpec spec;
+    spec.kind = "dpdk";
+    spec.devargs = "net_null8,size=60";
+    spec.queues = 8;
+    spec.workers = 2;
+    auto device = open_dpdk_device(spec, *pool());
+    ASSERT_TRUE(device.ok()) << device.error().text();
+    EXPECT_EQ((*device)->queues(), 2u);
 }
 
 }  // namespace

@@ -1,14 +1,15 @@
 // The guest's end of a vhost-user port, without a virtual machine: DPDK's virtio-user on one side,
 // a TAP for the kernel of a network namespace on the other.
 //
-//   virtio-guest SOCKET TAP MAC [partial]
+//   virtio-guest SOCKET TAP MAC [partial | queues]
 //
 // It listens on SOCKET, so it outlives the host. `partial`: it leaves TCP checksums to the device,
-// as guests do.
+// as guests do. `queues`: it has two queues each way, and sends a burst by the one, the next burst
+// by the other.
 #include <time.h>
 
 #include <cstdio>
-#include <cstring>
+#include <string_view>
 
 #include "net/checksum.hpp"
 #include "net/parse.hpp"
@@ -34,18 +35,26 @@ void leave_checksum(Packet& p) {
         weir::net::make_partial_checksum(p);
 }
 
-std::uint32_t move(Device& from, Device& to, weir::dataplane::PacketPool& pool, bool partial) {
+// An end of the guest, and the queue that is used of it.
+struct End {
+    Device& device;
+    std::uint32_t queue = 0;
+};
+
+std::uint32_t move(End from, End to, weir::dataplane::PacketPool& pool, bool partial) {
     Packet* burst[weir::limits::max_burst];
-    const std::uint32_t n = from.receive(0, burst, weir::limits::max_burst);
+    const std::uint32_t n = from.device.receive(from.queue, burst, weir::limits::max_burst);
     for (std::uint32_t i = 0; partial && i < n; ++i) leave_checksum(*burst[i]);
-    const std::uint32_t taken = to.transmit(0, burst, n);
+    const std::uint32_t taken = to.device.transmit(to.queue, burst, n);
     pool.release(0, burst + taken, n - taken);
     return n;
 }
 
 [[noreturn]] void run(Device& wire, Device& tap, weir::dataplane::PacketPool& pool, bool partial) {
     for (std::uint32_t turn = 0;; ++turn) {
-        const std::uint32_t moved = move(wire, tap, pool, false) + move(tap, wire, pool, partial);
+        const std::uint32_t queue = turn % wire.queues();
+        const std::uint32_t moved =
+            move({wire, queue}, {tap}, pool, false) + move({tap}, {wire, queue}, pool, partial);
         if (turn % 4096 == 0) {
             tap.state();
             wire.state();
@@ -59,7 +68,8 @@ std::uint32_t move(Device& from, Device& to, weir::dataplane::PacketPool& pool, 
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 4) return fail({weir::Errc::invalid, "usage", "", "SOCKET TAP MAC [partial]"});
+    if (argc < 4)
+        return fail({weir::Errc::invalid, "usage", "", "SOCKET TAP MAC [partial | queues]"});
     weir::ports::EalOptions eal;
     eal.name = "virtio-guest";
     eal.memory_mb = 64;
@@ -74,9 +84,11 @@ int main(int argc, char** argv) {
     if (!tap) return fail(tap.error());
     spec.kind = "virtio_user";
     spec.path = argv[1];
+    const std::string_view how = argc > 4 ? argv[4] : "";
+    spec.queues = spec.workers = how == "queues" ? 2 : 1;
     auto wire = weir::ports::open_dpdk_device(spec, **pool);
     if (!wire) return fail(wire.error());
     std::printf("ready\n");
     std::fflush(stdout);
-    run(**wire, **tap, **pool, argc > 4 && std::strcmp(argv[4], "partial") == 0);
+    run(**wire, **tap, **pool, how == "partial");
 }

@@ -1,6 +1,7 @@
 #include "features/chain/anchor/port_segments.hpp"
 
 #include "features/chain/testing/test_return.hpp"
+#include "net/rss.hpp"
 
 // Whose packets come back: those of ports that use the service segment they are on (SEC-5).
 namespace weir::chain {
@@ -81,10 +82,8 @@ protected:
     // A source port of g1's whose flow the second worker owns.
     std::uint16_t of_other_worker() {
         std::uint16_t number = 4000;
-        while (net::symmetric_hash(
-                   host.tracked("g1", CallPoint::egress, test::tcp(number, 80)).tuple) %
-                   2 ==
-               0)
+        while (net::flow_owner(host.tracked("g1", CallPoint::egress, test::tcp(number, 80)).tuple,
+                               2) == 0)
             ++number;
         return number;
     }

@@ -7,6 +7,7 @@
 #include "net/ethernet.hpp"
 #include "net/hash.hpp"
 #include "net/parse.hpp"
+#include "net/rss.hpp"
 #include "net/smd_codec.hpp"
 #include "net/wire.hpp"
 
@@ -158,7 +159,7 @@ struct Work {
     // The worker of a flow is that of its tuple, unless a node changed that.
     bool is_translated(const Packet& p, std::uint32_t owner) const {
         const bool no_ports = p.headers.fragment == net::Fragment::later && !p.hand.fragment_known;
-        return owner < emit.workers && !no_ports && p.hash % emit.workers != owner;
+        return owner < emit.workers && !no_ports && net::flow_owner(p.tuple, emit.workers) != owner;
     }
     bool may_translate(const Packet& p) const {
         const Chain* chain = plane.chain(p.smd.sci);
@@ -187,7 +188,7 @@ struct Work {
             !emit.flows->add_alias(*p.flow, p.tuple, p.direction, p.hash))
             return false;
         ++state.translations;
-        if (state.homes && p.hash % emit.workers != emit.worker)
+        if (state.homes && net::flow_owner(p.tuple, emit.workers) != emit.worker)
             state.homes->set(flow::AliasHomes::key_of(port.scope, port.vni, p.hash), emit.worker);
         if (record.flags & flow::insertion_rewritten) return true;
         flow::InsertionDecision rewritten = record;

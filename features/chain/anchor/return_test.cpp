@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "features/chain/testing/test_return.hpp"
+#include "net/rss.hpp"
 
 // Return, on the host of the anchor.
 namespace weir::chain {
@@ -270,8 +271,7 @@ protected:
 TEST_F(ReturnOfTwoWorkers, HandsPacketsToTheWorkerOfTheFlow) {
     // Worker 1 has the flows whose tuple it owns.
     std::uint16_t number = 4000;
-    while (net::symmetric_hash(host.tracked("g1", CallPoint::egress, test::tcp(number, 80)).tuple) %
-               2 ==
+    while (net::flow_owner(host.tracked("g1", CallPoint::egress, test::tcp(number, 80)).tuple, 2) ==
            0)
         ++number;
     Packet& p = returning(CallPoint::ingress, number);
@@ -291,8 +291,7 @@ TEST_F(ReturnOfTwoWorkers, HandsPacketsToTheWorkerOfTheFlow) {
 // The tuple is another worker's than the flow: a node changed it.
 TEST_F(ReturnOfTwoWorkers, TranslatedPacketsGoThereIfTheirPathMayTranslate) {
     std::uint16_t number = 4000;
-    while (net::symmetric_hash(host.tracked("g1", CallPoint::egress, test::tcp(number, 80)).tuple) %
-               2 !=
+    while (net::flow_owner(host.tracked("g1", CallPoint::egress, test::tcp(number, 80)).tuple, 2) !=
            0)
         ++number;
     Packet& refused = returning(CallPoint::egress, number);
@@ -382,9 +381,8 @@ TEST_F(ReturnTest, AnswersThatANodeMadeCountForTheFlowsStateWhereItMayRewrite) {
     for (const bool may : {false, true}) {
         model::Snapshot intent = remote_path();
         if (may)
-            test::edit<Service>(intent, "ids", [](Service& s) {
-                s.privileges = {Privilege::rewrite_headers};
-            });
+            test::edit<Service>(intent, "ids",
+                                [](Service& s) { s.privileges = {Privilege::rewrite_headers}; });
         host.apply(intent);
         const auto port = static_cast<std::uint16_t>(may ? 4001 : 4000);
         Packet& sent = returning(CallPoint::egress, port);

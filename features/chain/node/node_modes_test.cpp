@@ -7,6 +7,7 @@
 #include "net/arp.hpp"
 #include "net/checksum.hpp"
 #include "net/gwlb.hpp"
+#include "net/rss.hpp"
 
 namespace weir::chain {
 namespace {
@@ -47,7 +48,7 @@ std::string follow(World& w, const Frame& frame, std::uint32_t port) {
 std::uint32_t home_of(const Frame& frame, std::uint32_t workers) {
     net::PacketBuffer buffer(frame);
     EXPECT_EQ(net::parse(buffer.packet()), net::ParseError::none);
-    return net::symmetric_hash(buffer.packet().tuple) % workers;
+    return net::flow_owner(buffer.packet().tuple, workers);
 }
 
 class NodeModes : public ::testing::TestWithParam<std::tuple<int, std::uint32_t>> {

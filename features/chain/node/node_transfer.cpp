@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "net/hash.hpp"
+#include "net/rss.hpp"
 
 namespace weir::chain {
 namespace {
@@ -94,10 +94,9 @@ void take_tags(const SavedNode& in, const NodeSlot& slot, ToNode::State& state,
 
 // Where the node carries the number, the worker that owns it; else the one that owns the addresses.
 bool is_ours(const SavedNode& in, const SavedFlowContext& one, const NodeBinding& binding) {
-    const std::uint32_t owner =
-        in.context_of() == ContextOf::tuple
-            ? static_cast<std::uint32_t>(net::symmetric_hash(one.tuple) % binding.workers())
-            : flow_context_owner(one.id, binding.workers());
+    const std::uint32_t owner = in.context_of() == ContextOf::tuple
+                                    ? net::flow_owner(one.tuple, binding.workers())
+                                    : flow_context_owner(one.id, binding.workers());
     return owner == binding.worker();
 }
 
