@@ -15,7 +15,7 @@
 // shell's one control thread, never two calls at once.
 extern "C" {
 
-inline constexpr std::uint32_t weir_abi_version = 3;
+inline constexpr std::uint32_t weir_abi_version = 4;
 
 struct weir_engine;  // opaque, the engine's own
 
@@ -70,7 +70,7 @@ enum weir_port_place : std::uint32_t {
 struct weir_port_info {
     std::uint32_t index;           // 0 … max_ports-1, stable over restarts for the same name
     std::uint32_t incarnation;     // grows when the index is given to another port
-    std::uint32_t polling_worker;  // the worker that receives from it
+    std::uint32_t polling_worker;  // has its first queue; looks after what is not of a flow
     std::uint32_t mtu;             // largest IP packet the device takes
     char name[64];                 // resource name; the host's underlay port is "underlay"
     std::uint32_t place;           // a weir_port_place
@@ -136,9 +136,11 @@ struct weir_engine_api {
     bool (*restore)(weir_engine*, std::uint32_t port, bool in_place, const char* bytes,
                     std::size_t count, weir_sink error);
 
-    // Packets of any ports, each entering where its HandOver says (port, entry).
-    void (*run)(weir_engine*, std::uint32_t worker, weir::net::Packet** packets,
-                std::uint32_t count, std::uint64_t now_ns);
+    // Packets of any ports, each entering where its HandOver says (port, entry). Returns how many
+    // unfinished handshakes had to go for what they began: work that came to nothing, like that
+    // for packets which are released.
+    std::uint32_t (*run)(weir_engine*, std::uint32_t worker, weir::net::Packet** packets,
+                         std::uint32_t count, std::uint64_t now_ns);
     void (*tick)(weir_engine*, std::uint32_t worker, std::uint64_t now_ns);
     // The last call on this worker: packets that wait in the engine go to the engine of their port,
     // or are freed.

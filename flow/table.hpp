@@ -279,6 +279,10 @@ public:
     std::size_t capacity() const { return geometry().records; }
     std::uint32_t worker() const { return geometry().worker; }
     const Stats& stats() const { return header_->stats; }
+    // Handshakes that nobody had finished and that had to go for others.
+    std::uint64_t given_up() const {
+        return header_->stats.evicted[static_cast<std::size_t>(Kind::half_open)];
+    }
     // Every invariant of README.md, one by one (tests, `weir doctor`). Names the first that is
     // broken.
     Status check() const;

@@ -111,9 +111,9 @@ bool restore(weir_engine* engine, std::uint32_t port, bool in_place, const char*
     });
 }
 
-void run(weir_engine* engine, std::uint32_t worker, weir::net::Packet** packets,
-         std::uint32_t count, std::uint64_t now_ns) {
-    of(engine).run(worker, packets, count, now_ns);
+std::uint32_t run(weir_engine* engine, std::uint32_t worker, weir::net::Packet** packets,
+                  std::uint32_t count, std::uint64_t now_ns) {
+    return of(engine).run(worker, packets, count, now_ns);
 }
 
 void tick(weir_engine* engine, std::uint32_t worker, std::uint64_t now_ns) {
@@ -169,8 +169,7 @@ bool restore_slice(weir_engine* engine, std::uint32_t worker, std::uint32_t port
                    std::size_t count, std::uint64_t now_ns, weir_sink answer, weir_sink error) {
     return guarded(error, false, [&] {
         std::vector<std::uint8_t> handles;
-        const auto status =
-            of(engine).restore_slice(worker, port, {bytes, count}, now_ns, handles);
+        const auto status = of(engine).restore_slice(worker, port, {bytes, count}, now_ns, handles);
         if (!handles.empty()) write(answer, handles);
         return done_or_refusal(status, error);
     });
@@ -186,8 +185,8 @@ std::uint64_t forward(weir_engine* engine, const weir_port_move* move, const cha
 }  // namespace
 
 weir_engine_api weir::engine::engine_api(const char* build_id, const char* version) {
-    return {weir_abi_version, build_id,  version, create,  destroy, publish,
-            settled,          introduce, attach,  quiesce, detach,  save,
-            restore,          run,       tick,    leave,   query,   worker_query,
-            save_slice,       restore_slice,      forward};
+    return {weir_abi_version, build_id,      version, create,  destroy, publish,
+            settled,          introduce,     attach,  quiesce, detach,  save,
+            restore,          run,           tick,    leave,   query,   worker_query,
+            save_slice,       restore_slice, forward};
 }

@@ -416,10 +416,11 @@ void Engine::receive(Worker& worker, const Program& program, net::Packet& p) {
     }
 }
 
-void Engine::run(std::uint32_t index, net::Packet** packets, std::uint32_t count,
-                 std::uint64_t now_ns) {
+std::uint32_t Engine::run(std::uint32_t index, net::Packet** packets, std::uint32_t count,
+                          std::uint64_t now_ns) {
     Worker& worker = *workers_[index];
     const Program& program = start_burst(worker, now_ns);
+    const std::uint64_t given_up = worker.flows.given_up();
     for (std::uint32_t at = 0; at < count; at += limits::max_burst) {
         const std::uint32_t n =
             std::min<std::uint32_t>(count - at, static_cast<std::uint32_t>(limits::max_burst));
@@ -428,6 +429,7 @@ void Engine::run(std::uint32_t index, net::Packet** packets, std::uint32_t count
         for (std::uint32_t i = 0; i < left; ++i) receive(worker, program, *packets[at + i]);
         worker.pipeline.drain(program.tables);
     }
+    return static_cast<std::uint32_t>(worker.flows.given_up() - given_up);
 }
 
 void Engine::tick(std::uint32_t index, std::uint64_t now_ns) {

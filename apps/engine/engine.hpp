@@ -78,7 +78,7 @@ public:
     Result<std::uint64_t> forward(const weir_port_move& move, std::string_view handles);
     model::Value query(const model::Value& request);
 
-    void run(std::uint32_t worker, net::Packet** packets, std::uint32_t count,
+    std::uint32_t run(std::uint32_t worker, net::Packet** packets, std::uint32_t count,
              std::uint64_t now_ns);
     void tick(std::uint32_t worker, std::uint64_t now_ns);
     void leave(std::uint32_t worker);

@@ -55,7 +55,7 @@ protected:
         bytes.resize(std::max<std::size_t>(bytes.size(), 60));
         net::Packet* p = shell_.pool.make(0, bytes.data(), bytes.size());
         p->hand.port = side;
-        engine_->run(0, &p, 1, now_ns_ += 1000);
+        given_up_ += engine_->run(0, &p, 1, now_ns_ += 1000);
     }
     void connect(std::uint16_t client) {
         send(0, client, net::tcp_syn, 1000, 0);
@@ -91,6 +91,7 @@ protected:
     MemoryShell shell_;
     std::unique_ptr<Engine> engine_;
     std::uint64_t now_ns_ = 1'000'000'000;
+    std::uint64_t given_up_ = 0;  // handshakes, as the shell is told
 };
 
 // The ways of both guests, out and in, are remembered beside each other, whatever their MACs are.
@@ -119,6 +120,20 @@ TEST_F(First, ALimitSparesTheFlowThatBeganInTheSameBurst) {
     EXPECT_EQ(shell_.sent.size(), 5u) << "all but 5002";
     EXPECT_EQ(counter("weir_flows_refused_total"), 1u);
     EXPECT_EQ(counter("weir_express_flows_total") - records, 2u * 2) << "not the stages";
+}
+
+// A flood of handshakes in a full table drives out its own: the shell hears of each.
+TEST_F(First, SaysHowManyHandshakesItGaveUp) {
+    for (std::uint16_t i = 0; i < 1000; ++i)
+        send(0, static_cast<std::uint16_t>(4000 + i), net::tcp_syn, 1000, 0);
+    EXPECT_EQ(given_up_, 0u);
+    for (std::uint16_t i = 0; i < 6000; ++i)
+        send(0, static_cast<std::uint16_t>(5000 + i), net::tcp_syn, 1000, 0);
+    EXPECT_GT(given_up_, 6000u);
+    EXPECT_EQ(given_up_, counter("weir_flows_evicted_total"));
+    const std::uint64_t before = given_up_;
+    connect(20000);
+    EXPECT_LE(given_up_ - before, 2u) << "what does not begin a flow gives up none";
 }
 
 }  // namespace

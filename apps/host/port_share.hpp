@@ -10,12 +10,12 @@ namespace weir::host {
 //
 // Ports take turns by time, not by packets: a burst takes from the port's credit what it cost, and
 // whoever has none left waits while those who have some have more to do. A packet that came to
-// nothing counts as sixteen, so that a flood of what must be refused leaves the others nearly all
-// they had. While no other port has more to do than it gets done, a port may use the whole worker.
+// nothing counts as sixteen, so that a flood of what must be refused, or of handshakes that drive
+// each other out, leaves the others nearly all they had. While no other port has more to do than it gets done, a port may use the whole worker.
 class PortShare {
 public:
     static constexpr std::int64_t quantum_ns = 10'000;
-    static constexpr std::uint32_t refused_weight = 16;
+    static constexpr std::uint32_t vain_weight = 16;
     static constexpr std::uint32_t bursts_per_look = 8;  // the clock is read for one in so many
 
     bool has_credit() const { return credit_ns_ > 0; }
@@ -34,10 +34,10 @@ public:
         each_ns_ = std::min(each, 2 * each_ns_ + 16);
     }
 
-    // A burst was handled; `refused` of its packets came to nothing.
-    void charge(std::uint32_t packets, std::uint32_t refused, std::uint64_t now_ns) {
-        refused = std::min(refused, packets);
-        const std::uint64_t weight = packets + std::uint64_t{refused_weight - 1} * refused;
+    // A burst was handled; `in_vain` of its packets came to nothing.
+    void charge(std::uint32_t packets, std::uint32_t in_vain, std::uint64_t now_ns) {
+        in_vain = std::min(in_vain, packets);
+        const std::uint64_t weight = packets + std::uint64_t{vain_weight - 1} * in_vain;
         used_ns.add(packets * each_ns_);
         credit_ns_ -= static_cast<std::int64_t>(weight * each_ns_);
         if (credit_ns_ <= 0) waits_since_ns_ = now_ns;

@@ -111,17 +111,29 @@ protected:
             while (device->collect()) {
             }
     }
+    // Port c sends nothing else, as much as is asked for.
+    void expect_to_be_contained(std::uint8_t kind);
+
     testing::Rig rig_{1, false};
     std::uint64_t now_ = 1;
-    static constexpr std::uint8_t forwarded = 0, refused = 0xdd;
+    static constexpr std::uint8_t forwarded = 0, refused = 0xdd, in_vain = 0xee;
 };
 
 TEST_F(PortShares, APortWhosePacketsAreRefusedLeavesTheOthersTheirRate) {
+    expect_to_be_contained(refused);
+}
+
+// Handshakes that drive out handshakes: they are sent on, and came to nothing all the same.
+TEST_F(PortShares, APortWhosePacketsAreInVainLeavesTheOthersTheirRate) {
+    expect_to_be_contained(in_vain);
+}
+
+void PortShares::expect_to_be_contained(std::uint8_t kind) {
     start({"a", "b", "c", "d"});
     for (int i = 0; i < 2000; ++i) {
         fill("a", forwarded);
         fill("b", forwarded);
-        fill("c", refused);
+        fill("c", kind);
         turn();
     }
     const double good = static_cast<double>(received("a") + received("b"));

@@ -115,7 +115,7 @@ std::uint32_t Worker::poll_round() {
 void Worker::run_polled(std::uint32_t port, Packet** packets, std::uint32_t count) {
     const PortView& view = ports_[port];
     PortShare& share = shares_[port];
-    const std::uint64_t before = refused_;
+    const std::uint64_t before = in_vain_;
     if (share.look()) {
         const std::uint64_t begun = clock_();
         run(view.engine, packets, count);
@@ -123,9 +123,9 @@ void Worker::run_polled(std::uint32_t port, Packet** packets, std::uint32_t coun
     } else {
         run(view.engine, packets, count);
     }
-    const std::uint64_t refused =
-        view.shared ? 0 : std::min<std::uint64_t>(refused_ - before, count);
-    share.charge(count, static_cast<std::uint32_t>(refused), now_ns_);
+    const std::uint64_t in_vain =
+        view.shared ? 0 : std::min<std::uint64_t>(in_vain_ - before, count);
+    share.charge(count, static_cast<std::uint32_t>(in_vain), now_ns_);
 }
 
 // Those with credit get done all they have: as much for all as the best of the others needs to go

@@ -118,7 +118,7 @@ public:
     // Super-frames that an engine gives back have gone on in pieces.
     void release(Packet** packets, std::uint32_t count) {
         for (std::uint32_t i = 0; i < count; ++i)
-            refused_ += (packets[i]->flags & net::packet_super_frame) == 0;
+            in_vain_ += (packets[i]->flags & net::packet_super_frame) == 0;
         pool_.release(index_, packets, count);
     }
 
@@ -143,7 +143,7 @@ private:
     void park(Packet* p, std::uint32_t port, Way way);
     void release_parked(std::uint32_t port);
     void run(const EngineRef& engine, Packet** packets, std::uint32_t count) {
-        engine.api->run(engine.handle, index_, packets, count, now_ns_);
+        in_vain_ += engine.api->run(engine.handle, index_, packets, count, now_ns_);
     }
     void push(std::uint32_t to, Packet** packets, std::uint32_t count);
     void send(PortView& view, Packet** packets, std::uint32_t count);
@@ -165,7 +165,7 @@ private:
     std::vector<PortShare> shares_;  // by port
     std::uint32_t waiting_ = 0;      // polled ports without credit in this round
     std::uint32_t backlogged_ = 0;   // those with credit that had a whole burst
-    std::uint64_t refused_ = 0;      // packets that engines gave back unsent
+    std::uint64_t in_vain_ = 0;      // packets engines gave back unsent, handshakes they gave up
     std::uint64_t polled_ns_ = 0;    // when ports were asked last
     std::vector<Parked> parked_;
     std::unique_ptr<dataplane::PacketQueue<1024>> deliveries_;

@@ -118,6 +118,34 @@ TEST(Traffic, TunnelledFramesAreWhole) {
     }
 }
 
+// A part of the flows, as a card gives one queue; the sink knows all of them.
+TEST(Traffic, SendsTheFlowsItIsGiven) {
+    const Result<Settings> settings = parse_settings("page=none work=tcp flows=100 parts=2");
+    ASSERT_TRUE(settings.ok()) << settings.error().text();
+    const std::vector<std::uint32_t> own = {3, 5, 8, 13, 21, 34, 55, 89};
+    World world("work=tcp flows=100");
+    for (unsigned i = 0; i < 2; ++i)
+        world.source[i] = std::make_unique<Source>(*settings, i, *world.page, *world.common, own);
+    std::set<std::uint32_t> seen;
+    for (int turn = 0; turn < 200; ++turn)
+        for (unsigned side : {0u, 1u}) {
+            const std::vector<Frame> frames = world.burst(side);
+            for (const Frame& frame : frames) {
+                net::PacketBuffer buffer(frame);
+                ASSERT_EQ(net::parse(buffer.packet()), net::ParseError::none);
+                const net::Tuple& tuple = buffer.packet().tuple;
+                const net::Tuple from_a = side == 0 ? tuple : tuple.reversed();
+                seen.insert(
+                    FlowName{from_a.src.bytes[15] - 1u, from_a.src_port, from_a.dst_port}.flow());
+            }
+            world.arrive(side ^ 1, frames);
+        }
+    EXPECT_TRUE(world.steady());
+    EXPECT_EQ(seen, std::set<std::uint32_t>(own.begin(), own.end()));
+    EXPECT_EQ(world.wrong(0) + world.wrong(1), 0u);
+    EXPECT_GT(world.page->side[1].came.get(), 1000u);
+}
+
 TEST(Traffic, FlowsHaveNames) {
     for (std::uint32_t flow : {0u, 1u, 63u, 64u, 12345u, 999'999u, 0x7fffffffu})
         EXPECT_EQ(FlowName::of(flow).flow(), flow);

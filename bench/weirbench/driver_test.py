@@ -176,6 +176,20 @@ class Complaints(unittest.TestCase):
             self.assertFalse(shared.ready())
             shared.close()
 
+    def test_the_parts_of_a_page_are_added_up(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            shared = page.Page(Path(folder) / "page", 2)
+            shared.set("command", page.RUN)
+            came = page.SIDE.index("came") * page.WORD
+            for part, count in enumerate((3, 4)):
+                shared.set_word(part * page.BYTES + page.SIDE_AT[0] + came, count)
+                self.assertEqual(shared.word(part * page.BYTES + 16), page.RUN)
+            self.assertEqual(shared.came(), 7)
+            self.assertEqual([part["came"] for part in shared.parts(0)], [3, 4])
+            shared.set_word(page.BYTES + page.HEADER.index("phase") * page.WORD, page.STEADY)
+            self.assertNotEqual(shared.get("phase"), page.STEADY, "one part is not there yet")
+            shared.close()
+
 
 class Chains(unittest.TestCase):
     L2, AWARE = catalogue.ALL["chain_l2_1"], catalogue.ALL["chain_aware_1"]

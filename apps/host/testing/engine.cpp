@@ -26,7 +26,7 @@ namespace limits = weir::limits;
 
 namespace {
 
-constexpr std::uint8_t refused_mark = 0xdd;  // behind the Ethernet header
+constexpr std::uint8_t refused_mark = 0xdd, in_vain_mark = 0xee;  // behind the Ethernet header
 
 // A global on purpose: two loaded copies must have two of it.
 std::atomic<std::uint32_t> engines_alive{0};
@@ -197,17 +197,20 @@ void forward(weir_engine* e, std::uint32_t worker, Packet* p, Attached& attached
     }
 }
 
-void run(weir_engine* e, std::uint32_t worker, Packet** packets, std::uint32_t count,
-         std::uint64_t) {
+std::uint32_t run(weir_engine* e, std::uint32_t worker, Packet** packets, std::uint32_t count,
+                  std::uint64_t) {
     note(e, worker);
     Attached attached(*e);
+    std::uint32_t in_vain = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
         if (packets[i]->hand.entry == weir::net::Entry::deliver) {
             e->host->transmit(e->host->host, worker, packets[i]->hand.port, packets + i, 1);
         } else {
+            in_vain += packets[i]->length > 14 && packets[i]->data[14] == in_vain_mark;
             forward(e, worker, packets[i], attached);
         }
     }
+    return in_vain;
 }
 
 void tick(weir_engine* e, std::uint32_t worker, std::uint64_t) {
