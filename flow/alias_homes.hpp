@@ -14,13 +14,13 @@ inline constexpr std::uint8_t at_alias_home = 0xfe, brings_alias = 0xff;
 inline constexpr std::size_t max_aliases = 4;  // of one flow
 
 // Which worker keeps the flow that a translated tuple belongs to (Table::add_alias): packets with
-// that tuple reach the worker that its hash names, and are handed on. One for a host, a pool of the
+// that tuple reach the worker that would own it, and are handed on. One for a host, a pool of the
 // vault shared by workers and engines. Zeroed memory is empty. A wrong or forgotten answer costs
 // the flow its alias, not more.
 class AliasHomes {
 public:
     static constexpr std::string_view pool_name = "alias-homes";
-    static constexpr std::uint32_t layout_version = 1;
+    static constexpr std::uint32_t layout_version = 2;
     static constexpr std::uint32_t nowhere = 0xffffffff;
 
     // `hash`: symmetric, of the tuple.

@@ -72,6 +72,17 @@ std::string why_no_devargs(const std::string& devargs) {
 
 constexpr const char* one_queue = "underlays and ports of service nodes have one queue: at most 1";
 
+std::string why_one_queue(const Device& device) {
+    if (device.type == DeviceType::vhost_user) return {};
+    if (device.type != DeviceType::dpdk) return "a device of this type has one queue";
+    const auto says = [&](const char* word) {
+        return device.devargs.find(word) != std::string::npos;
+    };
+    if (says("net_memif") && (says("role=server") || says("role=master")))
+        return "a memif server has one queue: the other end may open fewer than are asked for";
+    return {};
+}
+
 void check_device(Complaints& out, const std::string& object, const std::string& field,
                   const Device& device) {
     const bool by_name = device.type == DeviceType::tap || device.type == DeviceType::af_packet;
@@ -84,9 +95,8 @@ void check_device(Complaints& out, const std::string& object, const std::string&
     if (device.type == DeviceType::dpdk)
         if (std::string why = why_no_devargs(device.devargs); !why.empty())
             complain(out, object, field + ".devargs", std::move(why));
-    if (device.queues > 1 && device.type != DeviceType::dpdk &&
-        device.type != DeviceType::vhost_user)
-        complain(out, object, field + ".queues", "a device of this type has one queue");
+    if (std::string why = why_one_queue(device); device.queues > 1 && !why.empty())
+        complain(out, object, field + ".queues", std::move(why));
     if (device.interface.find('/') != std::string::npos)
         complain(out, object, field + ".interface", "must not hold a '/'");
 }

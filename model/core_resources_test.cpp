@@ -179,6 +179,11 @@ TEST(CoreResources, DevicesAreCompleteAndUsedOnce) {
         IsEmpty());
     EXPECT_THAT(with(port("p", "segment: blue, device: {type: vhost_user, path: /s, queues: 4}")),
                 IsEmpty());
+    EXPECT_THAT(with(port("p",
+                          "segment: blue, device: {type: dpdk, devargs: "
+                          "'net_memif0,role=server', queues: 2}")),
+                ElementsAre("port/p: device.queues: a memif server has one queue: the other end "
+                            "may open fewer than are asked for"));
     EXPECT_THAT(with(port("p", "segment: blue, device: {type: tap, interface: t, queues: 2}")),
                 ElementsAre("port/p: device.queues: a device of this type has one queue"));
     EXPECT_THAT(with(port("p", "segment: blue, device: {type: tap, interface: a/b}")),

@@ -102,7 +102,7 @@ protected:
         return std::unique_ptr<dataplane::Device>(std::move(device));
     }
     // A shell with the device as port a and the veth to namespace b as port b.
-    void start(const std::string& kind) {
+    void start(const std::string& kind, std::uint32_t queues = 0) {
         ShellOptions options;
         options.host_name = "h1";
         options.run_dir = dir_.path();
@@ -121,6 +121,7 @@ protected:
         a.device.interface = "ga";
         a.device.path = socket();
         a.device.mac = mac_of_a;
+        a.device.queues = queues;
         b.device.kind = "af_packet";
         b.device.interface = "vb";
         ASSERT_TRUE(shell_->apply({1, "", {a, b}}).ok());
@@ -299,7 +300,7 @@ TEST_F(PortTraffic, VhostUserFollowsTheQueuesOfItsGuest) {
             return shell_->ports().find("a")->queues == wanted;
         })) << shell_->ports().find("a")->queues;
     };
-    auto guest = start_guest("queues");
+    auto guest = start_guest("queues=2");
     expect_queues(2);
     expect_tcp_both_ways();
     EXPECT_EQ(shell_->ports().find("a")->queues, 2u);
@@ -315,9 +316,25 @@ TEST_F(PortTraffic, VhostUserFollowsTheQueuesOfItsGuest) {
     expect_tcp_both_ways();
     EXPECT_EQ(shell_->ports().find("a")->queues, 1u);
     guest.reset();
-    guest = start_guest("queues");
+    guest = start_guest("queues=2");
     expect_queues(2);
     expect_tcp_both_ways();
+}
+
+// A guest may have more queues than workers are to have one. What it sends by them is heard.
+TEST_F(PortTraffic, VhostUserHearsAllQueuesOfItsGuest) {
+    start("vhost_user", 1);
+    auto guest = start_guest("queues=2");
+    expect_tcp_both_ways();
+    EXPECT_EQ(shell_->ports().find("a")->queues, 1u);
+    guest.reset();
+    guest = start_guest("queues=5");
+    expect_tcp_both_ways();
+    shell_.reset();
+    memory_.restart();
+    start("vhost_user");
+    expect_tcp_both_ways();
+    EXPECT_EQ(shell_->ports().find("a")->queues, 2u) << "as many as workers";
 }
 
 TEST_F(PortTraffic, VhostUserSeesItsGuestGoAndCome) {

@@ -305,7 +305,8 @@ void Worker::transmit(std::uint32_t port, Packet** packets, std::uint32_t count)
 }
 
 void Worker::send(PortView& view, Packet** packets, std::uint32_t count) {
-    if (!view.device || view.sender != index_) return drop(ShellDrop::not_realised, packets, count);
+    if (!view.device) return drop(ShellDrop::not_realised, packets, count);
+    if (view.sender != index_) return push(view.sender, packets, count);  // no longer by us
     const std::uint32_t taken = view.device->transmit(index_, packets, count);
     if (taken < count) drop(ShellDrop::tx_full, packets + taken, count - taken);
 }

@@ -77,9 +77,13 @@ class Benchmark:
         return self.records or max(LEAST_RECORDS, int(self.flows * RECORDS_EACH))
 
     def settings(self, page: str, **more: object) -> str:
-        """The generator's words (bench/gen/settings.hpp)."""
+        """The generator's words (bench/gen/settings.hpp). Parts share what may be under way."""
+        words = {"page": page, **self.traffic, **more}
+        for name in ("flight", "window"):
+            if name in words:
+                words[name] = int(words[name]) // int(words.get("parts", 1))
         return " ".join(f"{key}={int(value) if isinstance(value, bool) else value}"
-                        for key, value in {"page": page, **self.traffic, **more}.items())
+                        for key, value in words.items())
 
 
 LENGTHS = (0, 1, 2, 4, 8)
@@ -129,7 +133,7 @@ IP4 = (
 ONLY_IP4 = (
     Benchmark("workers_2", "est_100k with two workers, on both CPUs; weir-2-handing: on ports with "
               "one queue", {"work": "tcp", "flows": 100_000, "flight": 256, "window": 256},
-              ("weir", "weir-2", "weir-2-handing"),
+              ("weir", "weir-2", "weir-2-handing", "testpmd-io"),
               (Bar("one worker", "weir", 1.85, plain_only=True, of="weir-2"),), rules=10_000),
     Benchmark("latency", "delay at half of what OVS ct takes, 1000 connections",
               {"work": "tcp", "flows": 1000}, ("weir", "ovs", "testpmd-io"),

@@ -9,7 +9,7 @@ namespace weir::parse {
 
 // Reads the headers of a guest's frame and sends it to the worker that owns its flow.
 //
-// Both directions of a flow have one owner: the symmetric hash of the inner tuple. Fragments gather
+// Both directions of a flow have one owner: by the inner tuple (net/rss.hpp). Fragments gather
 // first at the worker their addresses hash to (stage fragments).
 struct Parse {
     static constexpr std::string_view name = "parse";

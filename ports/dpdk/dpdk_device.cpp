@@ -42,7 +42,7 @@ std::pair<std::string, std::string> driver_of(const DeviceSpec& spec) {
                 spec.devargs.substr(std::min(name + 1, spec.devargs.size()))};
     }
     const std::string number = std::to_string(serial.fetch_add(1));
-    const std::string queues = ",queues=" + std::to_string(wanted_queues(spec));
+    const std::string queues = ",queues=" + std::to_string(opened_queues(spec));
     if (spec.kind == "virtio_user")
         return {"net_virtio_user" + number, "path=" + spec.path + ",server=1" + queues +
                                                 (spec.mac.empty() ? "" : ",mac=" + spec.mac)};
@@ -63,13 +63,16 @@ public:
     DeviceState state() override;
     std::uint32_t mtu() const override { return mtu_; }
     std::string_view kind() const override { return spec_.kind; }
-    std::uint32_t queues() const override { return guest_ ? guest_->count() : queue_count_; }
+    std::uint32_t queues() const override {
+        return guest_ ? std::min(guest_->count(), wanted_) : queue_count_;
+    }
     dataplane::PortStats stats() const override;
 
 private:
-    // A pair of queues; what the one worker that uses it writes.
+    // What the one worker writes that has this pair of queues as its first.
     struct alignas(64) Queue {
         dataplane::PortTallies tallies;
+        std::uint32_t turn = 0;  // which of its pairs is asked next, where it has more than one
     };
 
     Status configure();
@@ -79,6 +82,7 @@ private:
         return static_cast<std::uint16_t>(
             dataplane::queue_of(worker, spec_.polling_worker, spec_.workers));
     }
+    std::uint16_t next_of(std::uint16_t first);
     std::uint32_t keep_frames(PortTallies& tallies, Packet** packets, std::uint32_t count);
     static void refuse(PortTallies& tallies, Packet& p, PortDrop why);
     bool fit_to_send(PortTallies& tallies, Packet& p);
@@ -88,6 +92,7 @@ private:
     const std::string driver_;
     const std::uint16_t port_;
     std::uint16_t queue_count_ = 1;
+    const std::uint32_t wanted_ = wanted_queues(spec_);  // workers that are to have a queue
     std::array<Queue, limits::max_workers> queues_;
     std::optional<GuestQueues> guest_;  // vhost_user
     std::uint32_t mtu_ = 0;
@@ -106,7 +111,10 @@ Status DpdkDevice::start(MbufPool& pool) {
     if (Status configured = configure(); !configured) return configured;
     if (Status queues = start_queues(pool); !queues) return queues;
     if (spec_.kind == "dpdk") settle_mtu();
-    if (spec_.kind == "vhost_user") guest_.emplace(port_);
+    if (spec_.kind == "vhost_user") {
+        guest_.emplace(port_);
+        if (Status listening = guest_->start(spec_); !listening) return listening;
+    }
     if (int e = rte_eth_dev_start(port_); e < 0) return device_error(spec_, "cannot be started", e);
     // What is for whom is the engine's to say. Not every driver filters at all.
     if (spec_.kind == "dpdk") rte_eth_promiscuous_enable(port_);
@@ -125,8 +133,9 @@ Status DpdkDevice::configure() {
     if (leaves_checksums_) conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
     if (int e = rte_eth_dev_configure(port_, queue_count_, queue_count_, &conf); e < 0)
         return device_error(spec_, "cannot be configured", e);
-    if (conf.rxmode.mq_mode != RTE_ETH_MQ_RX_RSS) return {};
-    return fill_rss_table(port_, spec_, queue_count_, info, conf);
+    if (conf.rxmode.mq_mode == RTE_ETH_MQ_RX_RSS)
+        fill_rss_table(port_, spec_, queue_count_, info, conf);
+    return {};
 }
 
 Status DpdkDevice::start_queues(MbufPool& pool) {
@@ -159,7 +168,8 @@ std::uint32_t DpdkDevice::receive(std::uint32_t worker, Packet** out, std::uint3
     const auto want = static_cast<std::uint16_t>(std::min<std::size_t>(max, limits::max_burst));
     const std::uint16_t queue = number_of(worker);
     PortTallies& tallies = queues_[queue].tallies;
-    const std::uint16_t got = rte_eth_rx_burst(port_, queue, burst, want);
+    const std::uint16_t from = guest_ ? next_of(queue) : queue;
+    const std::uint16_t got = rte_eth_rx_burst(port_, from, burst, want);
     std::uint32_t made = 0;
     std::uint64_t bytes = 0;
     bool all_fit = true;
@@ -184,6 +194,17 @@ std::uint32_t DpdkDevice::receive(std::uint32_t worker, Packet** out, std::uint3
     tallies.rx_packets.add(made);
     tallies.rx_bytes.add(bytes);
     return made;
+}
+
+// A guest may send by more pairs than workers have one: each of these has the ones behind its own
+// as well, as many further on each time as there are such workers.
+std::uint16_t DpdkDevice::next_of(std::uint16_t first) {
+    const std::uint32_t end = std::min<std::uint32_t>(guest_->end(), queue_count_);
+    const std::uint32_t users = queues();
+    if (end <= users) [[likely]]
+        return first;
+    const std::uint32_t pairs = (end - first + users - 1) / users;
+    return static_cast<std::uint16_t>(first + users * (queues_[first].turn++ % pairs));
 }
 
 // One at a time: frames stay, in order, what is too short or too long goes.

@@ -5,8 +5,10 @@
 #include <rte_eth_vhost.h>
 
 #include <algorithm>
+#include <thread>
 #include <vector>
 
+#include "base/log.hpp"
 #include "net/rss.hpp"
 
 namespace weir::ports {
@@ -19,9 +21,13 @@ std::uint32_t wanted_queues(const DeviceSpec& spec) {
                      std::uint32_t{limits::max_workers}});
 }
 
+std::uint32_t opened_queues(const DeviceSpec& spec) {
+    return spec.kind == "vhost_user" ? std::uint32_t{limits::max_workers} : wanted_queues(spec);
+}
+
 std::uint16_t possible_queues(const DeviceSpec& spec, const rte_eth_dev_info& info) {
     const auto most = std::min<std::uint32_t>(info.max_rx_queues, info.max_tx_queues);
-    return static_cast<std::uint16_t>(std::clamp(wanted_queues(spec), 1u, std::max(most, 1u)));
+    return static_cast<std::uint16_t>(std::clamp(opened_queues(spec), 1u, std::max(most, 1u)));
 }
 
 void ask_for_rss(const rte_eth_dev_info& info, RssKey& key, rte_eth_conf& conf) {
@@ -35,16 +41,16 @@ void ask_for_rss(const rte_eth_dev_info& info, RssKey& key, rte_eth_conf& conf) 
                                  info.flow_type_rss_offloads & flows};
 }
 
-Status fill_rss_table(std::uint16_t port, const DeviceSpec& spec, std::uint16_t queues,
-                      const rte_eth_dev_info& info, rte_eth_conf& conf) {
-    const auto refused = [&](int e, const char* what) {
-        return Error{Errc::io, spec.text(), {}, std::string(what) + ": " + rte_strerror(-e)};
+void fill_rss_table(std::uint16_t port, const DeviceSpec& spec, std::uint16_t queues,
+                    const rte_eth_dev_info& info, rte_eth_conf& conf) {
+    const auto note = [&](int e, const char* what) {
+        if (e < 0 && e != -ENOTSUP)
+            log::warn("port.rss",
+                      {{"device", spec.text()}, {"what", what}, {"why", rte_strerror(-e)}});
     };
     // Some drivers take the key when they are configured, some only now.
-    if (int e = rte_eth_dev_rss_hash_update(port, &conf.rx_adv_conf.rss_conf);
-        e < 0 && e != -ENOTSUP)
-        return refused(e, "takes no key to spread flows by");
-    if (info.reta_size == 0) return {};
+    note(rte_eth_dev_rss_hash_update(port, &conf.rx_adv_conf.rss_conf), "key");
+    if (info.reta_size == 0) return;
     std::vector<rte_eth_rss_reta_entry64> rows((info.reta_size + RTE_ETH_RETA_GROUP_SIZE - 1u) /
                                                RTE_ETH_RETA_GROUP_SIZE);
     for (std::uint32_t i = 0; i < info.reta_size; ++i) {
@@ -55,18 +61,22 @@ Status fill_rss_table(std::uint16_t port, const DeviceSpec& spec, std::uint16_t 
         row.mask |= std::uint64_t{1} << i % RTE_ETH_RETA_GROUP_SIZE;
         row.reta[i % RTE_ETH_RETA_GROUP_SIZE] = static_cast<std::uint16_t>(queue);
     }
-    if (int e = rte_eth_dev_rss_reta_update(port, rows.data(), info.reta_size);
-        e < 0 && e != -ENOTSUP)
-        return refused(e, "takes no table of queues");
-    return {};
-}
-
-GuestQueues::GuestQueues(std::uint16_t port) : port_(port) {
-    rte_eth_dev_callback_register(port, RTE_ETH_EVENT_INTR_LSC, link_changed, this);
+    note(rte_eth_dev_rss_reta_update(port, rows.data(), info.reta_size), "table");
 }
 
 GuestQueues::~GuestQueues() {
-    rte_eth_dev_callback_unregister(port_, RTE_ETH_EVENT_INTR_LSC, link_changed, this);
+    if (!started_) return;
+    // It may be running just now, on a thread of DPDK.
+    while (rte_eth_dev_callback_unregister(port_, RTE_ETH_EVENT_INTR_LSC, link_changed, this) ==
+           -EAGAIN)
+        std::this_thread::yield();
+}
+
+Status GuestQueues::start(const DeviceSpec& spec) {
+    if (rte_eth_dev_callback_register(port_, RTE_ETH_EVENT_INTR_LSC, link_changed, this) != 0)
+        return Error{Errc::io, spec.text(), {}, "does not tell when its guest leaves"};
+    started_ = true;
+    return {};
 }
 
 int GuestQueues::link_changed(std::uint16_t port, rte_eth_event_type, void* self, void*) {
@@ -76,24 +86,34 @@ int GuestQueues::link_changed(std::uint16_t port, rte_eth_event_type, void* self
     return 0;
 }
 
-// The driver forgets what a guest used when it leaves, and says nothing of it.
+// The driver forgets what a guest used when it leaves, and says nothing of it: all it says
+// afterwards is of the next one.
 void GuestQueues::look(bool link_up) {
+    std::vector<rte_eth_vhost_queue_event> events;
+    rte_eth_vhost_queue_event event{};
+    while (link_up && rte_eth_vhost_get_queue_event(port_, &event) == 0) events.push_back(event);
     const std::uint32_t downs = downs_.load(std::memory_order_acquire);
     if (!link_up || downs != seen_downs_) pairs_ = {};
     seen_downs_ = downs;
-    rte_eth_vhost_queue_event event{};
-    while (link_up && rte_eth_vhost_get_queue_event(port_, &event) == 0) {
-        if (event.queue_id >= pairs_.size()) continue;
-        Pair& pair = pairs_[event.queue_id];
-        (event.rx ? pair.from_guest : pair.to_guest) = event.enable;
+    for (const rte_eth_vhost_queue_event& one : events) {
+        if (one.queue_id >= pairs_.size()) continue;
+        Pair& pair = pairs_[one.queue_id];
+        (one.rx ? pair.from_guest : pair.to_guest) = one.enable;
     }
+    add_up();
 }
 
-std::uint32_t GuestQueues::count() const {
-    const auto end = std::find_if(pairs_.begin(), pairs_.end(), [](const Pair& pair) {
+void GuestQueues::add_up() {
+    const auto gap = std::find_if(pairs_.begin(), pairs_.end(), [](const Pair& pair) {
         return !pair.to_guest || !pair.from_guest;
     });
-    return std::max(static_cast<std::uint32_t>(end - pairs_.begin()), 1u);
+    const auto last = std::find_if(pairs_.rbegin(), pairs_.rend(),
+                                   [](const Pair& pair) { return pair.from_guest; });
+    const auto at_least_one = [](auto n) {
+        return std::max(static_cast<std::uint32_t>(n), std::uint32_t{1});
+    };
+    count_.store(at_least_one(gap - pairs_.begin()), std::memory_order_relaxed);
+    end_.store(at_least_one(pairs_.rend() - last), std::memory_order_relaxed);
 }
 
 }  // namespace weir::ports

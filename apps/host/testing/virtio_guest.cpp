@@ -1,14 +1,15 @@
 // The guest's end of a vhost-user port, without a virtual machine: DPDK's virtio-user on one side,
 // a TAP for the kernel of a network namespace on the other.
 //
-//   virtio-guest SOCKET TAP MAC [partial | queues]
+//   virtio-guest SOCKET TAP MAC [partial | queues=N]
 //
 // It listens on SOCKET, so it outlives the host. `partial`: it leaves TCP checksums to the device,
-// as guests do. `queues`: it has two queues each way, and sends a burst by the one, the next burst
-// by the other.
+// as guests do. `queues`: it has so many each way, and sends a burst by one, the next burst by the
+// next one.
 #include <time.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string_view>
 
 #include "net/checksum.hpp"
@@ -69,7 +70,7 @@ std::uint32_t move(End from, End to, weir::dataplane::PacketPool& pool, bool par
 
 int main(int argc, char** argv) {
     if (argc < 4)
-        return fail({weir::Errc::invalid, "usage", "", "SOCKET TAP MAC [partial | queues]"});
+        return fail({weir::Errc::invalid, "usage", "", "SOCKET TAP MAC [partial | queues=N]"});
     weir::ports::EalOptions eal;
     eal.name = "virtio-guest";
     eal.memory_mb = 64;
@@ -85,7 +86,10 @@ int main(int argc, char** argv) {
     spec.kind = "virtio_user";
     spec.path = argv[1];
     const std::string_view how = argc > 4 ? argv[4] : "";
-    spec.queues = spec.workers = how == "queues" ? 2 : 1;
+    constexpr std::string_view queues = "queues=";
+    spec.queues = spec.workers =
+        how.starts_with(queues) ? static_cast<std::uint32_t>(std::atoi(argv[4] + queues.size()))
+                                : 1;
     auto wire = weir::ports::open_dpdk_device(spec, **pool);
     if (!wire) return fail(wire.error());
     std::printf("ready\n");
