@@ -11,6 +11,7 @@ using dataplane::PortEntry;
 
 void First::begin(const Plane::Tables& tables) {
     tables_ = &tables;
+    rules_.begin(tables, emit_.ticket);
     opened_before_ = opened_;
     for (std::uint32_t i = 0; i < asked_; ++i) learn(questions_[i]);
     asked_ = 0;
@@ -98,17 +99,6 @@ bool First::is_elsewhere(const Packet& packet) const {
            flow::AliasHomes::nowhere;
 }
 
-// The rule that allows the flow; null: it is not that simple.
-const firewall::CompiledRule* First::rule_of(const Packet& packet) const {
-    using firewall::Firewall;
-    const std::uint32_t port = packet.port.index;
-    const net::Tuple& tuple = packet.frame.tuple;
-    if (!chain::Insert::passes(Plane::Worker::table<chain::Insert>(*tables_), port, tuple,
-                               packet.outgoing))
-        return nullptr;
-    return Firewall::allows(Plane::Worker::table<Firewall>(*tables_), port, tuple, packet.outgoing);
-}
-
 void First::set_program(const PortEntry& port, flow::Hot& hot) const {
     hot.epoch = port.epoch;
     hot.engine = emit_.engine;
@@ -163,7 +153,8 @@ bool First::open(const Packet& packet) {
     const net::QuickFrame& frame = packet.frame;
     flow::TcpSegment segment;
     if (!begins_flow(packet, &segment) || !is_plain(packet) || is_elsewhere(packet)) return false;
-    const firewall::CompiledRule* rule = has_room(port) ? rule_of(packet) : nullptr;
+    const firewall::CompiledRule* rule =
+        has_room(port) ? rules_.find(port.index, frame.tuple, packet.outgoing) : nullptr;
     if (!rule) return false;
     flow::InsertOutcome outcome;
     flow::FlowPair* pair = emit_.flows->try_insert({port.scope, port.vni, &frame.tuple, frame.hash},

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "features/all.hpp"
+#include "features/known_rules.hpp"
 #include "flow/table.hpp"
 #include "flow/tcp.hpp"
 #include "net/quick.hpp"
@@ -92,16 +93,16 @@ private:
     bool is_elsewhere(const Packet& packet) const;
     bool has_just_begun(const Packet& packet) const;
     bool has_room(const dataplane::PortEntry& port) const;
-    const firewall::CompiledRule* rule_of(const Packet& packet) const;
 
     dataplane::Emit& emit_;
     Plane::Worker& pipeline_;
     const Plane::Tables* tables_ = nullptr;
+    KnownRules rules_;
     std::array<Row, 2048> rows_{};
     std::uint32_t turn_ = 0;  // which of a full row goes next
     std::array<Question, 8> questions_;
     std::uint32_t asked_ = 0;
-    std::uint32_t program_ = 0;  // the one that was asked for last
+    std::uint32_t program_ = 0;                     // the one that was asked for last
     std::uint64_t opened_ = 0, opened_before_ = 0;  // by now; when the burst began
 };
 

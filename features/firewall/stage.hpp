@@ -48,6 +48,10 @@ struct Firewall {
     // it allows the flow and wants no line in the log; then what is remembered and counted.
     static const CompiledRule* allows(const Tables&, std::uint32_t port,
                                       const net::Tuple& initiator, bool outgoing);
+    // The bits of a tuple that this depends on, besides its IP version.
+    static net::Tuple asked(const Tables& tables, std::uint32_t port) {
+        return port < tables.ports.size() ? tables.ports[port].index->asked() : net::Tuple{};
+    }
     // … and whether a flow of the port is allowed and no rule has changed since.
     static bool still_allows(const Tables&, std::uint32_t port, const flow::FlowPair&);
     static void allow(const Tables&, State&, const CompiledRule&, std::uint32_t port,

@@ -129,6 +129,11 @@ struct Insert {
     // and no rule says it; then what is remembered and counted of a packet of `bytes`.
     static bool passes(const Tables&, std::uint32_t port, const net::Tuple& initiator,
                        bool outgoing);
+    // Whether that is so in any case, and the bits of a tuple that the rules depend on else.
+    static bool is_exempt(const net::Tuple& initiator) { return chain::is_exempt(initiator); }
+    static net::Tuple asked(const Tables& tables, std::uint32_t port) {
+        return tables.rules.asked(port);
+    }
     // … and for a flow without services whose decision stands.
     static bool still_passes(const Tables&, std::uint32_t port, const flow::FlowPair&);
     static void pass_on(State&, std::uint32_t port, bool outgoing, std::uint32_t bytes);
