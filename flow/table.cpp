@@ -107,24 +107,27 @@ FlowPair* Table::at_handle(std::uint32_t handle) {
 
 // Eviction lists.
 
-inline void Table::link_kind(FlowPair& pair, Kind kind) {
+// `seen`: seen_mark() of the record.
+inline void Table::link_kind(FlowPair& pair, Kind kind, std::uint16_t seen) {
+    const std::uint32_t slot_index = slot(pair);
     pair.hot[0].kind = pair.hot[1].kind = kind;
-    pair.queued = seen_mark(pair);
+    pair.queued = seen;
     ++header_->stats.records[nth(kind)];
-    Slab& slab = slabs_[slot(pair) / slab_records];
+    Slab& slab = slabs_[slot_index / slab_records];
     if (kind == Kind::established) {
         ++slab.established;
         return;  // in no list: it is never evicted
     }
-    if (kind == Kind::other) ++slab.other;
+    slab.other += kind == Kind::other;
     Scope& scope = scopes_[pair.key.scope];
-    if (kind == Kind::half_open) ++scope.half_open;
-    std::uint32_t& youngest = scope.youngest[queue_of(kind)];
-    pair.kind_previous = youngest;
+    scope.half_open += kind == Kind::half_open;
+    const std::size_t queue = queue_of(kind);
+    const std::uint32_t before = scope.youngest[queue];
+    scope.youngest[queue] = slot_index;
+    pair.kind_previous = before;
     pair.kind_next = no_index;
-    if (youngest != no_index) records_[youngest].kind_next = slot(pair);
-    else scope.oldest[queue_of(kind)] = slot(pair);
-    youngest = slot(pair);
+    if (before != no_index) records_[before].kind_next = slot_index;
+    else scope.oldest[queue] = slot_index;
 }
 
 inline void Table::unlink_kind(FlowPair& pair) {
@@ -135,18 +138,19 @@ inline void Table::unlink_kind(FlowPair& pair) {
         --slab.established;
         return;
     }
-    if (kind == Kind::other) --slab.other;
+    slab.other -= kind == Kind::other;
     Scope& scope = scopes_[pair.key.scope];
-    if (kind == Kind::half_open) --scope.half_open;
-    if (pair.kind_previous != no_index) records_[pair.kind_previous].kind_next = pair.kind_next;
-    else scope.oldest[queue_of(kind)] = pair.kind_next;
-    if (pair.kind_next != no_index) records_[pair.kind_next].kind_previous = pair.kind_previous;
-    else scope.youngest[queue_of(kind)] = pair.kind_previous;
+    scope.half_open -= kind == Kind::half_open;
+    const std::uint32_t previous = pair.kind_previous, next = pair.kind_next;
     pair.kind_next = pair.kind_previous = no_index;
+    if (previous != no_index) records_[previous].kind_next = next;
+    else scope.oldest[queue_of(kind)] = next;
+    if (next != no_index) records_[next].kind_previous = previous;
+    else scope.youngest[queue_of(kind)] = previous;
 }
 
 void Table::kind_push(FlowPair& pair, Kind kind) {
-    link_kind(pair, kind);
+    link_kind(pair, kind, seen_mark(pair));
 }
 void Table::kind_remove(FlowPair& pair) {
     unlink_kind(pair);
@@ -165,55 +169,9 @@ FlowPair* Table::insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns
     return pair;
 }
 
-FlowPair* Table::try_insert(const Query& query, std::uint64_t now_ns, const Timeouts& timeouts,
-                            InsertOutcome& outcome) {
-    if (scope(query.scope) == nullptr) {
-        outcome = InsertOutcome::no_scope;
-        return nullptr;
-    }
-    const Place where = place_of(header_->seed, query.scope, query.vni, query.hash);
-    const bool upward = net::runs_upward(*query.tuple);
-    const std::uint32_t seat = index_.seat(where);
-    if (seat == Index::unclear) [[unlikely]] {
-        if (const Hit hit = look(query, where, upward)) {
-            mark(hit);
-            outcome = InsertOutcome::existing;
-            return hit.pair;
-        }
-        if (!index_.has_room(where)) {
-            outcome = InsertOutcome::crowded;
-            return nullptr;
-        }
-    }
-    return insert_new(query, where, seat, upward, now_ns, timeouts, outcome);
-}
-
-FlowPair* Table::insert_new(const Query& query, Place where, std::uint32_t seat, bool upward,
-                            std::uint64_t now_ns, const Timeouts& timeouts,
-                            InsertOutcome& outcome) {
-    outcome = InsertOutcome::inserted;
-    FlowPair* pair = first_free(query.scope);
-    if (pair == nullptr) [[unlikely]] {
-        pair = take_record(query.scope, outcome);
-        seat = Index::unclear;  // what was evicted may have stood in the same bucket
-    }
-    if (pair == nullptr) {
-        outcome = InsertOutcome::full;
-        return nullptr;
-    }
-    if (header_->live == 0) wheel_.set_time(now_ns);  // the wheel is empty
-    write_record(*pair, query, now_ns, timeouts);
-    link_record(*pair);
-    const std::uint32_t ref = slot(*pair) | (upward ? upward_bit : 0);
-    if (seat != Index::unclear) index_.put(where, seat, ref);
-    else WEIR_CHECK(index_.insert(where, ref), "there was room");
-    ++header_->stats.inserted;
-    return pair;
-}
-
 // In place, field by field: what is put together elsewhere and copied waits for its own stores.
-void Table::write_record(FlowPair& pair, const Query& query, std::uint64_t now_ns,
-                         const Timeouts& timeouts) {
+inline void Table::write_record(FlowPair& pair, const Query& query, std::uint64_t now_ns,
+                                const Timeouts& timeouts) {
     static constexpr FlowPair fresh;
     constexpr std::size_t cold = offsetof(FlowPair, created_ns);
     const auto nonce = static_cast<std::uint8_t>(pair.nonce + 1);
@@ -246,16 +204,69 @@ void Table::write_record(FlowPair& pair, const Query& query, std::uint64_t now_n
     ordered();
 }
 
-void Table::link_record(FlowPair& pair) {
+inline void Table::link_record(FlowPair& pair, Kind kind, std::uint64_t seen_ns) {
     const std::uint32_t slot_index = slot(pair);
     const std::uint32_t at = slot_index / slab_records;
     Slab& slab = slabs_[at];
-    slab.free &= ~(std::uint64_t{1} << slot_index % slab_records);
-    if (slab.free == 0) open_unlink(at);
+    const std::uint64_t free = slab.free & ~(std::uint64_t{1} << slot_index % slab_records);
+    slab.free = free;
+    if (free == 0) open_unlink(at);
     ++scopes_[pair.key.scope].records;
     ++header_->live;
-    link_kind(pair, kind_of(pair));
-    wheel_.arm(slot_index, newest(pair) + std::uint64_t{pair.hot[0].idle_ms} * 1'000'000);
+    const std::uint64_t idle_ns = std::uint64_t{pair.hot[0].idle_ms} * 1'000'000;
+    link_kind(pair, kind, seen_mark(seen_ns));
+    wheel_.arm(slot_index, seen_ns + idle_ns);
+}
+
+void Table::link_record(FlowPair& pair) {
+    link_record(pair, kind_of(pair), newest(pair));
+}
+
+inline FlowPair* Table::insert_new(const Query& query, Place where, std::uint32_t seat, bool upward,
+                                   std::uint64_t now_ns, const Timeouts& timeouts,
+                                   InsertOutcome& outcome) {
+    outcome = InsertOutcome::inserted;
+    FlowPair* pair = first_free(query.scope);
+    if (pair == nullptr) [[unlikely]] {
+        pair = take_record(query.scope, outcome);
+        seat = Index::unclear;  // what was evicted may have stood in the same bucket
+    }
+    if (pair == nullptr) {
+        outcome = InsertOutcome::full;
+        return nullptr;
+    }
+    if (header_->live == 0) wheel_.set_time(now_ns);  // the wheel is empty
+    write_record(*pair, query, now_ns, timeouts);
+    const bool tcp = query.tuple->proto == net::proto_tcp;
+    link_record(*pair, tcp ? Kind::half_open : Kind::other, now_ns);
+    const std::uint32_t ref = slot(*pair) | (upward ? upward_bit : 0);
+    if (seat != Index::unclear) index_.put(where, seat, ref);
+    else WEIR_CHECK(index_.insert(where, ref), "there was room");
+    ++header_->stats.inserted;
+    return pair;
+}
+
+FlowPair* Table::try_insert(const Query& query, std::uint64_t now_ns, const Timeouts& timeouts,
+                            InsertOutcome& outcome) {
+    if (scope(query.scope) == nullptr) {
+        outcome = InsertOutcome::no_scope;
+        return nullptr;
+    }
+    const Place where = place_of(header_->seed, query.scope, query.vni, query.hash);
+    const bool upward = net::runs_upward(*query.tuple);
+    const std::uint32_t seat = index_.seat(where);
+    if (seat == Index::unclear) [[unlikely]] {
+        if (const Hit hit = look(query, where, upward)) {
+            mark(hit);
+            outcome = InsertOutcome::existing;
+            return hit.pair;
+        }
+        if (!index_.has_room(where)) {
+            outcome = InsertOutcome::crowded;
+            return nullptr;
+        }
+    }
+    return insert_new(query, where, seat, upward, now_ns, timeouts, outcome);
 }
 
 void Table::erase(FlowPair& pair) {
@@ -321,6 +332,7 @@ std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
         index_.fetch(place(pair.key, pair.hash()));
     };
     wheel_.advance(now_ns, budget, fetch, [&](std::uint32_t slot_index) {
+        if (!wheel_.due_before(slot_index, now_ns)) return wheel_.arm_again(slot_index);
         FlowPair& pair = records_[slot_index];
         cut(pair);
         const std::uint64_t expires_ns =

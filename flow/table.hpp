@@ -333,8 +333,10 @@ private:
     void give_back_slab(std::uint32_t slab);
     void write_record(FlowPair& pair, const Query& query, std::uint64_t now_ns,
                       const Timeouts& timeouts);
-    void link_record(FlowPair& pair);  // but for the index
-    void link_kind(FlowPair& pair, Kind kind);
+    // Into everything but the index.
+    void link_record(FlowPair& pair);
+    void link_record(FlowPair& pair, Kind kind, std::uint64_t seen_ns);
+    void link_kind(FlowPair& pair, Kind kind, std::uint16_t seen);
     void unlink_kind(FlowPair& pair);
     void forget_further(FlowPair& pair);
     void remove(FlowPair& pair, Removal why);

@@ -31,6 +31,12 @@ public:
 
     void arm(std::uint32_t slot, std::uint64_t expires_ns);  // the record must not be armed
     void disarm(std::uint32_t slot);                         // the record must be armed
+    // For the time it was armed for last, which is to come.
+    void arm_again(std::uint32_t slot) {
+        const auto tick = static_cast<std::uint32_t>(state_->tick);
+        const std::uint32_t ticks = records_[slot].expires_tick - tick;
+        arm(slot, (state_->tick + ticks) << WheelState::tick_shift);
+    }
     bool armed(std::uint32_t slot) const { return records_[slot].timer_armed != 0; }
     // Whether the record is looked at by `expires_ns` as it is armed now.
     bool due_before(std::uint32_t slot, std::uint64_t expires_ns) const {
