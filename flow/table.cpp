@@ -314,14 +314,16 @@ void Table::forget_further(FlowPair& pair) {
 void Table::reclassify(FlowPair& pair, std::uint32_t idle_ms) {
     pair.hot[0].idle_ms = pair.hot[1].idle_ms = idle_ms;
     const Kind kind = kind_of(pair);
+    const std::uint64_t seen_ns = newest(pair);
     if (pair.hot[0].kind != kind) {
-        kind_remove(pair);
-        kind_push(pair, kind);
+        unlink_kind(pair);
+        link_kind(pair, kind, seen_mark(seen_ns));
     }
-    const std::uint64_t expires_ns = newest(pair) + std::uint64_t{idle_ms} * 1'000'000;
-    if (wheel_.due_before(slot(pair), expires_ns)) return;  // it looks earlier and arms anew
-    wheel_.disarm(slot(pair));
-    wheel_.arm(slot(pair), expires_ns);
+    const std::uint32_t slot_index = slot(pair);
+    const std::uint64_t expires_ns = seen_ns + std::uint64_t{idle_ms} * 1'000'000;
+    if (wheel_.due_before(slot_index, expires_ns)) return;  // it looks earlier and arms anew
+    wheel_.disarm(slot_index);
+    wheel_.arm(slot_index, expires_ns);
 }
 
 std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
