@@ -26,7 +26,8 @@ using Frame = engine::MemoryShell::Frame;
 constexpr std::uint32_t burst = 32, connections = 256;
 // New connections: their idle time is 60 s, so that some three thousand of them live at a time.
 constexpr std::uint64_t first_step_ns = 625'000'000;
-constexpr std::uint32_t first_warm_up = 128;  // bursts
+constexpr std::uint32_t first_warm_up = 128;         // bursts
+constexpr std::uint64_t whole_step_ns = 52'000'000;  // ended ones live for 5 s
 constexpr std::uint32_t underlay = 0, g1 = 1, g2 = 2, g3 = 3, n1 = 4;
 
 constexpr const char* intent = R"(
@@ -80,6 +81,7 @@ struct Path {
     std::uint32_t out;       // where its packets leave
     std::uint16_t service = 80;
     std::uint8_t first = 0;  // not 0: every packet opens a connection of this protocol
+    bool whole = false;      // every connection has its eight packets, and that is counted
 };
 constexpr Path paths[] = {{"plain", g1, g2, g2},
                           {"routed", g1, g3, g3},
@@ -87,7 +89,8 @@ constexpr Path paths[] = {{"plain", g1, g2, g2},
                           {"geneve_in", underlay, g1, g1},
                           {"chained", g1, g2, n1, 8080},
                           {"first_udp", g1, g2, g2, 80, net::proto_udp},
-                          {"first_tcp", g1, g2, g2, 80, net::proto_tcp}};
+                          {"first_tcp", g1, g2, g2, 80, net::proto_tcp},
+                          {"short_tcp", g1, g2, g2, 80, net::proto_tcp, true}};
 
 struct End {
     std::uint32_t port;
@@ -140,6 +143,7 @@ public:
     }
 
     void measure(std::uint32_t bursts) {
+        if (path_.whole) return measure_whole(bursts);
         if (path_.first != 0) return measure_first(bursts);
         std::vector<Frame> data;
         for (std::uint32_t i = 0; i < connections; ++i) {
@@ -174,6 +178,37 @@ private:
         }
         WEIR_CHECK(sent_ - before == std::uint64_t{first_warm_up + bursts} * burst,
                    "every packet gets there");
+    }
+
+    // A burst of connections from handshake to last ACK; those that ended age out meanwhile.
+    void measure_whole(std::uint32_t bursts) {
+        struct Step {
+            bool back;
+            std::uint8_t flags;
+            std::uint32_t sequence, acknowledgement;
+        };
+        constexpr std::uint8_t ack = net::tcp_ack, fin = net::tcp_fin | net::tcp_ack;
+        constexpr Step steps[] = {
+            {false, net::tcp_syn, 1000, 0}, {true, net::tcp_syn | net::tcp_ack, 5000, 1001},
+            {false, ack, 1001, 5001},       {false, ack, 1001, 5001},
+            {true, ack, 5001, 1001},        {false, fin, 1001, 5001},
+            {true, fin, 5001, 1002},        {false, ack, 1002, 5002}};
+        std::uint16_t port = 1024;
+        std::uint64_t passed = 0;
+        for (std::uint32_t i = 0; i < first_warm_up + bursts; ++i) {
+            now_ns_ += whole_step_ns;
+            for (const Step& step : steps) {
+                std::vector<Frame> frames;
+                for (std::uint32_t k = 0; k < burst; ++k)
+                    frames.push_back(frame(step.back, static_cast<std::uint16_t>(port + k),
+                                           step.flags, step.sequence, step.acknowledgement));
+                run(frames, step.back ? path_.to : path_.from);
+                passed += step.back ? 0 : burst;
+            }
+            port = static_cast<std::uint16_t>(port + burst);
+            engine_->tick(0, now_ns_);
+        }
+        WEIR_CHECK(sent_ == passed, "every packet gets there");
     }
 
     Frame frame(bool back, std::uint16_t port, std::uint8_t flags, std::uint32_t sequence,

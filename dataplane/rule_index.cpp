@@ -163,6 +163,16 @@ std::uint32_t RuleIndex::find(const net::Tuple& tuple, bool outgoing) const {
     return search.best;
 }
 
+net::Tuple RuleIndex::asked() const {
+    net::Tuple mask;
+    if (dimension_[source].used) mask.src.bytes.fill(0xff);
+    if (dimension_[destination].used) mask.dst.bytes.fill(0xff);
+    if (dimension_[service].used) mask.dst_port = 0xffff;
+    if (dimension_[source_port].used) mask.src_port = 0xffff;
+    if (dimension_[service].used || dimension_[source_port].used) mask.proto = 0xff;
+    return mask;
+}
+
 std::size_t RuleDimension::bytes() const {
     return limits.bytes() + limits6.bytes() + class_of.capacity() * sizeof class_of[0] +
            class_of6.capacity() * sizeof class_of6[0] + classes.capacity() * sizeof classes[0] +

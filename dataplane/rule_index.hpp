@@ -61,6 +61,9 @@ public:
     // The place in `matches` of the first that means the flow, or `none`.
     std::uint32_t find(const net::Tuple& tuple, bool outgoing) const;
 
+    // A mask: the bits of a tuple that answers depend on, besides its IP version and direction.
+    net::Tuple asked() const;
+
     std::size_t bytes() const;  // of memory, all in
 
 private:

@@ -39,17 +39,6 @@ bool is_unicast(const std::uint8_t* frame) {
     return ((frame[0] | frame[6]) & 1) == 0;
 }
 
-// A segment that does more than to go on, or that does not belong there. Out of line: others stay
-// in registers.
-[[gnu::noinline]] bool track(flow::FlowPair& pair, std::uint8_t direction,
-                             const std::uint8_t* header, std::uint32_t bytes) {
-    flow::TcpSegment segment;
-    if (!flow::read_tcp(header, bytes, segment)) return false;
-    // Track asks whether it may be the first of another connection (DP-11).
-    const bool begins = direction == 1 && (segment.flags & net::tcp_syn) != 0;
-    return !(begins && pair.hot[0].packets == 0) && flow::track(pair, direction, segment).pass();
-}
-
 inline bool is_tcp(const QuickFrame& frame) {
     return frame.tuple.proto == net::proto_tcp;
 }
@@ -240,7 +229,7 @@ void Express::reach_guests() {
         Lane& lane = *reaching_[i];
         lane.hit = hits[i];
         if (!slow_reaching_.has(lane.frame) && reach_guest(lane)) {
-            if (lane.sender && lane.hit) fuse(lane);
+            if (is_worth_fusing(lane)) fuse(lane);
             continue;
         }
         slow_reaching_.add(lane.frame);
@@ -302,7 +291,8 @@ inline Express::Followed Express::follow(const Lane& lane) {
     const std::uint32_t bytes = q.l3_end - q.l4;
     if (flow::follow_established(pair, lane.hit.direction, header, bytes))
         return Followed::as_it_was;
-    return track(pair, lane.hit.direction, header, bytes) ? Followed::moved : Followed::no;
+    return flow::track_packet(pair, lane.hit.direction, header, bytes) ? Followed::moved
+                                                                       : Followed::no;
 }
 
 // The flow takes the packet: it is followed and counted, or has its record made.

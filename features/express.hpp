@@ -178,6 +178,12 @@ private:
                                   const dataplane::PortEntry& from, Crossing& room);
     bool reach_guest(Lane& lane);
     void reach_guest_by_stages(Lane& lane);
+    // Short conversations are over before it pays.
+    static constexpr std::uint64_t worth_fusing = 8;
+    static bool is_worth_fusing(const Lane& lane) {
+        return lane.sender && lane.hit &&
+               lane.sender->hot[0].packets + lane.sender->hot[1].packets >= worth_fusing;
+    }
     void fuse(const Lane& lane);
     const dataplane::ActionProgram* lead_on(flow::FlowPair& pair, std::uint8_t direction,
                                             const dataplane::PortEntry& from, std::uint32_t reach);

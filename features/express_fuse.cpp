@@ -14,9 +14,6 @@ using dataplane::ActionProgram;
 using dataplane::Egress;
 using dataplane::PortEntry;
 
-// Short conversations are over before it pays.
-constexpr std::uint64_t worth_fusing = 8;
-
 std::uint32_t idle_digest(const PortEntry& port) {
     dataplane::Digest digest;
     for (const std::uint32_t idle_ms :
@@ -78,7 +75,6 @@ void Express::fuse(const Lane& lane) {
     const flow::Hot& out = sender.hot[direction];
     const flow::Hot& in = sender.hot[back];
     const bool tcp = lane.frame.tuple.proto == net::proto_tcp;
-    if (out.packets + in.packets < worth_fusing) return;
     const PortEntry* from = guest_at(lane.packet->source_port);
     if (!from || !flow::Table::may_fuse(sender, receiver) ||
         sender.initiator_outside == receiver.initiator_outside ||

@@ -11,6 +11,7 @@ using dataplane::PortEntry;
 
 void First::begin(const Plane::Tables& tables) {
     tables_ = &tables;
+    rules_.begin(tables, emit_.ticket);
     opened_before_ = opened_;
     for (std::uint32_t i = 0; i < asked_; ++i) learn(questions_[i]);
     asked_ = 0;
@@ -31,21 +32,16 @@ const First::Place* First::find(const PortEntry& port, std::uint64_t mac, const 
     return nullptr;
 }
 
-// A program that leads past no service, under the port's present epoch.
-const ActionProgram* First::whole(std::uint32_t number, const PortEntry& port) const {
-    const ActionProgram* program = emit_.program(number);
-    const bool fits =
-        program && program->act_before == 0 && program->behind_is(port.epoch, emit_.engine);
-    return fits ? program : nullptr;
-}
-
-const ActionProgram* First::way_out(const PortEntry& port, std::uint64_t to_mac,
-                                    const net::QuickFrame& frame) {
+const ActionProgram* First::find_way_out(const PortEntry& port, std::uint64_t to_mac,
+                                         const net::QuickFrame& frame) {
     for (const net::Ip& address : {net::Ip{}, frame.tuple.dst}) {
         const Place* place = find(port, to_mac, address);
         if (!place) continue;
         program_ = place->program;
-        if (const ActionProgram* program = whole(place->program, port)) return program;
+        const ActionProgram* program = whole(place->program, port);
+        if (!program) continue;
+        if (!program->routed) last_[to_mac == own_guest] = *place;
+        return program;
     }
     if (asked_ < questions_.size())
         questions_[asked_++] = {to_mac, frame.tuple, frame.hash, port.index};
@@ -96,17 +92,6 @@ bool First::is_elsewhere(const Packet& packet) const {
     using tracking::Track;
     return Track::home_elsewhere(pipeline_.state<Track>(), packet.port, packet.frame.hash, emit_) !=
            flow::AliasHomes::nowhere;
-}
-
-// The rule that allows the flow; null: it is not that simple.
-const firewall::CompiledRule* First::rule_of(const Packet& packet) const {
-    using firewall::Firewall;
-    const std::uint32_t port = packet.port.index;
-    const net::Tuple& tuple = packet.frame.tuple;
-    if (!chain::Insert::passes(Plane::Worker::table<chain::Insert>(*tables_), port, tuple,
-                               packet.outgoing))
-        return nullptr;
-    return Firewall::allows(Plane::Worker::table<Firewall>(*tables_), port, tuple, packet.outgoing);
 }
 
 void First::set_program(const PortEntry& port, flow::Hot& hot) const {
@@ -163,8 +148,9 @@ bool First::open(const Packet& packet) {
     const net::QuickFrame& frame = packet.frame;
     flow::TcpSegment segment;
     if (!begins_flow(packet, &segment) || !is_plain(packet) || is_elsewhere(packet)) return false;
-    const firewall::CompiledRule* rule = has_room(port) ? rule_of(packet) : nullptr;
-    if (!rule) return false;
+    if (!has_room(port)) return false;
+    const KnownRules::Answer& rules = rules_.find(port.index, frame.tuple, packet.outgoing);
+    if (!rules.allows()) return false;
     flow::InsertOutcome outcome;
     flow::FlowPair* pair = emit_.flows->try_insert({port.scope, port.vni, &frame.tuple, frame.hash},
                                                    emit_.now_ns, port.timeouts, outcome);
@@ -175,10 +161,8 @@ bool First::open(const Packet& packet) {
             port.flow_limits, emit_.workers, emit_.now_ns);
     const bool tcp = frame.tuple.proto == net::proto_tcp;
     if (tcp) flow::track(*pair, 0, segment);
-    Firewall::allow(Plane::Worker::table<Firewall>(*tables_), pipeline_.state<Firewall>(), *rule,
-                    port.index, *pair);
-    Insert::pass(Plane::Worker::table<Insert>(*tables_), pipeline_.state<Insert>(), port.index,
-                 packet.bytes, *pair, *emit_.flows);
+    Firewall::allow(pipeline_.state<Firewall>(), rules.firewall, *pair);
+    Insert::pass(rules.chains, packet.bytes, *pair, *emit_.flows);
     flow::Hot& hot = pair->hot[0];
     hot.packets = 1;
     hot.bytes = packet.bytes;

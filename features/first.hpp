@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "features/all.hpp"
+#include "features/known_rules.hpp"
 #include "flow/table.hpp"
 #include "flow/tcp.hpp"
 #include "net/quick.hpp"
@@ -19,7 +20,8 @@ namespace weir::features {
 // gets its program the same way.
 class First {
 public:
-    First(dataplane::Emit& emit, Plane::Worker& pipeline) : emit_(emit), pipeline_(pipeline) {}
+    First(dataplane::Emit& emit, Plane::Worker& pipeline)
+        : emit_(emit), pipeline_(pipeline), rules_(pipeline) {}
 
     // A burst begins. Learns the ways that packets of the last one had to take to the stages.
     void begin(const Plane::Tables& tables);
@@ -27,7 +29,14 @@ public:
     // What is done with packets from the guest of `port` to whom the frame is addressed; null: the
     // stages must look.
     const dataplane::ActionProgram* way_out(const dataplane::PortEntry& port, std::uint64_t to_mac,
-                                            const net::QuickFrame& frame);
+                                            const net::QuickFrame& frame) {
+        const Place& last = last_[to_mac == own_guest];
+        if (last.mac == to_mac && last.scope == port.scope && last.epoch == port.epoch) [[likely]] {
+            program_ = last.program;
+            if (const auto* program = whole(program_, port)) return program;
+        }
+        return find_way_out(port, to_mac, frame);
+    }
     // … with packets to the guest of `port`.
     const dataplane::ActionProgram* way_in(const dataplane::PortEntry& port,
                                            const net::QuickFrame& frame) {
@@ -84,24 +93,34 @@ private:
     Row& row_of(std::uint32_t scope, std::uint64_t mac, const net::Ip& address);
     const Place* find(const dataplane::PortEntry& port, std::uint64_t mac, const net::Ip& address);
     void learn(const Question& question);
+    const dataplane::ActionProgram* find_way_out(const dataplane::PortEntry& port,
+                                                 std::uint64_t to_mac,
+                                                 const net::QuickFrame& frame);
+    // A program that leads past no service, under the port's present epoch.
     const dataplane::ActionProgram* whole(std::uint32_t number,
-                                          const dataplane::PortEntry& port) const;
+                                          const dataplane::PortEntry& port) const {
+        const dataplane::ActionProgram* program = emit_.program(number);
+        const bool fits =
+            program && program->act_before == 0 && program->behind_is(port.epoch, emit_.engine);
+        return fits ? program : nullptr;
+    }
     void set_program(const dataplane::PortEntry& port, flow::Hot& hot) const;
     bool is_plain(const Packet& packet) const;
     static bool begins_flow(const Packet& packet, flow::TcpSegment* segment = nullptr);
     bool is_elsewhere(const Packet& packet) const;
     bool has_just_begun(const Packet& packet) const;
     bool has_room(const dataplane::PortEntry& port) const;
-    const firewall::CompiledRule* rule_of(const Packet& packet) const;
 
     dataplane::Emit& emit_;
     Plane::Worker& pipeline_;
     const Plane::Tables* tables_ = nullptr;
+    KnownRules rules_;
     std::array<Row, 2048> rows_{};
-    std::uint32_t turn_ = 0;  // which of a full row goes next
+    std::array<Place, 2> last_{};  // that was found, of packets from guests and to them; not routed
+    std::uint32_t turn_ = 0;       // which of a full row goes next
     std::array<Question, 8> questions_;
     std::uint32_t asked_ = 0;
-    std::uint32_t program_ = 0;  // the one that was asked for last
+    std::uint32_t program_ = 0;                     // the one that was asked for last
     std::uint64_t opened_ = 0, opened_before_ = 0;  // by now; when the burst began
 };
 

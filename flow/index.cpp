@@ -54,7 +54,7 @@ bool Index::insert(Place place, std::uint32_t ref) {
     return true;
 }
 
-bool Index::erase(Place place, std::uint32_t ref) {
+bool Index::erase_in_row(Place place, std::uint32_t ref) {
     Bucket* found = nullptr;
     std::uint32_t at = 0;
     Bucket* before_last = nullptr;

@@ -65,12 +65,13 @@ public:
     std::uint32_t first(const Bucket* bucket, std::uint16_t tag) const {
 #if defined(__SSE2__)
         // Two bits for each of the first eight entries: buckets are seldom fuller.
-        const int hits = _mm_movemask_epi8(_mm_cmpeq_epi16(
-            _mm_load_si128(reinterpret_cast<const __m128i*>(bucket)),
-            _mm_set1_epi16(static_cast<short>(tag))));
+        const int hits = _mm_movemask_epi8(
+            _mm_cmpeq_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(bucket)),
+                            _mm_set1_epi16(static_cast<short>(tag))));
         if (hits != 0) [[likely]]
-            return bucket->ref[static_cast<unsigned>(std::countr_zero(
-                       static_cast<std::uint32_t>(hits))) / 2];
+            return bucket
+                ->ref[static_cast<unsigned>(std::countr_zero(static_cast<std::uint32_t>(hits))) /
+                      2];
 #endif
         return first_of_row(bucket, tag);
     }
@@ -94,7 +95,25 @@ public:
     // False when the row is full, or nothing is left to make it longer; then nothing is inserted.
     bool has_room(Place place) const;
     bool insert(Place place, std::uint32_t ref);
-    bool erase(Place place, std::uint32_t ref);
+    bool erase(Place place, std::uint32_t ref) {
+        Bucket& bucket = main_bucket(place);
+        return bucket.next == 0 ? erase_in(bucket, place, ref) : erase_in_row(place, ref);
+    }
+
+    // The three above in two steps, for nearly all keys: where in its bucket a new one goes.
+    // `unclear`: there are more buckets, no room, or an entry with the tag; ask the above.
+    static constexpr std::uint32_t unclear = Bucket::entries;
+    std::uint32_t seat(Place place) const {
+        const Bucket& bucket = main_bucket(place);
+        const bool clear = bucket.next == 0 && hits_in(bucket, place.tag) == 0;
+        return clear ? count_of(bucket) : unclear;
+    }
+    // Nothing has been inserted or erased since seat().
+    void put(Place place, std::uint32_t seat, std::uint32_t ref) {
+        Bucket& bucket = main_bucket(place);
+        bucket.tag[seat] = place.tag;
+        bucket.ref[seat] = ref;
+    }
 
     // Entries, counted one by one (tests).
     std::uint64_t count() const;
@@ -123,6 +142,21 @@ private:
         return static_cast<std::uint32_t>(
             std::countr_zero(hits_in(bucket, 0) | 1u << Bucket::entries));
     }
+    // The only bucket of a row: its last entry fills the hole.
+    static bool erase_in(Bucket& bucket, Place place, std::uint32_t ref) {
+        for (std::uint32_t hits = hits_in(bucket, place.tag); hits != 0; hits &= hits - 1) {
+            const auto at = static_cast<std::uint32_t>(std::countr_zero(hits));
+            if (bucket.ref[at] != ref) continue;
+            const std::uint32_t tail = count_of(bucket) - 1;
+            bucket.tag[at] = bucket.tag[tail];
+            bucket.ref[at] = bucket.ref[tail];
+            bucket.tag[tail] = 0;
+            bucket.ref[tail] = 0;
+            return true;
+        }
+        return false;
+    }
+    bool erase_in_row(Place place, std::uint32_t ref);
     std::uint32_t first_of_row(const Bucket* bucket, std::uint16_t tag) const;
     Bucket& main_bucket(Place place) const {
         return buckets_[std::uint64_t{place.bucket_hash} * main_ >> 32];

@@ -210,9 +210,11 @@ void store_decision(Decision& at, const Decision& value) {
 }
 
 // Changes when a record is seen again (but for one time in 65536).
-inline std::uint16_t seen_mark(const FlowPair& pair) {
-    const std::uint64_t ns = std::max(pair.hot[0].last_seen_ns, pair.hot[1].last_seen_ns);
+inline std::uint16_t seen_mark(std::uint64_t ns) {
     return static_cast<std::uint16_t>(ns ^ ns >> 16 ^ ns >> 32);
+}
+inline std::uint16_t seen_mark(const FlowPair& pair) {
+    return seen_mark(std::max(pair.hot[0].last_seen_ns, pair.hot[1].last_seen_ns));
 }
 
 // The eviction class of a record, from what the record says about itself.

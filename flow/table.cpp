@@ -105,6 +105,57 @@ FlowPair* Table::at_handle(std::uint32_t handle) {
     return pair;
 }
 
+// Eviction lists.
+
+// `seen`: seen_mark() of the record.
+inline void Table::link_kind(FlowPair& pair, Kind kind, std::uint16_t seen) {
+    const std::uint32_t slot_index = slot(pair);
+    pair.hot[0].kind = pair.hot[1].kind = kind;
+    pair.queued = seen;
+    ++header_->stats.records[nth(kind)];
+    Slab& slab = slabs_[slot_index / slab_records];
+    if (kind == Kind::established) {
+        ++slab.established;
+        return;  // in no list: it is never evicted
+    }
+    slab.other += kind == Kind::other;
+    Scope& scope = scopes_[pair.key.scope];
+    scope.half_open += kind == Kind::half_open;
+    const std::size_t queue = queue_of(kind);
+    const std::uint32_t before = scope.youngest[queue];
+    scope.youngest[queue] = slot_index;
+    pair.kind_previous = before;
+    pair.kind_next = no_index;
+    if (before != no_index) records_[before].kind_next = slot_index;
+    else scope.oldest[queue] = slot_index;
+}
+
+inline void Table::unlink_kind(FlowPair& pair) {
+    const Kind kind = pair.hot[0].kind;
+    --header_->stats.records[nth(kind)];
+    Slab& slab = slabs_[slot(pair) / slab_records];
+    if (kind == Kind::established) {
+        --slab.established;
+        return;
+    }
+    slab.other -= kind == Kind::other;
+    Scope& scope = scopes_[pair.key.scope];
+    scope.half_open -= kind == Kind::half_open;
+    const std::uint32_t previous = pair.kind_previous, next = pair.kind_next;
+    pair.kind_next = pair.kind_previous = no_index;
+    if (previous != no_index) records_[previous].kind_next = next;
+    else scope.oldest[queue_of(kind)] = next;
+    if (next != no_index) records_[next].kind_previous = previous;
+    else scope.youngest[queue_of(kind)] = previous;
+}
+
+void Table::kind_push(FlowPair& pair, Kind kind) {
+    link_kind(pair, kind, seen_mark(pair));
+}
+void Table::kind_remove(FlowPair& pair) {
+    unlink_kind(pair);
+}
+
 // Insertion and removal.
 
 FlowPair* Table::insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns,
@@ -118,47 +169,18 @@ FlowPair* Table::insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns
     return pair;
 }
 
-FlowPair* Table::try_insert(const Query& query, std::uint64_t now_ns, const Timeouts& timeouts,
-                            InsertOutcome& outcome) {
-    if (scope(query.scope) == nullptr) {
-        outcome = InsertOutcome::no_scope;
-        return nullptr;
-    }
-    const Place where = place_of(header_->seed, query.scope, query.vni, query.hash);
-    const bool upward = net::runs_upward(*query.tuple);
-    if (const Hit hit = look(query, where, upward)) {
-        mark(hit);
-        outcome = InsertOutcome::existing;
-        return hit.pair;
-    }
-    if (!index_.has_room(where)) {
-        outcome = InsertOutcome::crowded;
-        return nullptr;
-    }
-    outcome = InsertOutcome::inserted;
-    FlowPair* pair = take_record(query.scope, outcome);
-    if (pair == nullptr) {
-        outcome = InsertOutcome::full;
-        return nullptr;
-    }
-    if (wheel_.empty()) wheel_.set_time(now_ns);
-    write_record(*pair, query, now_ns, timeouts);
-    link_record(*pair, where, upward ? upward_bit : 0);
-    ++header_->stats.inserted;
-    return pair;
-}
-
 // In place, field by field: what is put together elsewhere and copied waits for its own stores.
-void Table::write_record(FlowPair& pair, const Query& query, std::uint64_t now_ns,
-                         const Timeouts& timeouts) {
+inline void Table::write_record(FlowPair& pair, const Query& query, std::uint64_t now_ns,
+                                const Timeouts& timeouts) {
     static constexpr FlowPair fresh;
     constexpr std::size_t cold = offsetof(FlowPair, created_ns);
     const auto nonce = static_cast<std::uint8_t>(pair.nonce + 1);
     pair.live = record_writing;
     ordered();
+    const std::uint16_t burst = header_->burst;
     for (Hot& hot : pair.hot) {
         hot = fresh.hot[0];
-        hot.burst = header_->burst;
+        hot.burst = burst;
     }
     pair.hot[0].of_pair = query.hash != 0 ? query.hash : 1;
     pair.hot[0].last_seen_ns = now_ns;
@@ -182,17 +204,69 @@ void Table::write_record(FlowPair& pair, const Query& query, std::uint64_t now_n
     ordered();
 }
 
-void Table::link_record(FlowPair& pair, Place where, std::uint32_t bits) {
+inline void Table::link_record(FlowPair& pair, Kind kind, std::uint64_t seen_ns) {
     const std::uint32_t slot_index = slot(pair);
-    const std::uint32_t slab = slot_index / slab_records;
-    slabs_[slab].free &= ~(std::uint64_t{1} << slot_index % slab_records);
-    if (slabs_[slab].free == 0) open_unlink(slab);
+    const std::uint32_t at = slot_index / slab_records;
+    Slab& slab = slabs_[at];
+    const std::uint64_t free = slab.free & ~(std::uint64_t{1} << slot_index % slab_records);
+    slab.free = free;
+    if (free == 0) open_unlink(at);
     ++scopes_[pair.key.scope].records;
     ++header_->live;
-    kind_push(pair, kind_of(pair));
-    wheel_.arm(slot_index, newest(pair) + std::uint64_t{pair.hot[0].idle_ms} * 1'000'000);
-    const bool indexed = index_.insert(where, slot_index | bits);
-    WEIR_CHECK(indexed, "the caller looked for room");
+    const std::uint64_t idle_ns = std::uint64_t{pair.hot[0].idle_ms} * 1'000'000;
+    link_kind(pair, kind, seen_mark(seen_ns));
+    wheel_.arm(slot_index, seen_ns + idle_ns);
+}
+
+void Table::link_record(FlowPair& pair) {
+    link_record(pair, kind_of(pair), newest(pair));
+}
+
+inline FlowPair* Table::insert_new(const Query& query, Place where, std::uint32_t seat, bool upward,
+                                   std::uint64_t now_ns, const Timeouts& timeouts,
+                                   InsertOutcome& outcome) {
+    outcome = InsertOutcome::inserted;
+    FlowPair* pair = first_free(query.scope);
+    if (pair == nullptr) [[unlikely]] {
+        pair = take_record(query.scope, outcome);
+        seat = Index::unclear;  // what was evicted may have stood in the same bucket
+    }
+    if (pair == nullptr) {
+        outcome = InsertOutcome::full;
+        return nullptr;
+    }
+    if (header_->live == 0) wheel_.set_time(now_ns);  // the wheel is empty
+    write_record(*pair, query, now_ns, timeouts);
+    const bool tcp = query.tuple->proto == net::proto_tcp;
+    link_record(*pair, tcp ? Kind::half_open : Kind::other, now_ns);
+    const std::uint32_t ref = slot(*pair) | (upward ? upward_bit : 0);
+    if (seat != Index::unclear) index_.put(where, seat, ref);
+    else WEIR_CHECK(index_.insert(where, ref), "there was room");
+    ++header_->stats.inserted;
+    return pair;
+}
+
+FlowPair* Table::try_insert(const Query& query, std::uint64_t now_ns, const Timeouts& timeouts,
+                            InsertOutcome& outcome) {
+    if (scope(query.scope) == nullptr) {
+        outcome = InsertOutcome::no_scope;
+        return nullptr;
+    }
+    const Place where = place_of(header_->seed, query.scope, query.vni, query.hash);
+    const bool upward = net::runs_upward(*query.tuple);
+    const std::uint32_t seat = index_.seat(where);
+    if (seat == Index::unclear) [[unlikely]] {
+        if (const Hit hit = look(query, where, upward)) {
+            mark(hit);
+            outcome = InsertOutcome::existing;
+            return hit.pair;
+        }
+        if (!index_.has_room(where)) {
+            outcome = InsertOutcome::crowded;
+            return nullptr;
+        }
+    }
+    return insert_new(query, where, seat, upward, now_ns, timeouts, outcome);
 }
 
 void Table::erase(FlowPair& pair) {
@@ -210,6 +284,22 @@ void Table::remove(FlowPair& pair, Removal why) {
     const bool indexed =
         index_.erase(place(pair.key, pair.hash()), ref_of(slot_index, pair.key.tuple));
     WEIR_CHECK(indexed, "a live record is in the index");
+    if ((pair.aliases & pair.extension & pair.insertion) != no_index) forget_further(pair);
+    unlink_kind(pair);
+    if (wheel_.armed(slot_index)) wheel_.disarm(slot_index);
+    pair.hot[0].of_pair = 0;
+
+    const std::uint32_t at = slot_index / slab_records;
+    Slab& slab = slabs_[at];
+    if (slab.free == 0) open_link(at);
+    slab.free |= std::uint64_t{1} << slot_index % slab_records;
+    --scopes_[pair.key.scope].records;
+    --header_->live;
+    if (slab.free == whole_slab_free) give_back_slab(at);
+}
+
+// Further keys, TLVs that this build does not know, a decision of the service plane.
+void Table::forget_further(FlowPair& pair) {
     while (pair.aliases != no_index) {
         const std::uint32_t alias = pair.aliases;
         pair.aliases = aliases_[alias].next;
@@ -217,17 +307,6 @@ void Table::remove(FlowPair& pair, Removal why) {
     }
     free_extension(pair);
     free_insertion(pair);
-    kind_remove(pair);
-    if (wheel_.armed(slot_index)) wheel_.disarm(slot_index);
-    pair.hot[0].of_pair = 0;
-
-    const std::uint32_t slab = slot_index / slab_records;
-    const std::uint64_t bit = std::uint64_t{1} << slot_index % slab_records;
-    if (slabs_[slab].free == 0) open_link(slab);
-    slabs_[slab].free |= bit;
-    --scopes_[pair.key.scope].records;
-    --header_->live;
-    if (slabs_[slab].free == whole_slab_free) give_back_slab(slab);
 }
 
 // Time.
@@ -235,23 +314,27 @@ void Table::remove(FlowPair& pair, Removal why) {
 void Table::reclassify(FlowPair& pair, std::uint32_t idle_ms) {
     pair.hot[0].idle_ms = pair.hot[1].idle_ms = idle_ms;
     const Kind kind = kind_of(pair);
+    const std::uint64_t seen_ns = newest(pair);
     if (pair.hot[0].kind != kind) {
-        kind_remove(pair);
-        kind_push(pair, kind);
+        unlink_kind(pair);
+        link_kind(pair, kind, seen_mark(seen_ns));
     }
-    const std::uint64_t expires_ns = newest(pair) + std::uint64_t{idle_ms} * 1'000'000;
-    if (wheel_.due_before(slot(pair), expires_ns)) return;  // it looks earlier and arms anew
-    wheel_.disarm(slot(pair));
-    wheel_.arm(slot(pair), expires_ns);
+    const std::uint32_t slot_index = slot(pair);
+    const std::uint64_t expires_ns = seen_ns + std::uint64_t{idle_ms} * 1'000'000;
+    if (wheel_.due_before(slot_index, expires_ns)) return;  // it looks earlier and arms anew
+    wheel_.disarm(slot_index);
+    wheel_.arm(slot_index, expires_ns);
 }
 
 std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
     std::size_t expired = 0;
     const auto fetch = [&](std::uint32_t slot_index) {
+        if (!wheel_.due_before(slot_index, now_ns)) return;  // it is only armed anew
         const FlowPair& pair = records_[slot_index];
         index_.fetch(place(pair.key, pair.hash()));
     };
     wheel_.advance(now_ns, budget, fetch, [&](std::uint32_t slot_index) {
+        if (!wheel_.due_before(slot_index, now_ns)) return wheel_.arm_again(slot_index);
         FlowPair& pair = records_[slot_index];
         cut(pair);
         const std::uint64_t expires_ns =
@@ -265,44 +348,6 @@ std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
         remove(pair, Removal::expired);
     });
     return expired;
-}
-
-void Table::kind_push(FlowPair& pair, Kind kind) {
-    pair.hot[0].kind = pair.hot[1].kind = kind;
-    pair.queued = seen_mark(pair);
-    ++header_->stats.records[nth(kind)];
-    Slab& slab = slabs_[slot(pair) / slab_records];
-    if (kind == Kind::established) {
-        ++slab.established;
-        return;  // in no list: it is never evicted
-    }
-    if (kind == Kind::other) ++slab.other;
-    Scope& scope = scopes_[pair.key.scope];
-    if (kind == Kind::half_open) ++scope.half_open;
-    std::uint32_t& youngest = scope.youngest[queue_of(kind)];
-    pair.kind_previous = youngest;
-    pair.kind_next = no_index;
-    if (youngest != no_index) records_[youngest].kind_next = slot(pair);
-    else scope.oldest[queue_of(kind)] = slot(pair);
-    youngest = slot(pair);
-}
-
-void Table::kind_remove(FlowPair& pair) {
-    const Kind kind = pair.hot[0].kind;
-    --header_->stats.records[nth(kind)];
-    Slab& slab = slabs_[slot(pair) / slab_records];
-    if (kind == Kind::established) {
-        --slab.established;
-        return;
-    }
-    if (kind == Kind::other) --slab.other;
-    Scope& scope = scopes_[pair.key.scope];
-    if (kind == Kind::half_open) --scope.half_open;
-    if (pair.kind_previous != no_index) records_[pair.kind_previous].kind_next = pair.kind_next;
-    else scope.oldest[queue_of(kind)] = pair.kind_next;
-    if (pair.kind_next != no_index) records_[pair.kind_next].kind_previous = pair.kind_previous;
-    else scope.youngest[queue_of(kind)] = pair.kind_previous;
-    pair.kind_next = pair.kind_previous = no_index;
 }
 
 }  // namespace weir::flow

@@ -226,7 +226,12 @@ public:
     Result<std::uint32_t> open_scope(std::string_view name, std::uint32_t wanted = no_index);
     std::uint32_t find_scope(std::string_view name) const;  // no_index: none
     void close_scope(std::uint32_t scope);                  // with all its records
-    const Scope* scope(std::uint32_t scope) const;          // null: not open
+    const Scope* scope(std::uint32_t index) const {         // null: not open
+        if (index >= geometry().scopes) return nullptr;
+        std::atomic_ref<ScopeState> state(scopes_[index].state);
+        const bool open = state.load(std::memory_order_acquire) == ScopeState::open;
+        return open ? &scopes_[index] : nullptr;
+    }
     std::uint32_t owner(std::uint32_t scope) const;
     void set_owner(std::uint32_t scope, std::uint32_t engine);  // constant time
     // Every live record of a scope; `visit(FlowPair&)` may erase the record it is given.
@@ -307,7 +312,24 @@ private:
     void take_truth(FlowPair& pair, const FlowPair* other);
 
     FlowPair* take_record(std::uint32_t scope, InsertOutcome& outcome);
-    FlowPair* first_free(std::uint32_t scope);
+    FlowPair* insert_new(const Query& query, Place where, std::uint32_t seat, bool upward,
+                         std::uint64_t now_ns, const Timeouts& timeouts, InsertOutcome& outcome);
+    FlowPair* first_free(std::uint32_t scope) {
+        const std::uint32_t slab = scopes_[scope].open_slabs;
+        if (slab == no_index) return nullptr;
+        const std::uint64_t free = slabs_[slab].free;
+        const auto first = static_cast<std::uint32_t>(std::countr_zero(free));
+        fetch_free(slab, free, first);
+        return &records_[slab * slab_records + first];
+    }
+    // Fetches a record that will be taken a few inserts later, if they go on in this scope.
+    void fetch_free(std::uint32_t slab, std::uint64_t free, std::uint32_t first) const {
+        constexpr std::uint32_t later = 4;
+        const std::uint32_t at = first + later;
+        if (at < slab_records && (free >> at & 1) != 0) [[likely]]
+            prefetch(&records_[slab * slab_records + at], sizeof(FlowPair));
+        else fetch_free(slab, free);
+    }
     void fetch_free(std::uint32_t slab, std::uint64_t free) const;
     bool may_take_slab(const Scope& scope) const;
     void take_slab(std::uint32_t scope);
@@ -315,8 +337,12 @@ private:
     void give_back_slab(std::uint32_t slab);
     void write_record(FlowPair& pair, const Query& query, std::uint64_t now_ns,
                       const Timeouts& timeouts);
-    // `bits`: those of the reference beside the slot.
-    void link_record(FlowPair& pair, Place where, std::uint32_t bits);
+    // Into everything but the index.
+    void link_record(FlowPair& pair);
+    void link_record(FlowPair& pair, Kind kind, std::uint64_t seen_ns);
+    void link_kind(FlowPair& pair, Kind kind, std::uint16_t seen);
+    void unlink_kind(FlowPair& pair);
+    void forget_further(FlowPair& pair);
     void remove(FlowPair& pair, Removal why);
     void reclassify(FlowPair& pair, std::uint32_t idle_ms);
 

@@ -147,7 +147,9 @@ struct TableAdopter {
             hot.burst = 0;
             hot.idle_ms = idle_ms;
         }
-        table.link_record(pair, table.place(pair.key, pair.hash()), ref_of(0, pair.key.tuple));
+        table.link_record(pair);
+        table.index_.insert(table.place(pair.key, pair.hash()),
+                            ref_of(table.slot(pair), pair.key.tuple));
         ++report.adopted;
     }
 

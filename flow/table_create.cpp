@@ -221,12 +221,6 @@ void Table::close() {
 
 // Scopes.
 
-const Scope* Table::scope(std::uint32_t index) const {
-    if (index >= geometry().scopes) return nullptr;
-    std::atomic_ref<ScopeState> state(scopes_[index].state);
-    return state.load(std::memory_order_acquire) == ScopeState::open ? &scopes_[index] : nullptr;
-}
-
 std::uint32_t Table::find_scope(std::string_view name) const {
     const std::uint32_t hash = name_hash(name);
     for (std::uint32_t i = 0; i < geometry().scopes; ++i) {

@@ -23,15 +23,7 @@ constexpr std::uint32_t half_open_share = 8;
 
 }  // namespace
 
-FlowPair* Table::first_free(std::uint32_t scope_index) {
-    const std::uint32_t slab = scopes_[scope_index].open_slabs;
-    if (slab == no_index) return nullptr;
-    const std::uint64_t free = slabs_[slab].free;
-    fetch_free(slab, free);
-    return &records_[slab * slab_records + static_cast<std::uint32_t>(std::countr_zero(free))];
-}
-
-// Fetches the record that will be taken a few inserts later, if they go on in this scope.
+// Records that are free are not neighbours, or are in the next slab.
 void Table::fetch_free(std::uint32_t slab, std::uint64_t free) const {
     constexpr int later = 4;
     for (int i = 0; i < later; ++i) free &= free - 1;

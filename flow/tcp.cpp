@@ -6,6 +6,19 @@
 
 namespace weir::flow {
 
+TcpClass class_of_flags(std::uint8_t flags) {
+    const bool syn = flags & tcp_syn, ack = flags & tcp_ack, fin = flags & tcp_fin,
+               rst = flags & tcp_rst;
+    if (rst) return syn || fin ? TcpClass::invalid : TcpClass::rst;
+    if (syn) {
+        if (fin) return TcpClass::invalid;
+        return ack ? TcpClass::syn_ack : TcpClass::syn;
+    }
+    // Everything behind the first SYN acknowledges something (RFC 9293 §3.1).
+    if (!ack) return TcpClass::invalid;
+    return fin ? TcpClass::fin : TcpClass::ack;
+}
+
 namespace {
 
 constexpr std::uint8_t liberal_scale = 14;     // the largest of RFC 7323
@@ -105,7 +118,7 @@ void learn_sequence(Hot& own, const Hot& peer, const TcpSegment& segment) {
     }
 }
 
-void learn_window(Hot& own, Hot& peer, const TcpSegment& segment) {
+inline void learn_window(Hot& own, Hot& peer, const TcpSegment& segment) {
     if ((segment.flags & tcp_ack) == 0) return;
     const std::uint32_t number = segment.acknowledgement;
     // Nobody acknowledges what was not sent.
@@ -160,19 +173,38 @@ void learn(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment, Tc
     }
 }
 
+// The options of a SYN.
+void read_options(const std::uint8_t* header, std::uint32_t header_bytes, TcpSegment& out) {
+    for (std::uint32_t at = 20; at < header_bytes;) {
+        const std::uint8_t kind = header[at];
+        if (kind == 0) break;
+        if (kind == 1) {
+            ++at;
+            continue;
+        }
+        if (at + 1 >= header_bytes) break;
+        const std::uint8_t length = header[at + 1];
+        if (length < 2 || at + length > header_bytes) break;
+        if (kind == 3 && length == 3) out.window_scale = header[at + 2];
+        at += length;
+    }
+}
+
 }  // namespace
 
-TcpClass class_of_flags(std::uint8_t flags) {
-    const bool syn = flags & tcp_syn, ack = flags & tcp_ack, fin = flags & tcp_fin,
-               rst = flags & tcp_rst;
-    if (rst) return syn || fin ? TcpClass::invalid : TcpClass::rst;
-    if (syn) {
-        if (fin) return TcpClass::invalid;
-        return ack ? TcpClass::syn_ack : TcpClass::syn;
-    }
-    // Everything behind the first SYN acknowledges something (RFC 9293 §3.1).
-    if (!ack) return TcpClass::invalid;
-    return fin ? TcpClass::fin : TcpClass::ack;
+bool read_tcp(const std::uint8_t* header, std::uint32_t bytes, TcpSegment& out) {
+    if (bytes < 20) return false;
+    const std::uint32_t header_bytes = (header[12] >> 4) * 4u;
+    if (header_bytes < 20 || header_bytes > bytes) return false;
+    out = TcpSegment{};
+    out.sequence = net::load32(header + 4);
+    out.acknowledgement = net::load32(header + 8);
+    out.flags = header[13] & 0x3f;
+    out.window = net::load16(header + 14);
+    out.payload_bytes = bytes - header_bytes;
+    if ((out.flags & tcp_syn) != 0) [[unlikely]]
+        read_options(header, header_bytes, out);
+    return true;
 }
 
 TcpResult track(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment) {
@@ -185,6 +217,14 @@ TcpResult track(FlowPair& pair, std::uint8_t direction, const TcpSegment& segmen
         if (pair.tcp != step.next) pair.tcp = step.next;
     }
     return {pair.tcp, step.verdict, kind, step.listed};
+}
+
+bool track_packet(FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,
+                  std::uint32_t bytes) {
+    TcpSegment segment;
+    if (!read_tcp(header, bytes, segment)) return false;
+    const bool begins = direction == 1 && (segment.flags & tcp_syn) != 0;
+    return !(begins && pair.hot[0].packets == 0) && track(pair, direction, segment).pass();
 }
 
 TcpResult adopt_midflow(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment) {
@@ -202,33 +242,6 @@ TcpResult adopt_midflow(FlowPair& pair, std::uint8_t direction, const TcpSegment
     }
     pair.tcp = answer ? TcpState::syn_sent : TcpState::established;
     return track(pair, direction, segment);
-}
-
-bool read_tcp(const std::uint8_t* header, std::uint32_t bytes, TcpSegment& out) {
-    if (bytes < 20) return false;
-    const std::uint32_t header_bytes = (header[12] >> 4) * 4u;
-    if (header_bytes < 20 || header_bytes > bytes) return false;
-    out = TcpSegment{};
-    out.sequence = net::load32(header + 4);
-    out.acknowledgement = net::load32(header + 8);
-    out.flags = header[13] & 0x3f;
-    out.window = net::load16(header + 14);
-    out.payload_bytes = bytes - header_bytes;
-    if ((out.flags & tcp_syn) == 0) return true;
-    for (std::uint32_t at = 20; at < header_bytes;) {
-        const std::uint8_t kind = header[at];
-        if (kind == 0) break;
-        if (kind == 1) {
-            ++at;
-            continue;
-        }
-        if (at + 1 >= header_bytes) break;
-        const std::uint8_t length = header[at + 1];
-        if (length < 2 || at + length > header_bytes) break;
-        if (kind == 3 && length == 3) out.window_scale = header[at + 2];
-        at += length;
-    }
-    return true;
 }
 
 }  // namespace weir::flow

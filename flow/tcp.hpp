@@ -89,6 +89,11 @@ TcpClass class_of_flags(std::uint8_t flags);
 // passes. A record in state `none` takes only a SYN of direction 0; see adopt_midflow().
 TcpResult track(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment);
 
+// The same for a packet of a flow that has a record; false: it does not pass, or may be the first
+// of another connection (a SYN of the side that answers, of which nobody has seen a question).
+bool track_packet(FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,
+                  std::uint32_t bytes);
+
 // Makes a fresh record stand for a connection whose start nobody saw: established, and liberal
 // about sequence numbers until both sides have been seen.
 TcpResult adopt_midflow(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment);

@@ -31,6 +31,12 @@ public:
 
     void arm(std::uint32_t slot, std::uint64_t expires_ns);  // the record must not be armed
     void disarm(std::uint32_t slot);                         // the record must be armed
+    // For the time it was armed for last, which is to come.
+    void arm_again(std::uint32_t slot) {
+        const auto tick = static_cast<std::uint32_t>(state_->tick);
+        const std::uint32_t ticks = records_[slot].expires_tick - tick;
+        arm(slot, (state_->tick + ticks) << WheelState::tick_shift);
+    }
     bool armed(std::uint32_t slot) const { return records_[slot].timer_armed != 0; }
     // Whether the record is looked at by `expires_ns` as it is armed now.
     bool due_before(std::uint32_t slot, std::uint64_t expires_ns) const {
@@ -63,7 +69,7 @@ public:
                     if (calls == budget) return calls;
                     look_ahead(ahead, fetch);
                     const std::uint32_t record = head(at);
-                    disarm(record);
+                    disarm_first(at, record);
                     ++calls;
                     fire(record);
                 }
@@ -80,6 +86,17 @@ private:
     static unsigned slot_of(std::uint64_t tick, unsigned level) {
         return static_cast<unsigned>(tick >> (6 * level)) & (slots - 1);
     }
+    // disarm() of the first record of a list.
+    void disarm_first(unsigned at, std::uint32_t slot) {
+        FlowPair& pair = records_[slot];
+        const std::uint32_t next = pair.timer_next;
+        head(at) = next;
+        if (next != no_index) records_[next].timer_previous = no_index;
+        else state_->occupied[at / slots] &= ~(std::uint64_t{1} << (at % slots));
+        pair.timer_next = no_index;
+        pair.timer_armed = 0;
+    }
+    unsigned place_of(std::uint64_t expires_ns);
     std::uint32_t& head(unsigned at) { return state_->head[at / slots][at % slots]; }
 
     // How far the records of a list, and what they lead to, have been fetched before they fire.
@@ -117,6 +134,12 @@ private:
 
     WheelState* state_ = nullptr;
     FlowPair* records_ = nullptr;
+    // Where a record was armed last, for records that begin together.
+    struct Known {
+        std::uint64_t tick = ~std::uint64_t{0}, expires_tick = 0;
+        unsigned at = 0;
+    };
+    Known known_;
 };
 
 }  // namespace weir::flow

@@ -199,15 +199,6 @@ bool Firewall::still_allows(const Tables& tables, std::uint32_t port, const flow
            pair.firewall.revision == tables.ports[port].revision;
 }
 
-void Firewall::allow(const Tables& tables, State& state, const CompiledRule& rule,
-                     std::uint32_t port, flow::FlowPair& pair) {
-    ++state.decisions;
-    ++state.counts[rule.slot].hits;
-    pair.firewall.rule_id = rule.id;
-    pair.firewall.revision = tables.ports[port].revision;
-    pair.firewall.verdict = flow::Verdict::allow;
-}
-
 void Firewall::counters(const Tables& tables, const State& state, dataplane::CounterSink& sink) {
     sink.add("weir_firewall_decisions_total", {}, state.decisions);
     sink.add("weir_firewall_restamps_total", {}, state.restamps);

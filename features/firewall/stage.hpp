@@ -48,10 +48,28 @@ struct Firewall {
     // it allows the flow and wants no line in the log; then what is remembered and counted.
     static const CompiledRule* allows(const Tables&, std::uint32_t port,
                                       const net::Tuple& initiator, bool outgoing);
+    // The bits of a tuple that this depends on, besides its IP version.
+    static net::Tuple asked(const Tables& tables, std::uint32_t port) {
+        return port < tables.ports.size() ? tables.ports[port].index->asked() : net::Tuple{};
+    }
     // … and whether a flow of the port is allowed and no rule has changed since.
     static bool still_allows(const Tables&, std::uint32_t port, const flow::FlowPair&);
-    static void allow(const Tables&, State&, const CompiledRule&, std::uint32_t port,
-                      flow::FlowPair&);
+    // All that is remembered and counted; valid as long as the tables are.
+    struct Allowance {
+        Count* count = nullptr;  // null: none
+        std::uint32_t rule_id = 0, revision = 0;
+    };
+    static Allowance allowance(const Tables& tables, State& state, const CompiledRule& rule,
+                               std::uint32_t port) {
+        return {&state.counts[rule.slot], rule.id, tables.ports[port].revision};
+    }
+    static void allow(State& state, const Allowance& allowance, flow::FlowPair& pair) {
+        ++state.decisions;
+        ++allowance.count->hits;
+        pair.firewall.rule_id = allowance.rule_id;
+        pair.firewall.revision = allowance.revision;
+        pair.firewall.verdict = flow::Verdict::allow;
+    }
 };
 static_assert(dataplane::Stage<Firewall>);
 

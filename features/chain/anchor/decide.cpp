@@ -341,17 +341,6 @@ private:
 
 }  // namespace
 
-bool is_exempt(const net::Tuple& tuple) {
-    constexpr std::uint16_t first_nd = 133, last_nd = 137;
-    const auto dhcp = [](std::uint16_t port) {
-        return port == 67 || port == 68 || port == 546 || port == 547;
-    };
-    if (tuple.proto == net::proto_icmp6)
-        return tuple.dst_port == tuple.src_port && first_nd <= tuple.dst_port &&
-               tuple.dst_port <= last_nd;
-    return tuple.proto == net::proto_udp && dhcp(tuple.src_port) && dhcp(tuple.dst_port);
-}
-
 Decided decide(FlowPair& pair, const DecideInput& input) {
     return Judge(pair, input).run();
 }

@@ -6,6 +6,7 @@
 #include "features/chain/anchor/outages.hpp"
 #include "flow/table.hpp"
 #include "net/packet.hpp"
+#include "net/wire.hpp"
 
 namespace weir::chain {
 
@@ -48,8 +49,8 @@ struct DecideInput {
     std::uint32_t port = net::no_port;
     CallPoint call_point = CallPoint::egress;
     const net::Packet& packet;
-    flow::Table& flows;       // that have the record
-    bool state_lost = false;  // a flow that seems new may be old (DP-11)
+    flow::Table& flows;          // that have the record
+    bool state_lost = false;     // a flow that seems new may be old (DP-11)
     Outages* outages = nullptr;  // null: nothing waits
     std::uint64_t now_ns = 0;
     Draws* draws = nullptr;  // null: no number comes by chance
@@ -62,6 +63,15 @@ struct DecideInput {
 Decided decide(flow::FlowPair& pair, const DecideInput& input);
 
 // Neighbour discovery and DHCP keep the guest attached; they never have services (DP-5).
-bool is_exempt(const net::Tuple& tuple);
+inline bool is_exempt(const net::Tuple& tuple) {
+    constexpr std::uint16_t first_nd = 133, last_nd = 137;
+    const auto dhcp = [](std::uint16_t port) {
+        return port == 67 || port == 68 || port == 546 || port == 547;
+    };
+    if (tuple.proto == net::proto_icmp6)
+        return tuple.dst_port == tuple.src_port && first_nd <= tuple.dst_port &&
+               tuple.dst_port <= last_nd;
+    return tuple.proto == net::proto_udp && dhcp(tuple.src_port) && dhcp(tuple.dst_port);
+}
 
 }  // namespace weir::chain

@@ -471,16 +471,4 @@ void Insert::pass_on(State& state, std::uint32_t port, bool outgoing, std::uint3
     ++counters.no_service;
 }
 
-void Insert::pass(const Tables& tables, State& state, std::uint32_t port, std::uint32_t bytes,
-                  flow::FlowPair& pair, flow::Table& flows) {
-    const CallPoint point = pair.initiator_outside ? CallPoint::ingress : CallPoint::egress;
-    PortCounters& counters = state.ports[2 * port + static_cast<unsigned>(point)];
-    ++counters.packets;
-    counters.bytes += bytes;
-    ++counters.ct_miss;
-    ++counters.rule_lookup;
-    ++counters.no_service;
-    flows.set_no_services(pair, tables.revision(port));
-}
-
 }  // namespace weir::chain

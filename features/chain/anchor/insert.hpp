@@ -129,11 +129,33 @@ struct Insert {
     // and no rule says it; then what is remembered and counted of a packet of `bytes`.
     static bool passes(const Tables&, std::uint32_t port, const net::Tuple& initiator,
                        bool outgoing);
+    // Whether that is so in any case, and the bits of a tuple that the rules depend on else.
+    static bool is_exempt(const net::Tuple& initiator) { return chain::is_exempt(initiator); }
+    static net::Tuple asked(const Tables& tables, std::uint32_t port) {
+        return tables.rules.asked(port);
+    }
     // … and for a flow without services whose decision stands.
     static bool still_passes(const Tables&, std::uint32_t port, const flow::FlowPair&);
     static void pass_on(State&, std::uint32_t port, bool outgoing, std::uint32_t bytes);
-    static void pass(const Tables&, State&, std::uint32_t port, std::uint32_t bytes,
-                     flow::FlowPair&, flow::Table&);
+    // All that is remembered and counted of flows that begin; valid as long as the tables are.
+    struct Passage {
+        PortCounters* counters = nullptr;
+        std::uint32_t revision = 0;
+    };
+    static Passage passage(const Tables& tables, State& state, std::uint32_t port, bool outgoing) {
+        const CallPoint point = outgoing ? CallPoint::egress : CallPoint::ingress;
+        return {&state.ports[2 * port + static_cast<unsigned>(point)], tables.revision(port)};
+    }
+    static void pass(const Passage& passage, std::uint32_t bytes, flow::FlowPair& pair,
+                     flow::Table& flows) {
+        PortCounters& counters = *passage.counters;
+        ++counters.packets;
+        counters.bytes += bytes;
+        ++counters.ct_miss;
+        ++counters.rule_lookup;
+        ++counters.no_service;
+        flows.set_no_services(pair, passage.revision);
+    }
     // "rules", "chains", "paths", "choice", "overloads", "spi-fail"
     static bool query(std::string_view what, const Tables&, State&, dataplane::Emit&,
                       model::Value& rows);

@@ -36,6 +36,10 @@ public:
     // The first rule of the port that means the flow; null: none. `tuple` is the initiator's,
     // `outgoing`: the guest of the port is the initiator.
     const CompiledRule* find(std::uint32_t port, const net::Tuple& tuple, bool outgoing) const;
+    // The bits of a tuple that find() looks at, besides its IP version.
+    net::Tuple asked(std::uint32_t port) const {
+        return port < ports_.size() ? ports_[port].index->asked() : net::Tuple{};
+    }
     // Every rule up to the first that surely means a packet that does not show its ports:
     // visit(rule) → bool, false ends it. `outgoing` as above.
     template <class F>
