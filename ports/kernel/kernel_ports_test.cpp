@@ -346,6 +346,55 @@ TEST_F(KernelPorts, AfPacketCountsWhatTheKernelHadNoRoomFor) {
     }
 }
 
+// Frames of one burst, of which the other end of the pair refuses some, long and short ones.
+TEST_F(KernelPorts, AfPacketCountsWhatTheOtherEndRefuses) {
+    open_af_packet(9000);
+    guest_->ip("link set eth0 mtu 3000");
+    std::vector<net::Packet*> burst;
+    for (const std::size_t payload : {46, 3100, 50, 2500, 54, 3200, 58})
+        burst.push_back(pool_.make(0, plain_frame(0x88b5, payload).data(), payload + 14));
+    const auto count = static_cast<std::uint32_t>(burst.size());
+    for (std::uint32_t at = 0; at < count;) {
+        at += device_->transmit(0, burst.data() + at, count - at);
+        if (at == count) break;
+        pool_.release(0, &burst[at++], 1);  // for which there was no room
+    }
+    for (const std::size_t payload : {46, 50, 2500, 54, 58})
+        EXPECT_EQ(wire_->receive(5000), plain_frame(0x88b5, payload));
+    EXPECT_EQ(device_->stats().tx_packets, 5u);
+    guest_->ip("link set eth0 mtu 100");
+    for (const std::size_t payload : {46, 1000}) transmit(plain_frame(0x88b5, payload));
+    EXPECT_EQ(wire_->receive(5000), plain_frame(0x88b5, 46));
+    EXPECT_EQ(device_->stats().tx_packets, 6u);
+    EXPECT_EQ(drops(*device_, PortDrop::tx_error), 1u);
+}
+
+// More frames than there are places for them, of all lengths.
+TEST_F(KernelPorts, AfPacketUsesItsPlacesAgain) {
+    open_af_packet(1500);
+    std::vector<Frame> frames;
+    for (std::size_t i = 0; i < 2000; ++i) {
+        frames.push_back(plain_frame(0x88b5, 46 + i % 1400));
+        transmit(frames.back());
+        const auto got = wire_->receive(5000);
+        ASSERT_TRUE(got.has_value());
+        ASSERT_EQ(*got, frames.back());
+    }
+    EXPECT_EQ(device_->stats().tx_packets, 2000u);
+}
+
+// Frames pass the queueing discipline where there is one.
+TEST_F(KernelPorts, AfPacketHeedsAQueueingDiscipline) {
+    make_veth(1500);
+    host_->exec("tc qdisc add dev v0 root pfifo limit 100");
+    open("af_packet", "v0", 1500);
+    wire_ = std::make_unique<RawSocket>(*guest_, "eth0");
+    expect_out(plain_frame(0x88b5, 46));
+    expect_in(plain_frame(0x88b5, 46));
+    EXPECT_NO_THROW(
+        host_->exec("sh -c 'tc -s qdisc show dev v0 | grep -q \"Sent 60 bytes 1 pkt\"'"));
+}
+
 bool readable(int file, int timeout_ms) {
     pollfd one{file, POLLIN, 0};
     return poll(&one, 1, timeout_ms) == 1;

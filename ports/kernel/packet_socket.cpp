@@ -10,11 +10,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <utility>
 
+#include "net/wire.hpp"
 #include "ports/kernel/kernel_device.hpp"
 #include "ports/kernel/kernel_ports.hpp"
 #include "ports/kernel/packet_ring.hpp"
+#include "ports/kernel/xdp_sender.hpp"
 
 namespace weir::ports {
 namespace {
@@ -93,25 +96,29 @@ File packet_socket() {
     return File(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
-// Frames come by one socket and leave by another: that one nobody watches, so it wakes nobody with
-// every frame it has sent.
+// Frames come by one socket and leave by others: those nobody watches, so they wake nobody with
+// every frame they have sent.
 class PacketSocket final : public KernelDevice {
 public:
     PacketSocket(DeviceSpec spec, dataplane::PacketPool& pool, KernelLink link, File in, File out,
-                 Alarm alarm, PacketRing ring)
+                 std::unique_ptr<XdpSender> fast, Alarm alarm, PacketRing ring)
         : KernelDevice(std::move(spec), pool, std::move(link), in.release(), std::move(alarm)),
           out_(std::move(out)),
+          fast_(std::move(fast)),
           ring_(std::move(ring)) {}
 
 private:
     std::uint32_t fetch(std::array<Slot, batch>& slots) override;
     std::uint32_t put(Packet* const* packets, std::uint32_t count) override;
     void look_after() override;
+    bool is_fast(const Packet& p) const;
+    std::uint32_t put_messages(Packet* const* packets, std::uint32_t count);
     bool take(const PacketRing::View& view, Slot& slot);
     bool take_queued(Slot& slot);
     void ask_for_losses();
 
     const File out_;
+    const std::unique_ptr<XdpSender> fast_;  // there may be none
     PacketRing ring_;
 };
 
@@ -173,6 +180,26 @@ void PacketSocket::ask_for_losses() {
 }
 
 std::uint32_t PacketSocket::put(Packet* const* packets, std::uint32_t count) {
+    std::uint32_t at = 0;
+    while (at < count) {
+        const bool fast = is_fast(*packets[at]);
+        std::uint32_t end = at + 1;
+        while (end < count && is_fast(*packets[end]) == fast) ++end;
+        const std::uint32_t wanted = end - at;
+        const std::uint32_t sent =
+            fast ? fast_->put(packets + at, wanted) : put_messages(packets + at, wanted);
+        at += sent;
+        if (sent < wanted) break;
+    }
+    return at;
+}
+
+bool PacketSocket::is_fast(const Packet& p) const {
+    return fast_ && fast_->usable() && p.length >= net::ethernet_bytes &&
+           p.length <= XdpSender::longest;
+}
+
+std::uint32_t PacketSocket::put_messages(Packet* const* packets, std::uint32_t count) {
     mmsghdr messages[batch];
     iovec parts[batch];
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -210,9 +237,11 @@ Result<std::unique_ptr<dataplane::Device>> open_packet_socket(DeviceSpec spec,
     make_room(out.number(), SO_SNDBUFFORCE);
     if (!bind_to(out.number(), link->index(), 0))
         return socket_error(spec, "cannot be bound to the interface");
+    std::unique_ptr<XdpSender> fast;
+    if (!link->has_queueing_discipline()) fast = XdpSender::open(link->index());
     return std::unique_ptr<dataplane::Device>(
         std::make_unique<PacketSocket>(spec, pool, std::move(*link), std::move(in), std::move(out),
-                                       std::move(*alarm), std::move(*ring)));
+                                       std::move(fast), std::move(*alarm), std::move(*ring)));
 }
 
 }  // namespace weir::ports
