@@ -208,8 +208,13 @@ std::uint32_t PacketSocket::put_messages(Packet* const* packets, std::uint32_t c
         messages[i].msg_hdr.msg_iov = &parts[i];
         messages[i].msg_hdr.msg_iovlen = 1;
     }
-    const int sent = sendmmsg(out_.number(), messages, count, MSG_DONTWAIT);
-    return sent > 0 ? static_cast<std::uint32_t>(sent) : 0;
+    std::uint32_t sent = 0;
+    while (sent < count) {  // it says why only if it takes none
+        const int n = sendmmsg(out_.number(), messages + sent, count - sent, MSG_DONTWAIT);
+        if (n <= 0) break;
+        sent += static_cast<std::uint32_t>(n);
+    }
+    return sent;
 }
 
 }  // namespace
