@@ -113,8 +113,8 @@ int XdpSender::kick() const {
     return sendto(file_, nullptr, 0, MSG_DONTWAIT, nullptr, 0) < 0 ? errno : 0;
 }
 
-std::uint32_t XdpSender::waiting() const {
-    return written_ - load(orders_.consumer);
+std::uint32_t XdpSender::push_waiting() {
+    return kick() == EBUSY ? 1 : 0;
 }
 
 std::uint32_t XdpSender::put(net::Packet* const* packets, std::uint32_t count) {
@@ -138,7 +138,7 @@ std::uint32_t XdpSender::put(net::Packet* const* packets, std::uint32_t count) {
 }
 
 // Until nothing waits. A call ends with a frame that the interface drops, or after 32; what it has
-// no room for goes with the next packets.
+// no room for goes later.
 int XdpSender::flush(std::uint32_t newest) {
     int why = 0;
     for (int patience = 3; patience > 0 && waiting() > 0;) {

@@ -21,6 +21,8 @@ public:
     // At most `longest` bytes each. How many the kernel took; less than `count` means that errno
     // says why the next one was not taken: EBUSY if the interface dropped it.
     std::uint32_t put(net::Packet* const* packets, std::uint32_t count);
+    // Sends what the kernel had no room for; how many of it the interface dropped.
+    std::uint32_t push_on() { return usable_ && waiting() > 0 ? push_waiting() : 0; }
     bool usable() const { return usable_; }
 
     static constexpr std::size_t longest = 2048;
@@ -49,8 +51,11 @@ private:
     void collect();
     std::uint32_t write(net::Packet* const* packets, std::uint32_t count);
     int flush(std::uint32_t newest);
+    std::uint32_t push_waiting();
     int kick() const;
-    std::uint32_t waiting() const;
+    std::uint32_t waiting() const {
+        return written_ - __atomic_load_n(orders_.consumer, __ATOMIC_ACQUIRE);
+    }
 
     const int file_;
     std::uint8_t* const frames_;
