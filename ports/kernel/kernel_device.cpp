@@ -32,11 +32,12 @@ PortDrop refusal(int error) {
 }  // namespace
 
 KernelDevice::KernelDevice(dataplane::DeviceSpec spec, dataplane::PacketPool& pool, KernelLink link,
-                           int file)
+                           int file, Alarm alarm)
     : spec_(std::move(spec)),
       file_(file),
       pool_(pool),
       link_(std::move(link)),
+      alarm_(std::move(alarm)),
       intake_(pool, tallies_, spec_.mtu),
       spills_(std::make_unique_for_overwrite<std::uint8_t[]>(batch * spill_bytes)) {
     for (std::uint32_t i = 0; i < batch; ++i) slots_[i].spill = spills_.get() + i * spill_bytes;
@@ -60,20 +61,23 @@ bool KernelDevice::stock_up(std::uint32_t worker) {
     return true;
 }
 
+void KernelDevice::look(std::uint32_t worker) {
+    if (!stock_up(worker))
+        return tallies_.drop(
+            PortDrop::no_buffer);  // the frame waits in the kernel, or is lost there
+    const std::uint32_t got = fetch(slots_);
+    for (std::uint32_t i = 0; i < got; ++i) {
+        Packet& p = *std::exchange(slots_[i].packet, nullptr);
+        intake_.accept(worker, p, slots_[i].frame, {slots_[i].spill, spill_bytes});
+    }
+}
+
 std::uint32_t KernelDevice::receive(std::uint32_t worker, Packet** out, std::uint32_t max) {
     last_worker_ = worker;
-    if (intake_.empty()) {
-        if (!stock_up(worker)) {
-            tallies_.drop(PortDrop::no_buffer);  // the frame waits in the kernel, or is lost there
-            return 0;
-        }
-        const std::uint32_t got = fetch(slots_);
-        for (std::uint32_t i = 0; i < got; ++i) {
-            Packet& p = *std::exchange(slots_[i].packet, nullptr);
-            intake_.accept(worker, p, slots_[i].frame, {slots_[i].spill, spill_bytes});
-        }
-    }
-    return intake_.take(out, max);
+    if (intake_.empty()) look(worker);
+    const std::uint32_t n = intake_.take(out, max);
+    alarm_.found(file_, n);
+    return n;
 }
 
 bool KernelDevice::sendable(const Packet& p) {
@@ -124,6 +128,7 @@ std::uint32_t KernelDevice::transmit(std::uint32_t worker, Packet** packets, std
 DeviceState KernelDevice::state() {
     const DeviceState state = link_.state();
     link_up_.store(state == DeviceState::up, std::memory_order_relaxed);
+    look_after();
     return state;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "dataplane/device.hpp"
+#include "ports/kernel/alarm.hpp"
 #include "ports/kernel/intake.hpp"
 #include "ports/kernel/link.hpp"
 
@@ -22,10 +23,10 @@ public:
     std::uint32_t mtu() const final { return spec_.mtu; }
     std::string_view kind() const final { return spec_.kind; }
     dataplane::PortStats stats() const final { return tallies_.read(); }
-    int readable_file() const final { return file_; }
+    int readable_file() const final { return alarm_.file(); }
 
 protected:
-    static constexpr std::uint32_t batch = 16;  // frames per call of the kernel
+    static constexpr std::uint32_t batch = 32;  // frames per call of the kernel
     static constexpr std::size_t spill_bytes = Intake::largest_frame;
 
     // Where the kernel puts one frame: first into the packet, the rest of a long one into `spill`.
@@ -35,8 +36,8 @@ protected:
         KernelFrame frame;
     };
 
-    KernelDevice(dataplane::DeviceSpec spec, dataplane::PacketPool& pool, KernelLink link,
-                 int file);
+    KernelDevice(dataplane::DeviceSpec spec, dataplane::PacketPool& pool, KernelLink link, int file,
+                 Alarm alarm);
 
     // Fills slots from the front; how many. Never waits.
     virtual std::uint32_t fetch(std::array<Slot, batch>& slots) = 0;
@@ -44,10 +45,19 @@ protected:
     // that errno says why the next one was not taken.
     virtual std::uint32_t put(net::Packet* const* packets, std::uint32_t count) = 0;
 
+    // What the control thread is to do each time it asks how the link is.
+    virtual void look_after() {}
+
+    // Frames for which the kernel had no room.
+    void lost(std::uint64_t frames) { tallies_.drop(dataplane::PortDrop::no_buffer, frames); }
+    // Frames that were taken and not sent after all.
+    void refused(std::uint64_t frames) { tallies_.drop(dataplane::PortDrop::tx_error, frames); }
+
     const dataplane::DeviceSpec spec_;
     const int file_;
 
 private:
+    void look(std::uint32_t worker);
     bool stock_up(std::uint32_t worker);
     bool sendable(const net::Packet& p);
     std::uint32_t send(net::Packet* const* packets, std::uint32_t count);
@@ -55,6 +65,7 @@ private:
     dataplane::PacketPool& pool_;
     dataplane::PortTallies tallies_;
     KernelLink link_;
+    Alarm alarm_;
     Intake intake_;
     std::array<Slot, batch> slots_;
     std::unique_ptr<std::uint8_t[]> spills_;  // touched by long frames only

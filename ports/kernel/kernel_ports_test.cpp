@@ -1,6 +1,7 @@
 #include "ports/kernel/kernel_ports.hpp"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <chrono>
@@ -312,6 +313,125 @@ TEST_F(KernelPorts, AfPacketCarriesJumboFrames) {
     expect_out(tagged(plain_frame(0x88b5, 9000), {5}));
 }
 
+// What fits a slot of the ring and what does not, in turn: nothing is cut, nothing overtakes.
+TEST_F(KernelPorts, AfPacketKeepsTheOrderOfLongAndShortFrames) {
+    open_af_packet(9000);
+    std::vector<Frame> frames;
+    for (const std::size_t payload : {46, 9000, 1900, 1940, 1980, 2100, 60, 4000})
+        frames.push_back(tagged(plain_frame(0x88b5, payload), {5}));
+    for (const Frame& frame : frames) ASSERT_TRUE(wire_->send(frame));
+    for (const Frame& frame : frames) {
+        const auto got = received();
+        ASSERT_TRUE(got.has_value());
+        EXPECT_TRUE(*got == frame) << "other bytes, " << got->size() << " for " << frame.size();
+    }
+}
+
+// Frames that come while nobody asks: what there is no room for is counted, the others are whole.
+TEST_F(KernelPorts, AfPacketCountsWhatTheKernelHadNoRoomFor) {
+    open_af_packet(1500);
+    constexpr std::uint64_t sent = 3000;
+    for (std::uint64_t i = 0; i < sent; ++i) ASSERT_TRUE(wire_->send(plain_frame(0x88b5, 46)));
+    for (int sends = 0; drops(*device_, PortDrop::no_buffer) == 0; ++sends) {
+        ASSERT_LT(sends, 3000);
+        ASSERT_TRUE(wire_->send(plain_frame(0x88b5, 46)));
+        net::Packet* burst[limits::max_burst];
+        std::uint32_t n = 0;
+        while ((n = device_->receive(0, burst, limits::max_burst)) > 0) pool_.release(0, burst, n);
+        const auto stats = device_->stats();
+        if (drops(*device_, PortDrop::no_buffer) == 0) continue;
+        EXPECT_EQ(stats.rx_packets + drops(*device_, PortDrop::no_buffer),
+                  sent + static_cast<std::uint64_t>(sends) + 1);
+        EXPECT_GE(stats.rx_packets, 1000u);
+    }
+}
+
+// Frames of one burst, of which the other end of the pair refuses some, long and short ones.
+TEST_F(KernelPorts, AfPacketCountsWhatTheOtherEndRefuses) {
+    open_af_packet(9000);
+    guest_->ip("link set eth0 mtu 3000");
+    std::vector<net::Packet*> burst;
+    for (const std::size_t payload : {46, 3100, 50, 2500, 54, 3200, 58})
+        burst.push_back(pool_.make(0, plain_frame(0x88b5, payload).data(), payload + 14));
+    const auto count = static_cast<std::uint32_t>(burst.size());
+    for (std::uint32_t at = 0; at < count;) {
+        at += device_->transmit(0, burst.data() + at, count - at);
+        if (at == count) break;
+        pool_.release(0, &burst[at++], 1);  // for which there was no room
+    }
+    for (const std::size_t payload : {46, 50, 2500, 54, 58})
+        EXPECT_EQ(wire_->receive(5000), plain_frame(0x88b5, payload));
+    EXPECT_EQ(device_->stats().tx_packets, 5u);
+    guest_->ip("link set eth0 mtu 100");
+    for (const std::size_t payload : {46, 1000}) transmit(plain_frame(0x88b5, payload));
+    EXPECT_EQ(wire_->receive(5000), plain_frame(0x88b5, 46));
+    EXPECT_EQ(device_->stats().tx_packets, 6u);
+    EXPECT_EQ(drops(*device_, PortDrop::tx_error), 1u);
+}
+
+// More frames than there are places for them, of all lengths.
+TEST_F(KernelPorts, AfPacketUsesItsPlacesAgain) {
+    open_af_packet(1500);
+    std::vector<Frame> frames;
+    for (std::size_t i = 0; i < 2000; ++i) {
+        frames.push_back(plain_frame(0x88b5, 46 + i % 1400));
+        transmit(frames.back());
+        const auto got = wire_->receive(5000);
+        ASSERT_TRUE(got.has_value());
+        ASSERT_EQ(*got, frames.back());
+    }
+    EXPECT_EQ(device_->stats().tx_packets, 2000u);
+}
+
+// Frames pass the queueing discipline where there is one.
+TEST_F(KernelPorts, AfPacketHeedsAQueueingDiscipline) {
+    make_veth(1500);
+    host_->exec("tc qdisc add dev v0 root pfifo limit 100");
+    open("af_packet", "v0", 1500);
+    wire_ = std::make_unique<RawSocket>(*guest_, "eth0");
+    expect_out(plain_frame(0x88b5, 46));
+    expect_in(plain_frame(0x88b5, 46));
+    EXPECT_NO_THROW(
+        host_->exec("sh -c 'tc -s qdisc show dev v0 | grep -q \"Sent 60 bytes 1 pkt\"'"));
+}
+
+bool readable(int file, int timeout_ms) {
+    pollfd one{file, POLLIN, 0};
+    return poll(&one, 1, timeout_ms) == 1;
+}
+
+// Whoever found nothing may sleep on the file: after much traffic, after none, after a fall of the
+// link.
+void expect_to_be_told(Device& device, dataplane::PacketPool& pool, RawSocket& wire) {
+    const auto take = [&] {
+        net::Packet* p = nullptr;
+        const std::uint32_t n = device.receive(0, &p, 1);
+        pool.release(0, &p, n);
+        return n;
+    };
+    for (const unsigned in_a_row : {1u, 5000u, 1u}) {
+        while (take() > 0) {
+        }
+        EXPECT_FALSE(readable(device.readable_file(), 0));
+        ASSERT_TRUE(wire.send(plain_frame(0x88b5, 46)));
+        EXPECT_TRUE(readable(device.readable_file(), 5000));
+        for (unsigned i = 1; i < in_a_row; ++i) {
+            ASSERT_TRUE(wire.send(plain_frame(0x88b5, 46)));
+            ASSERT_EQ(take(), 1u);
+        }
+    }
+}
+
+TEST_F(KernelPorts, AfPacketTellsASleeper) {
+    open_af_packet(1500);
+    expect_to_be_told(*device_, pool_, *wire_);
+}
+
+TEST_F(KernelPorts, TapTellsASleeper) {
+    open_tap(1500);
+    expect_to_be_told(*device_, pool_, *wire_);
+}
+
 TEST_F(KernelPorts, AfPacketLinkGoesDownAndUp) {
     open_af_packet(1500);
     EXPECT_TRUE(eventually([&] { return device_->state() == DeviceState::up; }));
@@ -322,6 +442,13 @@ TEST_F(KernelPorts, AfPacketLinkGoesDownAndUp) {
     guest_->ip("link set eth0 up");
     EXPECT_TRUE(eventually([&] { return device_->state() == DeviceState::up; }));
     wire_ = std::make_unique<RawSocket>(*guest_, "eth0");  // the old one remembers the fall
+    expect_in(plain_frame(0x88b5, 46));
+    expect_out(plain_frame(0x88b5, 46));
+    host_->ip("link set v0 down");
+    EXPECT_TRUE(eventually([&] { return device_->state() == DeviceState::link_down; }));
+    host_->ip("link set v0 up");
+    EXPECT_TRUE(eventually([&] { return device_->state() == DeviceState::up; }));
+    expect_to_be_told(*device_, pool_, *wire_);
     expect_in(plain_frame(0x88b5, 46));
     expect_out(plain_frame(0x88b5, 46));
 }

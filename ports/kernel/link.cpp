@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -11,6 +12,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -99,6 +101,33 @@ Status KernelLink::bring_up() {
         if (ask(asker_, SIOCSIFFLAGS, r)) return {};
     }
     return Error{Errc::io, "interface " + name_, {}, "cannot be set up (needs CAP_NET_ADMIN)"};
+}
+
+bool KernelLink::has_queueing_discipline() const {
+    const int route = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    struct {
+        nlmsghdr header;
+        ifinfomsg which;
+    } question{};
+    question.header.nlmsg_len = sizeof question;
+    question.header.nlmsg_type = RTM_GETLINK;
+    question.header.nlmsg_flags = NLM_F_REQUEST;
+    question.which.ifi_index = index_;
+    alignas(nlmsghdr) char answer[16384];
+    ssize_t n = -1;
+    if (send(route, &question, sizeof question, 0) == sizeof question)
+        n = recv(route, answer, sizeof answer, 0);
+    if (route >= 0) close(route);
+    const auto* message = reinterpret_cast<const nlmsghdr*>(answer);
+    if (n < 0 || !NLMSG_OK(message, static_cast<std::size_t>(n)) ||
+        message->nlmsg_type != RTM_NEWLINK)
+        return true;
+    auto left = static_cast<unsigned>(IFLA_PAYLOAD(message));
+    for (auto* a = IFLA_RTA(static_cast<ifinfomsg*>(NLMSG_DATA(message))); RTA_OK(a, left);
+         a = RTA_NEXT(a, left))
+        if (a->rta_type == IFLA_QDISC)
+            return std::string_view(static_cast<const char*>(RTA_DATA(a))) != "noqueue";
+    return true;
 }
 
 // A TAP may have moved: its own file knows where to.

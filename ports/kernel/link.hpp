@@ -22,7 +22,8 @@ public:
     ~KernelLink();
 
     dataplane::DeviceState state() const;
-    Status bring_up();  // sets it administratively up; only where it was opened
+    bool has_queueing_discipline() const;  // or it cannot be told
+    Status bring_up();                     // sets it administratively up; only where it was opened
     std::uint32_t mtu() const { return mtu_; }  // when it was opened
     int index() const { return index_; }
 

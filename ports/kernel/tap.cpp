@@ -26,8 +26,8 @@ Error tap_error(const DeviceSpec& spec, const char* what) {
 
 class Tap final : public KernelDevice {
 public:
-    Tap(DeviceSpec spec, dataplane::PacketPool& pool, KernelLink link, int file)
-        : KernelDevice(std::move(spec), pool, std::move(link), file) {}
+    Tap(DeviceSpec spec, dataplane::PacketPool& pool, KernelLink link, int file, Alarm alarm)
+        : KernelDevice(std::move(spec), pool, std::move(link), file, std::move(alarm)) {}
 
 private:
     std::uint32_t fetch(std::array<Slot, batch>& slots) override;
@@ -116,6 +116,8 @@ Result<std::unique_ptr<dataplane::Device>> open_tap(DeviceSpec spec, dataplane::
     if (spec.mtu == 0) spec.mtu = 1500;
     if (spec.interface.empty() || spec.interface.size() >= IFNAMSIZ)
         return invalid("device.interface", "needs 1 to 15 characters");
+    Result<Alarm> alarm = Alarm::make(spec.text());
+    if (!alarm) return alarm.error();
     const int file = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) return tap_error(spec, "/dev/net/tun cannot be opened");
     Result<KernelLink> link = set_up(file, spec);
@@ -124,7 +126,7 @@ Result<std::unique_ptr<dataplane::Device>> open_tap(DeviceSpec spec, dataplane::
         return link.error();
     }
     return std::unique_ptr<dataplane::Device>(
-        std::make_unique<Tap>(spec, pool, std::move(*link), file));
+        std::make_unique<Tap>(spec, pool, std::move(*link), file, std::move(*alarm)));
 }
 
 }  // namespace weir::ports
