@@ -11,7 +11,8 @@ namespace weir::host {
 // Ports take turns by time, not by packets: a burst takes from the port's credit what it cost, and
 // whoever has none left waits while those who have some have more to do. A packet that came to
 // nothing counts as sixteen, so that a flood of what must be refused, or of handshakes that drive
-// each other out, leaves the others nearly all they had. While no other port has more to do than it gets done, a port may use the whole worker.
+// each other out, leaves the others nearly all they had. While no other port has more to do than it
+// gets done, a port may use the whole worker.
 class PortShare {
 public:
     static constexpr std::int64_t quantum_ns = 10'000;
