@@ -174,7 +174,7 @@ UNDER_LOAD = (
               new_flows=1_000),
     Benchmark("syn_neighbour_unlimited", "the same without a limit of new flows",
               {"work": "tcp", "flows": 100_000, "noise": "syn", "apart": True}, ("weir", "ovs"),
-              noise=50, records=1_000_000),
+              (Bar("the calm rate", "calm", 0.80),), noise=50, records=1_000_000),
 )
 
 
