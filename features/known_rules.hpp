@@ -47,13 +47,14 @@ public:
 private:
     using Words = std::array<std::uint64_t, 5>;
     static_assert(sizeof(Words) == sizeof(net::Tuple));
+    static constexpr std::uint64_t no_ticket = ~std::uint64_t{0};  // of no program, nor of none yet
     struct Asked {
-        std::uint64_t ticket = 0;  // no program has this one
+        std::uint64_t ticket = no_ticket;
         Words mask{};
     };
     struct alignas(128) Known {
         Words asked{};
-        std::uint64_t ticket = 0;
+        std::uint64_t ticket = no_ticket;
         std::uint64_t of = 0;  // port, direction, IP version
         Answer answer;
     };

@@ -334,7 +334,10 @@ std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
         index_.fetch(place(pair.key, pair.hash()));
     };
     wheel_.advance(now_ns, budget, fetch, [&](std::uint32_t slot_index) {
-        if (!wheel_.due_before(slot_index, now_ns)) return wheel_.arm_again(slot_index);
+        // Before its time, a step down the wheel on the way there; what is long overdue would
+        // not be told from it by `now_ns` alone.
+        if (!wheel_.due_before(slot_index, now_ns) && wheel_.is_to_come(slot_index))
+            return wheel_.arm_again(slot_index);
         FlowPair& pair = records_[slot_index];
         cut(pair);
         const std::uint64_t expires_ns =

@@ -117,9 +117,14 @@ TEST(Timers, LongSleepCostsNothing) {
     Shard shard({.records = 64, .scopes = 1});
     const std::uint32_t g1 = shard.scope("g1");
     set_state(shard, *shard.insert(tcp_key(g1, 1, 1), 0), TcpState::established, 0);
-    EXPECT_EQ(shard.table.age(400ull * 24 * 3600 * second, no_budget), 1u);
-    shard.insert(tcp_key(g1, 1, 1), 400ull * 24 * 3600 * second);
-    EXPECT_EQ(shard.check(), "");
+    // More than 2^31 ticks, too.
+    std::uint64_t now_ns = 0;
+    for (const std::uint64_t days : {400, 600, 900}) {
+        now_ns += days * 24 * 3600 * second;
+        EXPECT_EQ(shard.table.age(now_ns, 64), 1u) << days;
+        set_state(shard, *shard.insert(tcp_key(g1, 1, 1), now_ns), TcpState::established, now_ns);
+        EXPECT_EQ(shard.check(), "");
+    }
 }
 
 TEST(Timers, IdleTimesBeyondTheWheelHold) {

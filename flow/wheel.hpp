@@ -44,6 +44,12 @@ public:
         return static_cast<std::int32_t>(tick_of(expires_ns) - records_[slot].expires_tick) >= 0;
     }
 
+    // Whether the time it was armed for last lies ahead of the wheel's own, within 2^31 ticks.
+    bool is_to_come(std::uint32_t slot) const {
+        const auto tick = static_cast<std::uint32_t>(state_->tick);
+        return static_cast<std::int32_t>(records_[slot].expires_tick - tick) > 0;
+    }
+
     // Moves time on to `now_ns` and calls fire(slot) for each record whose time may have come,
     // after taking it off the wheel; fire() may arm it again. Stops after `budget` calls and goes
     // on there next time. Returns the number of calls. Some calls before, fetch(slot) may ask for

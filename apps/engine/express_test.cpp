@@ -70,6 +70,28 @@ constexpr Guest guests[] = {{"g1", "h1", "web", 11},
 
 constexpr int limited_revision = 100;  // guests may begin few flows
 
+// What rules may ask for besides protocol and port, one at a time: their answers are remembered by
+// what they ask for (features/known_rules.hpp).
+const char* asking_rule(int revision) {
+    switch (revision) {
+        case 2:
+            return "source_ports: [1216-1223, 1232-1239, 1248-1255, 1264-1271, 1280-1287, "
+                   "1296-1303, 1312-1319, 1328-1335, 1344-1351], action: drop}\n";
+        case 3:
+            return "source_addresses: [10.1.0.14/32, \"fd00:1::11/128\"], direction: in, "
+                   "action: drop}\n";
+        case 4:
+            return "destination_addresses: [10.1.0.12/32, \"fd00:2::/64\"], action: drop}\n";
+        case 5:
+            return "ip_version: ip6, direction: in, action: drop}\n";
+        case 6:
+            return "source_addresses: [10.1.0.0/28], not_sources: true, source_ports: "
+                   "[1000-1400], logged: true, action: reject}\n";
+        default:
+            return nullptr;
+    }
+}
+
 std::string intent(int revision) {
     std::string text = hosts_and_segments;
     for (const Guest& g : guests)
@@ -81,6 +103,11 @@ std::string intent(int revision) {
             "---\n{kind: firewall-rule, name: no-names, id: 3, priority: 1, protocol: udp, "
             "ports: [53], action: drop}\n"
             "---\n{kind: flow-timeouts, name: short, udp_s: 2, tcp_established_s: 4}\n";
+    if (const char* rule = asking_rule(revision))
+        text += std::string(
+                    "---\n{kind: firewall-rule, name: asks, id: 4, priority: 0, "
+                    "protocol: tcp, ") +
+                rule;
     if (revision == limited_revision)
         text += "---\n{kind: flow-limits, name: few, new_flows_per_second: 100, burst: 10}\n";
     return text;
