@@ -202,7 +202,7 @@ void Express::find(Places places) {
 void Express::act(Places places) {
     for (Lane* lane = first_of(places); places != 0; places = next_of(places, lane)) {
         const flow::Table::Hit hit = lane->hit;
-        if (hit && flow::Table::keeps_line(*hit.pair, hit.direction) && lane->strip == 0 &&
+        if (hit && flow::Table::keeps_steady_line(*hit.pair, hit.direction) && lane->strip == 0 &&
             !slow_leaving_.has(lane->frame) && cross(*lane)) [[likely]]
             continue;
         if (!act_on(*lane)) stays_ |= Places{1} << (lane - lanes_.data());
@@ -341,7 +341,10 @@ inline void Express::count(const Lane& lane, Followed followed, std::uint32_t by
 }
 
 inline bool Express::leave_guest(Lane& lane) {
-    if (lane.hit) emit_.flows->cut(*lane.hit.pair);  // it cannot cross
+    if (lane.hit && lane.hit.pair->partner != 0) [[unlikely]] {  // it did not cross
+        if (move_across(lane)) return true;
+        emit_.flows->cut(*lane.hit.pair);
+    }
     Packet& p = *lane.packet;
     const QuickFrame& q = lane.frame;
     const ActionProgram* program = way_of(lane, true);
@@ -389,13 +392,38 @@ inline bool Express::cross(Lane& lane) {
         return false;
     if (is_tcp(q) && !flow::follow_steady(own, *lane.peer, p.data + q.l4, q.l3_end - q.l4))
         return false;
+    own.last_seen_ns = emit_.now_ns;
+    count_across(own, p, *way, q);
+    return true;
+}
+
+inline void Express::count_across(flow::Hot& own, Packet& p, const Crossing& way,
+                                  const QuickFrame& q) {
     ++own.packets;
     own.bytes += p.length;
-    own.last_seen_ns = emit_.now_ns;
     ++crossed_;
-    if (!way->straight) [[unlikely]]
-        route(p, way->program, q);
-    emit_.forward(p, way->program.egress_port);
+    if (!way.straight) [[unlikely]]
+        route(p, way.program, q);
+    emit_.forward(p, way.program.egress_port);
+}
+
+// From the sender's record to the receiver's port like cross(), with a segment that moves their
+// connection: it is followed as track() does, once for both.
+bool Express::move_across(Lane& lane) {
+    const QuickFrame& q = lane.frame;
+    const std::uint8_t direction = lane.hit.direction;
+    flow::FlowPair& pair = *lane.hit.pair;
+    if (!is_tcp(q) || !flow::Table::keeps_line(pair, direction)) return false;
+    const Crossing* way = crossing_of(pair, direction, *lane.port);
+    Packet& p = *lane.packet;
+    const PortEntry* to = way ? guest_at(way->program.egress_port) : nullptr;
+    if (!to || q.l3_end > way->longest || (!way->straight && !may_cross(*way, q, p.data)))
+        return false;
+    if (!emit_.flows->move_fused(pair, direction,
+                                 {p.data + q.l4, q.l3_end - std::uint32_t{q.l4},
+                                  lane.port->timeouts, to->timeouts, emit_.now_ns}))
+        return false;
+    count_across(pair.hot[direction], p, *way, q);
     return true;
 }
 

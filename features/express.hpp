@@ -114,6 +114,14 @@ private:
         dataplane::ActionProgram program;
     };
 
+    // Programs of a sender's and a receiver's record, and the one that does what both say; as long
+    // as Crossing holds.
+    struct Joint {
+        std::uint32_t out = dataplane::ProgramStore::none, in = dataplane::ProgramStore::none;
+        std::uint32_t reach = 0;  // Reach::epoch of the receiver's port
+        std::uint32_t number = 0;
+    };
+
     void prepare(const Plane::Tables& tables);
     void enter(std::span<net::Packet*> packets, std::uint32_t from, std::uint32_t to);
     void look_at_reaches();
@@ -171,6 +179,9 @@ private:
     bool leave_guest(Lane& lane);
     bool leave_by_tunnel(Lane& lane, const dataplane::ActionProgram& program);
     bool cross(Lane& lane);
+    bool move_across(Lane& lane);
+    void count_across(flow::Hot& own, net::Packet& p, const Crossing& way,
+                      const net::QuickFrame& q);
     static bool may_cross(const Crossing& way, const net::QuickFrame& q, const std::uint8_t* frame);
     const Crossing* crossing_of(flow::FlowPair& pair, std::uint8_t direction,
                                 const dataplane::PortEntry& from);
@@ -178,11 +189,14 @@ private:
                                   const dataplane::PortEntry& from, Crossing& room);
     bool reach_guest(Lane& lane);
     void reach_guest_by_stages(Lane& lane);
-    // Short conversations are over before it pays.
+    // A connection that has been answered; else short conversations are over before it pays.
     static constexpr std::uint64_t worth_fusing = 8;
     static bool is_worth_fusing(const Lane& lane) {
-        return lane.sender && lane.hit &&
-               lane.sender->hot[0].packets + lane.sender->hot[1].packets >= worth_fusing;
+        if (!lane.sender || !lane.hit) return false;
+        const auto& hot = lane.sender->hot;
+        const bool answered = hot[0].packets != 0 && hot[1].packets != 0;
+        return hot[0].packets + hot[1].packets >= worth_fusing ||
+               (answered && lane.frame.tuple.proto == net::proto_tcp);
     }
     void fuse(const Lane& lane);
     const dataplane::ActionProgram* lead_on(flow::FlowPair& pair, std::uint8_t direction,
@@ -217,6 +231,7 @@ private:
     std::uint64_t reaches_ticket_ = ~std::uint64_t{0};
     // By program's number, the last ones; for `reaches_ticket_` and this generation of numbers.
     std::array<Crossing, 16> crossings_{};
+    std::array<Joint, 16> joints_{};
     std::uint32_t crossings_generation_ = 0;
     std::array<Lane, limits::max_burst> lanes_;  // by place in the burst
     Places joined_ = 0, stays_ = 0;

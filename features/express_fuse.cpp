@@ -41,6 +41,7 @@ void Express::look_at_reaches() {
             reaches_[i] = {reach_epoch(*port), port->learn_addresses};
     reaches_ticket_ = emit_.ticket;
     crossings_.fill({});
+    joints_.fill({});
     crossings_generation_ = emit_.program_generation();
 }
 
@@ -75,12 +76,14 @@ void Express::fuse(const Lane& lane) {
     const flow::Hot& out = sender.hot[direction];
     const flow::Hot& in = sender.hot[back];
     const bool tcp = lane.frame.tuple.proto == net::proto_tcp;
+    const bool moves = tcp && !flow::is_steady(sender.tcp, out, in);
+    const auto files = [&](const flow::FlowPair& pair, const PortEntry& port) {
+        return moves || flow::keeps_idle_time(pair.hot[direction], direction, tcp, port.timeouts);
+    };
     const PortEntry* from = guest_at(lane.packet->source_port);
     if (!from || !flow::Table::may_fuse(sender, receiver) ||
-        sender.initiator_outside == receiver.initiator_outside ||
-        !flow::keeps_idle_time(out, direction, tcp, from->timeouts) ||
-        !flow::keeps_idle_time(receiver.hot[direction], direction, tcp, lane.port->timeouts) ||
-        (tcp && !flow::is_steady(sender.tcp, out, in)))
+        sender.initiator_outside == receiver.initiator_outside || !files(sender, *from) ||
+        !files(receiver, *lane.port))
         return;
     const std::uint32_t forth = crossing(sender, receiver, direction, *from, *lane.port);
     const std::uint32_t answers = crossing(receiver, sender, back, *lane.port, *from);
@@ -97,13 +100,21 @@ std::uint32_t Express::crossing(flow::FlowPair& sender, flow::FlowPair& receiver
                                 const PortEntry& to) {
     const ActionProgram* out = program_of(sender, direction, from);
     const ActionProgram* in = program_of(receiver, direction, to);
-    if (!out || !in || (out->act_behind & foreign_acts_) != 0 ||
-        out->egress != Egress::local_port || out->egress_port != to.index ||
-        in->act_behind != emit_.stages->deliver)
-        return 0;
+    if (!out || !in || out->egress_port != to.index) return 0;
+    const Joint asked{sender.hot[direction].program, receiver.hot[direction].program,
+                      reaches_[to.index % reaches_.size()].epoch, 0};
+    Joint& known = joints_[(asked.out * 3 + asked.in) % joints_.size()];
+    if (known.out == asked.out && known.in == asked.in && known.reach == asked.reach)
+        return known.number;
+    const bool joins = (out->act_behind & foreign_acts_) == 0 &&
+                       out->egress == Egress::local_port &&
+                       in->act_behind == emit_.stages->deliver && asked.reach != 0;
+    if (!joins) return 0;
     ActionProgram program = *out;
-    program.reach_epoch = reach_epoch(to);
-    return emit_.number_of(program);
+    program.reach_epoch = asked.reach;
+    known = asked;
+    known.number = emit_.number_of(program);
+    return known.number;
 }
 
 // Rules changed at the sender's or the receiver's port since the last packet, but none that

@@ -15,7 +15,7 @@
 // nanoseconds.
 namespace weir::flow {
 
-inline constexpr std::uint32_t record_layout_version = 4;
+inline constexpr std::uint32_t record_layout_version = 5;
 
 inline constexpr std::uint32_t no_index = 0xffffffffu;
 
@@ -183,6 +183,7 @@ static_assert(offsetof(FlowPair, key) == 128 && offsetof(FlowPair, created_ns) =
 
 // FlowPair::partner: slot of the other record, and what the two are to each other.
 inline constexpr std::uint32_t partner_slot = 0x00ffffffu;
+inline constexpr std::uint32_t partner_moving = 1u << 28;  // TCP that is_steady() does not hold for
 inline constexpr std::uint32_t partner_stale_line = 1u << 29;  // which of `hot` waits for the truth
 inline constexpr std::uint32_t partner_fused = 1u << 30;
 inline constexpr std::uint32_t partner_changing = 1u << 31;  // fuse() or cut() is at work

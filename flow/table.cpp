@@ -12,9 +12,15 @@ namespace weir::flow {
 
 namespace {
 
-std::uint64_t mix(std::uint64_t state, std::uint64_t word) {
-    state = (state ^ word) * 0x9e3779b97f4a7c15u;
-    return state ^ state >> 29;
+// The register of net::crc32c() after another word, as the machine reads it.
+std::uint32_t crc_of(std::uint32_t state, std::uint64_t word) {
+#if defined(__SSE4_2__)
+    return static_cast<std::uint32_t>(__builtin_ia32_crc32di(state, word));
+#else
+    std::array<std::uint8_t, sizeof word> bytes;
+    std::memcpy(bytes.data(), &word, sizeof word);
+    return ~net::crc32c(bytes, ~state);
+#endif
 }
 
 std::uint64_t newest(const FlowPair& pair) {
@@ -28,16 +34,15 @@ constexpr std::size_t nth(Kind kind) {
 }  // namespace
 
 std::uint32_t identity_of(const FlowPair& pair) {
-    std::uint64_t state = 0x57454952;  // an all-zero record has no valid checksum
-    state = mix(state, std::uint64_t{pair.key.vni} << 32 | pair.key.scope);
+    std::uint32_t state = 0x57454952;  // an all-zero record has no valid checksum
+    state = crc_of(state, std::uint64_t{pair.key.vni} << 32 | pair.key.scope);
     std::array<std::uint64_t, 5> tuple;
     static_assert(sizeof(tuple) == sizeof(net::Tuple));
     std::memcpy(&tuple, &pair.key.tuple, sizeof(tuple));
-    for (const std::uint64_t word : tuple) state = mix(state, word);
-    state = mix(state, pair.id);
-    state = mix(state, pair.created_ns);
-    state = mix(state, std::uint64_t{pair.hash()} << 8 | pair.nonce);
-    return static_cast<std::uint32_t>(state ^ state >> 32);
+    for (const std::uint64_t word : tuple) state = crc_of(state, word);
+    state = crc_of(state, pair.id);
+    state = crc_of(state, pair.created_ns);
+    return crc_of(state, std::uint64_t{pair.hash()} << 8 | pair.nonce);
 }
 
 Table::Table(std::byte* base, const Geometry& geometry)
@@ -311,10 +316,14 @@ void Table::forget_further(FlowPair& pair) {
 
 // Time.
 
-void Table::reclassify(FlowPair& pair, std::uint32_t idle_ms) {
+void Table::refile(FlowPair& pair, const Timeouts& timeouts) {
+    reclassify(pair, timeouts.idle_ms(pair), newest(pair));
+}
+
+// `seen_ns`: when the record's last packet passed.
+void Table::reclassify(FlowPair& pair, std::uint32_t idle_ms, std::uint64_t seen_ns) {
     pair.hot[0].idle_ms = pair.hot[1].idle_ms = idle_ms;
     const Kind kind = kind_of(pair);
-    const std::uint64_t seen_ns = newest(pair);
     if (pair.hot[0].kind != kind) {
         unlink_kind(pair);
         link_kind(pair, kind, seen_mark(seen_ns));

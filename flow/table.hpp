@@ -174,12 +174,10 @@ public:
         hot.last_seen_ns = now_ns;
         const std::uint32_t idle_ms = timeouts.idle_ms(pair);
         if (hot.idle_ms != idle_ms || hot.kind != kind_of(pair)) [[unlikely]]
-            reclassify(pair, idle_ms);
+            reclassify(pair, idle_ms, std::max(now_ns, pair.hot[~direction & 1].last_seen_ns));
     }
     // The same bookkeeping for a record that was filled in rather than touched by a packet.
-    void refile(FlowPair& pair, const Timeouts& timeouts) {
-        reclassify(pair, timeouts.idle_ms(pair));
-    }
+    void refile(FlowPair& pair, const Timeouts& timeouts);
     // Fuses the records of two guests of one host that see the same packets: those of `direction`
     // leave `sender`'s guest and reach `receiver`'s. From then on each keeps only the hot line of
     // what its own guest sends (Hot counters, times and TCP numbers), and the partner's line of the
@@ -188,6 +186,17 @@ public:
     // may_fuse(): both agree about the connection and neither is fused.
     bool fuse(FlowPair& sender, FlowPair& receiver, std::uint8_t direction);
     static bool may_fuse(const FlowPair& sender, const FlowPair& receiver);
+    // A segment of a side whose line `sender` keeps, whether or not the connection is steady: what
+    // track() and touch() do, for both records. It is counted by the caller. False, and nothing
+    // done: it does not pass, or is a SYN; cut them.
+    struct FusedSegment {
+        const std::uint8_t* header;  // as track_packet() takes it
+        std::uint32_t bytes;
+        const Timeouts& sender;
+        const Timeouts& receiver;
+        std::uint64_t now_ns;
+    };
+    bool move_fused(FlowPair& sender, std::uint8_t direction, const FusedSegment& segment);
     void cut(FlowPair& pair) {
         if (pair.partner != 0) [[unlikely]]
             cut_fused(pair);
@@ -205,6 +214,11 @@ public:
     static bool keeps_line(const FlowPair& pair, std::uint8_t direction) {
         static_assert(partner_stale_line == 1u << 29 && partner_fused == 1u << 30);
         return (pair.partner >> 29) + direction == 3;
+    }
+    // The same, and follow_steady() may follow the connection, if it is one.
+    static bool keeps_steady_line(const FlowPair& pair, std::uint8_t direction) {
+        static_assert(partner_moving == 1u << 28);
+        return (pair.partner >> 28) + 2u * direction == 6;
     }
     // That other record; null: none.
     FlowPair* partner(const FlowPair& pair, std::uint8_t direction) const {
@@ -344,7 +358,7 @@ private:
     void unlink_kind(FlowPair& pair);
     void forget_further(FlowPair& pair);
     void remove(FlowPair& pair, Removal why);
-    void reclassify(FlowPair& pair, std::uint32_t idle_ms);
+    void reclassify(FlowPair& pair, std::uint32_t idle_ms, std::uint64_t seen_ns);
 
     bool evict_in(std::uint32_t scope);
     FlowPair* victim_of(Scope& scope, Kind kind);

@@ -3,7 +3,8 @@
 
 #include "base/check.hpp"
 #include "flow/table.hpp"
-#include "flow/tcp.hpp"
+#include "flow/tcp_quick.hpp"
+#include "net/wire.hpp"
 
 namespace weir::flow {
 
@@ -47,9 +48,17 @@ unsigned stale_line(const FlowPair& pair) {
     return (pair.partner & partner_stale_line) != 0 ? 1 : 0;
 }
 
+// What FlowPair::partner says of a connection, on both sides; `own` and `peer` are the lines that
+// are true.
+std::uint32_t motion_of(const FlowPair& pair, const Hot& own, const Hot& peer) {
+    const bool moving = pair.key.tuple.proto == net::proto_tcp && !is_steady(pair.tcp, own, peer);
+    return moving ? partner_moving : 0;
+}
+
 // From here on `pair.hot[line]` waits for the truth, which `other` has.
 void make_stale(FlowPair& pair, unsigned line, const FlowPair& other, std::uint32_t other_slot) {
-    const std::uint32_t partner = other_slot | (line != 0 ? partner_stale_line : 0);
+    const std::uint32_t partner = other_slot | (line != 0 ? partner_stale_line : 0) |
+                                  motion_of(pair, pair.hot[0], pair.hot[1]);
     pair.partner = partner | partner_changing;
     ordered();
     Ahead::between(pair.hot[line], other.hot[line]).store(pair.hot[line]);
@@ -72,6 +81,26 @@ bool Table::fuse(FlowPair& sender, FlowPair& receiver, std::uint8_t direction) {
     const unsigned line = direction & 1u;
     make_stale(sender, line ^ 1, receiver, slot(receiver));
     make_stale(receiver, line, sender, slot(sender));
+    return true;
+}
+
+bool Table::move_fused(FlowPair& sender, std::uint8_t direction, const FusedSegment& segment) {
+    FlowPair& receiver = records_[sender.partner & partner_slot];
+    const unsigned side = direction & 1u;
+    if (!track_fused(sender, receiver, direction, segment.header, segment.bytes)) return false;
+    Hot& own = sender.hot[side];
+    own.last_seen_ns = segment.now_ns;
+    const auto file = [&](FlowPair& pair, const Timeouts& timeouts) {
+        const std::uint32_t idle_ms = timeouts.idle_ms(pair);
+        if (pair.hot[0].idle_ms != idle_ms || pair.hot[0].kind != kind_of(pair))
+            reclassify(pair, idle_ms, segment.now_ns);
+    };
+    file(sender, segment.sender);
+    file(receiver, segment.receiver);
+    const std::uint32_t motion = motion_of(sender, own, receiver.hot[side ^ 1]);
+    if ((sender.partner & partner_moving) == motion) return true;
+    sender.partner ^= partner_moving;
+    receiver.partner ^= partner_moving;
     return true;
 }
 
@@ -100,6 +129,8 @@ void Table::take_truth(FlowPair& pair, const FlowPair* other) {
         line.window_edge = truth->window_edge;
         line.sequence_end = truth->sequence_end;
         line.acknowledged = truth->acknowledged;
+        line.window_scale = truth->window_scale;
+        line.tcp_seen = truth->tcp_seen;
     } else {  // the next segment tells
         line.window_edge = line.sequence_end = line.acknowledged = 0;
         line.tcp_seen &= static_cast<std::uint8_t>(~(tcp_seen_sequence | tcp_seen_window));

@@ -63,5 +63,56 @@ TEST(Crash, FusedRecordsKeepWhatEachKnows) {
     EXPECT_GT(moved, 10u) << "the cut itself was looked at";
 }
 
+void prepare_handshake(Table& table) {
+    TcpSegment syn, syn_ack;
+    syn.sequence = 1000, syn.flags = tcp_syn;
+    syn_ack.sequence = 5000, syn_ack.acknowledgement = 1001, syn_ack.flags = tcp_syn | tcp_ack;
+    for (const std::uint32_t scope : {0u, 1u}) {
+        const Key key = tcp_key(scope, 900, 1);
+        FlowPair* pair = table.insert(key, net::symmetric_hash(key.tuple), 2'000'000);
+        ASSERT_NE(pair, nullptr);
+        for (const std::uint8_t direction : {std::uint8_t{0}, std::uint8_t{1}}) {
+            ASSERT_TRUE(track(*pair, direction, direction == 0 ? syn : syn_ack).pass());
+            table.touch(*pair, direction, default_timeouts, 2'000'000);
+        }
+    }
+}
+
+// Each record stands in the state before or behind the segment, and everything else about it fits.
+TEST(Crash, FusedRecordsMoveEachFromOneStateToTheNext) {
+    Steps steps;
+    std::size_t moved = 0, between = 0;
+    step_through(
+        [](Table& table) {
+            std::array<std::uint8_t, 20> ack{};
+            ack[6] = 1001 >> 8, ack[7] = 1001 & 255;
+            ack[10] = 5001 >> 8, ack[11] = 5001 & 255;
+            ack[12] = 0x50, ack[13] = tcp_ack;
+            FlowPair& first = end_of(table, 0);
+            FlowPair& second = end_of(table, 1);
+            if (!table.fuse(first, second, 0)) ::_exit(1);
+            if (!table.move_fused(first, 0,
+                                  {ack.data(), 20, default_timeouts, default_timeouts, 3'000'000}))
+                ::_exit(2);
+        },
+        [&](Table& table, const AdoptReport&) {
+            const FlowPair& first = end_of(table, 0);
+            const FlowPair& second = end_of(table, 1);
+            for (const FlowPair* pair : {&first, &second}) {
+                EXPECT_TRUE(pair->tcp == TcpState::syn_received ||
+                            pair->tcp == TcpState::established);
+                EXPECT_EQ(pair->hot[0].kind, kind_of(*pair));
+                EXPECT_EQ(pair->partner, 0u);
+                EXPECT_EQ(pair->hot[0].sequence_end, 1001u);
+                EXPECT_EQ(pair->hot[1].sequence_end, 5001u);
+            }
+            between += first.tcp != second.tcp;
+            moved += first.tcp == TcpState::established && second.tcp == TcpState::established;
+        },
+        steps, prepare_handshake);
+    EXPECT_GT(moved, 5u) << "the move itself was looked at";
+    EXPECT_GT(between, 0u);
+}
+
 }  // namespace
 }  // namespace weir::flow

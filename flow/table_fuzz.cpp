@@ -39,8 +39,9 @@ Key any_key(Input& in) {
     return key;
 }
 
-// With the record of the same connection in the other scope, if there is one; then a packet passes.
-void fuse(Shard& shard, Key key, Table::Hit hit, std::uint64_t now_ns) {
+// With the record of the same connection in the other scope, if there is one; then a packet passes,
+// and of TCP a segment that may move both.
+void fuse(Shard& shard, Input& in, Key key, Table::Hit hit, std::uint64_t now_ns) {
     key.scope ^= 1;
     const Table::Hit other = shard.find(key);
     if (!other || !shard.table.fuse(*hit.pair, *other.pair, hit.direction)) return;
@@ -48,6 +49,14 @@ void fuse(Shard& shard, Key key, Table::Hit hit, std::uint64_t now_ns) {
     Hot& line = hit.pair->hot[hit.direction];
     ++line.packets;
     line.last_seen_ns = now_ns;
+    if (key.tuple.proto != 6) return;
+    std::array<std::uint8_t, 20> header{};
+    header[7] = static_cast<std::uint8_t>(in.next());
+    header[11] = static_cast<std::uint8_t>(in.next());
+    header[12] = 0x50;
+    header[13] = static_cast<std::uint8_t>(in.next());
+    shard.table.move_fused(*hit.pair, hit.direction,
+                           {header.data(), 20, default_timeouts, default_timeouts, now_ns});
 }
 
 void operate(Shard& shard, Input& in, std::uint64_t& now_ns) {
@@ -61,7 +70,7 @@ void operate(Shard& shard, Input& in, std::uint64_t& now_ns) {
             break;
         case 2:
             if (hit && (choice & 0x80) == 0) shard.table.erase(*hit.pair);
-            else if (hit) fuse(shard, key, hit, now_ns);
+            else if (hit) fuse(shard, in, key, hit, now_ns);
             break;
         case 3:
             if (!hit) break;

@@ -38,12 +38,21 @@ bool recently_sent(const Hot& side, std::uint32_t number) {
     return side.sequence_end - number < recent_bytes;
 }
 
+// A connection as one segment meets it: `own` is the line of the side that sent it, `peer` that of
+// the other; of one record, or of two that are fused.
+struct Ends {
+    TcpState state;
+    std::uint8_t side;  // of `own`: 0 initiator, 1 responder
+    Hot& own;
+    Hot& peer;
+};
+
 // RFC 5961 §3.2 as the middle sees it. `own` sent the RST, `peer` is to believe it: it expects a
 // number it has not acknowledged yet, out of what was sent.
-TcpClass judge_rst(const FlowPair& pair, std::uint8_t direction, const TcpSegment& segment) {
-    const Hot& own = pair.hot[direction];
-    const Hot& peer = pair.hot[direction ^ 1];
-    if (pair.tcp == TcpState::syn_sent && direction == 1) {
+TcpClass judge_rst(const Ends& ends, const TcpSegment& segment) {
+    const Hot& own = ends.own;
+    const Hot& peer = ends.peer;
+    if (ends.state == TcpState::syn_sent && ends.side == 1) {
         const bool answers =
             (segment.flags & tcp_ack) != 0 && recently_sent(peer, segment.acknowledgement);
         return answers ? TcpClass::rst : TcpClass::rst_blind;
@@ -77,15 +86,15 @@ TcpClass judge_syn(const Hot& own, const TcpSegment& segment) {
     return again ? TcpClass::syn_again : TcpClass::syn;
 }
 
-TcpClass classify(const FlowPair& pair, std::uint8_t direction, const TcpSegment& segment) {
-    const Hot& own = pair.hot[direction];
-    const Hot& peer = pair.hot[direction ^ 1];
+TcpClass classify(const Ends& ends, const TcpSegment& segment) {
+    const Hot& own = ends.own;
+    const Hot& peer = ends.peer;
     const TcpClass plain = class_of_flags(segment.flags);
-    const bool opening =
-        (pair.tcp == TcpState::syn_sent && direction == 1) || pair.tcp == TcpState::syn_received;
+    const bool opening = (ends.state == TcpState::syn_sent && ends.side == 1) ||
+                         ends.state == TcpState::syn_received;
     switch (plain) {
         case TcpClass::rst:
-            return judge_rst(pair, direction, segment);
+            return judge_rst(ends, segment);
         case TcpClass::syn:
             return judge_syn(own, segment);
         case TcpClass::syn_ack:
@@ -95,7 +104,7 @@ TcpClass classify(const FlowPair& pair, std::uint8_t direction, const TcpSegment
             return plain;
         case TcpClass::fin:
         case TcpClass::ack:
-            if (pair.tcp == TcpState::syn_received && seen(peer, tcp_seen_sequence) &&
+            if (ends.state == TcpState::syn_received && seen(peer, tcp_seen_sequence) &&
                 !recently_sent(peer, segment.acknowledgement))
                 return TcpClass::stray_ack;
             // A FIN from nowhere changes nothing; its receiver ignores it.
@@ -145,10 +154,10 @@ void learn_opening(Hot& own, const TcpSegment& segment) {
     }
 }
 
-void learn(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment, TcpClass kind) {
-    Hot& own = pair.hot[direction];
-    Hot& peer = pair.hot[direction ^ 1];
-    const bool before_answer = pair.tcp == TcpState::none || pair.tcp == TcpState::syn_sent;
+void learn(const Ends& ends, const TcpSegment& segment, TcpClass kind) {
+    Hot& own = ends.own;
+    Hot& peer = ends.peer;
+    const bool before_answer = ends.state == TcpState::none || ends.state == TcpState::syn_sent;
     switch (kind) {
         case TcpClass::syn:
             if (before_answer) learn_opening(own, segment);
@@ -171,6 +180,16 @@ void learn(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment, Tc
         default:
             return;
     }
+}
+
+// Judges the segment, and learns what it says if it passes; the state is the caller's to write.
+TcpResult follow(const Ends& ends, const TcpSegment& segment) {
+    const TcpClass kind = classify(ends, segment);
+    const TcpStep& step =
+        tcp_table[static_cast<std::size_t>(ends.state)][ends.side][static_cast<std::size_t>(kind)];
+    if (step.verdict != TcpVerdict::pass) return {ends.state, step.verdict, kind, step.listed};
+    learn(ends, segment, kind);
+    return {step.next, step.verdict, kind, step.listed};
 }
 
 // The options of a SYN.
@@ -209,14 +228,21 @@ bool read_tcp(const std::uint8_t* header, std::uint32_t bytes, TcpSegment& out) 
 
 TcpResult track(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment) {
     const std::uint8_t side = direction & 1;
-    const TcpClass kind = classify(pair, side, segment);
-    const TcpStep& step =
-        tcp_table[static_cast<std::size_t>(pair.tcp)][side][static_cast<std::size_t>(kind)];
-    if (step.verdict == TcpVerdict::pass) {
-        learn(pair, side, segment, kind);
-        if (pair.tcp != step.next) pair.tcp = step.next;
-    }
-    return {pair.tcp, step.verdict, kind, step.listed};
+    const TcpResult result = follow({pair.tcp, side, pair.hot[side], pair.hot[side ^ 1]}, segment);
+    if (pair.tcp != result.state) pair.tcp = result.state;
+    return result;
+}
+
+bool track_fused(FlowPair& sender, FlowPair& receiver, std::uint8_t direction,
+                 const std::uint8_t* header, std::uint32_t bytes) {
+    const std::uint8_t side = direction & 1;
+    TcpSegment segment;
+    if (!read_tcp(header, bytes, segment) || (segment.flags & tcp_syn) != 0) return false;
+    const TcpResult result =
+        follow({sender.tcp, side, sender.hot[side], receiver.hot[side ^ 1]}, segment);
+    if (!result.pass()) return false;
+    if (sender.tcp != result.state) sender.tcp = receiver.tcp = result.state;
+    return true;
 }
 
 bool track_packet(FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,
