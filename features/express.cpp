@@ -413,9 +413,11 @@ bool Express::move_across(Lane& lane) {
     const QuickFrame& q = lane.frame;
     const std::uint8_t direction = lane.hit.direction;
     flow::FlowPair& pair = *lane.hit.pair;
-    if (!is_tcp(q) || !flow::Table::keeps_line(pair, direction)) return false;
-    const Crossing* way = crossing_of(pair, direction, *lane.port);
     Packet& p = *lane.packet;
+    if (!is_tcp(q) || !flow::Table::keeps_line(pair, direction) ||
+        (p.data[q.l4 + 13] & net::tcp_syn) != 0)  // flags
+        return false;
+    const Crossing* way = crossing_of(pair, direction, *lane.port);
     const PortEntry* to = way ? guest_at(way->program.egress_port) : nullptr;
     if (!to || q.l3_end > way->longest || (!way->straight && !may_cross(*way, q, p.data)))
         return false;
@@ -424,6 +426,8 @@ bool Express::move_across(Lane& lane) {
                                   lane.port->timeouts, to->timeouts, emit_.now_ns}))
         return false;
     count_across(pair.hot[direction], p, *way, q);
+    // Its lines are at hand now, not when it ages out.
+    if (pair.tcp == flow::TcpState::closed) emit_.flows->cut(pair);
     return true;
 }
 

@@ -189,14 +189,14 @@ private:
                                   const dataplane::PortEntry& from, Crossing& room);
     bool reach_guest(Lane& lane);
     void reach_guest_by_stages(Lane& lane);
-    // A connection that has been answered; else short conversations are over before it pays.
+    // A connection with its first answer; else short conversations are over before it pays.
     static constexpr std::uint64_t worth_fusing = 8;
     static bool is_worth_fusing(const Lane& lane) {
         if (!lane.sender || !lane.hit) return false;
-        const auto& hot = lane.sender->hot;
-        const bool answered = hot[0].packets != 0 && hot[1].packets != 0;
-        return hot[0].packets + hot[1].packets >= worth_fusing ||
-               (answered && lane.frame.tuple.proto == net::proto_tcp);
+        const std::uint64_t asked = lane.sender->hot[0].packets;
+        const std::uint64_t answers = lane.sender->hot[1].packets;
+        return asked + answers >= worth_fusing ||
+               (asked == 1 && answers == 1 && lane.frame.tuple.proto == net::proto_tcp);
     }
     void fuse(const Lane& lane);
     const dataplane::ActionProgram* lead_on(flow::FlowPair& pair, std::uint8_t direction,

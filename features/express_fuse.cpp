@@ -80,6 +80,10 @@ void Express::fuse(const Lane& lane) {
     const auto files = [&](const flow::FlowPair& pair, const PortEntry& port) {
         return moves || flow::keeps_idle_time(pair.hot[direction], direction, tcp, port.timeouts);
     };
+    // Whoever repeats what cuts records has them fused no more; what is over is left as it is.
+    if (moves &&
+        (out.packets + in.packets >= worth_fusing || flow::kind_of(sender) == flow::Kind::closing))
+        return;
     const PortEntry* from = guest_at(lane.packet->source_port);
     if (!from || !flow::Table::may_fuse(sender, receiver) ||
         sender.initiator_outside == receiver.initiator_outside || !files(sender, *from) ||

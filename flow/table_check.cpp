@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "flow/table.hpp"
+#include "flow/tcp_quick.hpp"
+#include "net/wire.hpp"
 
 namespace weir::flow {
 
@@ -156,9 +158,13 @@ struct TableChecker {
         const std::uint32_t at = pair.partner & partner_slot;
         if (at >= made_records) return false;
         const FlowPair& other = table.records_[at];
+        const unsigned own = (pair.partner & partner_stale_line) != 0 ? 0 : 1;
+        const bool moving = pair.key.tuple.proto == net::proto_tcp &&
+                            !is_steady(pair.tcp, pair.hot[own], other.hot[own ^ 1]);
         return other.live == record_live && (other.partner & partner_slot) == slot &&
                (other.partner ^ pair.partner) >> 24 == partner_stale_line >> 24 &&
-               other.key.tuple == pair.key.tuple;
+               other.key.tuple == pair.key.tuple && other.tcp == pair.tcp &&
+               ((pair.partner & partner_moving) != 0) == moving;
     }
 
     bool found(const FlowPair& pair, std::uint32_t slot) const {

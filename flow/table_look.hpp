@@ -117,8 +117,9 @@ inline void Table::fetch(const Probe& probe, bool upward, bool both, Hit& hit) c
 
 inline bool Table::confirm(Hit hit, std::uint32_t scope, std::uint32_t vni,
                            const net::Tuple& tuple) {
-    if (hit.pair == nullptr || !detail::same(hit.pair->key, scope, vni, tuple, hit.direction))
-        [[unlikely]]
+    // It may be gone since fetch(): another flow needed its room.
+    if (hit.pair == nullptr || hit.pair->live != record_live ||
+        !detail::same(hit.pair->key, scope, vni, tuple, hit.direction)) [[unlikely]]
         return false;
     hit.pair->hot[hit.direction].burst = header_->burst;
     return true;

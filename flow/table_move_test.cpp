@@ -151,6 +151,43 @@ TEST(Move, OnlySteadyConnectionsMayBeFollowedQuickly) {
     EXPECT_EQ(both.near_->tcp, TcpState::closed);
 }
 
+// The oldest closing record of a full table, in a burst that has just moved it by its partner.
+TEST(Move, BothAreSparedByTheBurstThatFindsOne) {
+    for (const bool fused : {false, true}) {
+        SCOPED_TRACE(fused);
+        Both both;
+        Shard& shard = both.shard;
+        for (std::size_t i = 0; i + 1 < short_connection.size(); ++i)
+            ASSERT_TRUE(both.pass_apart(short_connection[i]));
+        std::uint32_t number = 10;
+        for (; shard.table.size() < 192; ++number) {
+            FlowPair* pair = shard.insert(tcp_key(both.g2, number, 2), both.now_ns);
+            pair->tcp = TcpState::closing;
+            shard.table.refile(*pair, far_idle);
+        }
+        if (fused) {
+            ASSERT_TRUE(shard.table.fuse(*both.near_, *both.far_, 0));
+        }
+        shard.table.begin_burst();
+        const auto found = [&](std::uint32_t scope) {
+            const Key key = tcp_key(scope, 1, 2);
+            const Table::Query query{scope, key.vni, &key.tuple, net::symmetric_hash(key.tuple)};
+            std::array<Table::Hit, 1> hit;
+            shard.table.find_bulk({&query, 1}, hit);
+            return static_cast<bool>(hit[0]);
+        };
+        ASSERT_TRUE(found(both.g1));
+        ASSERT_TRUE(fused ? both.pass_fused(short_connection.back())
+                          : found(both.g2) && both.pass_apart(short_connection.back()));
+        InsertOutcome outcome = InsertOutcome::inserted;
+        for (; outcome == InsertOutcome::inserted; ++number)
+            shard.insert(tcp_key(both.g2, number, 2), both.now_ns, &outcome);
+        ASSERT_EQ(outcome, InsertOutcome::evicted);
+        EXPECT_TRUE(found(both.g2));
+        EXPECT_EQ(shard.check(), "");
+    }
+}
+
 TEST(Move, ASynIsNotForFusedRecords) {
     Both both;
     ASSERT_TRUE(both.shard.table.fuse(*both.far_, *both.near_, 1));

@@ -136,9 +136,14 @@ void Table::open_unlink(std::uint32_t slab) {
 
 // Eviction.
 
+// A packet of this burst has found it, or the record that it is fused with.
 bool Table::protected_now(const FlowPair& pair) const {
     const std::uint16_t burst = header_->burst;
-    return burst != 0 && (pair.hot[0].burst == burst || pair.hot[1].burst == burst);
+    const auto found = [&](const FlowPair& one) {
+        return one.hot[0].burst == burst || one.hot[1].burst == burst;
+    };
+    if (burst == 0) return false;
+    return found(pair) || (pair.partner != 0 && found(records_[pair.partner & partner_slot]));
 }
 
 // Handshakes that nobody will finish pay for themselves: once half-open records hold more than
@@ -168,13 +173,13 @@ FlowPair* Table::victim_of(Scope& scope, Kind kind) {
     for (unsigned tries = 0; tries < victim_tries && next != no_index; ++tries) {
         FlowPair& pair = records_[next];
         next = pair.kind_next;
+        if (protected_now(pair)) continue;
         cut(pair);
         if (kind_of(pair) != kind) {
             kind_remove(pair);
             kind_push(pair, kind_of(pair));
             continue;
         }
-        if (protected_now(pair)) continue;
         if (kind != Kind::other || seen_mark(pair) == pair.queued) return &pair;
         if (fallback == nullptr) fallback = &pair;
         kind_remove(pair);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "flow/table_look.hpp"
 #include "flow/testing.hpp"
 #include "net/hash.hpp"
 
@@ -320,6 +321,32 @@ TEST(Table, SmallestShardWorks) {
     for (std::uint32_t i = 0; i < 64; ++i) ASSERT_NE(shard.insert(tcp_key(g1, i, 1), 1), nullptr);
     EXPECT_EQ(shard.table.capacity(), 64u);
     EXPECT_EQ(shard.check(), "");
+}
+
+// Of one burst: a packet is fetched for, another one begins a flow of a scope that has nothing to
+// give, and takes a whole slab of the first one's.
+TEST(Table, WhatIsGoneSinceItWasFetchedIsNotConfirmed) {
+    Shard shard{{.records = 128, .scopes = 2}};
+    const std::uint32_t poor = shard.scope("poor"), rich = shard.scope("rich");
+    for (std::uint32_t i = 0; i < 64; ++i) {
+        shard.insert(udp_key(poor, i, 1), 1'000'000);
+        FlowPair* pair = shard.insert(tcp_key(rich, i, 1), 1'000'000);
+        establish(*pair, 1'000'000);
+        shard.table.refile(*pair, default_timeouts);
+    }
+    const Key key = udp_key(poor, 40, 1);
+    const std::uint32_t hash = net::symmetric_hash(key.tuple);
+    shard.table.begin_burst();
+    Table::Probe probe;
+    Table::Hit hit;
+    shard.table.begin(probe, shard.table.scope_seed(poor, key.vni), hash);
+    shard.table.fetch(probe, net::runs_upward(key.tuple), false, hit);
+    ASSERT_NE(hit.pair, nullptr);
+    InsertOutcome outcome;
+    ASSERT_NE(shard.insert(tcp_key(rich, 900, 1), 2'000'000, &outcome), nullptr);
+    ASSERT_FALSE(shard.find(key));
+    EXPECT_FALSE(shard.table.confirm(hit, poor, key.vni, key.tuple));
+    EXPECT_FALSE(shard.table.answer(hit, {poor, key.vni, &key.tuple, hash}));
 }
 
 }  // namespace
