@@ -97,12 +97,18 @@ std::string intent(int revision) {
     for (const Guest& g : guests)
         text += std::string("---\n{kind: port, name: ") + g.name + ", host: " + g.host +
                 ", segment: " + g.segment + ", mac: \"" + g.mac().text() + "\", addresses: [" +
-                g.ip(false) + ", \"" + g.ip(true) + "\"], device: {type: memory}}\n";
+                g.ip(false) + ", \"" + g.ip(true) + "\"], device: {type: memory}, labels: {is: " +
+                g.name + "}}\n";
+    // Two guests of one connection need not have the same idle times.
+    text += std::string("---\n{kind: group, name: hasty, labels: {is: ") + guests[0].name +
+            "}}\n---\n{kind: flow-timeouts, name: hasty, applied_to: [hasty], tcp_new_s: 3, "
+            "tcp_closing_s: 2, tcp_closed_s: 1}\n";
     if (revision % 2)
         text +=
             "---\n{kind: firewall-rule, name: no-names, id: 3, priority: 1, protocol: udp, "
             "ports: [53], action: drop}\n"
-            "---\n{kind: flow-timeouts, name: short, udp_s: 2, tcp_established_s: 4}\n";
+            "---\n{kind: flow-timeouts, name: short, udp_s: 2, tcp_established_s: 4, "
+            "tcp_new_s: 5, tcp_closing_s: 4, tcp_closed_s: 2}\n";
     if (const char* rule = asking_rule(revision))
         text += std::string(
                     "---\n{kind: firewall-rule, name: asks, id: 4, priority: 0, "
