@@ -7,6 +7,7 @@
 #include "base/prefetch.hpp"
 #include "dataplane/dispatch.hpp"
 #include "dataplane/overhead.hpp"
+#include "features/express_across.hpp"
 #include "features/express_route.hpp"
 #include "flow/table_look.hpp"
 #include "flow/tcp.hpp"
@@ -22,8 +23,6 @@ using dataplane::PortEntry;
 using dataplane::PortRole;
 using net::Packet;
 using net::QuickFrame;
-
-constexpr std::uint16_t dhcp_server_port = 67;
 
 constexpr std::uint64_t nobody = 1;   // no frame comes from a multicast address
 constexpr std::uint64_t nowhere = 0;  // no hand-over begins so: its version is not 0
@@ -68,6 +67,7 @@ std::uint32_t Express::run(std::span<Packet*> packets, const Plane::Tables& tabl
         if (on_plane_ != 0) [[unlikely]]
             act_on_plane(strides_back(3) & on_plane_);
     }
+    if (opening_count_ != 0) open_flows();
     packets_ += std::uint64_t{2} * crossed_;
     fused_packets_ += crossed_;
     pipeline_.state<switching::Deliver>().delivered += crossed_;
@@ -96,7 +96,7 @@ void Express::prepare(const Plane::Tables& tables) {
     slow_reaching_.clear();
     slow_on_plane_.clear();
     stays_ = on_plane_ = 0;
-    reaching_count_ = crossed_ = 0;
+    reaching_count_ = crossed_ = opening_count_ = 0;
     emit_.flows->begin_burst();
     first_.begin(tables);
     plane_.begin_burst({&Plane::Worker::table<chain::Insert>(tables),
@@ -184,39 +184,41 @@ bool Express::send_to_owner(Packet& p, const QuickFrame& frame) {
 void Express::fetch(Places places) {
     flow::Table& flows = *emit_.flows;
     for (Lane* lane = first_of(places); places != 0; places = next_of(places, lane))
-        flows.fetch(lane->probe, lane->frame.upward, false, lane->hit);
+        flows.fetch(lane->probe, lane->frame.upward, is_tcp(lane->frame), lane->hit);
 }
 
 void Express::find(Places places) {
     flow::Table& flows = *emit_.flows;
     for (Lane* lane = first_of(places); places != 0; places = next_of(places, lane)) {
         const PortEntry& port = *lane->port;
-        if (!flows.confirm(lane->hit, port.scope, port.vni, lane->frame.tuple)) [[unlikely]] {
+        if (!flows.confirm(lane->hit, port.scope, port.vni, lane->frame.tuple)) [[unlikely]]
             lane->hit = flows.answer(lane->hit, lane->query());
-            if (!lane->hit) continue;
-        }
-        if (is_tcp(lane->frame)) lane->peer = flows.fetch_peer(lane->hit);
     }
 }
 
 void Express::act(Places places) {
     for (Lane* lane = first_of(places); places != 0; places = next_of(places, lane)) {
         const flow::Table::Hit hit = lane->hit;
-        if (hit && flow::Table::keeps_steady_line(*hit.pair, hit.direction) && lane->strip == 0 &&
+        if (hit && flow::Table::leads_steadily(*hit.pair) && lane->strip == 0 &&
             !slow_leaving_.has(lane->frame) && cross(*lane)) [[likely]]
             continue;
-        if (!act_on(*lane)) stays_ |= Places{1} << (lane - lanes_.data());
+        if (!act_on(*lane, true)) stays_ |= Places{1} << (lane - lanes_.data());
     }
 }
 
-// False: the stages must. Where new flows are opened too: no call for that.
-[[gnu::always_inline]] inline bool Express::act_on(Lane& lane) {
+// False: the stages must. `opens`: a new flow may wait for the others that begin with it.
+inline bool Express::act_on(Lane& lane, bool opens) {
     Slow& slow = lane.strip != 0 ? slow_reaching_ : slow_leaving_;
     if (slow.has(lane.frame)) return false;
-    if (lane.strip != 0 ? reach_guest(lane) : leave_guest(lane)) return true;
+    if (lane.strip != 0 ? reach_guest(lane) : leave_guest(lane, opens)) return true;
     if (!lane.hit && lane.strip == 0 && refuse(lane)) return true;
     slow.add(lane.frame);
     return false;
+}
+
+// A flow that does not begin with others.
+bool Express::act_apart(Lane& lane) {
+    return act_on(lane, false);
 }
 
 // What left a guest for another one of this host whose record is not fused with the sender's.
@@ -285,7 +287,6 @@ const ActionProgram* Express::way_of_others(Lane& lane, bool outgoing) {
 inline Express::Followed Express::follow(const Lane& lane) {
     const QuickFrame& q = lane.frame;
     flow::FlowPair& pair = *lane.hit.pair;
-    if (pair.partner != 0) return Followed::no;  // the stages cut it
     if (!is_tcp(q)) return Followed::as_it_was;
     const std::uint8_t* header = lane.packet->data + lane.strip + q.l4;
     const std::uint32_t bytes = q.l3_end - q.l4;
@@ -340,11 +341,11 @@ inline void Express::count(const Lane& lane, Followed followed, std::uint32_t by
     else emit_.flows->touch(pair, direction, timeouts, emit_.now_ns);
 }
 
-inline bool Express::leave_guest(Lane& lane) {
-    if (lane.hit && lane.hit.pair->partner != 0) [[unlikely]] {  // it did not cross
-        if (move_across(lane)) return true;
-        emit_.flows->cut(*lane.hit.pair);
-    }
+inline bool Express::leave_guest(Lane& lane, bool opens) {
+    if (lane.hit && (lane.hit.pair->partner != 0 ||
+                     lane.hit.pair->hot[lane.hit.direction].scope != lane.port->scope) &&
+        move_or_cut(lane))
+        return true;
     Packet& p = *lane.packet;
     const QuickFrame& q = lane.frame;
     const ActionProgram* program = way_of(lane, true);
@@ -354,7 +355,9 @@ inline bool Express::leave_guest(Lane& lane) {
         return false;
     if (program->egress == Egress::tunnel) return leave_by_tunnel(lane, *program);
     const PortEntry* next = guest_at(program->egress_port);
-    if (!next || !take(lane, p.length, true)) return false;
+    if (!next) return false;
+    if (!lane.hit && opens && open_later(lane, *next)) return true;
+    if (!take(lane, p.length, true)) return false;
     route(p, *program, q);
     p.slot = net::no_slot;
     p.source_port = p.hand.source_port = lane.port->index;
@@ -364,22 +367,13 @@ inline bool Express::leave_guest(Lane& lane) {
     return true;
 }
 
-inline const Express::Crossing* Express::crossing_of(flow::FlowPair& pair, std::uint8_t direction,
-                                                     const PortEntry& from) {
-    const flow::Hot& own = pair.hot[direction];
-    Crossing& known = crossings_[own.program % crossings_.size()];
-    if (known.number == own.program && known.era == own.era() && known.from == &from) [[likely]]
-        return &known;
-    return find_crossing(pair, direction, from, known);
-}
-
 bool Express::may_cross(const Crossing& way, const QuickFrame& q, const std::uint8_t* frame) {
     return (!way.program.routed || q.ttl(frame) > 1) &&
            (!way.learns || q.tuple.src_port != dhcp_server_port);
 }
 
-// From the sender's record straight to the receiver's port: the two records are fused. What held
-// when they were (see fuse()) holds until they are cut, and is not asked again.
+// From the sender's guest straight to the receiver's: one record stands for both. What held when
+// they were fused holds until they are cut, and is not asked again.
 inline bool Express::cross(Lane& lane) {
     const QuickFrame& q = lane.frame;
     const std::uint8_t direction = lane.hit.direction;
@@ -390,44 +384,10 @@ inline bool Express::cross(Lane& lane) {
     if (!way || q.l3_end > way->longest || (!way->straight && !may_cross(*way, q, p.data)) ||
         !flow::keeps_idle_time(own, direction, is_tcp(q), lane.port->timeouts))
         return false;
-    if (is_tcp(q) && !flow::follow_steady(own, *lane.peer, p.data + q.l4, q.l3_end - q.l4))
+    if (is_tcp(q) && !flow::follow_steady(own, pair.hot[direction ^ 1], p.data + q.l4, q.l3_end - q.l4))
         return false;
     own.last_seen_ns = emit_.now_ns;
     count_across(own, p, *way, q);
-    return true;
-}
-
-inline void Express::count_across(flow::Hot& own, Packet& p, const Crossing& way,
-                                  const QuickFrame& q) {
-    ++own.packets;
-    own.bytes += p.length;
-    ++crossed_;
-    if (!way.straight) [[unlikely]]
-        route(p, way.program, q);
-    emit_.forward(p, way.program.egress_port);
-}
-
-// From the sender's record to the receiver's port like cross(), with a segment that moves their
-// connection: it is followed as track() does, once for both.
-bool Express::move_across(Lane& lane) {
-    const QuickFrame& q = lane.frame;
-    const std::uint8_t direction = lane.hit.direction;
-    flow::FlowPair& pair = *lane.hit.pair;
-    Packet& p = *lane.packet;
-    if (!is_tcp(q) || !flow::Table::keeps_line(pair, direction) ||
-        (p.data[q.l4 + 13] & net::tcp_syn) != 0)  // flags
-        return false;
-    const Crossing* way = crossing_of(pair, direction, *lane.port);
-    const PortEntry* to = way ? guest_at(way->program.egress_port) : nullptr;
-    if (!to || q.l3_end > way->longest || (!way->straight && !may_cross(*way, q, p.data)))
-        return false;
-    if (!emit_.flows->move_fused(pair, direction,
-                                 {p.data + q.l4, q.l3_end - std::uint32_t{q.l4},
-                                  lane.port->timeouts, to->timeouts, emit_.now_ns}))
-        return false;
-    count_across(pair.hot[direction], p, *way, q);
-    // Its lines are at hand now, not when it ages out.
-    if (pair.tcp == flow::TcpState::closed) emit_.flows->cut(pair);
     return true;
 }
 
@@ -451,6 +411,8 @@ bool Express::reach_guest(Lane& lane) {
     const PortEntry& port = *lane.port;
     const QuickFrame& q = lane.frame;
     if (port.learn_addresses && q.tuple.src_port == dhcp_server_port) return false;
+    if (lane.hit && lane.hit.pair->partner != 0) [[unlikely]]
+        return false;  // the stages cut it
     const ActionProgram* program = way_of(lane, false);
     if (!program) return enter_plane(lane, chain::CallPoint::ingress);
     if (program->act_behind != emit_.stages->deliver) return false;

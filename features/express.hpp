@@ -17,8 +17,8 @@ namespace weir::features {
 // it, do what its program says, send. What it costs does not depend on rules, chains or features.
 //
 // A packet between two guests of one host has two records to pass, the sender's and the
-// receiver's. Once both have let it pass they are fused (flow::Table::fuse): the next packet finds
-// the sender's and is through.
+// receiver's. A plain flow has them fused from its first packet on, others once both have let
+// packets pass (flow::Table::fuse): then one look-up tells all, and the packet is through.
 //
 // Packets of chains go the same way into the service plane, from other hosts to nodes here, from
 // node to node of this host and back to their anchor here (chain::ShortWay).
@@ -63,11 +63,7 @@ private:
         const dataplane::PortEntry* port = nullptr;
         flow::Table::Probe probe;
         flow::Table::Hit hit;
-        union {
-            // TCP, while it has a record to pass: the line of the side that it goes to.
-            const flow::Hot* peer = nullptr;
-            flow::FlowPair* sender;  // on its way to the next record: the one it has passed
-        };
+        flow::FlowPair* sender = nullptr;  // on its way to the next record: the one it has passed
         std::uint32_t strip = 0;  // from the underlay: tunnel headers still in front of the frame
         std::uint32_t end = 0;    // … and where the tunnel packet ends; 0: not from the underlay
         bool goes_on = false;     // the direction gets a program with this packet
@@ -122,6 +118,14 @@ private:
         std::uint32_t number = 0;
     };
 
+    // A new flow between two guests of this host, until memory has brought where its second record
+    // belongs.
+    struct Opening {
+        Lane* lane = nullptr;
+        const dataplane::PortEntry* to = nullptr;
+        std::uint32_t program = 0;
+    };
+
     void prepare(const Plane::Tables& tables);
     void enter(std::span<net::Packet*> packets, std::uint32_t from, std::uint32_t to);
     void look_at_reaches();
@@ -154,7 +158,10 @@ private:
     void fetch(Places places);
     void find(Places places);
     void act(Places places);
-    bool act_on(Lane& lane);
+    bool act_on(Lane& lane, bool opens);
+    bool act_apart(Lane& lane);
+    bool open_later(Lane& lane, const dataplane::PortEntry& to);
+    void open_flows();
     void reach_guests();
     void act_on_plane(Places places);
     chain::ShortWay::Arrived arrived_of(const Lane& lane) const;
@@ -176,10 +183,12 @@ private:
     bool take(const Lane& lane, std::uint32_t bytes, bool outgoing);
     bool take_to_plane(const Lane& lane, std::uint32_t bytes, bool outgoing);
     bool refuse(const Lane& lane);
-    bool leave_guest(Lane& lane);
+    bool leave_guest(Lane& lane, bool opens);
     bool leave_by_tunnel(Lane& lane, const dataplane::ActionProgram& program);
     bool cross(Lane& lane);
+    bool move_or_cut(Lane& lane);
     bool move_across(Lane& lane);
+    const Crossing* answer_across(Lane& lane);
     void count_across(flow::Hot& own, net::Packet& p, const Crossing& way,
                       const net::QuickFrame& q);
     static bool may_cross(const Crossing& way, const net::QuickFrame& q, const std::uint8_t* frame);
@@ -203,6 +212,7 @@ private:
                                             const dataplane::PortEntry& from, std::uint32_t reach);
     std::uint32_t crossing(flow::FlowPair& sender, flow::FlowPair& receiver, std::uint8_t direction,
                            const dataplane::PortEntry& from, const dataplane::PortEntry& to);
+    std::uint32_t joint(std::uint32_t out, std::uint32_t in, const dataplane::PortEntry& to);
 
     dataplane::Emit& emit_;
     Plane::Worker& pipeline_;
@@ -238,6 +248,8 @@ private:
     Places on_plane_ = 0;  // those of `joined_` that nodes gave back, or other hosts for the plane
     std::array<Lane*, limits::max_burst> reaching_;  // behind their sender, before their receiver
     std::uint32_t reaching_count_ = 0, crossed_ = 0;
+    std::array<Opening, limits::max_burst> opening_;
+    std::uint32_t opening_count_ = 0;
     Slow slow_leaving_, slow_reaching_, slow_on_plane_;
     dataplane::StageBits foreign_acts_ = 0;  // stages behind the insertion point that are not ours
     std::uint32_t tunnel_mtu_ = 0;           // largest IP packet of a guest that the underlay takes

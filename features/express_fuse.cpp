@@ -1,9 +1,12 @@
-// Fused records on the express way: how two become fused, and how they stay so while rules change.
+// Fused records on the express way: how two become fused, or begin so, what moves them, and how they
+// stay so while rules change.
 #include <algorithm>
 
 #include "dataplane/digest.hpp"
 #include "dataplane/epoch_history.hpp"
 #include "features/express.hpp"
+#include "features/express_across.hpp"
+#include "flow/table_look.hpp"
 #include "flow/tcp_quick.hpp"
 #include "net/wire.hpp"
 
@@ -13,6 +16,8 @@ namespace {
 using dataplane::ActionProgram;
 using dataplane::Egress;
 using dataplane::PortEntry;
+using net::Packet;
+using net::QuickFrame;
 
 std::uint32_t idle_digest(const PortEntry& port) {
     dataplane::Digest digest;
@@ -66,8 +71,8 @@ const Express::Crossing* Express::find_crossing(flow::FlowPair& pair, std::uint8
     return &room;
 }
 
-// Sender's and receiver's record have both let a packet pass: from now on one look-up does, until
-// the stages get hold of one of them.
+// Sender's and receiver's record have both let a packet pass: from now on one of them stands for
+// both, until somebody else gets hold of one.
 void Express::fuse(const Lane& lane) {
     flow::FlowPair& sender = *lane.sender;
     flow::FlowPair& receiver = *lane.hit.pair;
@@ -85,40 +90,157 @@ void Express::fuse(const Lane& lane) {
         (out.packets + in.packets >= worth_fusing || flow::kind_of(sender) == flow::Kind::closing))
         return;
     const PortEntry* from = guest_at(lane.packet->source_port);
-    if (!from || !flow::Table::may_fuse(sender, receiver) ||
-        sender.initiator_outside == receiver.initiator_outside || !files(sender, *from) ||
-        !files(receiver, *lane.port))
+    flow::FlowPair& leader = direction == 0 ? sender : receiver;
+    flow::FlowPair& follower = direction == 0 ? receiver : sender;
+    if (!from || !flow::Table::may_fuse(leader, follower) || leader.initiator_outside != 0 ||
+        follower.initiator_outside == 0 || !files(sender, *from) || !files(receiver, *lane.port))
         return;
     const std::uint32_t forth = crossing(sender, receiver, direction, *from, *lane.port);
     const std::uint32_t answers = crossing(receiver, sender, back, *lane.port, *from);
     const bool answered = in.last_seen_ns != 0;
     if (forth == 0 || (answered && answers == 0)) return;
-    if (!emit_.flows->fuse(sender, receiver, direction)) return;
-    sender.hot[direction].program = forth;
-    if (answers != 0) receiver.hot[back].program = answers;
+    if (!emit_.flows->fuse(leader, follower)) return;
+    const auto send_by = [&](std::uint8_t side, const PortEntry& port, std::uint32_t program) {
+        flow::Hot& line = leader.hot[side];
+        line.epoch = port.epoch;
+        line.engine = emit_.engine;
+        line.program = program;
+    };
+    send_by(direction, *from, forth);
+    if (answers != 0) send_by(back, *lane.port, answers);
 }
 
 // The number of the program that does what both records' programs say; 0: there is none yet.
 std::uint32_t Express::crossing(flow::FlowPair& sender, flow::FlowPair& receiver,
                                 std::uint8_t direction, const PortEntry& from,
                                 const PortEntry& to) {
-    const ActionProgram* out = program_of(sender, direction, from);
-    const ActionProgram* in = program_of(receiver, direction, to);
-    if (!out || !in || out->egress_port != to.index) return 0;
-    const Joint asked{sender.hot[direction].program, receiver.hot[direction].program,
-                      reaches_[to.index % reaches_.size()].epoch, 0};
-    Joint& known = joints_[(asked.out * 3 + asked.in) % joints_.size()];
-    if (known.out == asked.out && known.in == asked.in && known.reach == asked.reach)
-        return known.number;
-    const bool joins = (out->act_behind & foreign_acts_) == 0 &&
-                       out->egress == Egress::local_port &&
-                       in->act_behind == emit_.stages->deliver && asked.reach != 0;
+    if (!program_of(sender, direction, from) || !program_of(receiver, direction, to)) return 0;
+    return joint(sender.hot[direction].program, receiver.hot[direction].program, to);
+}
+
+// … what `out` says where a packet leaves a guest, and `in` where it reaches that of `to`.
+std::uint32_t Express::joint(std::uint32_t out, std::uint32_t in, const PortEntry& to) {
+    const Joint asked{out, in, reaches_[to.index % reaches_.size()].epoch, 0};
+    Joint& known = joints_[(out * 3 + in) % joints_.size()];
+    if (known.out == out && known.in == in && known.reach == asked.reach) return known.number;
+    const ActionProgram* leaves = emit_.program(out);
+    const ActionProgram* enters = emit_.program(in);
+    const bool joins = leaves && enters && leaves->egress == Egress::local_port &&
+                       leaves->egress_port == to.index &&
+                       (leaves->act_behind & foreign_acts_) == 0 &&
+                       enters->act_behind == emit_.stages->deliver && asked.reach != 0;
     if (!joins) return 0;
-    ActionProgram program = *out;
+    ActionProgram program = *leaves;
     program.reach_epoch = asked.reach;
     known = asked;
     known.number = emit_.number_of(program);
     return known.number;
+}
+
+// The first packet of a flow between two guests of this host whose ways are known. False: nothing
+// has happened, each record must be made by itself.
+bool Express::open_later(Lane& lane, const PortEntry& to) {
+    const PortEntry& from = *lane.port;
+    const std::uint32_t out = first_.asked_for();
+    std::uint32_t program = 0;
+    const bool from_dhcp = to.learn_addresses && lane.frame.tuple.src_port == dhcp_server_port;
+    if (!from_dhcp && from.timeouts == to.timeouts && !slow_reaching_.has(lane.frame) &&
+        first_.way_in(to, lane.frame))
+        program = joint(out, first_.asked_for(), to);
+    first_.ask_for(out);
+    if (program == 0) return false;
+    emit_.flows->begin(lane.probe, emit_.flows->scope_seed(to.scope, to.vni), lane.frame.hash);
+    opening_[opening_count_++] = {&lane, &to, program};
+    return true;
+}
+
+void Express::open_flows() {
+    for (std::uint32_t i = 0; i < opening_count_; ++i) {
+        const Opening& opening = opening_[i];
+        Lane& lane = *opening.lane;
+        Packet& p = *lane.packet;
+        first_.ask_for(opening.program);
+        if (!slow_leaving_.has(lane.frame) && !first_.begins_too_much(*lane.port) &&
+            first_.open_both({*lane.port, lane.frame, p.data + lane.frame.l4, p.length, true},
+                             *opening.to)) {
+            packets_ += 2;
+            ++pipeline_.state<switching::Deliver>().delivered;
+            route(p, *emit_.program(opening.program), lane.frame);
+            emit_.forward(p, opening.to->index);
+            continue;
+        }
+        if (!act_apart(lane)) stays_ |= Places{1} << (&lane - lanes_.data());
+    }
+}
+
+// A packet of two fused records that did not cross. True: it moves them; else `lane` has its own
+// record, whole.
+bool Express::move_or_cut(Lane& lane) {
+    const PortEntry& port = *lane.port;
+    flow::FlowPair& pair = *lane.hit.pair;
+    if (flow::Table::leads(pair) && pair.hot[lane.hit.direction].scope == port.scope) {
+        if (move_across(lane)) return true;
+        lane.hit.pair = &emit_.flows->cut_sender(lane.hit);
+        return false;
+    }
+    // Others have cut it since it was found.
+    lane.hit = emit_.flows->find(port.scope, port.vni, lane.frame.tuple, lane.frame.hash);
+    return false;
+}
+
+// From guest to guest like cross(), with a packet that changes what the two records are: it opens or
+// ends a connection, or is the first answer.
+bool Express::move_across(Lane& lane) {
+    const QuickFrame& q = lane.frame;
+    const std::uint8_t direction = lane.hit.direction;
+    flow::FlowPair& pair = *lane.hit.pair;
+    flow::Hot& own = pair.hot[direction];
+    const PortEntry& from = *lane.port;
+    Packet& p = *lane.packet;
+    const bool answers = own.epoch == 0;
+    const Crossing* way = answers ? answer_across(lane) : crossing_of(pair, direction, from);
+    const PortEntry* to = way ? guest_at(way->program.egress_port) : nullptr;
+    const bool moved =
+        to && q.l3_end <= way->longest && (way->straight || may_cross(*way, q, p.data)) &&
+        emit_.flows->move_fused(pair, direction,
+                                {p.data + q.l4, q.l3_end - std::uint32_t{q.l4},
+                                 direction == 0 ? from.timeouts : to->timeouts,
+                                 direction == 0 ? to->timeouts : from.timeouts, emit_.now_ns});
+    if (!moved) {
+        if (answers) own.epoch = 0;
+        return false;
+    }
+    if (answers) {
+        first_.pass_on(from, true, p.length);
+        first_.pass_on(*to, false, p.length);
+    }
+    count_across(own, p, *way, q);
+    return true;
+}
+
+// The way of a first answer: that of others which go it, while what both guests' records decided of
+// the question stands. Null: the stages must look.
+const Express::Crossing* Express::answer_across(Lane& lane) {
+    const PortEntry& from = *lane.port;
+    flow::FlowPair& pair = *lane.hit.pair;
+    const std::uint8_t direction = lane.hit.direction;
+    const auto back = static_cast<std::uint8_t>(direction ^ 1);
+    const ActionProgram* out = first_.way_out(from, mac_bits(lane.packet->data), lane.frame);
+    const std::uint32_t leaves = first_.asked_for();
+    const PortEntry* to = out ? guest_at(out->egress_port) : nullptr;
+    if (!to || to->scope != pair.hot[back].scope ||
+        (from.spoof_guard && !guard::owns(from, lane.frame.tuple.src, emit_)))
+        return nullptr;
+    const Crossing* asked = crossing_of(pair, back, *to);
+    if (!asked || asked->program.egress_port != from.index || !first_.way_in(*to, lane.frame))
+        return nullptr;
+    const std::uint32_t program = joint(leaves, first_.asked_for(), *to);
+    if (program == 0) return nullptr;
+    flow::Hot& own = pair.hot[direction];
+    own.epoch = from.epoch;
+    own.engine = emit_.engine;
+    own.program = program;
+    return crossing_of(pair, direction, from);
 }
 
 // Rules changed at the sender's or the receiver's port since the last packet, but none that
@@ -130,7 +252,7 @@ const ActionProgram* Express::lead_on(flow::FlowPair& pair, std::uint8_t directi
     const net::Tuple& tuple = pair.key.tuple;
     if (emit_.renew_as_known(own, tuple.dst_port, from.epoch, reach))
         return emit_.program(own.program);
-    const bool outgoing = pair.initiator_outside == 0;
+    const bool outgoing = direction == 0;  // the guest that it leads from opened the flow
     ActionProgram program = *emit_.program(own.program);
     const PortEntry* to = guest_at(program.egress_port);
     if (!to || program.reach_epoch == 0 || !program.behind_is(own.epoch, emit_.engine))

@@ -11,6 +11,8 @@
 // What the parts of Express share. Not for others.
 namespace weir::features {
 
+inline constexpr std::uint16_t dhcp_server_port = 67;
+
 // A hand-over is looked at in words. The first one says how the packet came, and from which port.
 inline std::uint64_t first_word(const net::Packet& p) {
     return net::detail::load_raw<std::uint64_t>(reinterpret_cast<const std::uint8_t*>(&p.hand));

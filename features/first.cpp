@@ -112,9 +112,12 @@ const ActionProgram* First::way_on(const PortEntry& port, bool outgoing, std::ui
 }
 
 void First::go_on(const Packet& packet, flow::Hot& hot) {
-    chain::Insert::pass_on(pipeline_.state<chain::Insert>(), packet.port.index, packet.outgoing,
-                           packet.bytes);
+    pass_on(packet.port, packet.outgoing, packet.bytes);
     set_program(packet.port, hot);
+}
+
+void First::pass_on(const PortEntry& port, bool outgoing, std::uint32_t bytes) {
+    chain::Insert::pass_on(pipeline_.state<chain::Insert>(), port.index, outgoing, bytes);
 }
 
 // That something else must go for it first is the stages' business.
@@ -169,6 +172,42 @@ bool First::open(const Packet& packet) {
     set_program(port, hot);
     if (tcp) emit_.flows->touch(*pair, 0, port.timeouts, emit_.now_ns);
     ++opened_;
+    return true;
+}
+
+bool First::open_both(const Packet& packet, const PortEntry& to) {
+    using chain::Insert;
+    using firewall::Firewall;
+    const PortEntry& from = packet.port;
+    const net::QuickFrame& frame = packet.frame;
+    const Packet received{to, frame, packet.l4, packet.bytes, false};
+    flow::TcpSegment segment;
+    if (!begins_flow(packet, &segment) || !is_plain(packet) || is_elsewhere(packet) ||
+        is_elsewhere(received) || !has_room(from) || !has_room(to))
+        return false;
+    const KnownRules::Answer rules = rules_.find(from.index, frame.tuple, true);
+    if (!rules.allows()) return false;
+    const KnownRules::Answer& other_rules = rules_.find(to.index, frame.tuple, false);
+    if (!other_rules.allows()) return false;
+    flow::Table& flows = *emit_.flows;
+    flow::FlowPair* leader = flows.insert_fused({from.scope, from.vni, &frame.tuple, frame.hash},
+                                                {to.scope, to.vni, &frame.tuple, frame.hash},
+                                                emit_.now_ns, from.timeouts);
+    if (!leader) return false;
+    pipeline_.state<tracking::Track>().ports[from.index].budget.begin(
+        from.flow_limits, emit_.workers, emit_.now_ns);
+    if (frame.tuple.proto == net::proto_tcp) flow::track(*leader, 0, segment);
+    const auto decide = [&](const KnownRules::Answer& answer, flow::FlowPair& pair) {
+        Firewall::allow(pipeline_.state<Firewall>(), answer.firewall, pair);
+        Insert::pass(answer.chains, packet.bytes, pair, flows);
+    };
+    decide(rules, *leader);
+    decide(other_rules, flows.follower_of(*leader));
+    flow::Hot& hot = leader->hot[0];
+    hot.packets = 1;
+    hot.bytes = packet.bytes;
+    set_program(from, hot);
+    opened_ += 2;
     return true;
 }
 

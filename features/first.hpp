@@ -53,6 +53,12 @@ public:
     // Makes the record, counts the packet, and gives its direction the program that was asked for
     // last. False: nothing has happened, the stages must look.
     bool open(const Packet& packet);
+    // The same for the guest of `port` and that of `to` in one: two records that are fused. False:
+    // nothing has happened; ask for each.
+    bool open_both(const Packet& packet, const dataplane::PortEntry& to);
+    // The number of the program that was asked for last; or another one in its place.
+    std::uint32_t asked_for() const { return program_; }
+    void ask_for(std::uint32_t program) { program_ = program; }
 
     // Whether the guest of the port has used its rate of new flows up (`flow-limits`).
     bool begins_too_much(const dataplane::PortEntry& port) const {
@@ -71,6 +77,8 @@ public:
                                            const flow::FlowPair& pair);
     // Gives the direction the program that was asked for last, once the flow has taken the packet.
     void go_on(const Packet& packet, flow::Hot& hot);
+    // What Insert counts of it.
+    void pass_on(const dataplane::PortEntry& port, bool outgoing, std::uint32_t bytes);
 
     std::uint64_t opened() const { return opened_; }  // records
 

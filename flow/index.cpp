@@ -54,6 +54,18 @@ bool Index::insert(Place place, std::uint32_t ref) {
     return true;
 }
 
+bool Index::replace(Place place, std::uint32_t old, std::uint32_t ref) {
+    for (Bucket* bucket = &main_bucket(place);; bucket = &buckets_[bucket->next]) {
+        for (std::uint32_t hits = hits_in(*bucket, place.tag); hits != 0; hits &= hits - 1) {
+            std::uint32_t& entry = bucket->ref[static_cast<unsigned>(std::countr_zero(hits))];
+            if (entry != old) continue;
+            entry = ref;
+            return true;
+        }
+        if (bucket->next == 0) return false;
+    }
+}
+
 bool Index::erase_in_row(Place place, std::uint32_t ref) {
     Bucket* found = nullptr;
     std::uint32_t at = 0;

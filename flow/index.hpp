@@ -100,7 +100,10 @@ public:
         return bucket.next == 0 ? erase_in(bucket, place, ref) : erase_in_row(place, ref);
     }
 
-    // The three above in two steps, for nearly all keys: where in its bucket a new one goes.
+    // `ref` stands for the key from now on; false: `old` did not.
+    bool replace(Place place, std::uint32_t old, std::uint32_t ref);
+
+    // Insertion in two steps, for nearly all keys: where in its bucket a new one goes.
     // `unclear`: there are more buckets, no room, or an entry with the tag; ask the above.
     static constexpr std::uint32_t unclear = Bucket::entries;
     std::uint32_t seat(Place place) const {
@@ -108,7 +111,9 @@ public:
         const bool clear = bucket.next == 0 && hits_in(bucket, place.tag) == 0;
         return clear ? count_of(bucket) : unclear;
     }
-    // Nothing has been inserted or erased since seat().
+    // Whether both places are in one bucket, so that what is put at one moves the other's seat.
+    bool share_bucket(Place a, Place b) const { return &main_bucket(a) == &main_bucket(b); }
+    // Nothing has been inserted or erased in the bucket since seat().
     void put(Place place, std::uint32_t seat, std::uint32_t ref) {
         Bucket& bucket = main_bucket(place);
         bucket.tag[seat] = place.tag;

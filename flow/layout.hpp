@@ -82,6 +82,8 @@ struct alignas(64) Bucket {
 static_assert(sizeof(Bucket) == 64);
 inline constexpr std::uint32_t alias_bit = 0x80000000u;
 inline constexpr std::uint32_t upward_bit = 0x40000000u;  // see net::runs_upward(), of the tuple
+// The key is that of the record which follows the one in the slot, see Table::fuse().
+inline constexpr std::uint32_t follower_bit = 0x20000000u;
 inline constexpr std::uint32_t ref_slot = (1u << handle_bits) - 1;
 
 // A further key of a flow: the tuple as a service or NAT rewrote it. Same scope and VNI.

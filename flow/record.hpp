@@ -15,7 +15,7 @@
 // nanoseconds.
 namespace weir::flow {
 
-inline constexpr std::uint32_t record_layout_version = 5;
+inline constexpr std::uint32_t record_layout_version = 6;
 
 inline constexpr std::uint32_t no_index = 0xffffffffu;
 
@@ -114,14 +114,14 @@ struct alignas(64) Hot {
     std::uint32_t window_edge = 0;   // highest acknowledgement + window this side announced
     std::uint32_t sequence_end = 0;  // highest sequence number + length this side sent
     std::uint32_t acknowledged = 0;  // highest acknowledgement this side sent
-    // Kept by the table, equal in both directions.
+    // Kept by the table, equal in both directions unless the record stands for another one too.
     std::uint32_t idle_ms = 0;      // the idle timeout the timer stands for
     std::uint8_t window_scale = 0;  // RFC 7323 shift of this side's windows
     std::uint8_t tcp_seen = 0;      // tcp_seen_… bits of tcp.hpp
     Kind kind = Kind::none;
-    std::uint8_t reserved0 = 0;
+    std::uint8_t reserved = 0;
     std::uint16_t burst = 0;  // burst that found this direction last; see Table::begin_burst
-    std::uint16_t reserved1 = 0;
+    std::uint16_t scope = 0;  // whose look-ups find this line: Key::scope, see Table::fuse()
 
     // Epoch and engine, for one comparison with era_of().
     std::uint64_t era() const {
@@ -183,10 +183,11 @@ static_assert(offsetof(FlowPair, key) == 128 && offsetof(FlowPair, created_ns) =
 
 // FlowPair::partner: slot of the other record, and what the two are to each other.
 inline constexpr std::uint32_t partner_slot = 0x00ffffffu;
-inline constexpr std::uint32_t partner_moving = 1u << 28;  // TCP that is_steady() does not hold for
-inline constexpr std::uint32_t partner_stale_line = 1u << 29;  // which of `hot` waits for the truth
-inline constexpr std::uint32_t partner_fused = 1u << 30;
-inline constexpr std::uint32_t partner_changing = 1u << 31;  // fuse() or cut() is at work
+inline constexpr std::uint32_t partner_bare = 1u << 27;    // follows; its hot lines say nothing
+inline constexpr std::uint32_t partner_moving = 1u << 28;  // leads TCP that is not is_steady()
+inline constexpr std::uint32_t partner_follows = 1u << 29;
+inline constexpr std::uint32_t partner_leads = 1u << 30;
+inline constexpr std::uint32_t partner_changing = 1u << 31;  // follows; fuse() or cut() is at work
 
 // Values of FlowPair::live.
 inline constexpr std::uint8_t record_free = 0, record_writing = 1, record_live = 2;
@@ -214,8 +215,12 @@ void store_decision(Decision& at, const Decision& value) {
 inline std::uint16_t seen_mark(std::uint64_t ns) {
     return static_cast<std::uint16_t>(ns ^ ns >> 16 ^ ns >> 32);
 }
+// When a packet of either direction passed last.
+inline std::uint64_t last_seen_ns(const FlowPair& pair) {
+    return std::max(pair.hot[0].last_seen_ns, pair.hot[1].last_seen_ns);
+}
 inline std::uint16_t seen_mark(const FlowPair& pair) {
-    return seen_mark(std::max(pair.hot[0].last_seen_ns, pair.hot[1].last_seen_ns));
+    return seen_mark(last_seen_ns(pair));
 }
 
 // The eviction class of a record, from what the record says about itself.

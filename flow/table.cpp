@@ -23,10 +23,6 @@ std::uint32_t crc_of(std::uint32_t state, std::uint64_t word) {
 #endif
 }
 
-std::uint64_t newest(const FlowPair& pair) {
-    return std::max(pair.hot[0].last_seen_ns, pair.hot[1].last_seen_ns);
-}
-
 constexpr std::size_t nth(Kind kind) {
     return static_cast<std::size_t>(kind);
 }
@@ -91,7 +87,15 @@ void Table::find_bulk(std::span<const Query> queries, std::span<Hit> hits) {
 // Nobody has the tag, or another one had it first, or an alias.
 Table::Hit Table::answer(Hit found, const Query& query) {
     if (found.pair == nullptr && found.direction != unsure) return {};
-    const Hit hit = look(query);
+    Hit hit = look(query);
+    if (hit && hit.pair->partner != 0) [[unlikely]] {
+        FlowPair& leader = const_cast<FlowPair&>(truth_of(*hit.pair));
+        const bool sent_by_it =
+            leader.hot[hit.direction].scope == query.scope &&
+            detail::same(leader.key.tuple, *query.tuple, hit.direction);  // not by an alias
+        if (sent_by_it) hit.pair = &leader;
+        else cut(*hit.pair);
+    }
     mark(hit);
     return hit;
 }
@@ -115,7 +119,6 @@ FlowPair* Table::at_handle(std::uint32_t handle) {
 // `seen`: seen_mark() of the record.
 inline void Table::link_kind(FlowPair& pair, Kind kind, std::uint16_t seen) {
     const std::uint32_t slot_index = slot(pair);
-    pair.hot[0].kind = pair.hot[1].kind = kind;
     pair.queued = seen;
     ++header_->stats.records[nth(kind)];
     Slab& slab = slabs_[slot_index / slab_records];
@@ -135,8 +138,7 @@ inline void Table::link_kind(FlowPair& pair, Kind kind, std::uint16_t seen) {
     else scope.oldest[queue] = slot_index;
 }
 
-inline void Table::unlink_kind(FlowPair& pair) {
-    const Kind kind = pair.hot[0].kind;
+inline void Table::unlink_kind(FlowPair& pair, Kind kind) {
     --header_->stats.records[nth(kind)];
     Slab& slab = slabs_[slot(pair) / slab_records];
     if (kind == Kind::established) {
@@ -154,11 +156,10 @@ inline void Table::unlink_kind(FlowPair& pair) {
     else scope.youngest[queue_of(kind)] = previous;
 }
 
-void Table::kind_push(FlowPair& pair, Kind kind) {
+void Table::file_kind(FlowPair& pair, Kind kind) {
+    unlink_kind(pair, pair.hot[0].kind);
+    set_kind(pair, kind);
     link_kind(pair, kind, seen_mark(pair));
-}
-void Table::kind_remove(FlowPair& pair) {
-    unlink_kind(pair);
 }
 
 // Insertion and removal.
@@ -186,6 +187,7 @@ inline void Table::write_record(FlowPair& pair, const Query& query, std::uint64_
     for (Hot& hot : pair.hot) {
         hot = fresh.hot[0];
         hot.burst = burst;
+        hot.scope = static_cast<std::uint16_t>(query.scope);
     }
     pair.hot[0].of_pair = query.hash != 0 ? query.hash : 1;
     pair.hot[0].last_seen_ns = now_ns;
@@ -209,7 +211,31 @@ inline void Table::write_record(FlowPair& pair, const Query& query, std::uint64_
     ordered();
 }
 
-inline void Table::link_record(FlowPair& pair, Kind kind, std::uint64_t seen_ns) {
+// What fuse() leaves of a record.
+inline void Table::write_follower(FlowPair& pair, const Query& query, const FlowPair& leader) {
+    static constexpr FlowPair fresh;
+    constexpr std::size_t cold = offsetof(FlowPair, created_ns);
+    const auto nonce = static_cast<std::uint8_t>(pair.nonce + 1);
+    pair.live = record_writing;
+    ordered();
+    pair.key.scope = query.scope;
+    pair.key.vni = query.vni;
+    pair.key.tuple = *query.tuple;
+    pair.id = std::uint64_t{geometry().worker} << 56 | header_->next_id;
+    ++header_->next_id;
+    pair.partner = slot(leader) | partner_follows | partner_bare;
+    pair.nonce = nonce != 0 ? nonce : 1;
+    pair.initiator_outside = 1;
+    pair.tcp = fresh.tcp;
+    std::memcpy(reinterpret_cast<std::byte*>(&pair) + cold,
+                reinterpret_cast<const std::byte*>(&fresh) + cold, sizeof(FlowPair) - cold);
+    pair.created_ns = leader.created_ns;
+    ordered();
+    pair.live = record_live;
+    ordered();
+}
+
+inline void Table::link_untimed(FlowPair& pair, Kind kind, std::uint64_t seen_ns) {
     const std::uint32_t slot_index = slot(pair);
     const std::uint32_t at = slot_index / slab_records;
     Slab& slab = slabs_[at];
@@ -218,13 +244,17 @@ inline void Table::link_record(FlowPair& pair, Kind kind, std::uint64_t seen_ns)
     if (free == 0) open_unlink(at);
     ++scopes_[pair.key.scope].records;
     ++header_->live;
-    const std::uint64_t idle_ns = std::uint64_t{pair.hot[0].idle_ms} * 1'000'000;
     link_kind(pair, kind, seen_mark(seen_ns));
-    wheel_.arm(slot_index, seen_ns + idle_ns);
+}
+
+inline void Table::link_record(FlowPair& pair, Kind kind, std::uint64_t seen_ns) {
+    set_kind(pair, kind);
+    link_untimed(pair, kind, seen_ns);
+    wheel_.arm(slot(pair), seen_ns + std::uint64_t{pair.hot[0].idle_ms} * 1'000'000);
 }
 
 void Table::link_record(FlowPair& pair) {
-    link_record(pair, kind_of(pair), newest(pair));
+    link_record(pair, kind_of(pair), last_seen_ns(pair));
 }
 
 inline FlowPair* Table::insert_new(const Query& query, Place where, std::uint32_t seat, bool upward,
@@ -274,6 +304,41 @@ FlowPair* Table::try_insert(const Query& query, std::uint64_t now_ns, const Time
     return insert_new(query, where, seat, upward, now_ns, timeouts, outcome);
 }
 
+FlowPair* Table::insert_fused(const Query& first, const Query& second, std::uint64_t now_ns,
+                              const Timeouts& timeouts) {
+    if (first.scope == second.scope || scope(first.scope) == nullptr ||
+        scope(second.scope) == nullptr)
+        return nullptr;
+    const Place place = place_of(header_->seed, first.scope, first.vni, first.hash);
+    const Place other_place = place_of(header_->seed, second.scope, second.vni, second.hash);
+    const std::uint32_t seat = index_.seat(place), other_seat = index_.seat(other_place);
+    if (seat == Index::unclear || other_seat == Index::unclear ||
+        index_.share_bucket(place, other_place)) [[unlikely]]
+        return nullptr;
+    FlowPair* leader = first_free_or_of_new_slab(first.scope, all_lines);
+    if (leader == nullptr) return nullptr;
+    FlowPair* follower = first_free_or_of_new_slab(second.scope, cold_lines);
+    if (follower == nullptr) {
+        const std::uint32_t slab = slot(*leader) / slab_records;
+        if (slabs_[slab].free == whole_slab_free) give_back_slab(slab);
+        return nullptr;
+    }
+    if (header_->live == 0) wheel_.set_time(now_ns);  // the wheel is empty
+    const bool tcp = first.tuple->proto == net::proto_tcp;
+    const Kind kind = tcp ? Kind::half_open : Kind::other;
+    write_record(*leader, first, now_ns, timeouts);
+    link_record(*leader, kind, now_ns);
+    write_follower(*follower, second, *leader);
+    link_untimed(*follower, kind, now_ns);
+    leader->hot[1].scope = static_cast<std::uint16_t>(second.scope);
+    leader->partner = slot(*follower) | partner_leads | (tcp ? partner_moving : 0);
+    const std::uint32_t ref = ref_of(slot(*leader), *first.tuple);
+    index_.put(place, seat, ref);
+    index_.put(other_place, other_seat, ref | follower_bit);
+    header_->stats.inserted += 2;
+    return leader;
+}
+
 void Table::erase(FlowPair& pair) {
     ++header_->stats.erased;
     remove(pair, Removal::erased);
@@ -289,11 +354,35 @@ void Table::remove(FlowPair& pair, Removal why) {
     const bool indexed =
         index_.erase(place(pair.key, pair.hash()), ref_of(slot_index, pair.key.tuple));
     WEIR_CHECK(indexed, "a live record is in the index");
-    if ((pair.aliases & pair.extension & pair.insertion) != no_index) forget_further(pair);
-    unlink_kind(pair);
-    if (wheel_.armed(slot_index)) wheel_.disarm(slot_index);
+    const Kind kind = pair.hot[0].kind;
     pair.hot[0].of_pair = 0;
+    unlink_record(pair, kind);
+}
 
+// Two that are idle, and nobody wants to see either.
+void Table::remove_fused(FlowPair& leader) {
+    FlowPair& follower = follower_of(leader);
+    const std::uint32_t hash = leader.hash();
+    const std::uint32_t ref = ref_of(slot(leader), leader.key.tuple);
+    const Kind kind = leader.hot[0].kind;
+    follower.live = record_free;
+    leader.live = record_free;
+    ordered();
+    const bool indexed = index_.erase(place(leader.key, hash), ref) &&
+                         index_.erase(place(follower.key, hash), ref | follower_bit);
+    WEIR_CHECK(indexed, "live records are in the index");
+    leader.partner = follower.partner = 0;
+    leader.hot[0].of_pair = 0;
+    unlink_record(leader, kind);
+    unlink_record(follower, kind);
+}
+
+// Out of everything but the index.
+inline void Table::unlink_record(FlowPair& pair, Kind kind) {
+    const std::uint32_t slot_index = slot(pair);
+    if ((pair.aliases & pair.extension & pair.insertion) != no_index) forget_further(pair);
+    unlink_kind(pair, kind);
+    if (wheel_.armed(slot_index)) wheel_.disarm(slot_index);
     const std::uint32_t at = slot_index / slab_records;
     Slab& slab = slabs_[at];
     if (slab.free == 0) open_link(at);
@@ -317,22 +406,48 @@ void Table::forget_further(FlowPair& pair) {
 // Time.
 
 void Table::refile(FlowPair& pair, const Timeouts& timeouts) {
-    reclassify(pair, timeouts.idle_ms(pair), newest(pair));
+    reclassify(pair, timeouts.idle_ms(pair), last_seen_ns(pair));
 }
 
 // `seen_ns`: when the record's last packet passed.
 void Table::reclassify(FlowPair& pair, std::uint32_t idle_ms, std::uint64_t seen_ns) {
     pair.hot[0].idle_ms = pair.hot[1].idle_ms = idle_ms;
-    const Kind kind = kind_of(pair);
-    if (pair.hot[0].kind != kind) {
-        unlink_kind(pair);
+    const Kind before = pair.hot[0].kind, kind = kind_of(pair);
+    if (before != kind) {
+        unlink_kind(pair, before);
+        set_kind(pair, kind);
         link_kind(pair, kind, seen_mark(seen_ns));
     }
-    const std::uint32_t slot_index = slot(pair);
-    const std::uint64_t expires_ns = seen_ns + std::uint64_t{idle_ms} * 1'000'000;
+    file_timer(slot(pair), seen_ns + std::uint64_t{idle_ms} * 1'000'000);
+}
+
+void Table::file_timer(std::uint32_t slot_index, std::uint64_t expires_ns) {
     if (wheel_.due_before(slot_index, expires_ns)) return;  // it looks earlier and arms anew
     wheel_.disarm(slot_index);
     wheel_.arm(slot_index, expires_ns);
+}
+
+// What move_fused() leaves to be done: lists and timers of both, as they stand now.
+void Table::file_fused(FlowPair& leader, const Passing& packet) {
+    FlowPair& follower = follower_of(leader);
+    const Kind before = leader.hot[0].kind, kind = kind_of(leader);
+    if (before != kind) {
+        const std::uint16_t seen = seen_mark(packet.now_ns);
+        unlink_kind(leader, before);
+        unlink_kind(follower, before);
+        set_kind(leader, kind);
+        link_kind(leader, kind, seen);
+        link_kind(follower, kind, seen);
+    }
+    const std::uint32_t idle_ms = packet.leader.idle_ms(leader);
+    const std::uint32_t other_idle_ms = packet.follower.idle_ms(leader);
+    if (leader.hot[0].idle_ms == idle_ms && leader.hot[1].idle_ms == other_idle_ms) return;
+    leader.hot[0].idle_ms = idle_ms;
+    leader.hot[1].idle_ms = other_idle_ms;
+    file_timer(slot(leader), packet.now_ns + std::uint64_t{idle_ms} * 1'000'000);
+    const std::uint64_t other_ns = packet.now_ns + std::uint64_t{other_idle_ms} * 1'000'000;
+    if (wheel_.armed(slot(follower))) file_timer(slot(follower), other_ns);
+    else if (other_idle_ms != idle_ms) wheel_.arm(slot(follower), other_ns);
 }
 
 std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
@@ -341,6 +456,10 @@ std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
         if (!wheel_.due_before(slot_index, now_ns)) return;  // it is only armed anew
         const FlowPair& pair = records_[slot_index];
         index_.fetch(place(pair.key, pair.hash()));
+        if (!leads(pair)) return;
+        fetch_lines(pair.partner & partner_slot, cold_lines);
+        // Nearly always of the same segment.
+        index_.fetch(place_of(header_->seed, pair.hot[1].scope, pair.key.vni, pair.hash()));
     };
     wheel_.advance(now_ns, budget, fetch, [&](std::uint32_t slot_index) {
         // Before its time, a step down the wheel on the way there; what is long overdue would
@@ -348,18 +467,27 @@ std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
         if (!wheel_.due_before(slot_index, now_ns) && wheel_.is_to_come(slot_index))
             return wheel_.arm_again(slot_index);
         FlowPair& pair = records_[slot_index];
-        cut(pair);
-        const std::uint64_t expires_ns =
-            newest(pair) + std::uint64_t{pair.hot[0].idle_ms} * 1'000'000;
+        const FlowPair& truth = truth_of(pair);
+        const std::uint32_t idle_ms = truth.hot[&truth == &pair ? 0 : 1].idle_ms;
+        const std::uint64_t expires_ns = last_seen_ns(truth) + std::uint64_t{idle_ms} * 1'000'000;
         if (expires_ns > now_ns) {
             wheel_.arm(slot_index, expires_ns);
             return;
         }
-        ++header_->stats.expired;
-        ++expired;
-        remove(pair, Removal::expired);
+        expired += let_go(pair);
     });
     return expired;
+}
+
+// Its time is over, and that of its follower, if that waits for no other.
+std::size_t Table::let_go(FlowPair& pair) {
+    const bool both =
+        leads(pair) && hook_ == nullptr && !wheel_.armed(pair.partner & partner_slot);
+    const std::size_t count = both ? 2 : 1;
+    header_->stats.expired += count;
+    if (both) remove_fused(pair);
+    else remove(pair, Removal::expired);
+    return count;
 }
 
 }  // namespace weir::flow

@@ -178,51 +178,43 @@ public:
     }
     // The same bookkeeping for a record that was filled in rather than touched by a packet.
     void refile(FlowPair& pair, const Timeouts& timeouts);
-    // Fuses the records of two guests of one host that see the same packets: those of `direction`
-    // leave `sender`'s guest and reach `receiver`'s. From then on each keeps only the hot line of
-    // what its own guest sends (Hot counters, times and TCP numbers), and the partner's line of the
-    // other direction waits; whoever gets a record from this table by any other way than fetch()
-    // and find_bulk() gets it cut from its partner and whole. False, and nothing done, unless
+    // Fuses the records of two guests of one host that see the same packets. From then on the
+    // leader's lines are true of both, and whoever of the two guests sends is led to it: the
+    // leader's sends direction 0, the follower's direction 1 (Hot::scope says so of each line).
+    // The follower keeps its room, key and decisions; its lines wait, and its timer, if both have
+    // one idle time. Whoever gets a record from this table by any other way than fetch() and
+    // find_bulk() gets it cut from its partner and whole. False, and nothing done, unless
     // may_fuse(): both agree about the connection and neither is fused.
-    bool fuse(FlowPair& sender, FlowPair& receiver, std::uint8_t direction);
-    static bool may_fuse(const FlowPair& sender, const FlowPair& receiver);
-    // A segment of a side whose line `sender` keeps, whether or not the connection is steady: what
-    // track() and touch() do, for both records. It is counted by the caller. False, and nothing
-    // done: it does not pass, or is a SYN; cut them.
-    struct FusedSegment {
+    bool fuse(FlowPair& leader, FlowPair& follower);
+    static bool may_fuse(const FlowPair& leader, const FlowPair& follower);
+    // Inserts two records of one new flow, fused: the leader. Null, and nothing done, if one of
+    // them must ask twice for its place or have something go for it; insert them one by one.
+    FlowPair* insert_fused(const Query& leader, const Query& follower, std::uint64_t now_ns,
+                           const Timeouts& timeouts);
+    // A packet of fused records that changes what they are: what track() and touch() do, for both.
+    // It is counted by the caller. False, and nothing done: it does not pass; cut them.
+    struct Passing {
         const std::uint8_t* header;  // as track_packet() takes it
         std::uint32_t bytes;
-        const Timeouts& sender;
-        const Timeouts& receiver;
+        const Timeouts& leader;
+        const Timeouts& follower;
         std::uint64_t now_ns;
     };
-    bool move_fused(FlowPair& sender, std::uint8_t direction, const FusedSegment& segment);
+    bool move_fused(FlowPair& leader, std::uint8_t direction, const Passing& packet);
     void cut(FlowPair& pair) {
         if (pair.partner != 0) [[unlikely]]
             cut_fused(pair);
     }
-    // The line of the side that a packet of `hit` goes to, wherever it is kept. As long as
-    // keeps_line() or, where there is no partner, the record lives.
-    const Hot* fetch_peer(Hit hit) const {
-        const std::uint32_t partner = hit.pair->partner;
-        const FlowPair* keeper = partner != 0 ? &records_[partner & partner_slot] : hit.pair;
-        const Hot* peer = &keeper->hot[hit.direction ^ 1];
-        prefetch(peer);
-        return peer;
+    // The record of the guest that sent the packet of `hit`, cut.
+    FlowPair& cut_sender(Hit hit);
+    static bool leads(const FlowPair& pair) { return (pair.partner & partner_leads) != 0; }
+    // … and nothing can happen but that numbers grow: follow_steady() may follow it, if it is TCP.
+    static bool leads_steadily(const FlowPair& pair) {
+        return pair.partner >> 24 == partner_leads >> 24;
     }
-    // Whether a record is fused with another and keeps the line of `direction`.
-    static bool keeps_line(const FlowPair& pair, std::uint8_t direction) {
-        static_assert(partner_stale_line == 1u << 29 && partner_fused == 1u << 30);
-        return (pair.partner >> 29) + direction == 3;
-    }
-    // The same, and follow_steady() may follow the connection, if it is one.
-    static bool keeps_steady_line(const FlowPair& pair, std::uint8_t direction) {
-        static_assert(partner_moving == 1u << 28);
-        return (pair.partner >> 28) + 2u * direction == 6;
-    }
-    // That other record; null: none.
-    FlowPair* partner(const FlowPair& pair, std::uint8_t direction) const {
-        return keeps_line(pair, direction) ? &records_[pair.partner & partner_slot] : nullptr;
+    // Of a record that leads.
+    FlowPair& follower_of(const FlowPair& leader) const {
+        return records_[leader.partner & partner_slot];
     }
 
     // Removes what has been idle for its time. Looks at no more than `budget` timers.
@@ -323,39 +315,64 @@ private:
     Hit look(const Query& query, Place place, bool upward) const;
     void mark(Hit hit);
     void cut_fused(FlowPair& pair);
-    void take_truth(FlowPair& pair, const FlowPair* other);
+    void file_fused(FlowPair& leader, const Passing& packet);
+    void remove_fused(FlowPair& leader);
+    static void take_truth(FlowPair& follower, const FlowPair& leader);
+    static void stop_leading(FlowPair& leader);
+    // The record whose lines are true of this one.
+    const FlowPair& truth_of(const FlowPair& pair) const {
+        return (pair.partner & partner_follows) != 0 ? records_[pair.partner & partner_slot] : pair;
+    }
 
     FlowPair* take_record(std::uint32_t scope, InsertOutcome& outcome);
     FlowPair* insert_new(const Query& query, Place where, std::uint32_t seat, bool upward,
                          std::uint64_t now_ns, const Timeouts& timeouts, InsertOutcome& outcome);
-    FlowPair* first_free(std::uint32_t scope) {
+    // `lines`: of those that are taken next, the bytes that will be written.
+    struct Lines {
+        std::uint32_t at, bytes;
+    };
+    static constexpr Lines all_lines{0, sizeof(FlowPair)};
+    static constexpr Lines cold_lines{offsetof(FlowPair, key),
+                                      sizeof(FlowPair) - offsetof(FlowPair, key)};
+    FlowPair* first_free(std::uint32_t scope, Lines lines = all_lines) {
         const std::uint32_t slab = scopes_[scope].open_slabs;
         if (slab == no_index) return nullptr;
         const std::uint64_t free = slabs_[slab].free;
         const auto first = static_cast<std::uint32_t>(std::countr_zero(free));
-        fetch_free(slab, free, first);
+        fetch_free(slab, free, first, lines);
         return &records_[slab * slab_records + first];
     }
     // Fetches a record that will be taken a few inserts later, if they go on in this scope.
-    void fetch_free(std::uint32_t slab, std::uint64_t free, std::uint32_t first) const {
+    void fetch_free(std::uint32_t slab, std::uint64_t free, std::uint32_t first,
+                    Lines lines) const {
         constexpr std::uint32_t later = 4;
         const std::uint32_t at = first + later;
         if (at < slab_records && (free >> at & 1) != 0) [[likely]]
-            prefetch(&records_[slab * slab_records + at], sizeof(FlowPair));
-        else fetch_free(slab, free);
+            fetch_lines(slab * slab_records + at, lines);
+        else fetch_free(slab, free, lines);
     }
-    void fetch_free(std::uint32_t slab, std::uint64_t free) const;
+    void fetch_free(std::uint32_t slab, std::uint64_t free, Lines lines) const;
+    void fetch_lines(std::uint32_t slot, Lines lines) const {
+        prefetch(reinterpret_cast<const std::byte*>(&records_[slot]) + lines.at, lines.bytes);
+    }
+    FlowPair* first_free_or_of_new_slab(std::uint32_t scope, Lines lines);
     bool may_take_slab(const Scope& scope) const;
     void take_slab(std::uint32_t scope);
     void make_slab();
     void give_back_slab(std::uint32_t slab);
     void write_record(FlowPair& pair, const Query& query, std::uint64_t now_ns,
                       const Timeouts& timeouts);
-    // Into everything but the index.
+    void write_follower(FlowPair& pair, const Query& query, const FlowPair& leader);
+    // Into everything but the index, and the wheel.
     void link_record(FlowPair& pair);
     void link_record(FlowPair& pair, Kind kind, std::uint64_t seen_ns);
+    void link_untimed(FlowPair& pair, Kind kind, std::uint64_t seen_ns);
+    void unlink_record(FlowPair& pair, Kind kind);
     void link_kind(FlowPair& pair, Kind kind, std::uint16_t seen);
-    void unlink_kind(FlowPair& pair);
+    void unlink_kind(FlowPair& pair, Kind kind);
+    static void set_kind(FlowPair& pair, Kind kind) { pair.hot[0].kind = pair.hot[1].kind = kind; }
+    void file_timer(std::uint32_t slot, std::uint64_t expires_ns);
+    std::size_t let_go(FlowPair& pair);
     void forget_further(FlowPair& pair);
     void remove(FlowPair& pair, Removal why);
     void reclassify(FlowPair& pair, std::uint32_t idle_ms, std::uint64_t seen_ns);
@@ -366,8 +383,7 @@ private:
     bool slab_may_go(std::uint32_t slab, bool others_too) const;
     bool protected_now(const FlowPair& pair) const;
 
-    void kind_push(FlowPair& pair, Kind kind);
-    void kind_remove(FlowPair& pair);
+    void file_kind(FlowPair& pair, Kind kind);
     void slab_link(std::uint32_t slab);
     void slab_unlink(std::uint32_t slab);
     void open_link(std::uint32_t slab);

@@ -48,20 +48,35 @@ struct TableAdopter {
     void follow(const FlowPair& pair) {
         if (pair.id >> 56 == geometry.worker)
             header.next_id = std::max(header.next_id, (pair.id & (~std::uint64_t{0} >> 8)) + 1);
-        const std::uint64_t seen = std::max(pair.hot[0].last_seen_ns, pair.hot[1].last_seen_ns);
-        header.wheel.tick = std::min(header.wheel.tick, seen >> WheelState::tick_shift);
+        header.wheel.tick =
+            std::min(header.wheel.tick, last_seen_ns(pair) >> WheelState::tick_shift);
     }
 
-    // Fused records get the truth back while both are there.
+    // Those that follow get lines of their own while both are there.
     void cut_partners() {
-        for (std::uint32_t i = 0; i < header.made_slabs * slab_records; ++i) {
+        const std::uint32_t made = header.made_slabs * slab_records;
+        for (std::uint32_t i = 0; i < made; ++i) {
             FlowPair& pair = table.records_[i];
-            if (pair.partner == 0) continue;
-            const FlowPair* other = table.at(pair.partner & partner_slot);
-            const bool there = other != nullptr && other->live == record_live &&
-                               other->key.tuple == pair.key.tuple;
-            table.take_truth(pair, there ? other : nullptr);
+            if (pair.live != record_live || (pair.partner & partner_follows) == 0) continue;
+            const FlowPair* leader = table.at(pair.partner & partner_slot);
+            if (leader != nullptr && is_led_by(pair, *leader, i)) {
+                Table::take_truth(pair, *leader);
+                continue;
+            }
+            ++report.torn;  // being made, or about to go with the other
+            pair.live = record_free;
         }
+        for (std::uint32_t i = 0; i < made; ++i) {
+            FlowPair& pair = table.records_[i];
+            if (Table::leads(pair)) Table::stop_leading(pair);
+            pair.partner = 0;
+        }
+    }
+
+    bool is_led_by(const FlowPair& pair, const FlowPair& leader, std::uint32_t slot) const {
+        return leader.live == record_live && whole(leader, leader.key.scope) &&
+               (leader.partner & (partner_slot | partner_leads)) == (slot | partner_leads) &&
+               leader.key.tuple == pair.key.tuple;
     }
 
     void reset_scope(Scope& scope) {
@@ -145,6 +160,7 @@ struct TableAdopter {
         const std::uint32_t idle_ms = timed ? pair.hot[0].idle_ms : default_timeouts.idle_ms(pair);
         for (Hot& hot : pair.hot) {
             hot.burst = 0;
+            hot.scope = static_cast<std::uint16_t>(key.scope);
             hot.idle_ms = idle_ms;
         }
         table.link_record(pair);

@@ -97,8 +97,9 @@ struct TableChecker {
                 return;
             const FlowPair& pair = table.records_[i];
             ++seen_kind[i];
+            const FlowPair& truth = table.truth_of(pair);
             require(pair.live == record_live && pair.key.scope == index &&
-                        pair.hot[0].kind == kind && pair.hot[1].kind == kind &&
+                        truth.hot[0].kind == kind && truth.hot[1].kind == kind &&
                         pair.kind_previous == previous,
                     "a record is in the list of its scope and kind", i);
             previous = i;
@@ -136,42 +137,57 @@ struct TableChecker {
             const Slab& slab = table.slabs_[i / slab_records];
             const bool taken = (slab.free >> i % slab_records & 1) == 0;
             require(taken == (pair.live == record_live), "a slab knows its live records", i);
-            require(seen_timer[i] == taken, "each live record has a timer", i);
+            require(seen_timer[i] == (taken && pair.timer_armed != 0), "a timer is armed", i);
             if (!taken) continue;
             ++live;
-            ++kinds[static_cast<std::size_t>(pair.hot[0].kind)];
-            require(seen_kind[i] == (pair.hot[0].kind != Kind::established),
-                    "each record that may be evicted is in one list", i);
-            require(pair.identity_checksum() == identity_of(pair), "an identity is whole", i);
-            require(pair.key.scope == slab.scope, "a record is in a slab of its scope", i);
-            require(pair.hash() != 0, "a live record has a hash", i);
             require(partner_fits(pair, i), "fused records name each other", i);
-            require(found(pair, i), "both directions are found", i);
+            if (!broken.empty()) return;  // the next ones trust in that
+            const FlowPair& truth = table.truth_of(pair);
+            require(pair.timer_armed != 0 || (&truth != &pair && has_one_idle_time(truth)),
+                    "each live record has a timer, or goes with another", i);
+            ++kinds[static_cast<std::size_t>(truth.hot[0].kind)];
+            require(seen_kind[i] == (truth.hot[0].kind != Kind::established),
+                    "each record that may be evicted is in one list", i);
+            require((pair.partner & partner_bare) != 0 ||
+                        pair.identity_checksum() == identity_of(pair),
+                    "an identity is whole", i);
+            require(pair.key.scope == slab.scope, "a record is in a slab of its scope", i);
+            require(truth.hash() != 0, "a live record has a hash", i);
+            require(found(pair, truth.hash(), i), "both directions are found", i);
         }
         require(live == header.live, "live records are counted", live);
         require(kinds == header.stats.records, "kinds are counted", live);
     }
 
-    bool partner_fits(const FlowPair& pair, std::uint32_t slot) const {
-        if (pair.partner == 0) return true;
-        if ((pair.partner & (partner_fused | partner_changing)) != partner_fused) return false;
-        const std::uint32_t at = pair.partner & partner_slot;
-        if (at >= made_records) return false;
-        const FlowPair& other = table.records_[at];
-        const unsigned own = (pair.partner & partner_stale_line) != 0 ? 0 : 1;
-        const bool moving = pair.key.tuple.proto == net::proto_tcp &&
-                            !is_steady(pair.tcp, pair.hot[own], other.hot[own ^ 1]);
-        return other.live == record_live && (other.partner & partner_slot) == slot &&
-               (other.partner ^ pair.partner) >> 24 == partner_stale_line >> 24 &&
-               other.key.tuple == pair.key.tuple && other.tcp == pair.tcp &&
-               ((pair.partner & partner_moving) != 0) == moving;
+    static bool has_one_idle_time(const FlowPair& leader) {
+        return leader.hot[0].idle_ms == leader.hot[1].idle_ms;
     }
 
-    bool found(const FlowPair& pair, std::uint32_t slot) const {
+    bool partner_fits(const FlowPair& pair, std::uint32_t slot) const {
+        const auto lines_are_of = [&](std::uint32_t first, std::uint32_t second) {
+            return pair.hot[0].scope == first && pair.hot[1].scope == second;
+        };
+        if (pair.partner == 0) return lines_are_of(pair.key.scope, pair.key.scope);
+        const std::uint32_t at = pair.partner & partner_slot;
+        if (at >= made_records || (pair.partner & partner_changing) != 0) return false;
+        const FlowPair& other = table.records_[at];
+        const std::uint32_t role = pair.partner & (partner_leads | partner_follows);
+        const std::uint32_t other_role = other.partner & (partner_leads | partner_follows);
+        if (other.live != record_live || (other.partner & partner_slot) != slot ||
+            std::popcount(role) != 1 || (role | other_role) != (partner_leads | partner_follows) ||
+            !(other.key.tuple == pair.key.tuple))
+            return false;
+        if (role == partner_follows) return true;
+        const bool moving = pair.key.tuple.proto == net::proto_tcp &&
+                            !is_steady(pair.tcp, pair.hot[0], pair.hot[1]);
+        return ((pair.partner & partner_moving) != 0) == moving &&
+               lines_are_of(pair.key.scope, other.key.scope);
+    }
+
+    bool found(const FlowPair& pair, std::uint32_t hash, std::uint32_t slot) const {
         const net::Tuple reversed = pair.key.tuple.reversed();
-        const auto forward =
-            table.look({pair.key.scope, pair.key.vni, &pair.key.tuple, pair.hash()});
-        const auto back = table.look({pair.key.scope, pair.key.vni, &reversed, pair.hash()});
+        const auto forward = table.look({pair.key.scope, pair.key.vni, &pair.key.tuple, hash});
+        const auto back = table.look({pair.key.scope, pair.key.vni, &reversed, hash});
         const bool loop = reversed == pair.key.tuple;
         return forward.pair == &table.records_[slot] && back.pair == forward.pair &&
                forward.direction == 0 && back.direction == (loop ? 0 : 1);

@@ -3,6 +3,7 @@
 
 #include "base/check.hpp"
 #include "flow/table.hpp"
+#include "flow/table_look.hpp"
 #include "flow/tcp_quick.hpp"
 #include "net/wire.hpp"
 
@@ -10,15 +11,15 @@ namespace weir::flow {
 
 namespace {
 
-// How far the counters of a stale line are ahead of the true one. Stands where the line's TCP
-// numbers are otherwise: while it is stale nobody needs them.
+// How far the counters of a line that waits are ahead of the true one. Stands where the line's TCP
+// numbers are otherwise: while it waits nobody needs them.
 struct Ahead {
     std::int64_t packets = 0;
     std::int64_t bytes = 0;
 
-    static Ahead between(const Hot& stale, const Hot& truth) {
-        return {static_cast<std::int64_t>(stale.packets - truth.packets),
-                static_cast<std::int64_t>(stale.bytes - truth.bytes)};
+    static Ahead between(const Hot& line, const Hot& truth) {
+        return {static_cast<std::int64_t>(line.packets - truth.packets),
+                static_cast<std::int64_t>(line.bytes - truth.bytes)};
     }
     bool fits() const {
         using Packets = std::numeric_limits<std::int32_t>;
@@ -44,99 +45,138 @@ bool agree(const Hot& a, const Hot& b) {
            Ahead::between(a, b).fits() && Ahead::between(b, a).fits();
 }
 
-unsigned stale_line(const FlowPair& pair) {
-    return (pair.partner & partner_stale_line) != 0 ? 1 : 0;
+bool is_tcp(const FlowPair& pair) {
+    return pair.key.tuple.proto == net::proto_tcp;
 }
 
-// What FlowPair::partner says of a connection, on both sides; `own` and `peer` are the lines that
-// are true.
-std::uint32_t motion_of(const FlowPair& pair, const Hot& own, const Hot& peer) {
-    const bool moving = pair.key.tuple.proto == net::proto_tcp && !is_steady(pair.tcp, own, peer);
+// What FlowPair::partner says of the connection of a record that leads.
+std::uint32_t motion_of(const FlowPair& leader) {
+    const bool moving = is_tcp(leader) && !is_steady(leader.tcp, leader.hot[0], leader.hot[1]);
     return moving ? partner_moving : 0;
 }
 
-// From here on `pair.hot[line]` waits for the truth, which `other` has.
-void make_stale(FlowPair& pair, unsigned line, const FlowPair& other, std::uint32_t other_slot) {
-    const std::uint32_t partner = other_slot | (line != 0 ? partner_stale_line : 0) |
-                                  motion_of(pair, pair.hot[0], pair.hot[1]);
-    pair.partner = partner | partner_changing;
-    ordered();
-    Ahead::between(pair.hot[line], other.hot[line]).store(pair.hot[line]);
-    ordered();
-    pair.partner = partner | partner_fused;
+// Counts and times, which are told from the truth and how far this line is ahead of it.
+void count_again(Hot& line, const Hot& truth) {
+    const Ahead ahead = Ahead::load(line);
+    line.packets = truth.packets + static_cast<std::uint64_t>(ahead.packets);
+    line.bytes = truth.bytes + static_cast<std::uint64_t>(ahead.bytes);
+    line.last_seen_ns = truth.last_seen_ns;
+}
+
+void copy_tcp(Hot& line, const Hot& truth) {
+    line.window_edge = truth.window_edge;
+    line.sequence_end = truth.sequence_end;
+    line.acknowledged = truth.acknowledged;
+    line.window_scale = truth.window_scale;
+    line.tcp_seen = truth.tcp_seen;
+}
+
+void copy_program(Hot& line, const Hot& truth) {
+    line.epoch = truth.epoch;
+    line.engine = truth.engine;
+    line.program = truth.program;
 }
 
 }  // namespace
 
-bool Table::may_fuse(const FlowPair& sender, const FlowPair& receiver) {
-    return &sender != &receiver && (sender.partner | receiver.partner) == 0 &&
-           sender.live == record_live && receiver.live == record_live &&
-           (sender.condemned | receiver.condemned) == 0 && sender.tcp == receiver.tcp &&
-           sender.key.tuple == receiver.key.tuple && agree(sender.hot[0], receiver.hot[0]) &&
-           agree(sender.hot[1], receiver.hot[1]);
+bool Table::may_fuse(const FlowPair& leader, const FlowPair& follower) {
+    return leader.key.scope != follower.key.scope && (leader.partner | follower.partner) == 0 &&
+           leader.live == record_live && follower.live == record_live &&
+           (leader.condemned | follower.condemned) == 0 && leader.tcp == follower.tcp &&
+           leader.key.tuple == follower.key.tuple && agree(leader.hot[0], follower.hot[0]) &&
+           agree(leader.hot[1], follower.hot[1]);
 }
 
-bool Table::fuse(FlowPair& sender, FlowPair& receiver, std::uint8_t direction) {
-    if (!may_fuse(sender, receiver)) return false;
-    const unsigned line = direction & 1u;
-    make_stale(sender, line ^ 1, receiver, slot(receiver));
-    make_stale(receiver, line, sender, slot(sender));
+// What leads is told first: a record that follows has always one that knows of it.
+bool Table::fuse(FlowPair& leader, FlowPair& follower) {
+    if (!may_fuse(leader, follower)) return false;
+    const std::uint32_t at = slot(follower), leader_at = slot(leader);
+    Hot& answers = leader.hot[1];
+    answers.epoch = 0;  // what its own guest is told of them; whoever sends them knows better
+    answers.idle_ms = follower.hot[1].idle_ms;
+    leader.partner = at | partner_leads | motion_of(leader);
+    ordered();
+    follower.partner = leader_at | partner_follows | partner_changing;
+    ordered();
+    for (const unsigned i : {0u, 1u})
+        Ahead::between(follower.hot[i], leader.hot[i]).store(follower.hot[i]);
+    ordered();
+    follower.partner = leader_at | partner_follows;
+    answers.scope = static_cast<std::uint16_t>(follower.key.scope);
+    const std::uint32_t ref = ref_of(leader_at, leader.key.tuple) | follower_bit;
+    const bool found = index_.replace(place(follower.key, follower.hash()),
+                                      ref_of(at, follower.key.tuple), ref);
+    WEIR_CHECK(found, "a live record is in the index");
+    if (wheel_.armed(at) && answers.idle_ms == leader.hot[0].idle_ms) wheel_.disarm(at);
     return true;
 }
 
-bool Table::move_fused(FlowPair& sender, std::uint8_t direction, const FusedSegment& segment) {
-    FlowPair& receiver = records_[sender.partner & partner_slot];
-    const unsigned side = direction & 1u;
-    if (!track_fused(sender, receiver, direction, segment.header, segment.bytes)) return false;
-    Hot& own = sender.hot[side];
-    own.last_seen_ns = segment.now_ns;
-    const auto file = [&](FlowPair& pair, const Timeouts& timeouts) {
-        const std::uint32_t idle_ms = timeouts.idle_ms(pair);
-        if (pair.hot[0].idle_ms != idle_ms || pair.hot[0].kind != kind_of(pair))
-            reclassify(pair, idle_ms, segment.now_ns);
-    };
-    file(sender, segment.sender);
-    file(receiver, segment.receiver);
-    const std::uint32_t motion = motion_of(sender, own, receiver.hot[side ^ 1]);
-    if ((sender.partner & partner_moving) == motion) return true;
-    sender.partner ^= partner_moving;
-    receiver.partner ^= partner_moving;
+bool Table::move_fused(FlowPair& leader, std::uint8_t direction, const Passing& packet) {
+    const bool tcp = is_tcp(leader);
+    if (tcp && !track_packet(leader, direction, packet.header, packet.bytes)) return false;
+    leader.hot[direction & 1].last_seen_ns = packet.now_ns;
+    file_fused(leader, packet);
+    if (tcp) leader.partner = (leader.partner & ~partner_moving) | motion_of(leader);
     return true;
 }
 
 void Table::cut_fused(FlowPair& pair) {
     FlowPair& other = records_[pair.partner & partner_slot];
+    FlowPair& leader = leads(pair) ? pair : other;
+    FlowPair& follower = leads(pair) ? other : pair;
+    const std::uint32_t at = slot(follower), leader_at = slot(leader);
     WEIR_CHECK((other.partner & partner_slot) == slot(pair), "fused records name each other");
-    take_truth(pair, &other);
-    take_truth(other, &pair);
+    take_truth(follower, leader);
+    stop_leading(leader);
+    const std::uint32_t ref = ref_of(leader_at, leader.key.tuple) | follower_bit;
+    const bool found = index_.replace(place(follower.key, follower.hash()), ref,
+                                      ref_of(at, follower.key.tuple));
+    WEIR_CHECK(found, "a live record is in the index");
+    if (!wheel_.armed(at))
+        wheel_.arm(at, last_seen_ns(follower) + std::uint64_t{follower.hot[0].idle_ms} * 1'000'000);
 }
 
-// A kill before `partner_changing` is followed by the same once more, one behind it by what comes
-// behind it (see cut_partners() of the adoption).
-void Table::take_truth(FlowPair& pair, const FlowPair* other) {
-    Hot& line = pair.hot[stale_line(pair)];
-    const Hot* truth = other != nullptr ? &other->hot[stale_line(pair)] : nullptr;
-    if (truth != nullptr && (pair.partner & partner_changing) == 0) {
-        const Ahead ahead = Ahead::load(line);
-        line.packets = truth->packets + static_cast<std::uint64_t>(ahead.packets);
-        line.bytes = truth->bytes + static_cast<std::uint64_t>(ahead.bytes);
-        line.last_seen_ns = truth->last_seen_ns;
+FlowPair& Table::cut_sender(Hit hit) {
+    FlowPair& own = leads(*hit.pair) && (hit.direction & 1) != 0 ? follower_of(*hit.pair) : *hit.pair;
+    cut(own);
+    mark({&own, hit.direction});
+    return own;
+}
+
+// A kill before `partner = 0` is followed by the same once more; one behind `partner_changing` by
+// what comes behind it.
+void Table::take_truth(FlowPair& follower, const FlowPair& leader) {
+    if ((follower.partner & partner_bare) != 0) {
+        follower.hot = leader.hot;
+        follower.hot[0].epoch = 0;  // nobody has told its guest's side yet
+        follower.hot[1].of_pair = identity_of(follower);
+    } else {
+        if ((follower.partner & partner_changing) == 0) {
+            for (const unsigned i : {0u, 1u}) count_again(follower.hot[i], leader.hot[i]);
+            ordered();
+            follower.partner |= partner_changing;
+            ordered();
+        }
+        for (const unsigned i : {0u, 1u}) copy_tcp(follower.hot[i], leader.hot[i]);
+        copy_program(follower.hot[1], leader.hot[1]);
     }
-    ordered();
-    pair.partner = (pair.partner & ~partner_fused) | partner_changing;
-    ordered();
-    if (truth != nullptr) {
-        line.window_edge = truth->window_edge;
-        line.sequence_end = truth->sequence_end;
-        line.acknowledged = truth->acknowledged;
-        line.window_scale = truth->window_scale;
-        line.tcp_seen = truth->tcp_seen;
-    } else {  // the next segment tells
-        line.window_edge = line.sequence_end = line.acknowledged = 0;
-        line.tcp_seen &= static_cast<std::uint8_t>(~(tcp_seen_sequence | tcp_seen_window));
+    for (Hot& line : follower.hot) {
+        line.idle_ms = leader.hot[1].idle_ms;
+        line.kind = leader.hot[0].kind;
+        line.scope = static_cast<std::uint16_t>(follower.key.scope);
     }
+    follower.tcp = leader.tcp;
     ordered();
-    pair.partner = 0;
+    follower.partner = 0;
+}
+
+void Table::stop_leading(FlowPair& leader) {
+    Hot& answers = leader.hot[1];
+    answers.epoch = 0;
+    answers.idle_ms = leader.hot[0].idle_ms;
+    answers.scope = static_cast<std::uint16_t>(leader.key.scope);
+    ordered();
+    leader.partner = 0;
 }
 
 }  // namespace weir::flow

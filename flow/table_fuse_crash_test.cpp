@@ -34,12 +34,12 @@ TEST(Crash, FusedRecordsKeepWhatEachKnows) {
         [](Table& table) {
             FlowPair& first = end_of(table, 0);
             FlowPair& second = end_of(table, 1);
-            if (!table.fuse(first, second, 0)) ::_exit(1);
+            if (!table.fuse(first, second)) ::_exit(1);
             ++first.hot[0].packets;
             first.hot[0].sequence_end = 5100;
             first.hot[0].last_seen_ns = 3'000'000;
-            ++second.hot[1].packets;
-            second.hot[1].acknowledged = 5100;
+            ++first.hot[1].packets;
+            first.hot[1].acknowledged = 5100;
             table.cut(second);
         },
         [&](Table& table, const AdoptReport&) {
@@ -78,10 +78,10 @@ void prepare_handshake(Table& table) {
     }
 }
 
-// Each record stands in the state before or behind the segment, and everything else about it fits.
+// Both records stand in the state before or behind the segment, and everything else about them fits.
 TEST(Crash, FusedRecordsMoveEachFromOneStateToTheNext) {
     Steps steps;
-    std::size_t moved = 0, between = 0;
+    std::size_t moved = 0;
     step_through(
         [](Table& table) {
             std::array<std::uint8_t, 20> ack{};
@@ -90,7 +90,7 @@ TEST(Crash, FusedRecordsMoveEachFromOneStateToTheNext) {
             ack[12] = 0x50, ack[13] = tcp_ack;
             FlowPair& first = end_of(table, 0);
             FlowPair& second = end_of(table, 1);
-            if (!table.fuse(first, second, 0)) ::_exit(1);
+            if (!table.fuse(first, second)) ::_exit(1);
             if (!table.move_fused(first, 0,
                                   {ack.data(), 20, default_timeouts, default_timeouts, 3'000'000}))
                 ::_exit(2);
@@ -106,12 +106,71 @@ TEST(Crash, FusedRecordsMoveEachFromOneStateToTheNext) {
                 EXPECT_EQ(pair->hot[0].sequence_end, 1001u);
                 EXPECT_EQ(pair->hot[1].sequence_end, 5001u);
             }
-            between += first.tcp != second.tcp;
+            EXPECT_EQ(first.tcp, second.tcp);
             moved += first.tcp == TcpState::established && second.tcp == TcpState::established;
         },
         steps, prepare_handshake);
     EXPECT_GT(moved, 5u) << "the move itself was looked at";
-    EXPECT_GT(between, 0u);
+}
+
+Key begun(std::uint32_t scope) {
+    return udp_key(scope, 901, 1);
+}
+
+// Either none of the two is there, or the first one is by itself, or both are and say the same.
+TEST(Crash, RecordsThatBeginFusedAreWholeOrNotThere) {
+    Steps steps;
+    std::array<std::size_t, 3> there{};
+    step_through(
+        [](Table& table) {
+            const Key first = begun(0), second = begun(1);
+            const std::uint32_t hash = net::symmetric_hash(first.tuple);
+            FlowPair* leader = table.insert_fused({0, first.vni, &first.tuple, hash},
+                                                  {1, second.vni, &second.tuple, hash}, 3'000'000,
+                                                  default_timeouts);
+            if (leader == nullptr) ::_exit(1);
+            leader->hot[0].packets = 1;
+        },
+        [&](Table& table, const AdoptReport&) {
+            std::array<FlowPair*, 2> found{};
+            for (const std::uint32_t scope : {0u, 1u}) {
+                const Key key = begun(scope);
+                found[scope] =
+                    table.find(scope, key.vni, key.tuple, net::symmetric_hash(key.tuple)).pair;
+            }
+            const std::size_t count = (found[0] != nullptr ? 1 : 0) + (found[1] != nullptr ? 1 : 0);
+            ++there[count];
+            ASSERT_TRUE(found[0] != nullptr || found[1] == nullptr);
+            if (count != 2) return;
+            EXPECT_EQ(found[1]->initiator_outside, 1);
+            EXPECT_EQ(found[0]->hot[0].packets, found[1]->hot[0].packets);
+            EXPECT_EQ(found[0]->hot[0].idle_ms, found[1]->hot[0].idle_ms);
+        },
+        steps);
+    for (const std::size_t times : there) EXPECT_GT(times, 0u);
+}
+
+TEST(Crash, RecordsThatEndFusedAreWholeOrGone) {
+    Steps steps;
+    std::size_t gone = 0;
+    step_through(
+        [](Table& table) { table.age(400'000'000'000, 1); },
+        [&](Table& table, const AdoptReport& report) {
+            EXPECT_LE(report.torn, 1u);
+            gone += contents(table).size() == 70;
+        },
+        steps,
+        [](Table& table) {
+            const Key first = begun(0), second = begun(1);
+            const std::uint32_t hash = net::symmetric_hash(first.tuple);
+            Timeouts short_idle;
+            short_idle.udp_ms = 1;
+            if (table.insert_fused({0, first.vni, &first.tuple, hash},
+                                   {1, second.vni, &second.tuple, hash}, 3'000'000,
+                                   short_idle) == nullptr)
+                ::_exit(1);
+        });
+    EXPECT_GT(gone, 0u);
 }
 
 }  // namespace

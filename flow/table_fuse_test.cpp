@@ -27,19 +27,19 @@ protected:
         shard.table.refile(*pair, default_timeouts);
         return pair;
     }
-    void fuse() { ASSERT_TRUE(shard.table.fuse(*near_, *far_, 0)); }
-    // As whoever follows fused records does: only the sender's line.
-    void pass(FlowPair& sender, std::uint8_t direction, std::uint64_t now_ns) {
-        Hot& hot = sender.hot[direction];
+    void fuse() { ASSERT_TRUE(shard.table.fuse(*near_, *far_)); }
+    // As whoever follows fused records does: the leader's line of the side that sends.
+    void pass(std::uint8_t direction, std::uint64_t now_ns) {
+        Hot& hot = near_->hot[direction];
         ++hot.packets;
         hot.bytes += 100;
         hot.sequence_end += 100;
         hot.last_seen_ns = now_ns;
     }
     void traffic() {
-        pass(*near_, 0, 20 * ms);
-        pass(*near_, 0, 21 * ms);
-        pass(*far_, 1, 30 * ms);
+        pass(0, 20 * ms);
+        pass(0, 21 * ms);
+        pass(1, 30 * ms);
     }
     void expect_traffic(const FlowPair& pair) {
         EXPECT_EQ(pair.partner, 0u);
@@ -55,6 +55,7 @@ protected:
         EXPECT_EQ(pair.hot[1].last_seen_ns, 30 * ms);
         EXPECT_EQ(pair.hot[0].tcp_seen & pair.hot[1].tcp_seen, tcp_seen_sequence | tcp_seen_window);
     }
+    static Key turned(const Key& of) { return {of.scope, of.vni, of.tuple.reversed()}; }
     Table::Hit find_bulk(const Key& of) {
         const Table::Query query{of.scope, of.vni, &of.tuple, net::symmetric_hash(of.tuple)};
         std::array<Table::Hit, 1> hit;
@@ -67,20 +68,41 @@ TEST_F(Fuse, WhoeverGetsEitherRecordSeesAll) {
     fuse();
     EXPECT_EQ(shard.check(), "");
     traffic();
-    EXPECT_EQ(find_bulk(far).pair, far_);
-    EXPECT_NE(far_->partner, 0u) << "a bulk look-up leaves them as they are";
     EXPECT_EQ(shard.find_reverse(far).pair, far_);
     expect_traffic(*far_);
     expect_traffic(*near_);
     EXPECT_EQ(shard.check(), "");
 }
 
-TEST_F(Fuse, KnowsWhoseLineIsWhere) {
+TEST_F(Fuse, WhoeverSendsIsLedToTheLeader) {
     fuse();
-    EXPECT_EQ(shard.table.partner(*near_, 0), far_);
-    EXPECT_EQ(shard.table.partner(*far_, 1), near_);
-    EXPECT_EQ(shard.table.partner(*near_, 1), nullptr) << "that line waits";
-    EXPECT_EQ(shard.table.partner(*far_, 0), nullptr);
+    for (const Key& of : {key, turned(far)}) {
+        const Table::Hit hit = find_bulk(of);
+        EXPECT_EQ(hit.pair, near_);
+        EXPECT_EQ(hit.direction, of.scope == g1 ? 0 : 1);
+        EXPECT_TRUE(Table::leads_steadily(*hit.pair));
+    }
+    EXPECT_EQ(&shard.table.follower_of(*near_), far_);
+}
+
+TEST_F(Fuse, WhoeverReceivesGetsItsOwnRecord) {
+    for (const Key& of : {far, turned(key)}) {
+        fuse();
+        const Table::Hit hit = find_bulk(of);
+        EXPECT_EQ(hit.pair, of.scope == g1 ? near_ : far_);
+        EXPECT_EQ(near_->partner | far_->partner, 0u);
+        EXPECT_EQ(shard.check(), "");
+    }
+}
+
+TEST_F(Fuse, ASenderGetsItsOwnRecordCut) {
+    for (const Key& of : {key, turned(far)}) {
+        fuse();
+        traffic();
+        EXPECT_EQ(&shard.table.cut_sender(find_bulk(of)), of.scope == g1 ? near_ : far_);
+        EXPECT_EQ(near_->partner | far_->partner, 0u);
+        EXPECT_EQ(near_->hot[1].packets, far_->hot[1].packets);
+    }
 }
 
 TEST_F(Fuse, HandlesWalksAndSavesSeeAll) {
@@ -124,22 +146,48 @@ TEST_F(Fuse, ClosingAScopeCutsWhatItsRecordsAreFusedWith) {
 TEST_F(Fuse, TrafficOfOneSideKeepsBothAlive) {
     fuse();
     std::uint64_t now = 10 * ms;
-    int cuts = 0;
     for (int hour = 0; hour < 5; ++hour) {
         now += 3600 * 1000 * ms;
-        pass(*near_, 0, now);
+        pass(1, now);
         shard.table.age(now, 100);
-        ASSERT_TRUE(find_bulk(far)) << hour;
-        if (near_->partner != 0) continue;
-        ++cuts;  // by the timer, which wants to know
-        EXPECT_EQ(far_->hot[0].packets, near_->hot[0].packets);
-        EXPECT_EQ(far_->hot[0].last_seen_ns, now);
-        fuse();
+        ASSERT_TRUE(find_bulk(key)) << hour;
+        EXPECT_NE(near_->partner, 0u);
+        EXPECT_EQ(shard.check(), "");
     }
-    EXPECT_GT(cuts, 1);
     now += 7300ull * 1000 * ms;
-    shard.table.age(now, 100);
+    EXPECT_EQ(shard.table.age(now, 100), 2u);
     EXPECT_EQ(shard.table.size(), 0u);
+    EXPECT_EQ(shard.table.stats().expired, 2u);
+    EXPECT_EQ(shard.check(), "");
+}
+
+TEST_F(Fuse, EachGoesInItsOwnTime) {
+    Timeouts shorter;
+    shorter.tcp_established_ms = 1000;
+    shard.table.refile(*far_, shorter);
+    fuse();
+    traffic();
+    EXPECT_EQ(shard.table.age(1020 * ms, 100), 0u);
+    EXPECT_EQ(shard.check(), "");
+    EXPECT_EQ(shard.table.age(1060 * ms, 100), 1u);
+    expect_traffic(*near_);
+    EXPECT_FALSE(find_bulk(far));
+    EXPECT_EQ(shard.check(), "");
+}
+
+TEST_F(Fuse, WhoWantsToHearOfRemovalsSeesBothWhole) {
+    fuse();
+    traffic();
+    std::vector<std::uint64_t> packets;
+    shard.table.on_removal(
+        [](void* context, const FlowPair& pair, Removal why) {
+            EXPECT_EQ(why, Removal::expired);
+            static_cast<std::vector<std::uint64_t>*>(context)->push_back(pair.hot[0].packets);
+        },
+        &packets);
+    for (const std::uint64_t hours : {3, 4}) shard.table.age(hours * 3'600'000 * ms, 100);
+    EXPECT_EQ(packets, (std::vector<std::uint64_t>{5, 5}));
+    EXPECT_EQ(shard.check(), "");
 }
 
 TEST_F(Fuse, CountsMayDiffer) {
@@ -158,7 +206,7 @@ TEST_F(Fuse, CountsMayDiffer) {
 
 TEST_F(Fuse, RefusesRecordsThatDisagree) {
     const auto refuses = [&](const char* why) {
-        EXPECT_FALSE(shard.table.fuse(*near_, *far_, 0)) << why;
+        EXPECT_FALSE(shard.table.fuse(*near_, *far_)) << why;
         EXPECT_EQ(near_->partner | far_->partner, 0u) << why;
     };
     ++far_->hot[1].sequence_end;
@@ -179,11 +227,11 @@ TEST_F(Fuse, RefusesRecordsThatDisagree) {
     near_->condemned = 1;
     refuses("about to go");
     near_->condemned = 0;
-    EXPECT_FALSE(shard.table.fuse(*near_, *near_, 0));
+    EXPECT_FALSE(shard.table.fuse(*near_, *near_));
     FlowPair* other = made(tcp_key(g2, 7, 2));
-    EXPECT_FALSE(shard.table.fuse(*near_, *other, 0)) << "another connection";
+    EXPECT_FALSE(shard.table.fuse(*near_, *other)) << "another connection";
     fuse();
-    EXPECT_FALSE(shard.table.fuse(*near_, *far_, 0)) << "fused already";
+    EXPECT_FALSE(shard.table.fuse(*near_, *far_)) << "fused already";
 }
 
 TEST_F(Fuse, SurvivesACleanRestart) {
@@ -197,6 +245,86 @@ TEST_F(Fuse, SurvivesACleanRestart) {
     EXPECT_TRUE(shard.find(key));
     expect_traffic(*near_);
     expect_traffic(*far_);
+}
+
+// Two records that are made in one.
+class Begin : public Fuse {
+protected:
+    Key opened = udp_key(g1, 50, 2), other = udp_key(g2, 50, 2);
+
+    FlowPair* insert_both(const Key& first, const Key& second, std::uint64_t now_ns = 10 * ms) {
+        const std::uint32_t hash = net::symmetric_hash(first.tuple);
+        return shard.table.insert_fused({first.scope, first.vni, &first.tuple, hash},
+                                        {second.scope, second.vni, &second.tuple, hash}, now_ns,
+                                        default_timeouts);
+    }
+};
+
+TEST_F(Begin, IsWhatTwoRecordsAre) {
+    for (const bool tcp : {false, true}) {
+        const Key first = tcp ? tcp_key(g1, 51, 2) : opened, second = tcp ? tcp_key(g2, 51, 2) : other;
+        FlowPair* leader = insert_both(first, second);
+        ASSERT_NE(leader, nullptr);
+        EXPECT_EQ(shard.check(), "");
+        EXPECT_EQ(Table::leads_steadily(*leader), !tcp);
+        EXPECT_EQ(find_bulk(first).pair, leader);
+        EXPECT_EQ(find_bulk(turned(second)).pair, leader);
+        leader->hot[0].packets = 7;
+        const FlowPair* follower = shard.find(second).pair;
+        ASSERT_NE(follower, nullptr);
+        EXPECT_EQ(shard.check(), "");
+        EXPECT_EQ(leader->partner | follower->partner, 0u);
+        EXPECT_EQ(follower->key, second);
+        EXPECT_NE(follower->id, leader->id);
+        EXPECT_EQ(follower->initiator_outside, 1);
+        EXPECT_EQ(follower->hot[0].packets, 7u);
+        EXPECT_EQ(follower->hot[1].packets, 0u);
+        EXPECT_EQ(follower->created_ns, 10 * ms);
+    }
+    EXPECT_EQ(shard.table.stats().inserted, 6u);
+    EXPECT_EQ(shard.table.size(), 6u);
+}
+
+TEST_F(Begin, EndsWithItsIdleTime) {
+    ASSERT_NE(insert_both(opened, other), nullptr);
+    EXPECT_EQ(shard.table.age(60'000 * ms, 100), 0u);
+    EXPECT_EQ(shard.table.age(60'040 * ms, 100), 2u);
+    EXPECT_EQ(shard.table.size(), 2u);
+    EXPECT_EQ(shard.check(), "");
+}
+
+TEST_F(Begin, TakesNoPlaceThatIsTaken) {
+    EXPECT_EQ(insert_both(key, far), nullptr) << "both are there";
+    EXPECT_EQ(insert_both(opened, opened), nullptr) << "one scope";
+    EXPECT_EQ(insert_both(opened, udp_key(2, 50, 2)), nullptr) << "not open";
+    FlowPair* there = shard.insert(other, 10 * ms);
+    EXPECT_EQ(insert_both(opened, other), nullptr) << "the second one is there";
+    shard.table.erase(*there);
+    EXPECT_NE(insert_both(opened, other), nullptr);
+    EXPECT_EQ(shard.check(), "");
+}
+
+TEST_F(Begin, MakesNothingGoForIt) {
+    std::uint32_t number = 100;
+    while (insert_both(udp_key(g1, number, 2), udp_key(g2, number, 2)) != nullptr) ++number;
+    EXPECT_GT(number, 160u);
+    EXPECT_EQ(shard.check(), "");
+    EXPECT_EQ(shard.table.stats().refused_full, 0u);
+    InsertOutcome outcome;
+    EXPECT_NE(shard.insert(udp_key(g1, number, 2), 10 * ms, &outcome), nullptr);
+}
+
+// The oldest goes, whether it follows another or not, and leaves that one whole.
+TEST_F(Begin, FollowersMakeRoomInTheirTurn) {
+    FlowPair* leader = insert_both(opened, other);
+    FlowPair* later = insert_both(udp_key(g1, 52, 2), udp_key(g2, 52, 2), 11 * ms);
+    ASSERT_TRUE(leader != nullptr && later != nullptr);
+    EXPECT_TRUE(shard.table.make_room(g2));
+    EXPECT_FALSE(find_bulk(other));
+    EXPECT_EQ(leader->partner, 0u);
+    EXPECT_EQ(leader->live, record_live);
+    EXPECT_NE(later->partner, 0u);
+    EXPECT_EQ(shard.check(), "");
 }
 
 }  // namespace

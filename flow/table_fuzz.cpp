@@ -39,24 +39,37 @@ Key any_key(Input& in) {
     return key;
 }
 
-// With the record of the same connection in the other scope, if there is one; then a packet passes,
-// and of TCP a segment that may move both.
-void fuse(Shard& shard, Input& in, Key key, Table::Hit hit, std::uint64_t now_ns) {
-    key.scope ^= 1;
-    const Table::Hit other = shard.find(key);
-    if (!other || !shard.table.fuse(*hit.pair, *other.pair, hit.direction)) return;
-    require(shard.table.partner(*hit.pair, hit.direction) == other.pair);
-    Hot& line = hit.pair->hot[hit.direction];
-    ++line.packets;
-    line.last_seen_ns = now_ns;
-    if (key.tuple.proto != 6) return;
+// With the record of the same connection in the other scope, if there is one, or made with it; then
+// a packet passes that may change what both are.
+void fuse(Shard& shard, Input& in, const Key& key, Table::Hit hit, std::uint64_t now_ns) {
+    Key other_key = key;
+    other_key.scope ^= 1;
+    const Table::Hit other = shard.find(other_key);
+    FlowPair* leader = hit.pair;
+    if (hit && other) {
+        if (!shard.table.fuse(*hit.pair, *other.pair)) return;
+        require(&shard.table.follower_of(*hit.pair) == other.pair);
+    } else {
+        const std::uint32_t hash = net::symmetric_hash(key.tuple);
+        leader = shard.table.insert_fused({key.scope, key.vni, &key.tuple, hash},
+                                          {other_key.scope, key.vni, &key.tuple, hash}, now_ns,
+                                          default_timeouts);
+        if (leader == nullptr) return;
+        require(!hit && !other);
+    }
+    const std::uint32_t what = in.next();
+    const auto direction = static_cast<std::uint8_t>(what & 1);
+    ++leader->hot[direction].packets;
     std::array<std::uint8_t, 20> header{};
     header[7] = static_cast<std::uint8_t>(in.next());
     header[11] = static_cast<std::uint8_t>(in.next());
     header[12] = 0x50;
     header[13] = static_cast<std::uint8_t>(in.next());
-    shard.table.move_fused(*hit.pair, hit.direction,
-                           {header.data(), 20, default_timeouts, default_timeouts, now_ns});
+    Timeouts further;
+    further.tcp_new_ms = further.udp_replied_ms = 1000;
+    shard.table.move_fused(
+        *leader, direction,
+        {header.data(), 20, default_timeouts, (what & 2) != 0 ? further : default_timeouts, now_ns});
 }
 
 void operate(Shard& shard, Input& in, std::uint64_t& now_ns) {
@@ -70,7 +83,7 @@ void operate(Shard& shard, Input& in, std::uint64_t& now_ns) {
             break;
         case 2:
             if (hit && (choice & 0x80) == 0) shard.table.erase(*hit.pair);
-            else if (hit) fuse(shard, in, key, hit, now_ns);
+            else fuse(shard, in, key, hit, now_ns);
             break;
         case 3:
             if (!hit) break;

@@ -53,14 +53,6 @@ inline bool same(const net::Tuple& stored, const net::Tuple& tuple, std::size_t 
     return word_at(&stored, 32) == turned && same_addresses(stored, tuple, turn);
 }
 
-// Whether `key` is that of the scope, the VNI, and the tuple or its reverse.
-inline bool same(const Key& key, std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple,
-                 std::size_t reversed) {
-    static_assert(offsetof(Key, vni) == 4 && offsetof(Key, tuple) == 8);
-    return word_at(&key, 0) == (std::uint64_t{vni} << 32 | scope) &&
-           same(key.tuple, tuple, reversed);
-}
-
 }  // namespace detail
 
 // Which way the tuple runs in relation to the stored one tells the direction before either is
@@ -69,7 +61,9 @@ inline Table::Hit Table::match(std::uint32_t ref, const Query& query, bool upwar
     const bool is_alias = (ref & alias_bit) != 0;
     const bool turned = ((ref & upward_bit) != 0) != upward;
     const Alias* alias = is_alias ? &aliases_[ref & ref_slot] : nullptr;
-    FlowPair& pair = records_[is_alias ? alias->slot() : ref & ref_slot];
+    FlowPair& there = records_[is_alias ? alias->slot() : ref & ref_slot];
+    const bool follows = !is_alias && (ref & follower_bit) != 0;
+    FlowPair& pair = follows ? follower_of(there) : there;
     if (pair.key.scope != query.scope || pair.key.vni != query.vni) return {};
     if (!detail::same(is_alias ? alias->tuple : pair.key.tuple, *query.tuple, turned)) return {};
     const unsigned direction = (is_alias ? alias->direction() : 0u) ^ (turned ? 1u : 0u);
@@ -118,10 +112,15 @@ inline void Table::fetch(const Probe& probe, bool upward, bool both, Hit& hit) c
 inline bool Table::confirm(Hit hit, std::uint32_t scope, std::uint32_t vni,
                            const net::Tuple& tuple) {
     // It may be gone since fetch(): another flow needed its room.
-    if (hit.pair == nullptr || hit.pair->live != record_live ||
-        !detail::same(hit.pair->key, scope, vni, tuple, hit.direction)) [[unlikely]]
+    if (hit.pair == nullptr || hit.pair->live != record_live) [[unlikely]]
         return false;
-    hit.pair->hot[hit.direction].burst = header_->burst;
+    // Of a follower's scope the leader knows no VNI; the place in the index stands for it.
+    const FlowPair& pair = *hit.pair;
+    Hot& hot = hit.pair->hot[hit.direction];
+    if (hot.scope != scope || (pair.key.vni != vni && pair.partner == 0) ||
+        !detail::same(pair.key.tuple, tuple, hit.direction)) [[unlikely]]
+        return false;
+    hot.burst = header_->burst;
     return true;
 }
 

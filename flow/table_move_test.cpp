@@ -75,23 +75,18 @@ struct Both {
     }
     bool pass_fused(const Said& said) {
         now_ns += ms;
-        const bool forth = said.direction == 0;
-        FlowPair& sender = forth ? *near_ : *far_;
         const auto header = header_of(said);
-        if (!shard.table.move_fused(sender, said.direction,
-                                    {header.data(), 20 + said.bytes, forth ? near_idle : far_idle,
-                                     forth ? far_idle : near_idle, now_ns}))
+        if (!shard.table.move_fused(*near_, said.direction,
+                                    {header.data(), 20 + said.bytes, near_idle, far_idle, now_ns}))
             return false;
-        Hot& hot = sender.hot[said.direction];
+        Hot& hot = near_->hot[said.direction];
         ++hot.packets;
         hot.bytes += said.bytes;
         return true;
     }
     bool steady() const {
-        EXPECT_EQ(near_->partner & partner_moving, far_->partner & partner_moving);
-        EXPECT_TRUE(Table::keeps_line(*near_, 0) && Table::keeps_line(*far_, 1));
-        EXPECT_EQ(Table::keeps_steady_line(*near_, 0), Table::keeps_steady_line(*far_, 1));
-        return Table::keeps_steady_line(*near_, 0);
+        EXPECT_TRUE(Table::leads(*near_));
+        return Table::leads_steadily(*near_);
     }
 };
 
@@ -120,7 +115,7 @@ void expect_as_apart(const Talk& talk) {
     for (std::size_t length = 0; length <= talk.size(); ++length) {
         SCOPED_TRACE(length);
         Both fused, apart;
-        ASSERT_TRUE(fused.shard.table.fuse(*fused.far_, *fused.near_, 1));
+        ASSERT_TRUE(fused.shard.table.fuse(*fused.near_, *fused.far_));
         for (std::size_t i = 0; i < length; ++i)
             ASSERT_EQ(fused.pass_fused(talk[i]), apart.pass_apart(talk[i])) << i;
         EXPECT_EQ(fused.shard.check(), "");
@@ -141,7 +136,7 @@ TEST(Move, ConnectionsAreWhatTheyAreApart) {
 
 TEST(Move, OnlySteadyConnectionsMayBeFollowedQuickly) {
     Both both;
-    ASSERT_TRUE(both.shard.table.fuse(*both.far_, *both.near_, 1));
+    ASSERT_TRUE(both.shard.table.fuse(*both.near_, *both.far_));
     EXPECT_FALSE(both.steady()) << "half open";
     const bool expected[] = {true, true, true, false, false, false, false};
     for (std::size_t i = 0; i < short_connection.size(); ++i) {
@@ -166,7 +161,7 @@ TEST(Move, BothAreSparedByTheBurstThatFindsOne) {
             shard.table.refile(*pair, far_idle);
         }
         if (fused) {
-            ASSERT_TRUE(shard.table.fuse(*both.near_, *both.far_, 0));
+            ASSERT_TRUE(shard.table.fuse(*both.near_, *both.far_));
         }
         shard.table.begin_burst();
         const auto found = [&](std::uint32_t scope) {
@@ -188,21 +183,70 @@ TEST(Move, BothAreSparedByTheBurstThatFindsOne) {
     }
 }
 
-TEST(Move, ASynIsNotForFusedRecords) {
+TEST(Move, ASegmentThatDoesNotPassChangesNothing) {
     Both both;
-    ASSERT_TRUE(both.shard.table.fuse(*both.far_, *both.near_, 1));
-    EXPECT_FALSE(both.pass_fused(syn));
-    EXPECT_FALSE(both.pass_fused(syn_ack));
-    EXPECT_EQ(both.near_->tcp, TcpState::syn_received);
+    ASSERT_TRUE(both.shard.table.fuse(*both.near_, *both.far_));
+    const FlowPair before = *both.near_;
+    EXPECT_FALSE(both.pass_fused({0, tcp_syn | tcp_fin, 1, 1}));
+    EXPECT_FALSE(both.pass_fused({1, 0, 5001, 1001}));
+    EXPECT_EQ(std::memcmp(&before, both.near_, sizeof before), 0);
 }
 
-TEST(Move, WhatIsNotTcpHasNothingToMove) {
+// From the first segment on, with one idle time.
+TEST(Move, ConnectionsThatBeginFusedAreWhatTheyAreApart) {
+    Talk whole = {syn_ack, syn, syn_ack};  // one that got lost
+    whole.insert(whole.end(), short_connection.begin(), short_connection.end());
+    for (std::size_t length = 0; length <= whole.size(); ++length) {
+        SCOPED_TRACE(length);
+        Shard fused{{.records = 256, .scopes = 2, .first_id = 1, .seed = 1}};
+        Shard apart{{.records = 256, .scopes = 2, .first_id = 1, .seed = 1}};
+        const Key first = tcp_key(fused.scope("g1"), 1, 2), second = tcp_key(fused.scope("g2"), 1, 2);
+        const std::uint32_t hash = net::symmetric_hash(first.tuple);
+        FlowPair* leader = fused.table.insert_fused(
+            {first.scope, first.vni, &first.tuple, hash},
+            {second.scope, second.vni, &second.tuple, hash}, 10 * ms, near_idle);
+        ASSERT_NE(leader, nullptr);
+        FlowPair* one = apart.insert({apart.scope("g1"), first.vni, first.tuple}, 10 * ms);
+        TcpSegment segment;
+        read_tcp(Both::header_of(syn).data(), 20, segment);
+        for (FlowPair* pair : {leader, one}) {
+            ASSERT_TRUE(track(*pair, 0, segment).pass());
+            pair->hot[0].packets = 1;
+        }
+        std::uint64_t now_ns = 10 * ms;
+        for (std::size_t i = 0; i < length; ++i) {
+            now_ns += ms;
+            const auto header = Both::header_of(whole[i]);
+            ASSERT_TRUE(fused.table.move_fused(
+                *leader, whole[i].direction,
+                {header.data(), 20 + whole[i].bytes, near_idle, near_idle, now_ns}));
+            read_tcp(header.data(), 20 + whole[i].bytes, segment);
+            ASSERT_TRUE(track(*one, whole[i].direction, segment).pass());
+            apart.table.touch(*one, whole[i].direction, near_idle, now_ns);
+            EXPECT_EQ(fused.check(), "");
+        }
+        FlowPair* follower = fused.find(second).pair;
+        ASSERT_NE(follower, nullptr);
+        EXPECT_EQ(fused.check(), "");
+        expect_same(*leader, *one);
+        follower->timer_slot = one->timer_slot;  // it looked later, when it was cut
+        follower->expires_tick = one->expires_tick;
+        expect_same(*follower, *one);
+    }
+}
+
+TEST(Move, WhatIsNotTcpIsSteadyAtOnce) {
     Shard shard{{.records = 256, .scopes = 2}};
     FlowPair* near_ = shard.insert(udp_key(shard.scope("g1"), 1, 2), 10 * ms);
     FlowPair* far_ = shard.insert(udp_key(shard.scope("g2"), 1, 2), 10 * ms);
-    ASSERT_TRUE(shard.table.fuse(*near_, *far_, 0));
-    EXPECT_TRUE(Table::keeps_steady_line(*near_, 0));
-    EXPECT_TRUE(Table::keeps_steady_line(*far_, 1));
+    ASSERT_TRUE(shard.table.fuse(*near_, *far_));
+    EXPECT_TRUE(Table::leads_steadily(*near_));
+    // Its first answer gives both another idle time.
+    EXPECT_TRUE(shard.table.move_fused(*near_, 1, {nullptr, 0, near_idle, far_idle, 20 * ms}));
+    EXPECT_EQ(near_->hot[0].idle_ms, near_idle.udp_replied_ms);
+    EXPECT_EQ(shard.check(), "");
+    EXPECT_EQ(shard.find({shard.scope("g2"), 5001, far_->key.tuple}).pair->hot[0].idle_ms,
+              far_idle.udp_replied_ms);
 }
 
 }  // namespace

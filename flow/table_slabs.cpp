@@ -24,7 +24,7 @@ constexpr std::uint32_t half_open_share = 8;
 }  // namespace
 
 // Records that are free are not neighbours, or are in the next slab.
-void Table::fetch_free(std::uint32_t slab, std::uint64_t free) const {
+void Table::fetch_free(std::uint32_t slab, std::uint64_t free, Lines lines) const {
     constexpr int later = 4;
     for (int i = 0; i < later; ++i) free &= free - 1;
     if (free == 0) {
@@ -32,16 +32,20 @@ void Table::fetch_free(std::uint32_t slab, std::uint64_t free) const {
         if (slab == no_index) return;
         free = slabs_[slab].free;
     }
-    prefetch(&records_[slab * slab_records + static_cast<std::uint32_t>(std::countr_zero(free))],
-             sizeof(FlowPair));
+    fetch_lines(slab * slab_records + static_cast<std::uint32_t>(std::countr_zero(free)), lines);
+}
+
+// Without anything having to go for it.
+FlowPair* Table::first_free_or_of_new_slab(std::uint32_t scope_index, Lines lines) {
+    if (FlowPair* pair = first_free(scope_index, lines)) [[likely]]
+        return pair;
+    if (!may_take_slab(scopes_[scope_index])) return nullptr;
+    take_slab(scope_index);
+    return first_free(scope_index, lines);
 }
 
 FlowPair* Table::take_record(std::uint32_t scope_index, InsertOutcome& outcome) {
-    if (FlowPair* pair = first_free(scope_index)) return pair;
-    if (may_take_slab(scopes_[scope_index])) {
-        take_slab(scope_index);
-        return first_free(scope_index);
-    }
+    if (FlowPair* pair = first_free_or_of_new_slab(scope_index, all_lines)) return pair;
     outcome = InsertOutcome::evicted;
     if (evict_in(scope_index)) {
         // The eviction may have emptied and returned the scope's only open slab.
@@ -139,11 +143,8 @@ void Table::open_unlink(std::uint32_t slab) {
 // A packet of this burst has found it, or the record that it is fused with.
 bool Table::protected_now(const FlowPair& pair) const {
     const std::uint16_t burst = header_->burst;
-    const auto found = [&](const FlowPair& one) {
-        return one.hot[0].burst == burst || one.hot[1].burst == burst;
-    };
-    if (burst == 0) return false;
-    return found(pair) || (pair.partner != 0 && found(records_[pair.partner & partner_slot]));
+    const FlowPair& truth = truth_of(pair);
+    return burst != 0 && (truth.hot[0].burst == burst || truth.hot[1].burst == burst);
 }
 
 // Handshakes that nobody will finish pay for themselves: once half-open records hold more than
@@ -176,14 +177,12 @@ FlowPair* Table::victim_of(Scope& scope, Kind kind) {
         if (protected_now(pair)) continue;
         cut(pair);
         if (kind_of(pair) != kind) {
-            kind_remove(pair);
-            kind_push(pair, kind_of(pair));
+            file_kind(pair, kind_of(pair));
             continue;
         }
         if (kind != Kind::other || seen_mark(pair) == pair.queued) return &pair;
         if (fallback == nullptr) fallback = &pair;
-        kind_remove(pair);
-        kind_push(pair, kind);
+        file_kind(pair, kind);
     }
     return fallback;
 }
@@ -195,7 +194,7 @@ bool Table::slab_may_go(std::uint32_t slab, bool others_too) const {
     for (std::uint64_t taken = ~candidate.free; taken != 0; taken &= taken - 1) {
         const auto bit = static_cast<std::uint32_t>(std::countr_zero(taken));
         const FlowPair& pair = records_[slab * slab_records + bit];
-        if (kind_of(pair) == Kind::established || protected_now(pair)) return false;
+        if (kind_of(truth_of(pair)) == Kind::established || protected_now(pair)) return false;
     }
     return true;
 }
@@ -210,7 +209,7 @@ bool Table::reclaim_slab() {
             for (std::uint64_t taken = ~slabs_[slab].free; taken != 0; taken &= taken - 1) {
                 const auto bit = static_cast<std::uint32_t>(std::countr_zero(taken));
                 FlowPair& pair = records_[slab * slab_records + bit];
-                ++header_->stats.evicted[nth(kind_of(pair))];
+                ++header_->stats.evicted[nth(kind_of(truth_of(pair)))];
                 remove(pair, Removal::evicted);
             }
             return true;

@@ -39,7 +39,7 @@ bool recently_sent(const Hot& side, std::uint32_t number) {
 }
 
 // A connection as one segment meets it: `own` is the line of the side that sent it, `peer` that of
-// the other; of one record, or of two that are fused.
+// the other.
 struct Ends {
     TcpState state;
     std::uint8_t side;  // of `own`: 0 initiator, 1 responder
@@ -231,18 +231,6 @@ TcpResult track(FlowPair& pair, std::uint8_t direction, const TcpSegment& segmen
     const TcpResult result = follow({pair.tcp, side, pair.hot[side], pair.hot[side ^ 1]}, segment);
     if (pair.tcp != result.state) pair.tcp = result.state;
     return result;
-}
-
-bool track_fused(FlowPair& sender, FlowPair& receiver, std::uint8_t direction,
-                 const std::uint8_t* header, std::uint32_t bytes) {
-    const std::uint8_t side = direction & 1;
-    TcpSegment segment;
-    if (!read_tcp(header, bytes, segment) || (segment.flags & tcp_syn) != 0) return false;
-    const TcpResult result =
-        follow({sender.tcp, side, sender.hot[side], receiver.hot[side ^ 1]}, segment);
-    if (!result.pass()) return false;
-    if (sender.tcp != result.state) sender.tcp = receiver.tcp = result.state;
-    return true;
 }
 
 bool track_packet(FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,

@@ -94,11 +94,6 @@ TcpResult track(FlowPair& pair, std::uint8_t direction, const TcpSegment& segmen
 bool track_packet(FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,
                   std::uint32_t bytes);
 
-// The same for two fused records, see Table::fuse(): `sender` keeps the line of the side that sent
-// the segment, `receiver` that of the other. Both move. False, and nothing done, for a SYN too.
-bool track_fused(FlowPair& sender, FlowPair& receiver, std::uint8_t direction,
-                 const std::uint8_t* header, std::uint32_t bytes);
-
 // Makes a fresh record stand for a connection whose start nobody saw: established, and liberal
 // about sequence numbers until both sides have been seen.
 TcpResult adopt_midflow(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment);

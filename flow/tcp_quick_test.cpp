@@ -83,62 +83,6 @@ TEST(TcpQuick, DoesWhatTrackDoesOrNothing) {
     EXPECT_GT(followed, 40'000u);
 }
 
-// What a line says that waits for the truth in another record.
-void garble(Hot& line, std::mt19937_64& random) {
-    line.sequence_end = static_cast<std::uint32_t>(random());
-    line.acknowledged = static_cast<std::uint32_t>(random());
-    line.window_edge = static_cast<std::uint32_t>(random());
-    line.tcp_seen = static_cast<std::uint8_t>(random() % 32);
-    line.window_scale = static_cast<std::uint8_t>(random() % 15);
-}
-
-TEST(TcpFused, MovesBothRecordsAsTrackMovesOne) {
-    std::mt19937_64 random(10);
-    std::uint32_t moved = 0;
-    for (int i = 0; i < 400'000; ++i) {
-        FlowPair whole = any_pair(random);
-        whole.tcp = static_cast<TcpState>(random() % 8);
-        const TcpSegment segment = any_segment(random, whole);
-        const auto side = static_cast<std::uint8_t>(random() % 2);
-        FlowPair sender = whole, receiver = whole;
-        garble(sender.hot[side ^ 1u], random);
-        garble(receiver.hot[side], random);
-        const FlowPair before[] = {sender, receiver};
-        const Header header = header_of(segment);
-        const bool passes =
-            track_fused(sender, receiver, side, header.data(), 20 + segment.payload_bytes);
-        if ((segment.flags & tcp_syn) != 0 || !track(whole, side, segment).pass()) {
-            ASSERT_FALSE(passes) << "case " << i;
-            ASSERT_TRUE(equal(sender, before[0]) && equal(receiver, before[1])) << "case " << i;
-            continue;
-        }
-        ASSERT_TRUE(passes) << "case " << i;
-        moved += sender.tcp != before[0].tcp;
-        ASSERT_EQ(sender.tcp, whole.tcp) << "case " << i;
-        ASSERT_EQ(receiver.tcp, whole.tcp) << "case " << i;
-        sender.hot[side ^ 1u] = receiver.hot[side ^ 1u];
-        ASSERT_TRUE(equal(sender, whole)) << "case " << i;
-    }
-    EXPECT_GT(moved, 10'000u);
-}
-
-TEST(TcpFused, LeavesHeadersThatCannotBeReadAlone) {
-    FlowPair sender, receiver;
-    sender.tcp = receiver.tcp = TcpState::established;
-    TcpSegment segment;
-    segment.flags = tcp_fin | tcp_ack;
-    Header header = header_of(segment);
-    EXPECT_FALSE(track_fused(sender, receiver, 0, header.data(), 19));
-    header[12] = 0x40;
-    EXPECT_FALSE(track_fused(sender, receiver, 0, header.data(), 40));
-    header[12] = 0xf0;
-    EXPECT_FALSE(track_fused(sender, receiver, 0, header.data(), 40));
-    EXPECT_EQ(sender.tcp, TcpState::established);
-    header[12] = 0x50;
-    EXPECT_TRUE(track_fused(sender, receiver, 0, header.data(), 40));
-    EXPECT_EQ(receiver.tcp, TcpState::fin_initiator);
-}
-
 TEST(TcpQuick, LeavesTheRestOfAConnectionToTrack) {
     FlowPair pair;
     pair.key.tuple.proto = 6;
