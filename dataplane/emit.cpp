@@ -167,6 +167,24 @@ void Emit::renew_as(flow::Hot& hot, const ActionProgram& now, std::uint32_t reac
 void Emit::use(flow::Table& shard) {
     flows = &shard;
     programs_.open();
+    shard.on_cut(
+        [](void* emit, flow::FlowPair& leader, flow::FlowPair& follower) {
+            const Emit& self = *static_cast<Emit*>(emit);
+            self.part(leader.hot[0], follower.hot[0]);
+            self.part(follower.hot[1], leader.hot[1]);
+        },
+        this);
+}
+
+// `out` has the program that carried packets from guest to guest while two records were fused. From
+// now on it ends where they leave the sender; `in` gets what the receiver's own record said.
+void Emit::part(const flow::Hot& out, flow::Hot& in) const {
+    const ActionProgram* both = out.engine == engine ? programs_.get(out.program) : nullptr;
+    const ActionProgram* own = both ? programs_.get(both->reach_program) : nullptr;
+    if (!own || out.epoch == 0) return;
+    in.epoch = own->behind_epoch;
+    in.engine = engine;
+    in.program = both->reach_program;
 }
 
 bool Emit::load_program(Packet& p) {

@@ -177,6 +177,7 @@ private:
         std::uint32_t count = 0;
         std::array<Packet*, limits::max_burst> packets{};
     };
+    void part(const flow::Hot& out, flow::Hot& in) const;
     void leave(Packet& p) {
         if (p.slot != net::no_slot) taken |= 1ull << p.slot;
         p.slot = net::no_slot;

@@ -35,6 +35,8 @@ struct ActionProgram {
     // Of a flow whose record is fused with its receiver's (flow::Table::fuse): the epoch of the
     // receiver's port under which the receiver's own program did no more than to deliver; else 0.
     std::uint32_t reach_epoch = 0;
+    std::uint32_t reach_program = 0;  // … and that program's number
+    std::uint32_t reserved = 0;
 
     // Whether part two was compiled under this epoch by this engine instance.
     bool behind_is(std::uint32_t epoch, std::uint32_t engine) const {

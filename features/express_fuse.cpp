@@ -132,6 +132,7 @@ std::uint32_t Express::joint(std::uint32_t out, std::uint32_t in, const PortEntr
     if (!joins) return 0;
     ActionProgram program = *leaves;
     program.reach_epoch = asked.reach;
+    program.reach_program = in;
     known = asked;
     known.number = emit_.number_of(program);
     return known.number;

@@ -227,6 +227,14 @@ public:
         hook_context_ = context;
     }
 
+    // Calls the hook for fused records that have just been cut. Nobody has told what to do with the
+    // follower's direction 0 and the leader's direction 1 (Hot::epoch is 0).
+    using CutHook = void (*)(void* context, FlowPair& leader, FlowPair& follower);
+    void on_cut(CutHook hook, void* context) {
+        cut_hook_ = hook;
+        cut_context_ = context;
+    }
+
     // Scopes. The index of a name is stable until it is closed. `wanted`: exactly this index, so
     // that the shards of all workers agree.
     Result<std::uint32_t> open_scope(std::string_view name, std::uint32_t wanted = no_index);
@@ -403,6 +411,8 @@ private:
     Wheel wheel_;
     RemovalHook hook_ = nullptr;
     void* hook_context_ = nullptr;
+    CutHook cut_hook_ = nullptr;
+    void* cut_context_ = nullptr;
 };
 
 template <class F>

@@ -134,6 +134,7 @@ void Table::cut_fused(FlowPair& pair) {
     WEIR_CHECK(found, "a live record is in the index");
     if (!wheel_.armed(at))
         wheel_.arm(at, last_seen_ns(follower) + std::uint64_t{follower.hot[0].idle_ms} * 1'000'000);
+    if (cut_hook_ != nullptr) cut_hook_(cut_context_, leader, follower);
 }
 
 FlowPair& Table::cut_sender(Hit hit) {
@@ -148,7 +149,6 @@ FlowPair& Table::cut_sender(Hit hit) {
 void Table::take_truth(FlowPair& follower, const FlowPair& leader) {
     if ((follower.partner & partner_bare) != 0) {
         follower.hot = leader.hot;
-        follower.hot[0].epoch = 0;  // nobody has told its guest's side yet
         follower.hot[1].of_pair = identity_of(follower);
     } else {
         if ((follower.partner & partner_changing) == 0) {
@@ -160,6 +160,7 @@ void Table::take_truth(FlowPair& follower, const FlowPair& leader) {
         for (const unsigned i : {0u, 1u}) copy_tcp(follower.hot[i], leader.hot[i]);
         copy_program(follower.hot[1], leader.hot[1]);
     }
+    follower.hot[0].epoch = 0;
     for (Hot& line : follower.hot) {
         line.idle_ms = leader.hot[1].idle_ms;
         line.kind = leader.hot[0].kind;
