@@ -5,6 +5,15 @@ namespace weir::features {
 using chain::Insert;
 using firewall::Firewall;
 
+// Out of line, and field by field: what no one branches to often g++ copies the slow way.
+void KnownRules::learn(Known& known, const Words& asked, std::uint64_t of,
+                       const net::Tuple& tuple) {
+    known.asked = asked;
+    known.ticket = ticket_;
+    known.of = of;
+    known.answer = look(static_cast<std::uint32_t>(of >> 2), tuple, (of & 2) != 0);
+}
+
 KnownRules::Answer KnownRules::look(std::uint32_t port, const net::Tuple& tuple, bool outgoing) {
     const auto& rules = Plane::Worker::table<Firewall>(*tables_);
     const auto& services = Plane::Worker::table<Insert>(*tables_);

@@ -40,7 +40,7 @@ public:
         std::uint64_t differs = (known.ticket ^ ticket_) | (known.of ^ of);
         for (std::size_t i = 0; i < words.size(); ++i) differs |= known.asked[i] ^ words[i];
         if (differs != 0) [[unlikely]]
-            known = {words, ticket_, of, look(port, tuple, outgoing)};
+            learn(known, words, of, tuple);
         return known.answer;
     }
 
@@ -66,6 +66,7 @@ private:
         return hash >> 32 & (size - 1);
     }
     void ask(std::uint32_t port);
+    void learn(Known& known, const Words& asked, std::uint64_t of, const net::Tuple& tuple);
     Answer look(std::uint32_t port, const net::Tuple& tuple, bool outgoing);
 
     Plane::Worker& pipeline_;

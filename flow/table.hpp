@@ -363,7 +363,11 @@ private:
     void fetch_lines(std::uint32_t slot, Lines lines) const {
         prefetch(reinterpret_cast<const std::byte*>(&records_[slot]) + lines.at, lines.bytes);
     }
-    FlowPair* first_free_or_of_new_slab(std::uint32_t scope, Lines lines);
+    FlowPair* first_free_or_of_new_slab(std::uint32_t scope, Lines lines) {
+        FlowPair* pair = first_free(scope, lines);
+        return pair != nullptr ? pair : first_of_new_slab(scope, lines);
+    }
+    FlowPair* first_of_new_slab(std::uint32_t scope, Lines lines);
     bool may_take_slab(const Scope& scope) const;
     void take_slab(std::uint32_t scope);
     void make_slab();

@@ -36,9 +36,7 @@ void Table::fetch_free(std::uint32_t slab, std::uint64_t free, Lines lines) cons
 }
 
 // Without anything having to go for it.
-FlowPair* Table::first_free_or_of_new_slab(std::uint32_t scope_index, Lines lines) {
-    if (FlowPair* pair = first_free(scope_index, lines)) [[likely]]
-        return pair;
+FlowPair* Table::first_of_new_slab(std::uint32_t scope_index, Lines lines) {
     if (!may_take_slab(scopes_[scope_index])) return nullptr;
     take_slab(scope_index);
     return first_free(scope_index, lines);
