@@ -156,10 +156,10 @@ inline void Table::unlink_kind(FlowPair& pair, Kind kind) {
     else scope.youngest[queue_of(kind)] = previous;
 }
 
-void Table::file_kind(FlowPair& pair, Kind kind) {
-    unlink_kind(pair, pair.hot[0].kind);
-    set_kind(pair, kind);
-    link_kind(pair, kind, seen_mark(pair));
+void Table::file_kind(FlowPair& pair, Kind kind, std::uint16_t seen) {
+    unlink_kind(pair, truth_of(pair).hot[0].kind);
+    if (pair.partner == 0) set_kind(pair, kind);
+    link_kind(pair, kind, seen);
 }
 
 // Insertion and removal.
@@ -311,16 +311,18 @@ FlowPair* Table::insert_fused(const Query& first, const Query& second, std::uint
         return nullptr;
     const Place place = place_of(header_->seed, first.scope, first.vni, first.hash);
     const Place other_place = place_of(header_->seed, second.scope, second.vni, second.hash);
+    FlowPair* leader = first_free(first.scope, all_lines);
+    FlowPair* follower = first_free(second.scope, cold_lines);
+    if (leader == nullptr || follower == nullptr) [[unlikely]] {
+        if (!make_room_for_both(first.scope, second.scope)) return nullptr;
+        leader = first_free(first.scope, all_lines);
+        follower = first_free(second.scope, cold_lines);
+    }
     const std::uint32_t seat = index_.seat(place), other_seat = index_.seat(other_place);
     if (seat == Index::unclear || other_seat == Index::unclear ||
-        index_.share_bucket(place, other_place)) [[unlikely]]
-        return nullptr;
-    FlowPair* leader = first_free_or_of_new_slab(first.scope, all_lines);
-    if (leader == nullptr) return nullptr;
-    FlowPair* follower = first_free_or_of_new_slab(second.scope, cold_lines);
-    if (follower == nullptr) {
-        const std::uint32_t slab = slot(*leader) / slab_records;
-        if (slabs_[slab].free == whole_slab_free) give_back_slab(slab);
+        index_.share_bucket(place, other_place)) [[unlikely]] {
+        give_back_if_empty(slot(*leader) / slab_records);
+        give_back_if_empty(slot(*follower) / slab_records);
         return nullptr;
     }
     if (header_->live == 0) wheel_.set_time(now_ns);  // the wheel is empty
@@ -389,7 +391,7 @@ inline void Table::unlink_record(FlowPair& pair, Kind kind) {
     slab.free |= std::uint64_t{1} << slot_index % slab_records;
     --scopes_[pair.key.scope].records;
     --header_->live;
-    if (slab.free == whole_slab_free) give_back_slab(at);
+    give_back_if_empty(at);
 }
 
 // Further keys, TLVs that this build does not know, a decision of the service plane.
@@ -454,12 +456,7 @@ std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
     std::size_t expired = 0;
     const auto fetch = [&](std::uint32_t slot_index) {
         if (!wheel_.due_before(slot_index, now_ns)) return;  // it is only armed anew
-        const FlowPair& pair = records_[slot_index];
-        index_.fetch(place(pair.key, pair.hash()));
-        if (!leads(pair)) return;
-        fetch_lines(pair.partner & partner_slot, cold_lines);
-        // Nearly always of the same segment.
-        index_.fetch(place_of(header_->seed, pair.hot[1].scope, pair.key.vni, pair.hash()));
+        fetch_index_of(records_[slot_index]);
     };
     wheel_.advance(now_ns, budget, fetch, [&](std::uint32_t slot_index) {
         // Before its time, a step down the wheel on the way there; what is long overdue would
@@ -477,6 +474,15 @@ std::size_t Table::age(std::uint64_t now_ns, std::size_t budget) {
         expired += let_go(pair);
     });
     return expired;
+}
+
+// What removing a record will touch besides its own lines.
+void Table::fetch_index_of(const FlowPair& pair) const {
+    index_.fetch(place(pair.key, pair.hash()));
+    if (!leads(pair)) return;
+    fetch_lines(pair.partner & partner_slot, cold_lines);
+    // Nearly always of the same segment.
+    index_.fetch(place_of(header_->seed, pair.hot[1].scope, pair.key.vni, pair.hash()));
 }
 
 // Its time is over, and that of its follower, if that waits for no other.

@@ -187,8 +187,8 @@ public:
     // may_fuse(): both agree about the connection and neither is fused.
     bool fuse(FlowPair& leader, FlowPair& follower);
     static bool may_fuse(const FlowPair& leader, const FlowPair& follower);
-    // Inserts two records of one new flow, fused: the leader. Null, and nothing done, if one of
-    // them must ask twice for its place or have something go for it; insert them one by one.
+    // Inserts two records of one new flow, fused: the leader. Null, and nothing inserted, if one of
+    // them is there, or must ask twice for its place, or finds no room; insert them one by one.
     FlowPair* insert_fused(const Query& leader, const Query& follower, std::uint64_t now_ns,
                            const Timeouts& timeouts);
     // A packet of fused records that changes what they are: what track() and touch() do, for both.
@@ -363,15 +363,15 @@ private:
     void fetch_lines(std::uint32_t slot, Lines lines) const {
         prefetch(reinterpret_cast<const std::byte*>(&records_[slot]) + lines.at, lines.bytes);
     }
-    FlowPair* first_free_or_of_new_slab(std::uint32_t scope, Lines lines) {
-        FlowPair* pair = first_free(scope, lines);
-        return pair != nullptr ? pair : first_of_new_slab(scope, lines);
-    }
-    FlowPair* first_of_new_slab(std::uint32_t scope, Lines lines);
+    bool make_room_in(std::uint32_t scope);
+    bool make_room_for_both(std::uint32_t scope, std::uint32_t other_scope);
     bool may_take_slab(const Scope& scope) const;
     void take_slab(std::uint32_t scope);
     void make_slab();
     void give_back_slab(std::uint32_t slab);
+    void give_back_if_empty(std::uint32_t slab) {
+        if (slabs_[slab].free == whole_slab_free) give_back_slab(slab);
+    }
     void write_record(FlowPair& pair, const Query& query, std::uint64_t now_ns,
                       const Timeouts& timeouts);
     void write_follower(FlowPair& pair, const Query& query, const FlowPair& leader);
@@ -390,12 +390,15 @@ private:
     void reclassify(FlowPair& pair, std::uint32_t idle_ms, std::uint64_t seen_ns);
 
     bool evict_in(std::uint32_t scope);
+    std::size_t evict(FlowPair& pair);
+    void fetch_further_victims(std::uint32_t slot) const;
+    void fetch_index_of(const FlowPair& pair) const;
     FlowPair* victim_of(Scope& scope, Kind kind);
     bool reclaim_slab();
     bool slab_may_go(std::uint32_t slab, bool others_too) const;
     bool protected_now(const FlowPair& pair) const;
 
-    void file_kind(FlowPair& pair, Kind kind);
+    void file_kind(FlowPair& pair, Kind kind, std::uint16_t seen);
     void slab_link(std::uint32_t slab);
     void slab_unlink(std::uint32_t slab);
     void open_link(std::uint32_t slab);

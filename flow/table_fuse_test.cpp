@@ -304,27 +304,68 @@ TEST_F(Begin, TakesNoPlaceThatIsTaken) {
     EXPECT_EQ(shard.check(), "");
 }
 
-TEST_F(Begin, MakesNothingGoForIt) {
+// A full table: the two oldest go for the two new ones, in pairs.
+TEST_F(Begin, TheOldestTwoGoForTheNextTwo) {
     std::uint32_t number = 100;
-    while (insert_both(udp_key(g1, number, 2), udp_key(g2, number, 2)) != nullptr) ++number;
-    EXPECT_GT(number, 160u);
+    std::uint32_t fused = 0;
+    const auto insert_next = [&] {
+        ++number;
+        const Key first = udp_key(g1, number, 2), second = udp_key(g2, number, 2);
+        const bool both = insert_both(first, second, number * ms) != nullptr;
+        fused += both;
+        if (both) return;
+        for (const Key& one : {first, second}) shard.insert(one, number * ms);
+    };
+    while (shard.table.stats().evicted[static_cast<std::size_t>(Kind::other)] == 0) insert_next();
     EXPECT_EQ(shard.check(), "");
+    const std::size_t full = shard.table.size();
+    EXPECT_GT(full, 190u);
+    for (std::uint32_t i = 0; i < 300; ++i) {
+        insert_next();
+        ASSERT_EQ(shard.check(), "") << i;
+        ASSERT_LE(shard.table.size(), full + 2);
+        ASSERT_GE(shard.table.size() + 2, full);
+        const std::uint32_t oldest = number - static_cast<std::uint32_t>(full / 2);
+        ASSERT_TRUE(find_bulk(udp_key(g1, oldest + 10, 2)));
+        ASSERT_FALSE(find_bulk(udp_key(g1, oldest - 10, 2)));
+    }
+    EXPECT_GT(fused, 300u) << "and few had to be made one by one";
+    EXPECT_EQ(near_->live, record_live) << "established, and spared";
     EXPECT_EQ(shard.table.stats().refused_full, 0u);
-    InsertOutcome outcome;
-    EXPECT_NE(shard.insert(udp_key(g1, number, 2), 10 * ms, &outcome), nullptr);
 }
 
-// The oldest goes, whether it follows another or not, and leaves that one whole.
-TEST_F(Begin, FollowersMakeRoomInTheirTurn) {
-    FlowPair* leader = insert_both(opened, other);
-    FlowPair* later = insert_both(udp_key(g1, 52, 2), udp_key(g2, 52, 2), 11 * ms);
-    ASSERT_TRUE(leader != nullptr && later != nullptr);
-    EXPECT_TRUE(shard.table.make_room(g2));
-    EXPECT_FALSE(find_bulk(other));
-    EXPECT_EQ(leader->partner, 0u);
-    EXPECT_EQ(leader->live, record_live);
-    EXPECT_NE(later->partner, 0u);
-    EXPECT_EQ(shard.check(), "");
+// What nobody may drive out stays, and leaves no empty slab behind.
+TEST_F(Begin, FullOfEstablishedTakesNoMore) {
+    std::uint32_t number = 100;
+    InsertOutcome outcome = InsertOutcome::none;
+    while (outcome != InsertOutcome::full) {
+        FlowPair* pair = shard.insert(tcp_key(g1, number++, 2), 10 * ms, &outcome);
+        if (pair == nullptr) break;
+        establish(*pair, 10 * ms);
+        shard.table.refile(*pair, default_timeouts);
+    }
+    const std::size_t size = shard.table.size();
+    for (std::uint32_t i = 0; i < 100; ++i) {
+        insert_both(udp_key(g1, 5000 + i, 2), udp_key(g2, 5000 + i, 2));
+        ASSERT_EQ(shard.check(), "") << i;
+    }
+    EXPECT_EQ(shard.table.size(), size);
+}
+
+// The oldest goes, whether it leads or follows, and takes the other along.
+TEST_F(Begin, TwoThatAreFusedGoTogether) {
+    for (const std::uint32_t scope : {g1, g2}) {
+        FlowPair* leader = insert_both(opened, other);
+        FlowPair* later = insert_both(udp_key(g1, 52, 2), udp_key(g2, 52, 2), 11 * ms);
+        ASSERT_TRUE(leader != nullptr && later != nullptr);
+        EXPECT_TRUE(shard.table.make_room(scope));
+        EXPECT_FALSE(find_bulk(opened));
+        EXPECT_FALSE(find_bulk(other));
+        EXPECT_NE(later->partner, 0u);
+        EXPECT_EQ(shard.check(), "");
+        shard.table.erase(*shard.find(udp_key(g1, 52, 2)).pair);
+        shard.table.erase(*shard.find(udp_key(g2, 52, 2)).pair);
+    }
 }
 
 }  // namespace

@@ -35,24 +35,38 @@ void Table::fetch_free(std::uint32_t slab, std::uint64_t free, Lines lines) cons
     fetch_lines(slab * slab_records + static_cast<std::uint32_t>(std::countr_zero(free)), lines);
 }
 
-// Without anything having to go for it.
-FlowPair* Table::first_of_new_slab(std::uint32_t scope_index, Lines lines) {
-    if (!may_take_slab(scopes_[scope_index])) return nullptr;
-    take_slab(scope_index);
-    return first_free(scope_index, lines);
-}
-
 FlowPair* Table::take_record(std::uint32_t scope_index, InsertOutcome& outcome) {
-    if (FlowPair* pair = first_free_or_of_new_slab(scope_index, all_lines)) return pair;
-    outcome = InsertOutcome::evicted;
-    if (evict_in(scope_index)) {
-        // The eviction may have emptied and returned the scope's only open slab.
-        if (first_free(scope_index) == nullptr) take_slab(scope_index);
-        return first_free(scope_index);
-    }
+    if (FlowPair* pair = first_free(scope_index)) return pair;
+    if (!may_take_slab(scopes_[scope_index])) outcome = InsertOutcome::evicted;
+    if (make_room_in(scope_index)) return first_free(scope_index);
     if (!reclaim_slab() || !may_take_slab(scopes_[scope_index])) return nullptr;
     take_slab(scope_index);
     return first_free(scope_index);
+}
+
+// A slab for a scope that has no free record, or one that something has to go for.
+bool Table::make_room_in(std::uint32_t scope_index) {
+    if (may_take_slab(scopes_[scope_index])) {
+        take_slab(scope_index);
+        return true;
+    }
+    if (!evict_in(scope_index)) return false;
+    // The eviction may have emptied and returned the scope's only open slab.
+    if (first_free(scope_index) == nullptr) take_slab(scope_index);
+    return true;
+}
+
+bool Table::make_room_for_both(std::uint32_t scope_index, std::uint32_t other_index) {
+    for (const std::uint32_t one : {scope_index, other_index})
+        if (first_free(one) == nullptr) make_room_in(one);
+    bool both = true;  // what went for one may have been in the other's open slab
+    for (const std::uint32_t one : {scope_index, other_index})
+        both = both && scopes_[one].open_slabs != no_index;
+    if (both) return true;
+    for (const std::uint32_t one : {scope_index, other_index})
+        if (const std::uint32_t slab = scopes_[one].open_slabs; slab != no_index)
+            give_back_if_empty(slab);
+    return false;
 }
 
 // While several scopes are open, the last eighth of the slabs is kept for those that hold few: one
@@ -157,11 +171,30 @@ bool Table::evict_in(std::uint32_t scope_index) {
     for (Kind kind : flood ? flooded : calm) {
         FlowPair* victim = victim_of(scope, kind);
         if (victim == nullptr) continue;
-        ++header_->stats.evicted[nth(kind)];
-        remove(*victim, Removal::evicted);
+        fetch_further_victims(slot(*victim));
+        header_->stats.evicted[nth(kind)] += evict(*victim);
         return true;
     }
     return false;
+}
+
+// What is fused with it goes, too: both have seen the same, and what needs room needs it twice as
+// a rule. The number of records.
+std::size_t Table::evict(FlowPair& pair) {
+    if (pair.partner == 0 || hook_ != nullptr) {
+        remove(pair, Removal::evicted);
+        return 1;
+    }
+    remove_fused(leads(pair) ? pair : follower_of(pair));
+    return 2;
+}
+
+// Records that became old together are neighbours more often than not.
+void Table::fetch_further_victims(std::uint32_t slot_index) const {
+    constexpr std::uint32_t near = 4, far = 8;
+    if (slot_index + far >= header_->made_slabs * slab_records) return;
+    fetch_lines(slot_index + far, all_lines);
+    if (records_[slot_index + near].live == record_live) fetch_index_of(records_[slot_index + near]);
 }
 
 // The oldest record of a kind. Records whose state moved on since they were filed are filed anew;
@@ -173,14 +206,16 @@ FlowPair* Table::victim_of(Scope& scope, Kind kind) {
         FlowPair& pair = records_[next];
         next = pair.kind_next;
         if (protected_now(pair)) continue;
-        cut(pair);
-        if (kind_of(pair) != kind) {
-            file_kind(pair, kind_of(pair));
+        const FlowPair& truth = truth_of(pair);
+        if (kind_of(truth) != kind) {
+            cut(pair);
+            file_kind(pair, kind_of(pair), seen_mark(pair));
             continue;
         }
-        if (kind != Kind::other || seen_mark(pair) == pair.queued) return &pair;
+        const std::uint16_t seen = seen_mark(truth);
+        if (kind != Kind::other || seen == pair.queued) return &pair;
         if (fallback == nullptr) fallback = &pair;
-        file_kind(pair, kind);
+        file_kind(pair, kind, seen);
     }
     return fallback;
 }
