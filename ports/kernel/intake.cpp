@@ -67,7 +67,7 @@ void Intake::accept_plain(std::uint32_t worker, Packet& p, const KernelFrame& fr
         return refuse(worker, p, PortDrop::rx_error);
     if (!put_tag_back(p, frame)) return refuse(worker, p, PortDrop::rx_error);
     if (!dataplane::fits_mtu(p, mtu_)) return refuse(worker, p, PortDrop::too_long);
-    keep(p);
+    keep(worker, p);
 }
 
 void Intake::accept_super(std::uint32_t worker, const Packet& head, const KernelFrame& frame,
@@ -92,7 +92,7 @@ void Intake::accept_super(std::uint32_t worker, const Packet& head, const Kernel
         return nullptr;
     };
     const auto emit = [&](Packet& p) {
-        if (dataplane::fits_mtu(p, mtu_)) return keep(p);
+        if (dataplane::fits_mtu(p, mtu_)) return keep(worker, p);
         refuse(worker, p, PortDrop::too_long);
     };
     const net::SplitError split = net::segment_tcp(whole, frame.todo.segment_bytes, allocate, emit);
@@ -106,7 +106,8 @@ void Intake::refuse(std::uint32_t worker, Packet& p, PortDrop why) {
     pool_.release(worker, &gone, 1);
 }
 
-void Intake::keep(Packet& p) {
+void Intake::keep(std::uint32_t worker, Packet& p) {
+    if (count_ == ready_.size()) return refuse(worker, p, PortDrop::no_buffer);
     tallies_.rx_packets.add();
     tallies_.rx_bytes.add(p.length);
     ready_[count_++] = &p;
