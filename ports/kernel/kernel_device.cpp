@@ -107,8 +107,8 @@ std::uint32_t KernelDevice::send(Packet* const* packets, std::uint32_t count) {
         tallies_.tx_bytes.add(bytes);
         at += sent;
         if (sent == wanted) continue;
-        if (errno == EAGAIN || errno == ENOBUFS) break;
-        tallies_.drop(refusal(errno));
+        if (errno == EAGAIN) break;
+        tallies_.drop(refusal(errno));  // ENOBUFS too: the kernel took this one and dropped it
         ++at;
     }
     return at;
