@@ -5,7 +5,9 @@
 
 #include "net/checksum.hpp"
 #include "net/fragment.hpp"
+#include "net/hash.hpp"
 #include "net/parse.hpp"
+#include "net/wire.hpp"
 
 namespace weir::ports {
 namespace {
@@ -24,6 +26,27 @@ bool complete_checksum(std::uint8_t* data, std::uint32_t length, const Todo& tod
     data[field] = static_cast<std::uint8_t>(sum >> 8);
     data[field + 1] = static_cast<std::uint8_t>(sum);
     return true;
+}
+
+// SCTP's checksum is a CRC-32C, its least byte first, with the field itself as zeros (RFC 9260
+// appendix A). The kernel leaves it to be done like any other and does not say which it is.
+bool complete_sctp(Packet& p, const Todo& todo) {
+    net::Headers headers;
+    net::Tuple tuple;
+    if (todo.checksum_offset != 8 ||
+        net::parse_inner(p.bytes(), headers, tuple) != net::ParseError::none ||
+        headers.proto != net::proto_sctp || headers.l4 != todo.checksum_start)
+        return false;
+    std::uint8_t* field = p.data + headers.l4 + todo.checksum_offset;
+    std::memset(field, 0, 4);
+    const std::uint32_t crc = net::crc32c({p.data + headers.l4, p.data + headers.l3_end});
+    for (int i = 0; i < 4; ++i) field[i] = static_cast<std::uint8_t>(crc >> 8 * i);
+    return true;
+}
+
+bool finish_checksum(Packet& p, const Todo& todo) {
+    if (!(todo.flags & Todo::needs_checksum)) return true;
+    return complete_sctp(p, todo) || complete_checksum(p.data, p.length, todo);
 }
 
 bool put_tag_back(Packet& p, const KernelFrame& frame) {
@@ -62,9 +85,7 @@ void Intake::accept(std::uint32_t worker, Packet& p, const KernelFrame& frame,
 
 void Intake::accept_plain(std::uint32_t worker, Packet& p, const KernelFrame& frame) {
     p.append(frame.length);
-    const bool partial = frame.todo.flags & Todo::needs_checksum;
-    if (partial && !complete_checksum(p.data, p.length, frame.todo))
-        return refuse(worker, p, PortDrop::rx_error);
+    if (!finish_checksum(p, frame.todo)) return refuse(worker, p, PortDrop::rx_error);
     if (!put_tag_back(p, frame)) return refuse(worker, p, PortDrop::rx_error);
     if (!dataplane::fits_mtu(p, mtu_)) return refuse(worker, p, PortDrop::too_long);
     keep(worker, p);
