@@ -60,7 +60,7 @@ bool put_tag_back(Packet& p, const KernelFrame& frame) {
     return true;
 }
 
-bool is_tcp_super_frame(const Todo& todo) {
+bool is_tcp(const Todo& todo) {
     const unsigned type = todo.gso_type & ~unsigned{Todo::ecn};
     return type == Todo::tcp4 || type == Todo::tcp6;
 }
@@ -70,7 +70,7 @@ bool is_tcp_super_frame(const Todo& todo) {
 void Intake::accept(std::uint32_t worker, Packet& p, const KernelFrame& frame,
                     std::span<const std::uint8_t> rest) {
     if (frame.length < 14) return refuse(worker, p, PortDrop::rx_error);
-    if (is_tcp_super_frame(frame.todo)) {
+    if (is_tcp(frame.todo) || frame.todo.gso_type == Todo::udp) {
         accept_super(worker, p, frame, rest);
         Packet* done = &p;
         pool_.release(worker, &done, 1);
@@ -116,7 +116,8 @@ void Intake::accept_super(std::uint32_t worker, const Packet& head, const Kernel
         if (dataplane::fits_mtu(p, mtu_)) return keep(worker, p);
         refuse(worker, p, PortDrop::too_long);
     };
-    const net::SplitError split = net::segment_tcp(whole, frame.todo.segment_bytes, allocate, emit);
+    const auto cut = is_tcp(frame.todo) ? net::segment_tcp : net::segment_udp;
+    const net::SplitError split = cut(whole, frame.todo.segment_bytes, allocate, emit);
     if (split == net::SplitError::no_packets) return tallies_.drop(PortDrop::no_buffer);
     if (split != net::SplitError::none) tallies_.drop(PortDrop::super_frame);
 }

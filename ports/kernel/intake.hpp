@@ -12,9 +12,9 @@ namespace weir::ports {
 // What the sender of a frame left for others to do: struct virtio_net_hdr of the virtio
 // specification (§5.1.6), whose header is no C++. Byte order of the machine.
 struct Todo {
-    static constexpr std::uint8_t needs_checksum = 1;              // flags
-    static constexpr std::uint8_t no_gso = 0, tcp4 = 1, tcp6 = 4;  // gso_type
-    static constexpr std::uint8_t ecn = 0x80;                      // with a TCP gso_type
+    static constexpr std::uint8_t needs_checksum = 1;                       // flags
+    static constexpr std::uint8_t no_gso = 0, tcp4 = 1, tcp6 = 4, udp = 5;  // gso_type
+    static constexpr std::uint8_t ecn = 0x80;                               // with a TCP gso_type
 
     std::uint8_t flags = 0;
     std::uint8_t gso_type = no_gso;

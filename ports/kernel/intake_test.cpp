@@ -92,15 +92,37 @@ TEST_F(IntakeTest, WhatComesBehindTooManySegmentsIsCounted) {
     EXPECT_EQ(taken(), 1u);
 }
 
+net::FrameBuilder between_hosts(bool ip6, std::uint16_t ip4_id = 0) {
+    if (ip6) return net::FrameBuilder().ip("fd00::1", "fd00::2");
+    return net::FrameBuilder().ip("10.0.0.1", "10.0.0.2").fragment(ip4_id, 0, false);
+}
+
+// As a program sends many datagrams at once: all but the last of the same length.
+TEST_F(IntakeTest, UdpSuperFramesBecomeDatagrams) {
+    const Frame all = net::counting_payload(2500);
+    const Frame pieces[3] = {{all.begin(), all.begin() + 1200},
+                             {all.begin() + 1200, all.begin() + 2400},
+                             {all.begin() + 2400, all.end()}};
+    for (const bool ip6 : {false, true}) {
+        net::FrameBuilder whole = between_hosts(ip6, 7).udp(4000, 443).payload(all);
+        accept(whole.bad_l4_checksum().build(), super_frame(Todo::udp, 1200));
+        std::uint16_t ip4_id = 7;
+        for (const Frame& piece : pieces)
+            EXPECT_EQ(next(), between_hosts(ip6, ip4_id++).udp(4000, 443).payload(piece).build());
+        EXPECT_TRUE(intake_.empty());
+    }
+}
+
+TEST_F(IntakeTest, OtherSuperFramesAreRefused) {
+    accept(tcp_frame(8000), super_frame(Todo::udp, 1200));
+    accept(tcp_frame(8000), super_frame(3, 1200));  // IPv4 fragments of UDP
+    EXPECT_EQ(drops(PortDrop::super_frame), 2u);
+}
+
 // An SCTP packet as a peer with offloads leaves it: its checksum is left to be done.
 Frame unfinished_sctp(bool ip6, std::uint16_t vlan) {
-    net::FrameBuilder builder;
+    net::FrameBuilder builder = between_hosts(ip6);
     if (vlan) builder.vlan(vlan);
-    if (ip6) {
-        builder.ip("fd00::1", "fd00::2");
-    } else {
-        builder.ip("10.0.0.1", "10.0.0.2");
-    }
     const Frame sctp = {0x0b, 0x59, 0x0b, 0x5a, 0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0,  // ports, tag
                         0x0a, 0,    0,    7,    'w',  'e',  'i'};                    // COOKIE ECHO
     return builder.proto(net::proto_sctp).payload(sctp).build();

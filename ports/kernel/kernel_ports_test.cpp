@@ -77,18 +77,25 @@ void expect_whole_segments(Device& device, dataplane::PacketPool& pool, std::siz
     EXPECT_GE(packets, (bytes + 1459) / 1460);
 }
 
-// A TCP frame as a guest with offloads sends it: only the pseudo header is in its checksum.
-Frame unfinished_tcp(bool ip6, std::size_t payload) {
-    net::FrameBuilder builder;
-    if (ip6) {
-        builder.ip("fd00::1", "fd00::2");
-    } else {
-        builder.ip("10.0.0.1", "10.0.0.2");
-    }
-    auto packet = builder.tcp(4000, 80, net::tcp_ack, 1000).payload(payload).packet();
+// A frame as a guest with offloads sends it: only the pseudo header is in its checksum.
+Frame unfinished(const net::FrameBuilder& builder) {
+    auto packet = builder.packet();
     EXPECT_EQ(net::parse(packet.packet()), net::ParseError::none);
     EXPECT_TRUE(net::make_partial_checksum(packet.packet()));
     return packet.frame();
+}
+
+net::FrameBuilder between_hosts(bool ip6) {
+    if (ip6) return net::FrameBuilder().ip("fd00::1", "fd00::2");
+    return net::FrameBuilder().ip("10.0.0.1", "10.0.0.2");
+}
+
+Frame unfinished_tcp(bool ip6, std::size_t payload) {
+    return unfinished(between_hosts(ip6).tcp(4000, 80, net::tcp_ack, 1000).payload(payload));
+}
+
+Frame unfinished_udp(bool ip6, std::size_t payload) {
+    return unfinished(between_hosts(ip6).udp(4000, 443).payload(payload));
 }
 
 Todo todo_of(bool ip6, std::uint16_t segment_bytes) {
@@ -152,6 +159,20 @@ TEST_F(KernelPorts, AfPacketCutsSuperFrames) {
              {std::size_t{1461}, std::size_t{8000}, std::size_t{60000}}) {
             ASSERT_TRUE(
                 wire_->send_unfinished(bytes_of(todo_of(ip6, 1400)), unfinished_tcp(ip6, payload)));
+            expect_whole_segments(*device_, pool_, payload);
+        }
+    }
+}
+
+TEST_F(KernelPorts, AfPacketCutsUdpSuperFrames) {
+    open_af_packet(1500);
+    for (const bool ip6 : {false, true}) {
+        Todo todo = todo_of(ip6, 1200);
+        todo.gso_type = Todo::udp;
+        todo.header_length = static_cast<std::uint16_t>(todo.checksum_start + 8);
+        todo.checksum_offset = 6;
+        for (const std::size_t payload : {std::size_t{1201}, std::size_t{60000}}) {
+            ASSERT_TRUE(wire_->send_unfinished(bytes_of(todo), unfinished_udp(ip6, payload)));
             expect_whole_segments(*device_, pool_, payload);
         }
     }
