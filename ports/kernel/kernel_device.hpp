@@ -51,8 +51,6 @@ protected:
 
     // Frames for which the kernel had no room.
     void lost(std::uint64_t frames) { tallies_.drop(dataplane::PortDrop::no_buffer, frames); }
-    // Frames that were taken and not sent after all.
-    void refused(std::uint64_t frames) { tallies_.drop(dataplane::PortDrop::tx_error, frames); }
 
     const dataplane::DeviceSpec spec_;
     const int file_;
