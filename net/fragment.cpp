@@ -80,13 +80,19 @@ Packet* make_fragment(const Packet& packet, const Cut& cut, const LaterHeader& l
 }
 
 // A segment's own values in a copy of the headers.
-void write_segment(Packet& out, const Headers& headers, const Cut& cut, std::uint16_t index) {
-    std::uint8_t* ip = out.data + headers.l3;
-    std::uint8_t* tcp = out.data + headers.l4;
-    const std::uint32_t ip_bytes = out.length - headers.l3;
+void write_tcp(std::uint8_t* tcp, const Cut& cut) {
     store32(tcp + 4, load32(tcp + 4) + cut.offset);
     if (cut.more) tcp[13] &= static_cast<std::uint8_t>(~(tcp_fin | tcp_psh));
-    if (index > 0) tcp[13] &= static_cast<std::uint8_t>(~tcp_cwr);
+    if (cut.offset > 0) tcp[13] &= static_cast<std::uint8_t>(~tcp_cwr);
+}
+
+void write_udp(std::uint8_t* udp, const Cut& cut) {
+    store16(udp + 4, static_cast<std::uint16_t>(udp_bytes + cut.bytes));
+}
+
+void write_ip(Packet& out, const Headers& headers, std::uint16_t index) {
+    std::uint8_t* ip = out.data + headers.l3;
+    const std::uint32_t ip_bytes = out.length - headers.l3;
     if (headers.family == Family::ip6) {
         store16(ip + 4, static_cast<std::uint16_t>(ip_bytes - ip6_bytes));
         return;
@@ -96,12 +102,35 @@ void write_segment(Packet& out, const Headers& headers, const Cut& cut, std::uin
     fill_ip4_checksum({ip, (ip[0] & 15u) * 4});
 }
 
-SplitError check_segmentable(const Packet& packet) {
+bool is_whole(const Packet& packet, std::uint8_t proto) {
     const Headers& headers = packet.headers;
-    const bool tcp = headers.proto == proto_tcp && headers.l4 != 0 &&
-                     headers.fragment == Fragment::whole && headers.family != Family::none;
-    if (!tcp || (headers.tcp_flags & (tcp_syn | tcp_rst | tcp_urg)))
-        return SplitError::not_splittable;
+    return headers.proto == proto && headers.l4 != 0 && headers.fragment == Fragment::whole &&
+           headers.family != Family::none;
+}
+
+SplitError segment(const Packet& packet, std::uint16_t segment_bytes, AllocatePacket allocate,
+                   EmitPacket emit) {
+    if (segment_bytes == 0) return SplitError::bad_size;
+    const Headers& headers = packet.headers;
+    const std::uint32_t payload = headers.l3_end - headers.payload;
+    std::uint32_t offset = 0;
+    std::uint16_t index = 0;
+    do {
+        const std::uint32_t bytes = std::min<std::uint32_t>(segment_bytes, payload - offset);
+        const Cut cut{offset, bytes, offset + bytes < payload};
+        Packet* out = compose(allocate, {packet.data, headers.l4},
+                              {packet.data + headers.l4, headers.payload - std::size_t{headers.l4}},
+                              {packet.data + headers.payload + offset, bytes});
+        if (!out) return SplitError::no_packets;
+        std::uint8_t* l4 = out->data + headers.l4;
+        if (headers.proto == proto_tcp) write_tcp(l4, cut);
+        else write_udp(l4, cut);
+        write_ip(*out, headers, index++);
+        parse(*out);
+        fill_l4_checksum(*out);
+        emit(*out);
+        offset += bytes;
+    } while (offset < payload);
     return SplitError::none;
 }
 
@@ -141,27 +170,15 @@ SplitError fragment_ip4(const Packet& packet, std::uint32_t mtu, AllocatePacket 
 
 SplitError segment_tcp(const Packet& packet, std::uint16_t mss, AllocatePacket allocate,
                        EmitPacket emit) {
-    const SplitError error = check_segmentable(packet);
-    if (error != SplitError::none) return error;
-    if (mss == 0) return SplitError::bad_size;
-    const Headers& headers = packet.headers;
-    const std::uint32_t payload = headers.l3_end - headers.payload;
-    std::uint32_t offset = 0;
-    std::uint16_t index = 0;
-    do {
-        const std::uint32_t bytes = std::min<std::uint32_t>(mss, payload - offset);
-        const Cut cut{offset, bytes, offset + bytes < payload};
-        Packet* out = compose(allocate, {packet.data, headers.l4},
-                              {packet.data + headers.l4, headers.payload - std::size_t{headers.l4}},
-                              {packet.data + headers.payload + offset, bytes});
-        if (!out) return SplitError::no_packets;
-        write_segment(*out, headers, cut, index++);
-        parse(*out);
-        fill_l4_checksum(*out);
-        emit(*out);
-        offset += bytes;
-    } while (offset < payload);
-    return SplitError::none;
+    const bool in_a_stream = !(packet.headers.tcp_flags & (tcp_syn | tcp_rst | tcp_urg));
+    if (!is_whole(packet, proto_tcp) || !in_a_stream) return SplitError::not_splittable;
+    return segment(packet, mss, allocate, emit);
+}
+
+SplitError segment_udp(const Packet& packet, std::uint16_t payload_bytes, AllocatePacket allocate,
+                       EmitPacket emit) {
+    if (!is_whole(packet, proto_udp)) return SplitError::not_splittable;
+    return segment(packet, payload_bytes, allocate, emit);
 }
 
 }  // namespace weir::net

@@ -4,12 +4,12 @@
 #include "net/function_ref.hpp"
 #include "net/packet.hpp"
 
-// One packet becomes several: IPv4 fragments, TCP segments of a super-frame.
+// One packet becomes several: IPv4 fragments, TCP segments or UDP datagrams of a super-frame.
 namespace weir::net {
 
 enum class SplitError : std::uint8_t {
     none = 0,
-    not_splittable,    // not IPv4 / not TCP, or (segments) a fragment or one with SYN, RST or URG
+    not_splittable,    // not IPv4 / TCP / UDP, or (segments) a fragment or TCP with SYN, RST or URG
     dont_fragment,     // DF is set
     bad_size,          // the wanted size leaves no room for payload
     partial_checksum,  // fragments only: resolve_partial_checksum() comes first
@@ -32,5 +32,9 @@ SplitError fragment_ip4(const Packet&, std::uint32_t mtu, AllocatePacket, EmitPa
 // one, CWR on the first (RFC 3168), checksums are computed. The emitted packets are parsed and
 // complete.
 SplitError segment_tcp(const Packet&, std::uint16_t mss, AllocatePacket, EmitPacket);
+
+// Cuts a UDP packet over IPv4 or IPv6 in the same way into datagrams of `payload_bytes`; the last
+// one has what is left.
+SplitError segment_udp(const Packet&, std::uint16_t payload_bytes, AllocatePacket, EmitPacket);
 
 }  // namespace weir::net

@@ -37,6 +37,11 @@ public:
             packet, mss, [this](std::uint32_t bytes) { return make(bytes); },
             [this](Packet& out) { emitted.push_back(&out); });
     }
+    SplitError segment_datagrams(const Packet& packet, std::uint16_t payload_bytes) {
+        return segment_udp(
+            packet, payload_bytes, [this](std::uint32_t bytes) { return make(bytes); },
+            [this](Packet& out) { emitted.push_back(&out); });
+    }
     std::vector<const Packet*> emitted;
 
 private:
@@ -193,6 +198,55 @@ TEST(SegmentTcp, refuses_what_cannot_be_cut) {
     Pool small(2);
     PacketBuffer buffer = parsed(FrameBuilder(base).tcp(1, 2, tcp_ack));
     EXPECT_EQ(small.segment(buffer.packet(), 100), SplitError::no_packets);
+}
+
+TEST(SegmentUdp, datagrams_carry_the_payload_in_order) {
+    std::mt19937 random(10);
+    for (int i = 0; i < 200; ++i) {
+        const std::size_t payload = random() % 9000;
+        const auto most = static_cast<std::uint16_t>(1 + random() % 1500);
+        FrameBuilder builder = i % 2 ? FrameBuilder().vlan(3).ip("10.0.0.1", "10.0.0.2").df()
+                                     : FrameBuilder().ip("fd00::1", "fd00::2");
+        builder.udp(1, 2).payload(payload);
+        if (i % 2) builder.fragment(0xfffe, 0, false);
+        if (i % 4 == 1) builder.ip4_options({0x94, 4, 0, 0, 1, 1, 1, 1, 7, 8, 4, 0, 0, 0, 0, 0});
+        if (i % 3 == 0) builder.bad_l4_checksum();
+        PacketBuffer super = parsed(builder);
+        Pool pool;
+        ASSERT_EQ(pool.segment_datagrams(super.packet(), most), SplitError::none);
+        Bytes joined;
+        for (std::size_t n = 0; n < pool.emitted.size(); ++n) {
+            const Packet& out = *pool.emitted[n];
+            const bool last = n + 1 == pool.emitted.size();
+            const std::uint8_t* ip = out.data + out.headers.l3;
+            const std::uint8_t* udp = out.data + out.headers.l4;
+            ASSERT_TRUE(l4_checksum_ok(out));
+            ASSERT_NE(load16(udp + 6), 0);
+            ASSERT_EQ(load16(udp + 4), out.length - out.headers.l4);
+            ASSERT_EQ(out.tuple, super.packet().tuple);
+            ASSERT_EQ(out.headers.l3_end, out.length);
+            ASSERT_TRUE(i % 2 == 0 || load16(ip + 4) == ((0xfffe + n) & 0xffff));
+            ASSERT_TRUE(i % 2 == 0 || ip4_checksum_ok({ip, (ip[0] & 15u) * 4}));
+            ASSERT_TRUE(last || out.length - out.headers.payload == most);
+            joined.insert(joined.end(), out.data + out.headers.payload, out.data + out.length);
+        }
+        ASSERT_EQ(joined, counting_payload(payload));
+        ASSERT_EQ(pool.emitted.size(), std::max<std::size_t>(1, (payload + most - 1) / most));
+    }
+}
+
+TEST(SegmentUdp, refuses_what_cannot_be_cut) {
+    Pool pool;
+    const auto error = [&](const FrameBuilder& builder, std::uint16_t most = 100) {
+        PacketBuffer buffer = parsed(builder);
+        return pool.segment_datagrams(buffer.packet(), most);
+    };
+    const FrameBuilder base = FrameBuilder().ip("10.0.0.1", "10.0.0.2").payload(300);
+    EXPECT_EQ(error(FrameBuilder(base).tcp(1, 2, tcp_ack)), SplitError::not_splittable);
+    EXPECT_EQ(error(FrameBuilder(base).udp(1, 2).payload(304).fragment(1, 0, true)),
+              SplitError::not_splittable);
+    EXPECT_EQ(error(FrameBuilder(base).udp(1, 2), 0), SplitError::bad_size);
+    EXPECT_TRUE(pool.emitted.empty());
 }
 
 TEST(Split, every_error_has_a_name_of_its_own) {

@@ -84,6 +84,10 @@ void split(const Packet& packet, std::uint8_t steer) {
     if (segment_tcp(packet, mss, allocate, count) == SplitError::none)
         WEIR_CHECK(bytes >= std::size_t{packet.headers.l3_end} - packet.headers.l3,
                    "segments carry the whole payload");
+    bytes = 0;
+    if (segment_udp(packet, mss, allocate, count) == SplitError::none)
+        WEIR_CHECK(bytes >= std::size_t{packet.headers.l3_end} - packet.headers.l3,
+                   "datagrams carry the whole payload");
 }
 
 void use(Packet& packet, std::uint8_t steer) {

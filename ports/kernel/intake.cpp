@@ -5,7 +5,9 @@
 
 #include "net/checksum.hpp"
 #include "net/fragment.hpp"
+#include "net/hash.hpp"
 #include "net/parse.hpp"
+#include "net/wire.hpp"
 
 namespace weir::ports {
 namespace {
@@ -26,6 +28,27 @@ bool complete_checksum(std::uint8_t* data, std::uint32_t length, const Todo& tod
     return true;
 }
 
+// SCTP's checksum is a CRC-32C, its least byte first, with the field itself as zeros (RFC 9260
+// appendix A). The kernel leaves it to be done like any other and does not say which it is.
+bool complete_sctp(Packet& p, const Todo& todo) {
+    net::Headers headers;
+    net::Tuple tuple;
+    if (todo.checksum_offset != 8 ||
+        net::parse_inner(p.bytes(), headers, tuple) != net::ParseError::none ||
+        headers.proto != net::proto_sctp || headers.l4 != todo.checksum_start)
+        return false;
+    std::uint8_t* field = p.data + headers.l4 + todo.checksum_offset;
+    std::memset(field, 0, 4);
+    const std::uint32_t crc = net::crc32c({p.data + headers.l4, p.data + headers.l3_end});
+    for (int i = 0; i < 4; ++i) field[i] = static_cast<std::uint8_t>(crc >> 8 * i);
+    return true;
+}
+
+bool finish_checksum(Packet& p, const Todo& todo) {
+    if (!(todo.flags & Todo::needs_checksum)) return true;
+    return complete_sctp(p, todo) || complete_checksum(p.data, p.length, todo);
+}
+
 bool put_tag_back(Packet& p, const KernelFrame& frame) {
     if (!frame.has_tag) return true;
     if (p.length < 14 || !p.prepend(4)) return false;
@@ -37,7 +60,7 @@ bool put_tag_back(Packet& p, const KernelFrame& frame) {
     return true;
 }
 
-bool is_tcp_super_frame(const Todo& todo) {
+bool is_tcp(const Todo& todo) {
     const unsigned type = todo.gso_type & ~unsigned{Todo::ecn};
     return type == Todo::tcp4 || type == Todo::tcp6;
 }
@@ -47,7 +70,7 @@ bool is_tcp_super_frame(const Todo& todo) {
 void Intake::accept(std::uint32_t worker, Packet& p, const KernelFrame& frame,
                     std::span<const std::uint8_t> rest) {
     if (frame.length < 14) return refuse(worker, p, PortDrop::rx_error);
-    if (is_tcp_super_frame(frame.todo)) {
+    if (is_tcp(frame.todo) || frame.todo.gso_type == Todo::udp) {
         accept_super(worker, p, frame, rest);
         Packet* done = &p;
         pool_.release(worker, &done, 1);
@@ -62,12 +85,10 @@ void Intake::accept(std::uint32_t worker, Packet& p, const KernelFrame& frame,
 
 void Intake::accept_plain(std::uint32_t worker, Packet& p, const KernelFrame& frame) {
     p.append(frame.length);
-    const bool partial = frame.todo.flags & Todo::needs_checksum;
-    if (partial && !complete_checksum(p.data, p.length, frame.todo))
-        return refuse(worker, p, PortDrop::rx_error);
+    if (!finish_checksum(p, frame.todo)) return refuse(worker, p, PortDrop::rx_error);
     if (!put_tag_back(p, frame)) return refuse(worker, p, PortDrop::rx_error);
     if (!dataplane::fits_mtu(p, mtu_)) return refuse(worker, p, PortDrop::too_long);
-    keep(p);
+    keep(worker, p);
 }
 
 void Intake::accept_super(std::uint32_t worker, const Packet& head, const KernelFrame& frame,
@@ -92,10 +113,11 @@ void Intake::accept_super(std::uint32_t worker, const Packet& head, const Kernel
         return nullptr;
     };
     const auto emit = [&](Packet& p) {
-        if (dataplane::fits_mtu(p, mtu_)) return keep(p);
+        if (dataplane::fits_mtu(p, mtu_)) return keep(worker, p);
         refuse(worker, p, PortDrop::too_long);
     };
-    const net::SplitError split = net::segment_tcp(whole, frame.todo.segment_bytes, allocate, emit);
+    const auto cut = is_tcp(frame.todo) ? net::segment_tcp : net::segment_udp;
+    const net::SplitError split = cut(whole, frame.todo.segment_bytes, allocate, emit);
     if (split == net::SplitError::no_packets) return tallies_.drop(PortDrop::no_buffer);
     if (split != net::SplitError::none) tallies_.drop(PortDrop::super_frame);
 }
@@ -106,7 +128,8 @@ void Intake::refuse(std::uint32_t worker, Packet& p, PortDrop why) {
     pool_.release(worker, &gone, 1);
 }
 
-void Intake::keep(Packet& p) {
+void Intake::keep(std::uint32_t worker, Packet& p) {
+    if (count_ == ready_.size()) return refuse(worker, p, PortDrop::no_buffer);
     tallies_.rx_packets.add();
     tallies_.rx_bytes.add(p.length);
     ready_[count_++] = &p;

@@ -12,9 +12,9 @@ namespace weir::ports {
 // What the sender of a frame left for others to do: struct virtio_net_hdr of the virtio
 // specification (§5.1.6), whose header is no C++. Byte order of the machine.
 struct Todo {
-    static constexpr std::uint8_t needs_checksum = 1;              // flags
-    static constexpr std::uint8_t no_gso = 0, tcp4 = 1, tcp6 = 4;  // gso_type
-    static constexpr std::uint8_t ecn = 0x80;                      // with a TCP gso_type
+    static constexpr std::uint8_t needs_checksum = 1;                       // flags
+    static constexpr std::uint8_t no_gso = 0, tcp4 = 1, tcp6 = 4, udp = 5;  // gso_type
+    static constexpr std::uint8_t ecn = 0x80;                               // with a TCP gso_type
 
     std::uint8_t flags = 0;
     std::uint8_t gso_type = no_gso;
@@ -54,18 +54,20 @@ public:
     void discard(std::uint32_t worker);
 
     static constexpr std::size_t largest_frame = 65536 + 64;
+    // Packets that wait to be taken: 32 super-frames of 64 KB, cut at 1448 bytes, are 1472.
+    static constexpr std::size_t most_ready = 2048;
 
 private:
     void accept_plain(std::uint32_t worker, net::Packet& p, const KernelFrame& frame);
     void accept_super(std::uint32_t worker, const net::Packet& head, const KernelFrame& frame,
                       std::span<const std::uint8_t> rest);
     void refuse(std::uint32_t worker, net::Packet& p, dataplane::PortDrop why);
-    void keep(net::Packet& p);
+    void keep(std::uint32_t worker, net::Packet& p);
 
     dataplane::PacketPool& pool_;
     dataplane::PortTallies& tallies_;
     const std::uint32_t mtu_;
-    std::array<net::Packet*, 1024> ready_{};  // more than one super-frame of tiny segments
+    std::array<net::Packet*, most_ready> ready_{};
     std::size_t at_ = 0, count_ = 0;
     // Of a super-frame, in one piece; touched only when there is one.
     std::unique_ptr<std::uint8_t[]> whole_ =

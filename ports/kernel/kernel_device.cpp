@@ -50,21 +50,20 @@ KernelDevice::~KernelDevice() {
     close(file_);
 }
 
-// Every slot gets a packet; false if the pool is too dry for even one.
-bool KernelDevice::stock_up(std::uint32_t worker) {
+// Every slot gets a packet. Where the pool is too dry for that, those that have one come first.
+void KernelDevice::stock_up(std::uint32_t worker) {
     for (Slot& slot : slots_) {
-        if (slot.packet) continue;
-        if (pool_.allocate(worker, &slot.packet, 1) == 1) continue;
+        if (slot.packet || pool_.allocate(worker, &slot.packet, 1) == 1) continue;
         slot.packet = nullptr;
-        return slots_[0].packet != nullptr;
+        std::partition(slots_.begin(), slots_.end(), [](const Slot& s) { return s.packet; });
+        return;
     }
-    return true;
 }
 
+// Frames for which there is no packet wait in the kernel and are not lost yet. As long as one does,
+// the file stays readable: nobody sleeps on it until the pool has packets again.
 void KernelDevice::look(std::uint32_t worker) {
-    if (!stock_up(worker))
-        return tallies_.drop(
-            PortDrop::no_buffer);  // the frame waits in the kernel, or is lost there
+    stock_up(worker);
     const std::uint32_t got = fetch(slots_);
     for (std::uint32_t i = 0; i < got; ++i) {
         Packet& p = *std::exchange(slots_[i].packet, nullptr);
@@ -107,8 +106,8 @@ std::uint32_t KernelDevice::send(Packet* const* packets, std::uint32_t count) {
         tallies_.tx_bytes.add(bytes);
         at += sent;
         if (sent == wanted) continue;
-        if (errno == EAGAIN || errno == ENOBUFS) break;
-        tallies_.drop(refusal(errno));
+        if (errno == EAGAIN) break;
+        tallies_.drop(refusal(errno));  // ENOBUFS too: the kernel took this one and dropped it
         ++at;
     }
     return at;

@@ -39,7 +39,8 @@ protected:
     KernelDevice(dataplane::DeviceSpec spec, dataplane::PacketPool& pool, KernelLink link, int file,
                  Alarm alarm);
 
-    // Fills slots from the front; how many. Never waits.
+    // Fills slots that have a packet, from the front; how many. Never waits. Asked even if none has
+    // one: then it does what else there is to do.
     virtual std::uint32_t fetch(std::array<Slot, batch>& slots) = 0;
     // Sends up to `batch` frames, oldest first. How many the kernel took; less than `count` means
     // that errno says why the next one was not taken.
@@ -50,15 +51,13 @@ protected:
 
     // Frames for which the kernel had no room.
     void lost(std::uint64_t frames) { tallies_.drop(dataplane::PortDrop::no_buffer, frames); }
-    // Frames that were taken and not sent after all.
-    void refused(std::uint64_t frames) { tallies_.drop(dataplane::PortDrop::tx_error, frames); }
 
     const dataplane::DeviceSpec spec_;
     const int file_;
 
 private:
     void look(std::uint32_t worker);
-    bool stock_up(std::uint32_t worker);
+    void stock_up(std::uint32_t worker);
     bool sendable(const net::Packet& p);
     std::uint32_t send(net::Packet* const* packets, std::uint32_t count);
 

@@ -1,21 +1,16 @@
 #include "ports/kernel/kernel_ports.hpp"
 
 #include <gtest/gtest.h>
-#include <poll.h>
 
 #include <algorithm>
-#include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
 
-#include "base/testing/patience.hpp"
-#include "dataplane/heap_pool.hpp"
 #include "net/builder.hpp"
 #include "net/checksum.hpp"
 #include "net/parse.hpp"
 #include "ports/kernel/intake.hpp"
-#include "ports/kernel/testing/netns.hpp"
+#include "ports/kernel/testing/kernel_ports.hpp"
 
 namespace weir::ports {
 namespace {
@@ -24,106 +19,14 @@ using dataplane::Device;
 using dataplane::DeviceSpec;
 using dataplane::DeviceState;
 using dataplane::PortDrop;
-using testing::NetNs;
+using testing::drops;
+using testing::eventually;
+using testing::KernelPorts;
 using testing::plain_frame;
 using testing::RawSocket;
+using testing::readable;
 using testing::tagged;
 using Frame = RawSocket::Frame;
-
-std::uint64_t drops(const Device& device, PortDrop why) {
-    return device.stats().drops[static_cast<std::size_t>(why)];
-}
-
-bool eventually(const std::function<bool()>& done) {
-    const auto until =
-        std::chrono::steady_clock::now() + weir::testing::patience(std::chrono::seconds(20));
-    while (!done())
-        if (std::chrono::steady_clock::now() > until) return false;
-    return true;
-}
-
-// A namespace for the host, where devices are opened, and one for the guest.
-class KernelPorts : public ::testing::Test {
-protected:
-    void SetUp() override {
-        ASSERT_TRUE(testing::may_use_namespaces()) << "needs root: ./dev test as root";
-        host_ = std::make_unique<NetNs>("host");
-        guest_ = std::make_unique<NetNs>("guest");
-        host_->enter();
-    }
-    void TearDown() override {
-        device_.reset();
-        EXPECT_EQ(pool_.in_use(), 0u) << "packets were lost";
-    }
-
-    void make_veth(unsigned mtu) {
-        host_->ip("link add v0 mtu " + std::to_string(mtu) + " type veth peer name eth0 netns " +
-                  guest_->name() + " mtu " + std::to_string(mtu));
-        host_->ip("link set v0 up");
-        guest_->ip("link set eth0 up");
-    }
-    void open(const std::string& kind, const std::string& interface, std::uint32_t mtu) {
-        DeviceSpec spec;
-        spec.kind = kind;
-        spec.interface = interface;
-        spec.mtu = mtu;
-        auto device =
-            kind == "tap" ? ports::open_tap(spec, pool_) : open_packet_socket(spec, pool_);
-        ASSERT_TRUE(device.ok()) << device.error().text();
-        device_ = std::move(*device);
-    }
-    void open_af_packet(unsigned mtu) {
-        make_veth(mtu);
-        open("af_packet", "v0", mtu);
-        wire_ = std::make_unique<RawSocket>(*guest_, "eth0");
-    }
-    void open_tap(unsigned mtu) {
-        open("tap", "tap0", mtu);
-        ASSERT_NE(device_, nullptr);
-        host_->ip("link set tap0 netns " + guest_->name() + " name eth0");
-        guest_->ip("link set eth0 up");
-        wire_ = std::make_unique<RawSocket>(*guest_, "eth0");
-    }
-
-    // What the device receives next.
-    std::optional<Frame> received() {
-        std::optional<Frame> frame;
-        eventually([&] {
-            net::Packet* p = nullptr;
-            if (device_->receive(0, &p, 1) == 0) return false;
-            EXPECT_GE(p->headroom, limits::packet_headroom_bytes - 4);  // a VLAN tag put back
-            frame = Frame(p->data, p->data + p->length);
-            pool_.release(0, &p, 1);
-            return true;
-        });
-        return frame;
-    }
-    void transmit(const Frame& frame) {
-        net::Packet* p = pool_.make(0, frame.data(), frame.size());
-        ASSERT_NE(p, nullptr);
-        if (device_->transmit(0, &p, 1) == 0) {
-            pool_.release(0, &p, 1);
-            FAIL() << "the device took nothing";
-        }
-    }
-    void expect_in(const Frame& frame) {
-        ASSERT_TRUE(wire_->send(frame));
-        const auto got = received();
-        ASSERT_TRUE(got.has_value());
-        EXPECT_TRUE(*got == frame) << "other bytes, " << got->size() << " for " << frame.size();
-    }
-    void expect_out(const Frame& frame) {
-        transmit(frame);
-        const auto got = wire_->receive(5000);
-        ASSERT_TRUE(got.has_value());
-        EXPECT_EQ(*got, frame);
-    }
-
-    dataplane::HeapPool pool_{4096};
-    std::unique_ptr<NetNs> host_, guest_;
-    std::unique_ptr<Device> device_;
-    std::unique_ptr<RawSocket> wire_;
-};
 
 TEST_F(KernelPorts, AfPacketCarriesFramesBothWays) {
     open_af_packet(1500);
@@ -174,18 +77,25 @@ void expect_whole_segments(Device& device, dataplane::PacketPool& pool, std::siz
     EXPECT_GE(packets, (bytes + 1459) / 1460);
 }
 
-// A TCP frame as a guest with offloads sends it: only the pseudo header is in its checksum.
-Frame unfinished_tcp(bool ip6, std::size_t payload) {
-    net::FrameBuilder builder;
-    if (ip6) {
-        builder.ip("fd00::1", "fd00::2");
-    } else {
-        builder.ip("10.0.0.1", "10.0.0.2");
-    }
-    auto packet = builder.tcp(4000, 80, net::tcp_ack, 1000).payload(payload).packet();
+// A frame as a guest with offloads sends it: only the pseudo header is in its checksum.
+Frame unfinished(const net::FrameBuilder& builder) {
+    auto packet = builder.packet();
     EXPECT_EQ(net::parse(packet.packet()), net::ParseError::none);
     EXPECT_TRUE(net::make_partial_checksum(packet.packet()));
     return packet.frame();
+}
+
+net::FrameBuilder between_hosts(bool ip6) {
+    if (ip6) return net::FrameBuilder().ip("fd00::1", "fd00::2");
+    return net::FrameBuilder().ip("10.0.0.1", "10.0.0.2");
+}
+
+Frame unfinished_tcp(bool ip6, std::size_t payload) {
+    return unfinished(between_hosts(ip6).tcp(4000, 80, net::tcp_ack, 1000).payload(payload));
+}
+
+Frame unfinished_udp(bool ip6, std::size_t payload) {
+    return unfinished(between_hosts(ip6).udp(4000, 443).payload(payload));
 }
 
 Todo todo_of(bool ip6, std::uint16_t segment_bytes) {
@@ -249,6 +159,20 @@ TEST_F(KernelPorts, AfPacketCutsSuperFrames) {
              {std::size_t{1461}, std::size_t{8000}, std::size_t{60000}}) {
             ASSERT_TRUE(
                 wire_->send_unfinished(bytes_of(todo_of(ip6, 1400)), unfinished_tcp(ip6, payload)));
+            expect_whole_segments(*device_, pool_, payload);
+        }
+    }
+}
+
+TEST_F(KernelPorts, AfPacketCutsUdpSuperFrames) {
+    open_af_packet(1500);
+    for (const bool ip6 : {false, true}) {
+        Todo todo = todo_of(ip6, 1200);
+        todo.gso_type = Todo::udp;
+        todo.header_length = static_cast<std::uint16_t>(todo.checksum_start + 8);
+        todo.checksum_offset = 6;
+        for (const std::size_t payload : {std::size_t{1201}, std::size_t{60000}}) {
+            ASSERT_TRUE(wire_->send_unfinished(bytes_of(todo), unfinished_udp(ip6, payload)));
             expect_whole_segments(*device_, pool_, payload);
         }
     }
@@ -353,20 +277,16 @@ TEST_F(KernelPorts, AfPacketCountsWhatTheOtherEndRefuses) {
     std::vector<net::Packet*> burst;
     for (const std::size_t payload : {46, 3100, 50, 2500, 54, 3200, 58})
         burst.push_back(pool_.make(0, plain_frame(0x88b5, payload).data(), payload + 14));
-    const auto count = static_cast<std::uint32_t>(burst.size());
-    for (std::uint32_t at = 0; at < count;) {
-        at += device_->transmit(0, burst.data() + at, count - at);
-        if (at == count) break;
-        pool_.release(0, &burst[at++], 1);  // for which there was no room
-    }
+    EXPECT_EQ(device_->transmit(0, burst.data(), 7), 7u);
     for (const std::size_t payload : {46, 50, 2500, 54, 58})
         EXPECT_EQ(wire_->receive(5000), plain_frame(0x88b5, payload));
     EXPECT_EQ(device_->stats().tx_packets, 5u);
+    EXPECT_EQ(drops(*device_, PortDrop::tx_error), 2u);
     guest_->ip("link set eth0 mtu 100");
     for (const std::size_t payload : {46, 1000}) transmit(plain_frame(0x88b5, payload));
     EXPECT_EQ(wire_->receive(5000), plain_frame(0x88b5, 46));
     EXPECT_EQ(device_->stats().tx_packets, 6u);
-    EXPECT_EQ(drops(*device_, PortDrop::tx_error), 1u);
+    EXPECT_EQ(drops(*device_, PortDrop::tx_error), 3u);
 }
 
 // More frames than there are places for them, of all lengths.
@@ -393,11 +313,6 @@ TEST_F(KernelPorts, AfPacketHeedsAQueueingDiscipline) {
     expect_in(plain_frame(0x88b5, 46));
     EXPECT_NO_THROW(
         host_->exec("sh -c 'tc -s qdisc show dev v0 | grep -q \"Sent 60 bytes 1 pkt\"'"));
-}
-
-bool readable(int file, int timeout_ms) {
-    pollfd one{file, POLLIN, 0};
-    return poll(&one, 1, timeout_ms) == 1;
 }
 
 // Whoever found nothing may sleep on the file: after much traffic, after none, after a fall of the

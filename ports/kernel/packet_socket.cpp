@@ -123,8 +123,7 @@ private:
 };
 
 std::uint32_t PacketSocket::fetch(std::array<Slot, batch>& slots) {
-    if (fast_)
-        if (const std::uint32_t gone = fast_->push_on()) refused(gone);
+    if (fast_) fast_->push_on();
     std::uint32_t got = 0;
     PacketRing::View view;
     for (std::uint32_t looks = 0; looks < batch && slots[got].packet && ring_.look(view); ++looks) {

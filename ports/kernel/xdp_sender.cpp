@@ -113,38 +113,46 @@ int XdpSender::kick() const {
     return sendto(file_, nullptr, 0, MSG_DONTWAIT, nullptr, 0) < 0 ? errno : 0;
 }
 
-std::uint32_t XdpSender::push_waiting() {
-    return kick() == EBUSY ? 1 : 0;
+void XdpSender::push_waiting() {
+    const int why = kick();
+    if (why == EBUSY) ++dropped_;
+    if (why == ENXIO) usable_ = false;
 }
 
 std::uint32_t XdpSender::put(net::Packet* const* packets, std::uint32_t count) {
-    if (dropped_ == 0) {
+    if (standing_ == 0) {
         if (free_count_ < count) collect();
         count = write(packets, count);
-        if (const int why = flush(count); why == ENXIO) {
+        if (const int why = flush(); why == ENXIO) {
             usable_ = false;
             errno = why;
             return 0;
         }
+        standing_ = std::min(dropped_, count);
+        dropped_ -= standing_;
         errno = EAGAIN;
-        if (dropped_ == 0) return count;
-        count -= dropped_;
+        if (standing_ == 0) return count;
+        count -= standing_;
     } else {
         count = 0;
     }
-    --dropped_;
+    --standing_;
     errno = EBUSY;
     return count;
 }
 
 // Until nothing waits. A call ends with a frame that the interface drops, or after 32; what it has
 // no room for goes later.
-int XdpSender::flush(std::uint32_t newest) {
-    int why = 0;
-    for (int patience = 3; patience > 0 && waiting() > 0;) {
+int XdpSender::flush() {
+    int why = 0, patience = 3;
+    for (std::uint32_t left = waiting(); patience > 0 && waiting() > 0;) {
         why = kick();
-        if (why == EBUSY && dropped_ < newest) ++dropped_;
-        else --patience;
+        if (why == EBUSY && left > 0) {
+            ++dropped_;
+            --left;
+        } else {
+            --patience;
+        }
     }
     return why;
 }

@@ -19,10 +19,13 @@ public:
     XdpSender& operator=(const XdpSender&) = delete;
 
     // At most `longest` bytes each. How many the kernel took; less than `count` means that errno
-    // says why the next one was not taken: EBUSY if the interface dropped it.
+    // says why the next one was not taken: EBUSY if the interface dropped it, or an earlier one
+    // that was taken, which it stands for. The frames behind it come in the next call.
     std::uint32_t put(net::Packet* const* packets, std::uint32_t count);
-    // Sends what the kernel had no room for; how many of it the interface dropped.
-    std::uint32_t push_on() { return usable_ && waiting() > 0 ? push_waiting() : 0; }
+    // Sends what the kernel had no room for.
+    void push_on() {
+        if (usable_ && waiting() > 0) push_waiting();
+    }
     bool usable() const { return usable_; }
 
     static constexpr std::size_t longest = 2048;
@@ -50,8 +53,8 @@ private:
     bool share(Ring<Entry>& ring, const void* offsets, long page);
     void collect();
     std::uint32_t write(net::Packet* const* packets, std::uint32_t count);
-    int flush(std::uint32_t newest);
-    std::uint32_t push_waiting();
+    int flush();
+    void push_waiting();
     int kick() const;
     std::uint32_t waiting() const {
         return written_ - __atomic_load_n(orders_.consumer, __ATOMIC_ACQUIRE);
@@ -63,8 +66,9 @@ private:
     Ring<std::uint64_t> done_;
     std::array<std::uint16_t, places> free_{};
     std::uint32_t free_count_ = 0;
-    std::uint32_t written_ = 0;  // orders ever
-    std::uint32_t dropped_ = 0;  // by the interface and not told yet; the last ones stand for them
+    std::uint32_t written_ = 0;   // orders ever
+    std::uint32_t dropped_ = 0;   // by the interface, and none stands for them yet
+    std::uint32_t standing_ = 0;  // the last frames written that stand for dropped ones
     bool usable_ = true;
 };
 
