@@ -65,7 +65,7 @@ public:
     const Topology* ports = nullptr;  // of the running program
     const StageMap* stages = nullptr;
     HealthBoard* health = nullptr;  // of this host
-    Adoption adoption;  // of connections whose records were lost
+    Adoption adoption;              // of connections whose records were lost
     bool adopts() const { return adoption.is_on(now_ns); }
 
     // A fresh packet without data (headroom as limits say); null when the pool is dry.

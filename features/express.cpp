@@ -342,8 +342,9 @@ inline void Express::count(const Lane& lane, Followed followed, std::uint32_t by
 }
 
 inline bool Express::leave_guest(Lane& lane, bool opens) {
-    if (lane.hit && (lane.hit.pair->partner != 0 ||
-                     lane.hit.pair->hot[lane.hit.direction].scope != lane.port->scope) &&
+    if (lane.hit &&
+        (lane.hit.pair->partner != 0 ||
+         lane.hit.pair->hot[lane.hit.direction].scope != lane.port->scope) &&
         move_or_cut(lane))
         return true;
     Packet& p = *lane.packet;
@@ -384,7 +385,8 @@ inline bool Express::cross(Lane& lane) {
     if (!way || q.l3_end > way->longest || (!way->straight && !may_cross(*way, q, p.data)) ||
         !flow::keeps_idle_time(own, direction, is_tcp(q), lane.port->timeouts))
         return false;
-    if (is_tcp(q) && !flow::follow_steady(own, pair.hot[direction ^ 1], p.data + q.l4, q.l3_end - q.l4))
+    if (is_tcp(q) &&
+        !flow::follow_steady(own, pair.hot[direction ^ 1], p.data + q.l4, q.l3_end - q.l4))
         return false;
     own.last_seen_ns = emit_.now_ns;
     count_across(own, p, *way, q);

@@ -1,5 +1,5 @@
-// Fused records on the express way: how two become fused, or begin so, what moves them, and how they
-// stay so while rules change.
+// Fused records on the express way: how two become fused, or begin so, what moves them, and how
+// they stay so while rules change.
 #include <algorithm>
 
 #include "dataplane/digest.hpp"
@@ -189,8 +189,8 @@ bool Express::move_or_cut(Lane& lane) {
     return false;
 }
 
-// From guest to guest like cross(), with a packet that changes what the two records are: it opens or
-// ends a connection, or is the first answer.
+// From guest to guest like cross(), with a packet that changes what the two records are: it opens
+// or ends a connection, or is the first answer.
 bool Express::move_across(Lane& lane) {
     const QuickFrame& q = lane.frame;
     const std::uint8_t direction = lane.hit.direction;

@@ -194,15 +194,15 @@ bool First::open_both(const Packet& packet, const PortEntry& to) {
                                                 {to.scope, to.vni, &frame.tuple, frame.hash},
                                                 emit_.now_ns, from.timeouts);
     if (!leader) return false;
-    pipeline_.state<tracking::Track>().ports[from.index].budget.begin(
-        from.flow_limits, emit_.workers, emit_.now_ns);
+    pipeline_.state<tracking::Track>().ports[from.index].budget.begin(from.flow_limits,
+                                                                      emit_.workers, emit_.now_ns);
     if (frame.tuple.proto == net::proto_tcp) flow::track(*leader, 0, segment);
     const auto decide = [&](const KnownRules::Answer& answer, flow::FlowPair& pair) {
         Firewall::allow(pipeline_.state<Firewall>(), answer.firewall, pair);
         Insert::pass(answer.chains, packet.bytes, pair, flows);
     };
     decide(rules, *leader);
-    decide(other_rules, flows.follower_of(*leader));
+    decide(other_rules, flows.partner_of(*leader));
     flow::Hot& hot = leader->hot[0];
     hot.packets = 1;
     hot.bytes = packet.bytes;

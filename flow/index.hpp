@@ -112,7 +112,9 @@ public:
         return clear ? count_of(bucket) : unclear;
     }
     // Whether both places are in one bucket, so that what is put at one moves the other's seat.
-    bool share_bucket(Place a, Place b) const { return &main_bucket(a) == &main_bucket(b); }
+    bool share_bucket(Place a, Place b) const {
+        return &main_bucket(a) == &main_bucket(b);
+    }
     // Nothing has been inserted or erased in the bucket since seat().
     void put(Place place, std::uint32_t seat, std::uint32_t ref) {
         Bucket& bucket = main_bucket(place);

@@ -11,7 +11,7 @@
 namespace weir::flow {
 
 inline constexpr std::uint64_t shard_magic = 0x31574f4c46524957;  // "WIRFLOW1"
-inline constexpr std::uint32_t shard_layout_version = 4;  // 4: owners by RSS bucket
+inline constexpr std::uint32_t shard_layout_version = 4;          // 4: owners by RSS bucket
 // What a pool that holds a shard is called in the vault.
 inline constexpr std::uint32_t pool_layout_version =
     shard_layout_version << 16 | record_layout_version;

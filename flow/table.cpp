@@ -89,12 +89,11 @@ Table::Hit Table::answer(Hit found, const Query& query) {
     if (found.pair == nullptr && found.direction != unsure) return {};
     Hit hit = look(query);
     if (hit && hit.pair->partner != 0) [[unlikely]] {
-        FlowPair& leader = const_cast<FlowPair&>(truth_of(*hit.pair));
-        const bool sent_by_it =
-            leader.hot[hit.direction].scope == query.scope &&
-            detail::same(leader.key.tuple, *query.tuple, hit.direction);  // not by an alias
-        if (sent_by_it) hit.pair = &leader;
-        else cut(*hit.pair);
+        FlowPair& leader = leads(*hit.pair) ? *hit.pair : partner_of(*hit.pair);
+        const bool sent = leader.hot[hit.direction].scope == query.scope &&
+                          detail::same(leader.key.tuple, *query.tuple, hit.direction);
+        if (sent) hit.pair = &leader;
+        else cut(*hit.pair);  // it receives, or has another key than the leader's
     }
     mark(hit);
     return hit;
@@ -363,7 +362,7 @@ void Table::remove(FlowPair& pair, Removal why) {
 
 // Two that are idle, and nobody wants to see either.
 void Table::remove_fused(FlowPair& leader) {
-    FlowPair& follower = follower_of(leader);
+    FlowPair& follower = partner_of(leader);
     const std::uint32_t hash = leader.hash();
     const std::uint32_t ref = ref_of(slot(leader), leader.key.tuple);
     const Kind kind = leader.hot[0].kind;
@@ -431,7 +430,7 @@ void Table::file_timer(std::uint32_t slot_index, std::uint64_t expires_ns) {
 
 // What move_fused() leaves to be done: lists and timers of both, as they stand now.
 void Table::file_fused(FlowPair& leader, const Passing& packet) {
-    FlowPair& follower = follower_of(leader);
+    FlowPair& follower = partner_of(leader);
     const Kind before = leader.hot[0].kind, kind = kind_of(leader);
     if (before != kind) {
         const std::uint16_t seen = seen_mark(packet.now_ns);
@@ -487,8 +486,7 @@ void Table::fetch_index_of(const FlowPair& pair) const {
 
 // Its time is over, and that of its follower, if that waits for no other.
 std::size_t Table::let_go(FlowPair& pair) {
-    const bool both =
-        leads(pair) && hook_ == nullptr && !wheel_.armed(pair.partner & partner_slot);
+    const bool both = leads(pair) && hook_ == nullptr && !wheel_.armed(pair.partner & partner_slot);
     const std::size_t count = both ? 2 : 1;
     header_->stats.expired += count;
     if (both) remove_fused(pair);

@@ -105,11 +105,11 @@ public:
     // tuple.
     Hit find(std::uint32_t scope, std::uint32_t vni, const net::Tuple& tuple, std::uint32_t hash);
     // The same for up to max_burst tuples, memory fetched ahead. hits[i] answers queries[i]. Other
-    // than find() it leaves fused records fused.
+    // than find() it leaves fused records fused for the guest that sends: the leader answers.
     void find_bulk(std::span<const Query> queries, std::span<Hit> hits);
 
     // One look-up in three steps, with time for memory between them (inline: table_look.hpp). What
-    // is inserted in between is not found, what was removed neither. Leaves fused records fused.
+    // is inserted in between is not found, what was removed neither. Fused records as find_bulk().
     struct Probe {
         const Bucket* bucket = nullptr;
         std::uint16_t tag = 0;
@@ -212,9 +212,9 @@ public:
     static bool leads_steadily(const FlowPair& pair) {
         return pair.partner >> 24 == partner_leads >> 24;
     }
-    // Of a record that leads.
-    FlowPair& follower_of(const FlowPair& leader) const {
-        return records_[leader.partner & partner_slot];
+    // The other one of two fused records.
+    FlowPair& partner_of(const FlowPair& pair) const {
+        return records_[pair.partner & partner_slot];
     }
 
     // Removes what has been idle for its time. Looks at no more than `budget` timers.
@@ -329,7 +329,7 @@ private:
     static void stop_leading(FlowPair& leader);
     // The record whose lines are true of this one.
     const FlowPair& truth_of(const FlowPair& pair) const {
-        return (pair.partner & partner_follows) != 0 ? records_[pair.partner & partner_slot] : pair;
+        return (pair.partner & partner_follows) != 0 ? partner_of(pair) : pair;
     }
 
     FlowPair* take_record(std::uint32_t scope, InsertOutcome& outcome);

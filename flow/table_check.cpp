@@ -148,9 +148,9 @@ struct TableChecker {
             ++kinds[static_cast<std::size_t>(truth.hot[0].kind)];
             require(seen_kind[i] == (truth.hot[0].kind != Kind::established),
                     "each record that may be evicted is in one list", i);
-            require((pair.partner & partner_bare) != 0 ||
-                        pair.identity_checksum() == identity_of(pair),
-                    "an identity is whole", i);
+            require(
+                (pair.partner & partner_bare) != 0 || pair.identity_checksum() == identity_of(pair),
+                "an identity is whole", i);
             require(pair.key.scope == slab.scope, "a record is in a slab of its scope", i);
             require(truth.hash() != 0, "a live record has a hash", i);
             require(found(pair, truth.hash(), i), "both directions are found", i);

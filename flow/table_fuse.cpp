@@ -104,8 +104,8 @@ bool Table::fuse(FlowPair& leader, FlowPair& follower) {
     follower.partner = leader_at | partner_follows;
     answers.scope = static_cast<std::uint16_t>(follower.key.scope);
     const std::uint32_t ref = ref_of(leader_at, leader.key.tuple) | follower_bit;
-    const bool found = index_.replace(place(follower.key, follower.hash()),
-                                      ref_of(at, follower.key.tuple), ref);
+    const bool found =
+        index_.replace(place(follower.key, follower.hash()), ref_of(at, follower.key.tuple), ref);
     WEIR_CHECK(found, "a live record is in the index");
     if (wheel_.armed(at) && answers.idle_ms == leader.hot[0].idle_ms) wheel_.disarm(at);
     return true;
@@ -121,7 +121,7 @@ bool Table::move_fused(FlowPair& leader, std::uint8_t direction, const Passing& 
 }
 
 void Table::cut_fused(FlowPair& pair) {
-    FlowPair& other = records_[pair.partner & partner_slot];
+    FlowPair& other = partner_of(pair);
     FlowPair& leader = leads(pair) ? pair : other;
     FlowPair& follower = leads(pair) ? other : pair;
     const std::uint32_t at = slot(follower), leader_at = slot(leader);
@@ -129,8 +129,8 @@ void Table::cut_fused(FlowPair& pair) {
     take_truth(follower, leader);
     stop_leading(leader);
     const std::uint32_t ref = ref_of(leader_at, leader.key.tuple) | follower_bit;
-    const bool found = index_.replace(place(follower.key, follower.hash()), ref,
-                                      ref_of(at, follower.key.tuple));
+    const bool found =
+        index_.replace(place(follower.key, follower.hash()), ref, ref_of(at, follower.key.tuple));
     WEIR_CHECK(found, "a live record is in the index");
     if (!wheel_.armed(at))
         wheel_.arm(at, last_seen_ns(follower) + std::uint64_t{follower.hot[0].idle_ms} * 1'000'000);
@@ -138,7 +138,8 @@ void Table::cut_fused(FlowPair& pair) {
 }
 
 FlowPair& Table::cut_sender(Hit hit) {
-    FlowPair& own = leads(*hit.pair) && (hit.direction & 1) != 0 ? follower_of(*hit.pair) : *hit.pair;
+    FlowPair& own =
+        leads(*hit.pair) && (hit.direction & 1) != 0 ? partner_of(*hit.pair) : *hit.pair;
     cut(own);
     mark({&own, hit.direction});
     return own;

@@ -78,7 +78,8 @@ void prepare_handshake(Table& table) {
     }
 }
 
-// Both records stand in the state before or behind the segment, and everything else about them fits.
+// Both records stand in the state before or behind the segment, and everything else about them
+// fits.
 TEST(Crash, FusedRecordsMoveEachFromOneStateToTheNext) {
     Steps steps;
     std::size_t moved = 0;
@@ -153,23 +154,22 @@ TEST(Crash, RecordsThatBeginFusedAreWholeOrNotThere) {
 TEST(Crash, RecordsThatEndFusedAreWholeOrGone) {
     Steps steps;
     std::size_t gone = 0;
-    step_through(
-        [](Table& table) { table.age(400'000'000'000, 1); },
-        [&](Table& table, const AdoptReport& report) {
-            EXPECT_LE(report.torn, 1u);
-            gone += contents(table).size() == 70;
-        },
-        steps,
-        [](Table& table) {
-            const Key first = begun(0), second = begun(1);
-            const std::uint32_t hash = net::symmetric_hash(first.tuple);
-            Timeouts short_idle;
-            short_idle.udp_ms = 1;
-            if (table.insert_fused({0, first.vni, &first.tuple, hash},
-                                   {1, second.vni, &second.tuple, hash}, 3'000'000,
-                                   short_idle) == nullptr)
-                ::_exit(1);
-        });
+    step_through([](Table& table) { table.age(400'000'000'000, 1); },
+                 [&](Table& table, const AdoptReport& report) {
+                     EXPECT_LE(report.torn, 1u);
+                     gone += contents(table).size() == 70;
+                 },
+                 steps,
+                 [](Table& table) {
+                     const Key first = begun(0), second = begun(1);
+                     const std::uint32_t hash = net::symmetric_hash(first.tuple);
+                     Timeouts short_idle;
+                     short_idle.udp_ms = 1;
+                     if (table.insert_fused({0, first.vni, &first.tuple, hash},
+                                            {1, second.vni, &second.tuple, hash}, 3'000'000,
+                                            short_idle) == nullptr)
+                         ::_exit(1);
+                 });
     EXPECT_GT(gone, 0u);
 }
 

@@ -82,7 +82,7 @@ TEST_F(Fuse, WhoeverSendsIsLedToTheLeader) {
         EXPECT_EQ(hit.direction, of.scope == g1 ? 0 : 1);
         EXPECT_TRUE(Table::leads_steadily(*hit.pair));
     }
-    EXPECT_EQ(&shard.table.follower_of(*near_), far_);
+    EXPECT_EQ(&shard.table.partner_of(*near_), far_);
 }
 
 TEST_F(Fuse, WhoeverReceivesGetsItsOwnRecord) {
@@ -262,7 +262,8 @@ protected:
 
 TEST_F(Begin, IsWhatTwoRecordsAre) {
     for (const bool tcp : {false, true}) {
-        const Key first = tcp ? tcp_key(g1, 51, 2) : opened, second = tcp ? tcp_key(g2, 51, 2) : other;
+        const Key first = tcp ? tcp_key(g1, 51, 2) : opened,
+                  second = tcp ? tcp_key(g2, 51, 2) : other;
         FlowPair* leader = insert_both(first, second);
         ASSERT_NE(leader, nullptr);
         EXPECT_EQ(shard.check(), "");

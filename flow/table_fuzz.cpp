@@ -48,7 +48,7 @@ void fuse(Shard& shard, Input& in, const Key& key, Table::Hit hit, std::uint64_t
     FlowPair* leader = hit.pair;
     if (hit && other) {
         if (!shard.table.fuse(*hit.pair, *other.pair)) return;
-        require(&shard.table.follower_of(*hit.pair) == other.pair);
+        require(&shard.table.partner_of(*hit.pair) == other.pair);
     } else {
         const std::uint32_t hash = net::symmetric_hash(key.tuple);
         leader = shard.table.insert_fused({key.scope, key.vni, &key.tuple, hash},
@@ -67,9 +67,9 @@ void fuse(Shard& shard, Input& in, const Key& key, Table::Hit hit, std::uint64_t
     header[13] = static_cast<std::uint8_t>(in.next());
     Timeouts further;
     further.tcp_new_ms = further.udp_replied_ms = 1000;
-    shard.table.move_fused(
-        *leader, direction,
-        {header.data(), 20, default_timeouts, (what & 2) != 0 ? further : default_timeouts, now_ns});
+    shard.table.move_fused(*leader, direction,
+                           {header.data(), 20, default_timeouts,
+                            (what & 2) != 0 ? further : default_timeouts, now_ns});
 }
 
 void operate(Shard& shard, Input& in, std::uint64_t& now_ns) {

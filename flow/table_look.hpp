@@ -30,9 +30,8 @@ inline bool same_addresses(const net::Tuple& stored, const net::Tuple& tuple, st
         return _mm_loadu_si128(
             reinterpret_cast<const __m128i*>(static_cast<const std::byte*>(at) + offset));
     };
-    const __m128i differs =
-        _mm_or_si128(_mm_xor_si128(load(&stored, 0), load(&tuple, turn)),
-                     _mm_xor_si128(load(&stored, 16), load(&tuple, 16 - turn)));
+    const __m128i differs = _mm_or_si128(_mm_xor_si128(load(&stored, 0), load(&tuple, turn)),
+                                         _mm_xor_si128(load(&stored, 16), load(&tuple, 16 - turn)));
     return _mm_testz_si128(differs, differs) != 0;
 #else
     return ((word_at(&stored, 0) ^ word_at(&tuple, turn)) |
@@ -63,7 +62,7 @@ inline Table::Hit Table::match(std::uint32_t ref, const Query& query, bool upwar
     const Alias* alias = is_alias ? &aliases_[ref & ref_slot] : nullptr;
     FlowPair& there = records_[is_alias ? alias->slot() : ref & ref_slot];
     const bool follows = !is_alias && (ref & follower_bit) != 0;
-    FlowPair& pair = follows ? follower_of(there) : there;
+    FlowPair& pair = follows ? partner_of(there) : there;
     if (pair.key.scope != query.scope || pair.key.vni != query.vni) return {};
     if (!detail::same(is_alias ? alias->tuple : pair.key.tuple, *query.tuple, turned)) return {};
     const unsigned direction = (is_alias ? alias->direction() : 0u) ^ (turned ? 1u : 0u);

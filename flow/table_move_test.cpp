@@ -200,11 +200,12 @@ TEST(Move, ConnectionsThatBeginFusedAreWhatTheyAreApart) {
         SCOPED_TRACE(length);
         Shard fused{{.records = 256, .scopes = 2, .first_id = 1, .seed = 1}};
         Shard apart{{.records = 256, .scopes = 2, .first_id = 1, .seed = 1}};
-        const Key first = tcp_key(fused.scope("g1"), 1, 2), second = tcp_key(fused.scope("g2"), 1, 2);
+        const Key first = tcp_key(fused.scope("g1"), 1, 2),
+                  second = tcp_key(fused.scope("g2"), 1, 2);
         const std::uint32_t hash = net::symmetric_hash(first.tuple);
-        FlowPair* leader = fused.table.insert_fused(
-            {first.scope, first.vni, &first.tuple, hash},
-            {second.scope, second.vni, &second.tuple, hash}, 10 * ms, near_idle);
+        FlowPair* leader = fused.table.insert_fused({first.scope, first.vni, &first.tuple, hash},
+                                                    {second.scope, second.vni, &second.tuple, hash},
+                                                    10 * ms, near_idle);
         ASSERT_NE(leader, nullptr);
         FlowPair* one = apart.insert({apart.scope("g1"), first.vni, first.tuple}, 10 * ms);
         TcpSegment segment;

@@ -185,7 +185,7 @@ std::size_t Table::evict(FlowPair& pair) {
         remove(pair, Removal::evicted);
         return 1;
     }
-    remove_fused(leads(pair) ? pair : follower_of(pair));
+    remove_fused(leads(pair) ? pair : partner_of(pair));
     return 2;
 }
 
@@ -194,7 +194,8 @@ void Table::fetch_further_victims(std::uint32_t slot_index) const {
     constexpr std::uint32_t near = 4, far = 8;
     if (slot_index + far >= header_->made_slabs * slab_records) return;
     fetch_lines(slot_index + far, all_lines);
-    if (records_[slot_index + near].live == record_live) fetch_index_of(records_[slot_index + near]);
+    if (records_[slot_index + near].live == record_live)
+        fetch_index_of(records_[slot_index + near]);
 }
 
 // The oldest record of a kind. Records whose state moved on since they were filed are filed anew;

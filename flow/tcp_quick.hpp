@@ -16,7 +16,8 @@ inline bool is_steady(TcpState state, const Hot& a, const Hot& b) {
 // FIN or RST. False, and nothing done, for any other; what it does is what track() does
 // (tcp_quick_test.cpp).
 //
-// `own` and `peer`: the lines of the sending and the receiving side. `header`: a TCP header whose data offset is sound; `bytes`: header and payload.
+// `own` and `peer`: the lines of the sending and the receiving side. `header`: a TCP header whose
+// data offset is sound; `bytes`: header and payload.
 inline bool follow_steady(Hot& own, const Hot& peer, const std::uint8_t* header,
                           std::uint32_t bytes) {
     if ((header[13] & (tcp_syn | tcp_fin | tcp_rst | tcp_ack)) != tcp_ack) return false;

@@ -113,7 +113,7 @@ TEST_F(PortQueues, FollowWhatTheOtherEndUses) {
     ASSERT_TRUE(devices_["a"]->of(without).inject(frame(1)));
     expect_at_b(home("b"), 1);
     EXPECT_TRUE(eventually([&] { return handed_over() == 1; }));  // counted behind the burst
-    ASSERT_TRUE(devices_["b"]->queue(1).inject(frame(2)));  // nobody asks there
+    ASSERT_TRUE(devices_["b"]->queue(1).inject(frame(2)));        // nobody asks there
 
     devices_["b"]->use(2);
     rig_.shell->ports().refresh();
