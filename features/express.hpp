@@ -162,6 +162,7 @@ private:
     bool act_apart(Lane& lane);
     bool open_later(Lane& lane, const dataplane::PortEntry& to);
     void open_flows();
+    bool open_both(const Opening& opening);
     void reach_guests();
     void act_on_plane(Places places);
     chain::ShortWay::Arrived arrived_of(const Lane& lane) const;

@@ -157,21 +157,30 @@ bool Express::open_later(Lane& lane, const PortEntry& to) {
 
 void Express::open_flows() {
     for (std::uint32_t i = 0; i < opening_count_; ++i) {
-        const Opening& opening = opening_[i];
-        Lane& lane = *opening.lane;
-        Packet& p = *lane.packet;
-        first_.ask_for(opening.program);
-        if (!slow_leaving_.has(lane.frame) && !first_.begins_too_much(*lane.port) &&
-            first_.open_both({*lane.port, lane.frame, p.data + lane.frame.l4, p.length, true},
-                             *opening.to)) {
-            packets_ += 2;
-            ++pipeline_.state<switching::Deliver>().delivered;
-            route(p, *emit_.program(opening.program), lane.frame);
-            emit_.forward(p, opening.to->index);
-            continue;
-        }
+        Lane& lane = *opening_[i].lane;
+        if (open_both(opening_[i])) continue;
+        // One before it in this burst may have begun the flow.
+        const flow::Table::Query query = lane.query();
+        emit_.flows->find_bulk({&query, 1}, {&lane.hit, 1});
         if (!act_apart(lane)) stays_ |= Places{1} << (&lane - lanes_.data());
     }
+}
+
+bool Express::open_both(const Opening& opening) {
+    const Lane& lane = *opening.lane;
+    Packet& p = *lane.packet;
+    const ActionProgram* program = emit_.program(opening.program);
+    if (!program || slow_leaving_.has(lane.frame) || first_.begins_too_much(*lane.port))
+        return false;
+    first_.ask_for(opening.program);
+    if (!first_.open_both({*lane.port, lane.frame, p.data + lane.frame.l4, p.length, true},
+                          *opening.to))
+        return false;
+    packets_ += 2;
+    ++pipeline_.state<switching::Deliver>().delivered;
+    route(p, *program, lane.frame);
+    emit_.forward(p, opening.to->index);
+    return true;
 }
 
 // A packet of two fused records that did not cross. True: it moves them; else `lane` has its own

@@ -131,6 +131,21 @@ TEST_F(First, ALimitSparesTheFlowThatBeganInTheSameBurst) {
     EXPECT_EQ(counter("weir_express_flows_total") - records, 2u * 2) << "not the stages";
 }
 
+// The flow is made behind the others of its burst; what follows it there finds it all the same.
+TEST_F(First, AFlowThatBeginsIsKnownToTheRestOfItsBurst) {
+    send_datagrams({4000});
+    now_ns_ += 10'000'000'000;
+    send_datagrams({4001});
+    now_ns_ += 10'000'000'000;
+    shell_.sent.clear();
+    const std::uint64_t fused = counter("weir_express_fused_packets_total");
+    const std::uint64_t records = counter("weir_express_flows_total");
+    send_datagrams({5000, 5000, 5000});
+    EXPECT_EQ(shell_.sent.size(), 3u);
+    EXPECT_EQ(counter("weir_express_flows_total") - records, 2u);
+    EXPECT_EQ(counter("weir_express_fused_packets_total") - fused, 2u);
+}
+
 // A flood of handshakes in a full table drives out its own: the shell hears of each.
 TEST_F(First, SaysHowManyHandshakesItGaveUp) {
     for (std::uint16_t i = 0; i < 1000; ++i)
