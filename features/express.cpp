@@ -95,6 +95,7 @@ void Express::prepare(const Plane::Tables& tables) {
     slow_leaving_.clear();
     slow_reaching_.clear();
     slow_on_plane_.clear();
+    opening_flows_.clear();
     stays_ = on_plane_ = 0;
     reaching_count_ = crossed_ = opening_count_ = 0;
     emit_.flows->begin_burst();
@@ -354,11 +355,10 @@ inline bool Express::leave_guest(Lane& lane, bool opens) {
     if ((program->act_behind & foreign_acts_) != 0) return false;
     if (q.l3_end - net::ethernet_bytes > program->mtu || (program->routed && q.ttl(p.data) <= 1))
         return false;
+    if (!lane.hit && opens && open_later(lane, *program)) return true;
     if (program->egress == Egress::tunnel) return leave_by_tunnel(lane, *program);
     const PortEntry* next = guest_at(program->egress_port);
-    if (!next) return false;
-    if (!lane.hit && opens && open_later(lane, *next)) return true;
-    if (!take(lane, p.length, true)) return false;
+    if (!next || !take(lane, p.length, true)) return false;
     route(p, *program, q);
     p.slot = net::no_slot;
     p.source_port = p.hand.source_port = lane.port->index;
@@ -413,8 +413,9 @@ bool Express::reach_guest(Lane& lane) {
     const PortEntry& port = *lane.port;
     const QuickFrame& q = lane.frame;
     if (port.learn_addresses && q.tuple.src_port == dhcp_server_port) return false;
-    if (lane.hit && lane.hit.pair->partner != 0) [[unlikely]]
-        return false;  // the stages cut it
+    if (lane.hit && (lane.hit.pair->partner != 0 ||
+                     lane.hit.pair->hot[lane.hit.direction].scope != port.scope)) [[unlikely]]
+        return false;  // the stages cut it, or find this guest's own
     const ActionProgram* program = way_of(lane, false);
     if (!program) return enter_plane(lane, chain::CallPoint::ingress);
     if (program->act_behind != emit_.stages->deliver) return false;

@@ -114,7 +114,8 @@ private:
     // as Crossing holds.
     struct Joint {
         std::uint32_t out = dataplane::ProgramStore::none, in = dataplane::ProgramStore::none;
-        std::uint32_t reach = 0;  // Reach::epoch of the receiver's port
+        std::uint32_t reach = 0;          // Reach::epoch of the receiver's port
+        std::uint32_t to = net::no_port;  // … which this is
         std::uint32_t number = 0;
     };
 
@@ -123,7 +124,7 @@ private:
     struct Opening {
         Lane* lane = nullptr;
         const dataplane::PortEntry* to = nullptr;
-        std::uint32_t program = 0;
+        std::uint32_t program = 0;  // 0: it only keeps its place behind others of its flow
     };
 
     void prepare(const Plane::Tables& tables);
@@ -160,7 +161,8 @@ private:
     void act(Places places);
     bool act_on(Lane& lane, bool opens);
     bool act_apart(Lane& lane);
-    bool open_later(Lane& lane, const dataplane::PortEntry& to);
+    bool open_later(Lane& lane, const dataplane::ActionProgram& out);
+    std::uint32_t opening_program(const Lane& lane, const dataplane::PortEntry& to);
     void open_flows();
     bool open_both(const Opening& opening);
     void reach_guests();
@@ -252,6 +254,7 @@ private:
     std::array<Opening, limits::max_burst> opening_;
     std::uint32_t opening_count_ = 0;
     Slow slow_leaving_, slow_reaching_, slow_on_plane_;
+    Slow opening_flows_;                     // those of `opening_`
     dataplane::StageBits foreign_acts_ = 0;  // stages behind the insertion point that are not ours
     std::uint32_t tunnel_mtu_ = 0;           // largest IP packet of a guest that the underlay takes
     std::uint32_t neighbour_changes_ = 0;

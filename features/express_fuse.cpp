@@ -120,9 +120,10 @@ std::uint32_t Express::crossing(flow::FlowPair& sender, flow::FlowPair& receiver
 
 // … what `out` says where a packet leaves a guest, and `in` where it reaches that of `to`.
 std::uint32_t Express::joint(std::uint32_t out, std::uint32_t in, const PortEntry& to) {
-    const Joint asked{out, in, reaches_[to.index % reaches_.size()].epoch, 0};
+    const Joint asked{out, in, reaches_[to.index % reaches_.size()].epoch, to.index, 0};
     Joint& known = joints_[(out * 3 + in) % joints_.size()];
-    if (known.out == out && known.in == in && known.reach == asked.reach) return known.number;
+    if (known.out == out && known.in == in && known.reach == asked.reach && known.to == asked.to)
+        return known.number;
     const ActionProgram* leaves = emit_.program(out);
     const ActionProgram* enters = emit_.program(in);
     const bool joins = leaves && enters && leaves->egress == Egress::local_port &&
@@ -138,21 +139,31 @@ std::uint32_t Express::joint(std::uint32_t out, std::uint32_t in, const PortEntr
     return known.number;
 }
 
-// The first packet of a flow between two guests of this host whose ways are known. False: nothing
-// has happened, each record must be made by itself.
-bool Express::open_later(Lane& lane, const PortEntry& to) {
-    const PortEntry& from = *lane.port;
-    const std::uint32_t out = first_.asked_for();
-    std::uint32_t program = 0;
-    const bool from_dhcp = to.learn_addresses && lane.frame.tuple.src_port == dhcp_server_port;
-    if (!from_dhcp && from.timeouts == to.timeouts && !slow_reaching_.has(lane.frame) &&
-        first_.way_in(to, lane.frame))
-        program = joint(out, first_.asked_for(), to);
-    first_.ask_for(out);
-    if (program == 0) return false;
-    emit_.flows->begin(lane.probe, emit_.flows->scope_seed(to.scope, to.vni), lane.frame.hash);
-    opening_[opening_count_++] = {&lane, &to, program};
+// A new flow between two guests of this host whose ways are known waits for memory, and what comes
+// behind its first packet with it. False: nothing has happened, each record must be made by itself.
+bool Express::open_later(Lane& lane, const ActionProgram& out) {
+    const PortEntry* to = out.egress == Egress::local_port ? guest_at(out.egress_port) : nullptr;
+    const std::uint32_t program = to ? opening_program(lane, *to) : 0;
+    if (program == 0 && !opening_flows_.has(lane.frame)) return false;
+    if (program != 0)
+        emit_.flows->begin(lane.probe, emit_.flows->scope_seed(to->scope, to->vni),
+                           lane.frame.hash);
+    opening_flows_.add(lane.frame);
+    opening_[opening_count_++] = {&lane, to, program};
     return true;
+}
+
+// The number of the program that leads it across; 0: there is none yet, or each guest's record
+// needs a look of its own.
+std::uint32_t Express::opening_program(const Lane& lane, const PortEntry& to) {
+    const bool from_dhcp = to.learn_addresses && lane.frame.tuple.src_port == dhcp_server_port;
+    if (from_dhcp || !(lane.port->timeouts == to.timeouts) || slow_reaching_.has(lane.frame))
+        return 0;
+    const std::uint32_t out = first_.asked_for();
+    const bool known = first_.way_in(to, lane.frame) != nullptr;
+    const std::uint32_t program = known ? joint(out, first_.asked_for(), to) : 0;
+    first_.ask_for(out);
+    return program;
 }
 
 void Express::open_flows() {

@@ -167,7 +167,6 @@ FlowPair* Table::insert(const Key& key, std::uint32_t hash, std::uint64_t now_ns
                         InsertOutcome* outcome, const Timeouts& timeouts) {
     InsertOutcome result;
     FlowPair* pair = try_insert({key.scope, key.vni, &key.tuple, hash}, now_ns, timeouts, result);
-    if (pair != nullptr) cut(*pair);
     header_->stats.refused_crowded += result == InsertOutcome::crowded;
     header_->stats.refused_full += result == InsertOutcome::full;
     if (outcome != nullptr) *outcome = result;
@@ -291,6 +290,7 @@ FlowPair* Table::try_insert(const Query& query, std::uint64_t now_ns, const Time
     const std::uint32_t seat = index_.seat(where);
     if (seat == Index::unclear) [[unlikely]] {
         if (const Hit hit = look(query, where, upward)) {
+            cut(*hit.pair);
             mark(hit);
             outcome = InsertOutcome::existing;
             return hit.pair;
@@ -310,19 +310,26 @@ FlowPair* Table::insert_fused(const Query& first, const Query& second, std::uint
         return nullptr;
     const Place place = place_of(header_->seed, first.scope, first.vni, first.hash);
     const Place other_place = place_of(header_->seed, second.scope, second.vni, second.hash);
+    std::uint32_t seat = index_.seat(place), other_seat = index_.seat(other_place);
+    const auto unclear = [&] {
+        return seat == Index::unclear || other_seat == Index::unclear ||
+               index_.share_bucket(place, other_place);
+    };
+    if (unclear()) [[unlikely]]
+        return nullptr;
     FlowPair* leader = first_free(first.scope, all_lines);
     FlowPair* follower = first_free(second.scope, cold_lines);
     if (leader == nullptr || follower == nullptr) [[unlikely]] {
         if (!make_room_for_both(first.scope, second.scope)) return nullptr;
         leader = first_free(first.scope, all_lines);
         follower = first_free(second.scope, cold_lines);
-    }
-    const std::uint32_t seat = index_.seat(place), other_seat = index_.seat(other_place);
-    if (seat == Index::unclear || other_seat == Index::unclear ||
-        index_.share_bucket(place, other_place)) [[unlikely]] {
-        give_back_if_empty(slot(*leader) / slab_records);
-        give_back_if_empty(slot(*follower) / slab_records);
-        return nullptr;
+        seat = index_.seat(place);  // what went may have stood there
+        other_seat = index_.seat(other_place);
+        if (unclear()) {
+            for (const FlowPair* pair : {leader, follower})
+                give_back_if_empty(slot(*pair) / slab_records);
+            return nullptr;
+        }
     }
     if (header_->live == 0) wheel_.set_time(now_ns);  // the wheel is empty
     const bool tcp = first.tuple->proto == net::proto_tcp;
@@ -372,6 +379,7 @@ void Table::remove_fused(FlowPair& leader) {
     const bool indexed = index_.erase(place(leader.key, hash), ref) &&
                          index_.erase(place(follower.key, hash), ref | follower_bit);
     WEIR_CHECK(indexed, "live records are in the index");
+    if ((follower.partner & partner_bare) == 0) follower.hot[0].of_pair = 0;
     leader.partner = follower.partner = 0;
     leader.hot[0].of_pair = 0;
     unlink_record(leader, kind);
@@ -482,16 +490,6 @@ void Table::fetch_index_of(const FlowPair& pair) const {
     fetch_lines(pair.partner & partner_slot, cold_lines);
     // Nearly always of the same segment.
     index_.fetch(place_of(header_->seed, pair.hot[1].scope, pair.key.vni, pair.hash()));
-}
-
-// Its time is over, and that of its follower, if that waits for no other.
-std::size_t Table::let_go(FlowPair& pair) {
-    const bool both = leads(pair) && hook_ == nullptr && !wheel_.armed(pair.partner & partner_slot);
-    const std::size_t count = both ? 2 : 1;
-    header_->stats.expired += count;
-    if (both) remove_fused(pair);
-    else remove(pair, Removal::expired);
-    return count;
 }
 
 }  // namespace weir::flow

@@ -145,6 +145,16 @@ FlowPair& Table::cut_sender(Hit hit) {
     return own;
 }
 
+// Its time is over, and that of its follower, if that waits for no other.
+std::size_t Table::let_go(FlowPair& pair) {
+    const bool both = leads(pair) && hook_ == nullptr && !wheel_.armed(pair.partner & partner_slot);
+    const std::size_t count = both ? 2 : 1;
+    header_->stats.expired += count;
+    if (both) remove_fused(pair);
+    else remove(pair, Removal::expired);
+    return count;
+}
+
 // A kill before `partner = 0` is followed by the same once more; one behind `partner_changing` by
 // what comes behind it.
 void Table::take_truth(FlowPair& follower, const FlowPair& leader) {

@@ -335,6 +335,26 @@ TEST_F(Begin, TheOldestTwoGoForTheNextTwo) {
     EXPECT_EQ(shard.table.stats().refused_full, 0u);
 }
 
+// Of five slabs one scope has three: what one takes must not stay empty when another is emptied.
+TEST(BeginFull, ScopesOfUnequalSizeLeaveNoSlabEmpty) {
+    for (const std::uint32_t records : {192u, 320u, 448u, 576u}) {
+        Shard shard{{.records = records, .scopes = 2}};
+        const std::uint32_t g1 = shard.scope("g1"), g2 = shard.scope("g2");
+        for (std::uint32_t number = 0; number < 4 * records; ++number) {
+            const Key first = udp_key(g1, number, 2), second = udp_key(g2, number, 2);
+            const std::uint32_t hash = net::symmetric_hash(first.tuple);
+            shard.table.insert_fused({g1, first.vni, &first.tuple, hash},
+                                     {g2, second.vni, &second.tuple, hash}, number * ms,
+                                     default_timeouts);
+            if (number % 7 == 0) shard.insert(udp_key(g1, 100'000 + number, 2), number * ms);
+            ASSERT_EQ(shard.check(), "") << records << ", " << number;
+        }
+        for (const std::uint32_t scope : {g1, g2}) shard.table.close_scope(scope);
+        EXPECT_EQ(shard.table.size(), 0u);
+        EXPECT_EQ(shard.check(), "");
+    }
+}
+
 // What nobody may drive out stays, and leaves no empty slab behind.
 TEST_F(Begin, FullOfEstablishedTakesNoMore) {
     std::uint32_t number = 100;

@@ -57,16 +57,20 @@ bool Table::make_room_in(std::uint32_t scope_index) {
 }
 
 bool Table::make_room_for_both(std::uint32_t scope_index, std::uint32_t other_index) {
-    for (const std::uint32_t one : {scope_index, other_index})
-        if (first_free(one) == nullptr) make_room_in(one);
-    bool both = true;  // what went for one may have been in the other's open slab
-    for (const std::uint32_t one : {scope_index, other_index})
-        both = both && scopes_[one].open_slabs != no_index;
-    if (both) return true;
-    for (const std::uint32_t one : {scope_index, other_index})
-        if (const std::uint32_t slab = scopes_[one].open_slabs; slab != no_index)
-            give_back_if_empty(slab);
-    return false;
+    const std::array<std::uint32_t, 2> indices{scope_index, other_index};
+    std::array<std::uint32_t, 2> taken{no_index, no_index};
+    for (const std::size_t i : {0u, 1u})
+        if (first_free(indices[i]) == nullptr && make_room_in(indices[i]))
+            taken[i] = scopes_[indices[i]].open_slabs;
+    // What went for one may have been in the other's open slab, or have opened one in front of it.
+    const bool both =
+        scopes_[scope_index].open_slabs != no_index && scopes_[other_index].open_slabs != no_index;
+    for (const std::size_t i : {0u, 1u}) {
+        if (taken[i] == no_index || slabs_[taken[i]].scope != indices[i]) continue;
+        const bool next = both && scopes_[indices[i]].open_slabs == taken[i];
+        if (!next) give_back_if_empty(taken[i]);
+    }
+    return both;
 }
 
 // While several scopes are open, the last eighth of the slabs is kept for those that hold few: one
