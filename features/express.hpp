@@ -144,9 +144,9 @@ private:
     const dataplane::PortEntry* guest_behind(std::uint32_t vni, const std::uint8_t* frame);
 
     Lane* first_of(Places& places) {
-        const int skipped = std::countr_zero(places);
-        places = places >> skipped % limits::max_burst;
-        return &lanes_[static_cast<unsigned>(skipped) % limits::max_burst];
+        const auto skipped = static_cast<unsigned>(std::countr_zero(places)) % limits::max_burst;
+        places >>= skipped;
+        return &lanes_[skipped];
     }
     // Of those that are left; nearly always the very next one.
     static Places next_of(Places places, Lane*& lane) {
