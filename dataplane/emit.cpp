@@ -140,28 +140,22 @@ bool Emit::renew(flow::FlowPair& pair, std::uint8_t direction, const PortEntry& 
     flow::Hot& hot = pair.hot[direction];
     if (!port.history || hot.engine != engine) return false;
     const net::Tuple& tuple = pair.key.tuple;
-    if (renew_as_known(hot, tuple.dst_port, port.epoch, 0)) return true;
-    const ActionProgram* program = programs_.get(hot.program);
-    if (!program || program->act_before != 0 || !program->behind_is(hot.epoch, engine))
-        return false;
-    if (!port.history->still_holds(hot.epoch, tuple, pair.initiator_outside == 0)) return false;
-    ActionProgram now = *program;
-    now.behind_epoch = port.epoch;
-    renew_as(hot, now, 0, port.history->changed_ports(hot.epoch));
-    return true;
-}
-
-void Emit::renew_as(flow::Hot& hot, const ActionProgram& now, std::uint32_t reach_epoch,
-                    PortBits changed) {
-    Renewed& known = renewed_of(hot.program, reach_epoch);
-    if (known.from != hot.program || known.from_epoch != hot.epoch ||
-        known.epoch != now.behind_epoch || known.reach_epoch != reach_epoch ||
-        !programs_.get(known.to))
-        known = {hot.program,      programs_.put(now), hot.epoch,
-                 now.behind_epoch, reach_epoch,        changed};
+    Renewed& known = renewed_[hot.program % renewed_.size()];
+    if (!known.is_for(hot, port) || known.changed.may_have(tuple.dst_port) ||
+        !programs_.get(known.to)) {
+        const ActionProgram* program = programs_.get(hot.program);
+        if (!program || program->act_before != 0 || !program->behind_is(hot.epoch, engine) ||
+            !port.history->still_holds(hot.epoch, tuple, pair.initiator_outside == 0))
+            return false;
+        ActionProgram now = *program;
+        now.behind_epoch = port.epoch;
+        known = {hot.program, programs_.put(now), hot.epoch, port.epoch,
+                 port.history->changed_ports(hot.epoch)};
+    }
     hot.program = known.to;
-    hot.epoch = now.behind_epoch;
+    hot.epoch = port.epoch;
     ++renewals_;
+    return true;
 }
 
 void Emit::use(flow::Table& shard) {

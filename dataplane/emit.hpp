@@ -108,29 +108,8 @@ public:
     // Where the port's epoch moved on and no change since concerns the flow: what was decided for
     // this direction, and its program, hold under the present one from now on. False: as it was.
     bool renew(flow::FlowPair&, std::uint8_t direction, const PortEntry&);
-    // What a program became when flows with it were led on to other epochs.
-    struct Renewed {
-        std::uint32_t from = ProgramStore::none, to = ProgramStore::none;
-        std::uint32_t from_epoch = 0, epoch = 0;  // ActionProgram::behind_epoch of both
-        std::uint32_t reach_epoch = 0;            // of `to`; 0: it was not asked about
-        PortBits changed;  // flows to any other port hold as well, without a question
-    };
-    // Leads a direction on as others with its program were. False: nobody knows yet.
-    bool renew_as_known(flow::Hot& hot, std::uint16_t dst_port, std::uint32_t epoch,
-                        std::uint32_t reach_epoch) {
-        const Renewed& known = renewed_of(hot.program, reach_epoch);
-        if (known.from != hot.program || known.from_epoch != hot.epoch || known.epoch != epoch ||
-            known.reach_epoch != reach_epoch || known.changed.may_have(dst_port) ||
-            !programs_.get(known.to))
-            return false;
-        hot.program = known.to;
-        hot.epoch = epoch;
-        ++renewals_;
-        return true;
-    }
-    // Gives the direction the program `now`, which is what its own became, and remembers that.
-    void renew_as(flow::Hot& hot, const ActionProgram& now, std::uint32_t reach_epoch,
-                  PortBits changed);
+    // Counts a direction that somebody else has led on so.
+    void count_renewal() { ++renewals_; }
     std::uint64_t renewals() const { return renewals_; }
     // What Hot::program names; null: nothing any more.
     const ActionProgram* program(std::uint32_t number) const { return programs_.get(number); }
@@ -203,9 +182,16 @@ private:
     std::array<flow::FlowPair*, 2 * limits::max_burst> forgotten_{};
     std::size_t forgotten_count_ = 0;
     ProgramStore programs_;
-    Renewed& renewed_of(std::uint32_t from, std::uint32_t reach_epoch) {
-        return renewed_[(2 * from + (reach_epoch != 0)) % renewed_.size()];
-    }
+    // What a program became when a flow with it was led on to another epoch.
+    struct Renewed {
+        std::uint32_t from = ProgramStore::none, to = ProgramStore::none;
+        std::uint32_t from_epoch = 0, epoch = 0;  // ActionProgram::behind_epoch of both
+        PortBits changed;  // flows to any other port hold as well, without a question
+
+        bool is_for(const flow::Hot& hot, const PortEntry& port) const {
+            return from == hot.program && from_epoch == hot.epoch && epoch == port.epoch;
+        }
+    };
     std::array<Renewed, 512> renewed_{};  // the last ones
     std::uint64_t renewals_ = 0;
     std::uint64_t icmp_second_ns_ = 0;

@@ -119,6 +119,15 @@ private:
         std::uint32_t number = 0;
     };
 
+    // What the program of a fused flow became when a packet led it on to the port's present epoch;
+    // as long as Joint holds.
+    struct Led {
+        const dataplane::PortEntry* from = nullptr;
+        std::uint32_t program = dataplane::ProgramStore::none, epoch = 0;  // as they were
+        std::uint32_t to = dataplane::ProgramStore::none;
+        dataplane::PortBits changed;  // flows to any other port hold as well, without a question
+    };
+
     // A new flow between two guests of this host, until memory has brought where its second record
     // belongs.
     struct Opening {
@@ -198,7 +207,8 @@ private:
     const Crossing* crossing_of(flow::FlowPair& pair, std::uint8_t direction,
                                 const dataplane::PortEntry& from);
     const Crossing* find_crossing(flow::FlowPair& pair, std::uint8_t direction,
-                                  const dataplane::PortEntry& from, Crossing& room);
+                                  const dataplane::PortEntry& from);
+    bool lead_as_others(flow::Hot& own, std::uint16_t dst_port, const dataplane::PortEntry& from);
     bool reach_guest(Lane& lane);
     void reach_guest_by_stages(Lane& lane);
     // A connection with its first answer; else short conversations are over before it pays.
@@ -245,6 +255,7 @@ private:
     // By program's number, the last ones; for `reaches_ticket_` and this generation of numbers.
     std::array<Crossing, 16> crossings_{};
     std::array<Joint, 16> joints_{};
+    std::array<Led, 512> led_{};
     std::uint32_t crossings_generation_ = 0;
     std::array<Lane, limits::max_burst> lanes_;  // by place in the burst
     Places joined_ = 0, stays_ = 0;

@@ -8,10 +8,10 @@ namespace weir::features {
 inline const Express::Crossing* Express::crossing_of(flow::FlowPair& pair, std::uint8_t direction,
                                                      const dataplane::PortEntry& from) {
     const flow::Hot& own = pair.hot[direction];
-    Crossing& known = crossings_[own.program % crossings_.size()];
+    const Crossing& known = crossings_[own.program % crossings_.size()];
     if (known.number == own.program && known.era == own.era() && known.from == &from) [[likely]]
         return &known;
-    return find_crossing(pair, direction, from, known);
+    return find_crossing(pair, direction, from);
 }
 
 inline void Express::count_across(flow::Hot& own, net::Packet& p, const Crossing& way,

@@ -47,15 +47,19 @@ void Express::look_at_reaches() {
     reaches_ticket_ = emit_.ticket;
     crossings_.fill({});
     joints_.fill({});
+    led_.fill({});
     crossings_generation_ = emit_.program_generation();
 }
 
-// Looks at all that holds for every packet of the flow's direction, and makes a note of it in
-// `room`. Null: the two must not stay fused.
+// Looks at all that holds for every packet of the flow's direction, and makes a note of it. Null:
+// the two must not stay fused.
 const Express::Crossing* Express::find_crossing(flow::FlowPair& pair, std::uint8_t direction,
-                                                const PortEntry& from, Crossing& room) {
+                                                const PortEntry& from) {
     flow::Hot& own = pair.hot[direction];
     if (own.engine != emit_.engine) return nullptr;
+    const bool led = own.epoch != from.epoch && lead_as_others(own, pair.key.tuple.dst_port, from);
+    Crossing* way = &crossings_[own.program % crossings_.size()];
+    if (led && way->number == own.program && way->from == &from) return way;
     const ActionProgram* program = emit_.program(own.program);
     if (!program) return nullptr;
     const Reach reach = reaches_[program->egress_port % reaches_.size()];
@@ -63,12 +67,25 @@ const Express::Crossing* Express::find_crossing(flow::FlowPair& pair, std::uint8
     if (own.epoch != from.epoch || program->reach_epoch != reach.epoch) {
         program = lead_on(pair, direction, from, reach.epoch);
         if (!program) return nullptr;
+        way = &crossings_[own.program % crossings_.size()];
     }
-    room = {&from,        own.era(),
+    *way = {&from,        own.era(),
             own.program,  program->mtu + net::ethernet_bytes,
             reach.learns, !reach.learns && !program->routed,
             *program};
-    return &room;
+    return way;
+}
+
+// Leads a direction on as another one with its program was. False: nobody knows yet.
+bool Express::lead_as_others(flow::Hot& own, std::uint16_t dst_port, const PortEntry& from) {
+    const Led& known = led_[own.program % led_.size()];
+    if (known.program != own.program || known.epoch != own.epoch || known.from != &from ||
+        known.changed.may_have(dst_port))
+        return false;
+    own.program = known.to;
+    own.epoch = from.epoch;
+    emit_.count_renewal();
+    return true;
 }
 
 // Sender's and receiver's record have both let a packet pass: from now on one of them stands for
@@ -271,8 +288,6 @@ const ActionProgram* Express::lead_on(flow::FlowPair& pair, std::uint8_t directi
                                       const PortEntry& from, std::uint32_t reach) {
     flow::Hot& own = pair.hot[direction];
     const net::Tuple& tuple = pair.key.tuple;
-    if (emit_.renew_as_known(own, tuple.dst_port, from.epoch, reach))
-        return emit_.program(own.program);
     const bool outgoing = direction == 0;  // the guest that it leads from opened the flow
     ActionProgram program = *emit_.program(own.program);
     const PortEntry* to = guest_at(program.egress_port);
@@ -290,8 +305,12 @@ const ActionProgram* Express::lead_on(flow::FlowPair& pair, std::uint8_t directi
         return nullptr;
     program.behind_epoch = from.epoch;
     program.reach_epoch = reach;
-    emit_.renew_as(own, program, reach, changed);
-    return emit_.program(own.program);
+    const std::uint32_t number = emit_.number_of(program);
+    led_[own.program % led_.size()] = {&from, own.program, own.epoch, number, changed};
+    own.program = number;
+    own.epoch = from.epoch;
+    emit_.count_renewal();
+    return emit_.program(number);
 }
 
 }  // namespace weir::features

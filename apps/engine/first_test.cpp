@@ -78,6 +78,16 @@ protected:
         }
         engine_->run(0, burst.data(), static_cast<std::uint32_t>(burst.size()), now_ns_ += 1000);
     }
+    // From g1 to g2.
+    void send_datagram(std::uint16_t client, std::uint16_t service) {
+        net::FrameBuilder frame;
+        frame.eth({{2, 0, 0, 0, 0x0b, 1}}, {{2, 0, 0, 0, 0x0a, 1}}).ip("10.1.0.1", "10.1.0.2");
+        Frame bytes = frame.udp(client, service).build();
+        bytes.resize(std::max<std::size_t>(bytes.size(), 60));
+        net::Packet* p = shell_.pool.make(0, bytes.data(), bytes.size());
+        p->hand.port = 0;
+        engine_->run(0, &p, 1, now_ns_ += 1000);
+    }
     std::uint64_t counter(const char* name) {
         model::Value request = model::Value::object();
         request.set("what", "counters");
@@ -144,6 +154,28 @@ TEST_F(First, AFlowThatBeginsIsKnownToTheRestOfItsBurst) {
     EXPECT_EQ(shell_.sent.size(), 3u);
     EXPECT_EQ(counter("weir_express_flows_total") - records, 2u);
     EXPECT_EQ(counter("weir_express_fused_packets_total") - fused, 2u);
+}
+
+// How one of them goes on under new rules is remembered for others of its program, but not for
+// those that a rule which changed may name.
+TEST_F(First, ARuleThatChangesStopsTheFusedFlowsItNames) {
+    constexpr std::uint16_t denied = 53, same_remainder = 53 + 64, other = 54;
+    for (const std::uint16_t client : {std::uint16_t{3999}, std::uint16_t{4000}})
+        send_datagram(client, other);
+    for (const std::uint16_t service : {other, denied, same_remainder})
+        send_datagram(4001, service);
+    shell_.sent.clear();
+    const std::string rule =
+        "---\n{kind: firewall-rule, name: denied, id: 3, priority: 0, "
+        "protocol: udp, ports: [53], action: drop}\n";
+    ASSERT_TRUE(engine_->publish(host_snapshot(intent + rule, "h1"), 2).ok());
+    const std::uint64_t fused = counter("weir_express_fused_packets_total");
+    const std::uint64_t renewed = counter("weir_flows_renewed_total");
+    for (const std::uint16_t service : {other, denied, same_remainder, denied})
+        send_datagram(4001, service);
+    EXPECT_EQ(shell_.sent.size(), 2u);
+    EXPECT_EQ(counter("weir_express_fused_packets_total") - fused, 2u);
+    EXPECT_EQ(counter("weir_flows_renewed_total") - renewed, 2u);
 }
 
 // A flood of handshakes in a full table drives out its own: the shell hears of each.
