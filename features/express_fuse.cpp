@@ -211,24 +211,9 @@ bool Express::open_both(const Opening& opening) {
     return true;
 }
 
-// A packet of two fused records that did not cross. True: it moves them; else `lane` has its own
-// record, whole.
-bool Express::move_or_cut(Lane& lane) {
-    const PortEntry& port = *lane.port;
-    flow::FlowPair& pair = *lane.hit.pair;
-    if (flow::Table::leads(pair) && pair.hot[lane.hit.direction].scope == port.scope) {
-        if (move_across(lane)) return true;
-        lane.hit.pair = &emit_.flows->cut_sender(lane.hit);
-        return false;
-    }
-    // Others have cut it since it was found.
-    lane.hit = emit_.flows->find(port.scope, port.vni, lane.frame.tuple, lane.frame.hash);
-    return false;
-}
-
 // From guest to guest like cross(), with a packet that changes what the two records are: it opens
 // or ends a connection, or is the first answer.
-bool Express::move_across(Lane& lane) {
+inline bool Express::move_across(Lane& lane) {
     const QuickFrame& q = lane.frame;
     const std::uint8_t direction = lane.hit.direction;
     flow::FlowPair& pair = *lane.hit.pair;
@@ -254,6 +239,21 @@ bool Express::move_across(Lane& lane) {
     }
     count_across(own, p, *way, q);
     return true;
+}
+
+// A packet of two fused records that did not cross. True: it moves them; else `lane` has its own
+// record, whole.
+bool Express::move_or_cut(Lane& lane) {
+    const PortEntry& port = *lane.port;
+    flow::FlowPair& pair = *lane.hit.pair;
+    if (flow::Table::leads(pair) && pair.hot[lane.hit.direction].scope == port.scope) {
+        if (move_across(lane)) return true;
+        lane.hit.pair = &emit_.flows->cut_sender(lane.hit);
+        return false;
+    }
+    // Others have cut it since it was found.
+    lane.hit = emit_.flows->find(port.scope, port.vni, lane.frame.tuple, lane.frame.hash);
+    return false;
 }
 
 // The way of a first answer: that of others which go it, while what both guests' records decided of

@@ -6,7 +6,9 @@
 
 namespace weir::flow {
 
-TcpClass class_of_flags(std::uint8_t flags) {
+namespace {
+
+constexpr TcpClass judge_flags(unsigned flags) {
     const bool syn = flags & tcp_syn, ack = flags & tcp_ack, fin = flags & tcp_fin,
                rst = flags & tcp_rst;
     if (rst) return syn || fin ? TcpClass::invalid : TcpClass::rst;
@@ -17,6 +19,19 @@ TcpClass class_of_flags(std::uint8_t flags) {
     // Everything behind the first SYN acknowledges something (RFC 9293 §3.1).
     if (!ack) return TcpClass::invalid;
     return fin ? TcpClass::fin : TcpClass::ack;
+}
+
+constexpr unsigned judged_flags = tcp_fin | tcp_syn | tcp_rst | tcp_ack;
+constexpr auto class_by_flags = [] {
+    std::array<TcpClass, judged_flags + 1> classes{};
+    for (unsigned flags = 0; flags < classes.size(); ++flags) classes[flags] = judge_flags(flags);
+    return classes;
+}();
+
+}  // namespace
+
+TcpClass class_of_flags(std::uint8_t flags) {
+    return class_by_flags[flags & judged_flags];
 }
 
 namespace {
@@ -86,10 +101,11 @@ TcpClass judge_syn(const Hot& own, const TcpSegment& segment) {
     return again ? TcpClass::syn_again : TcpClass::syn;
 }
 
-TcpClass classify(const Ends& ends, const TcpSegment& segment) {
+// `plain`: class_of_flags() of the segment.
+[[gnu::always_inline]] inline TcpClass classify(const Ends& ends, const TcpSegment& segment,
+                                                TcpClass plain) {
     const Hot& own = ends.own;
     const Hot& peer = ends.peer;
-    const TcpClass plain = class_of_flags(segment.flags);
     const bool opening = (ends.state == TcpState::syn_sent && ends.side == 1) ||
                          ends.state == TcpState::syn_received;
     switch (plain) {
@@ -154,7 +170,8 @@ void learn_opening(Hot& own, const TcpSegment& segment) {
     }
 }
 
-void learn(const Ends& ends, const TcpSegment& segment, TcpClass kind) {
+[[gnu::always_inline]] inline void learn(const Ends& ends, const TcpSegment& segment,
+                                         TcpClass kind) {
     Hot& own = ends.own;
     Hot& peer = ends.peer;
     const bool before_answer = ends.state == TcpState::none || ends.state == TcpState::syn_sent;
@@ -182,14 +199,33 @@ void learn(const Ends& ends, const TcpSegment& segment, TcpClass kind) {
     }
 }
 
-// Judges the segment, and learns what it says if it passes; the state is the caller's to write.
-TcpResult follow(const Ends& ends, const TcpSegment& segment) {
-    const TcpClass kind = classify(ends, segment);
+// One copy for each class of flags, in which only what such segments need is left.
+template <TcpClass plain>
+[[gnu::always_inline]] inline TcpResult follow_as(const Ends& ends, const TcpSegment& segment) {
+    const TcpClass kind = classify(ends, segment, plain);
     const TcpStep& step =
         tcp_table[static_cast<std::size_t>(ends.state)][ends.side][static_cast<std::size_t>(kind)];
     if (step.verdict != TcpVerdict::pass) return {ends.state, step.verdict, kind, step.listed};
     learn(ends, segment, kind);
     return {step.next, step.verdict, kind, step.listed};
+}
+
+// Judges the segment, and learns what it says if it passes; the state is the caller's to write.
+[[gnu::always_inline]] inline TcpResult follow(const Ends& ends, const TcpSegment& segment) {
+    switch (class_of_flags(segment.flags)) {
+        case TcpClass::ack:
+            return follow_as<TcpClass::ack>(ends, segment);
+        case TcpClass::fin:
+            return follow_as<TcpClass::fin>(ends, segment);
+        case TcpClass::syn:
+            return follow_as<TcpClass::syn>(ends, segment);
+        case TcpClass::syn_ack:
+            return follow_as<TcpClass::syn_ack>(ends, segment);
+        case TcpClass::rst:
+            return follow_as<TcpClass::rst>(ends, segment);
+        default:
+            return follow_as<TcpClass::invalid>(ends, segment);
+    }
 }
 
 // The options of a SYN.
@@ -226,11 +262,20 @@ bool read_tcp(const std::uint8_t* header, std::uint32_t bytes, TcpSegment& out) 
     return true;
 }
 
-TcpResult track(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment) {
+namespace {
+
+[[gnu::always_inline]] inline TcpResult move(FlowPair& pair, std::uint8_t direction,
+                                             const TcpSegment& segment) {
     const std::uint8_t side = direction & 1;
     const TcpResult result = follow({pair.tcp, side, pair.hot[side], pair.hot[side ^ 1]}, segment);
-    if (pair.tcp != result.state) pair.tcp = result.state;
+    pair.tcp = result.state;
     return result;
+}
+
+}  // namespace
+
+TcpResult track(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment) {
+    return move(pair, direction, segment);
 }
 
 bool track_packet(FlowPair& pair, std::uint8_t direction, const std::uint8_t* header,
@@ -238,7 +283,7 @@ bool track_packet(FlowPair& pair, std::uint8_t direction, const std::uint8_t* he
     TcpSegment segment;
     if (!read_tcp(header, bytes, segment)) return false;
     const bool begins = direction == 1 && (segment.flags & tcp_syn) != 0;
-    return !(begins && pair.hot[0].packets == 0) && track(pair, direction, segment).pass();
+    return !(begins && pair.hot[0].packets == 0) && move(pair, direction, segment).pass();
 }
 
 TcpResult adopt_midflow(FlowPair& pair, std::uint8_t direction, const TcpSegment& segment) {

@@ -1,4 +1,6 @@
 #pragma once
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "flow/record.hpp"
@@ -36,18 +38,13 @@ struct Timeouts {
 
 private:
     std::uint32_t tcp_ms(TcpState state) const {
-        switch (state) {
-            case TcpState::established:
-                return tcp_established_ms;
-            case TcpState::fin_initiator:
-            case TcpState::fin_responder:
-            case TcpState::closing:
-                return tcp_closing_ms;
-            case TcpState::closed:
-                return tcp_closed_ms;
-            default:
-                return tcp_new_ms;
-        }
+        using Member = std::uint32_t Timeouts::*;
+        static constexpr std::array<Member, static_cast<std::size_t>(TcpState::count_)> by_state = {
+            &Timeouts::tcp_new_ms,     &Timeouts::tcp_new_ms,          // none, syn_sent
+            &Timeouts::tcp_new_ms,     &Timeouts::tcp_established_ms,  // syn_received, …
+            &Timeouts::tcp_closing_ms, &Timeouts::tcp_closing_ms,      // fin_initiator, …
+            &Timeouts::tcp_closing_ms, &Timeouts::tcp_closed_ms};      // closing, closed
+        return this->*by_state[static_cast<std::size_t>(state)];
     }
 };
 
