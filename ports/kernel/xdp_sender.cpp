@@ -27,17 +27,22 @@ void store(std::uint32_t* at, std::uint32_t value) {
 
 }  // namespace
 
-std::unique_ptr<XdpSender> XdpSender::open(int interface_index) {
+Result<std::unique_ptr<XdpSender>> XdpSender::open(int interface_index) {
+    const auto refused = [](int e) {
+        return Error{Errc::io, "AF_XDP socket", {}, std::strerror(e)};
+    };
     const int file = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-    if (file < 0) return nullptr;
+    if (file < 0) return refused(errno);
     void* frames =
         mmap(nullptr, places * longest, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (frames == MAP_FAILED) {
+        const int e = errno;
         close(file);
-        return nullptr;
+        return refused(e);
     }
     std::unique_ptr<XdpSender> sender(new XdpSender(file, static_cast<std::uint8_t*>(frames)));
-    return sender->set_up(interface_index) ? std::move(sender) : nullptr;
+    if (!sender->set_up(interface_index)) return refused(errno);
+    return sender;
 }
 
 XdpSender::XdpSender(int file, std::uint8_t* frames) : file_(file), frames_(frames) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/result.hpp"
 #include "net/packet.hpp"
 
 namespace weir::ports {
@@ -12,8 +13,8 @@ namespace weir::ports {
 // way to the driver, so it is only for interfaces without a queueing discipline.
 class XdpSender {
 public:
-    // Nothing where that is not to be had; sendmmsg does the same for more.
-    static std::unique_ptr<XdpSender> open(int interface_index);
+    // An error where that is not to be had; sendmmsg does the same for more.
+    static Result<std::unique_ptr<XdpSender>> open(int interface_index);
     ~XdpSender();
     XdpSender(const XdpSender&) = delete;
     XdpSender& operator=(const XdpSender&) = delete;

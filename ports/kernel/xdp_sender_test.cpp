@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/log.hpp"
 #include "ports/kernel/testing/kernel_ports.hpp"
 
 namespace weir::ports {
@@ -51,6 +52,35 @@ TEST_F(WaitingFrames, AreCountedOnceWhenTheInterfaceVanishes) {
     for (int i = 0; i < 2; ++i) transmit(plain_frame(0x88b5, 46));
     EXPECT_GE(dropped(), 2u);
     EXPECT_EQ(device_->stats().tx_packets + dropped(), 5u);
+}
+
+// An interface's first queue has room for one sender. Who comes second works without, and says so.
+class SecondSender : public testing::KernelPorts {
+protected:
+    void TearDown() override {
+        log::configure({});
+        second_.reset();
+        KernelPorts::TearDown();
+    }
+    std::unique_ptr<dataplane::Device> second_;
+};
+
+TEST_F(SecondSender, SaysThatItSendsWithoutAfXdp) {
+    open_af_packet(1500);
+    std::string lines;
+    log::Options options;
+    options.sink = [&](std::string_view line) { lines += std::string(line) + "\n"; };
+    log::configure(std::move(options));
+    dataplane::DeviceSpec spec;
+    spec.kind = "af_packet";
+    spec.interface = "v0";
+    auto opened = open_packet_socket(spec, pool_);
+    ASSERT_TRUE(opened.ok()) << opened.error().text();
+    second_ = std::move(*opened);
+    EXPECT_NE(lines.find("port.sends_without_af_xdp"), std::string::npos) << lines;
+    EXPECT_NE(lines.find("v0"), std::string::npos) << lines;
+    std::swap(device_, second_);
+    expect_out(plain_frame(0x88b5, 46));
 }
 
 }  // namespace
